@@ -1,0 +1,264 @@
+//! Idempotency: a command takes effect once, however often it is delivered.
+//!
+//! Each command has one record per subject, written in the same transaction as
+//! the state it guards and holding the whole outcome. A repeat finds the record
+//! and gets the same outcome, so what was lost between commit and publication
+//! is published again: the unacknowledged message is the retry, and there is no
+//! dual write to lose. A repeat with other business data is refused.
+//!
+//! Records never expire: they guard money, stock and decisions. Locks do (see
+//! the services that call third parties).
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::message::hex;
+use crate::store::{CommitError, Expect, Item, Key, Store, Write};
+use crate::{Answer, Clock, Context, Event, Fact, Failure, Handled, Refusal, Reply, Timer, Timestamp, Vocabulary};
+
+/// How often a decision is taken again because a document changed meanwhile,
+/// before the message goes back to its queue.
+const ATTEMPTS: usize = 8;
+
+/// What a service decided: new state, and what is to be told to whom.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Decision<S> {
+    /// The new state; `None` leaves it as it is.
+    pub state: Option<S>,
+    /// For whoever asked.
+    pub answer: Answer,
+    /// What happened.
+    pub facts: Vec<Fact>,
+    /// For the service itself, later.
+    pub timers: Vec<Timer>,
+    /// For an earlier asker.
+    pub reply: Option<Reply>,
+    /// Whether a repeat is to get this very outcome. `false` for a look that
+    /// changed nothing and is to be taken afresh next time.
+    pub keep: bool,
+}
+
+impl<S> Decision<S> {
+    /// Done, with a reply for whoever asked.
+    pub fn done(reply: impl Serialize) -> Self {
+        Self::answer(Answer::Done(serde_json::to_value(reply).unwrap_or_default()))
+    }
+
+    /// The business says no.
+    pub fn declined(refusal: Refusal) -> Self {
+        Self::answer(Answer::Declined(refusal))
+    }
+
+    fn answer(answer: Answer) -> Self {
+        Self { state: None, answer, facts: Vec::new(), timers: Vec::new(), reply: None, keep: true }
+    }
+
+    /// … and the state is now `state`.
+    pub fn state(self, state: S) -> Self {
+        Self { state: Some(state), ..self }
+    }
+
+    /// … and `fact` happened.
+    pub fn fact(mut self, fact: impl Into<Fact>) -> Self {
+        self.facts.push(fact.into());
+        self
+    }
+
+    /// … and `command` is to be handled at `due`.
+    pub fn timer(mut self, due: Timestamp, command: &impl Vocabulary) -> Self {
+        self.timers.push(Timer { due, command: command.name().to_owned(), data: command.data() });
+        self
+    }
+
+    /// … and an earlier asker, if there was one, gets `value`.
+    pub fn reply(self, to: Option<String>, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        Self { reply: to.map(|to| Reply { to, value }), ..self }
+    }
+
+    /// … and a repeat decides anew.
+    pub fn unkept(self) -> Self {
+        Self { keep: false, ..self }
+    }
+}
+
+/// The kept outcome of a command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    hash: String,
+    variant: String,
+    at: Timestamp,
+    answer: Answer,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Event>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    timers: Vec<Timer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply: Option<Reply>,
+}
+
+/// A service's desk: its table, its clock and its name.
+#[derive(Debug, Clone)]
+pub struct Desk<S, C> {
+    /// The service's own table.
+    pub store: S,
+    /// The clock.
+    pub clock: C,
+    service: &'static str,
+}
+
+/// One command on the desk.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    key: Key,
+    hash: String,
+}
+
+/// What the desk has for a ticket.
+#[derive(Debug)]
+pub enum Found {
+    /// The command took effect before: its outcome.
+    Repeat(Handled),
+    /// It did not: the documents asked for, in the order asked.
+    Fresh(Vec<Option<Item>>),
+}
+
+impl<S: Store, C: Clock> Desk<S, C> {
+    /// The desk of `service` over its table.
+    pub fn new(service: &'static str, store: S, clock: C) -> Self {
+        Self { store, clock, service }
+    }
+
+    /// Draws the ticket of `command` about `subject`. `part` tells apart the
+    /// repetitions of one command that are each to take effect, such as the
+    /// causes of a rejection; it is empty for most.
+    #[must_use]
+    pub fn ticket(&self, command: &impl Vocabulary, subject: &str, part: &str) -> Ticket {
+        let name = command.name();
+        let sk = if part.is_empty() { format!("done#{name}") } else { format!("done#{name}#{part}") };
+        // serde_json writes maps sorted by key and structs in their own order:
+        // equal data, equal text.
+        let text = command.data().to_string();
+        Ticket { key: Key::new(subject, sk), hash: hex(&Sha256::digest(text.as_bytes())) }
+    }
+
+    /// Looks for an earlier outcome and, in the same read, for the documents
+    /// the decision needs.
+    ///
+    /// # Errors
+    /// [`Failure::Invalid`] when the command took effect with other data, or
+    /// under another variant: no two variants share an id.
+    pub async fn find(&self, ticket: &Ticket, context: &Context, keys: &[Key]) -> Result<Found, Failure> {
+        let mut wanted = vec![ticket.key.clone()];
+        wanted.extend_from_slice(keys);
+        let mut items = self.store.load(&wanted).await?;
+        let Some(record) = items.remove(0) else {
+            return Ok(Found::Fresh(items));
+        };
+        let record: Record = record.read()?;
+        if record.hash != ticket.hash {
+            return Err(Failure::invalid("the same command was handled before with other data"));
+        }
+        if record.variant != context.message.variant {
+            return Err(Failure::invalid("the same command was handled before under another variant"));
+        }
+        let Record { answer, events, timers, reply, .. } = record;
+        Ok(Found::Repeat(Handled { answer, events, timers, reply, repeat: true }))
+    }
+
+    /// Writes `writes` and the outcome together; `None` when a document
+    /// changed meanwhile and the decision has to be taken again.
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] when the store did not answer.
+    pub async fn settle<T>(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        mut writes: Vec<Write>,
+        decision: Decision<T>,
+    ) -> Result<Option<Handled>, Failure> {
+        let now = self.clock.now();
+        let Decision { answer, facts, timers, reply, keep, .. } = decision;
+        let events: Vec<_> = facts.into_iter().map(|fact| self.event(ticket, context, fact, now)).collect();
+        if keep {
+            let record = Record {
+                hash: ticket.hash.clone(),
+                variant: context.message.variant.clone(),
+                at: now,
+                answer: answer.clone(),
+                events: events.clone(),
+                timers: timers.clone(),
+                reply: reply.clone(),
+            };
+            writes.push(Write::put(ticket.key.clone(), &record, Expect::Absent));
+        }
+        if !writes.is_empty() {
+            match self.store.commit(writes).await {
+                Ok(()) => {}
+                Err(CommitError::Conflict) => return Ok(None),
+                Err(fault @ CommitError::Fault(_)) => return Err(Failure::transient(fault)),
+            }
+        }
+        Ok(Some(Handled { answer, events, timers, reply, repeat: false }))
+    }
+
+    /// The whole of it for a service with one document per subject: load,
+    /// decide, save; again when the document changed meanwhile.
+    ///
+    /// # Errors
+    /// What `decide` says; [`Failure::Transient`] when the store did not answer
+    /// or the document kept changing.
+    pub async fn once<T: Serialize + DeserializeOwned>(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        key: &Key,
+        decide: impl Fn(Option<T>, Timestamp) -> Result<Decision<T>, Failure> + Send + Sync,
+    ) -> Result<Handled, Failure> {
+        for _ in 0..ATTEMPTS {
+            let item = match self.find(ticket, context, std::slice::from_ref(key)).await? {
+                Found::Repeat(handled) => return Ok(handled),
+                Found::Fresh(mut items) => items.pop().flatten(),
+            };
+            let state = item.as_ref().map(Item::read).transpose()?;
+            let decision = decide(state, self.clock.now())?;
+            let writes = decision
+                .state
+                .iter()
+                .map(|state| Write::put(key.clone(), state, Expect::unchanged(item.as_ref())))
+                .collect();
+            if let Some(handled) = self.settle(ticket, context, writes, decision).await? {
+                return Ok(handled);
+            }
+        }
+        Err(contended())
+    }
+
+    fn event(&self, ticket: &Ticket, context: &Context, fact: Fact, now: Timestamp) -> Event {
+        let Key { pk, sk } = &ticket.key;
+        let done = sk.strip_prefix("done#").unwrap_or(sk);
+        let id = format!("{}/{pk}/{done}/{}", self.service, fact.name());
+        let source = format!("duet.{}", self.service);
+        let metadata = context.message.answer(id, source, fact.name(), fact.subject(), now);
+        Event { metadata, fact }
+    }
+}
+
+/// The failure of a command whose documents kept changing under it.
+#[must_use]
+pub fn contended() -> Failure {
+    Failure::transient("the document kept changing")
+}
+
+/// How often to take a decision again before [`contended`].
+#[must_use]
+pub fn attempts() -> std::ops::Range<usize> {
+    0..ATTEMPTS
+}
+
+/// An empty reply.
+pub const NOTHING: Value = Value::Null;

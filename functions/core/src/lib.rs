@@ -1,0 +1,43 @@
+//! The shared vocabulary of the shop, and the ports its services stand on.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`id`], [`money`], [`order`] | the values business data is made of |
+//! | [`fact`] | every fact a service may announce, by name |
+//! | [`message`] | the envelope of facts and commands: metadata in CloudEvents terms |
+//! | [`outcome`] | what a service answers: done, declined by the business, or a failure |
+//! | [`service`] | the shape of a service: commands in, outcome out, and its policy |
+//! | [`store`] | the port to a service's table, with an in-memory adapter |
+//! | [`desk`] | idempotency: each command takes effect once, its answer is kept |
+//! | [`time`] | the clock port |
+//!
+//! Nothing here knows which coordination style is running, how a message
+//! travelled, or that a cloud exists.
+
+pub mod desk;
+pub mod fact;
+pub mod id;
+pub mod message;
+pub mod money;
+pub mod order;
+pub mod outcome;
+pub mod service;
+pub mod store;
+pub mod time;
+mod vocabulary;
+
+pub use desk::{Decision, Desk};
+pub use fact::Fact;
+pub use id::{CustomerId, OrderId, Sku};
+pub use message::{CommandMessage, Event, Metadata};
+pub use money::Money;
+pub use outcome::{Answer, Failure, Handled, Refusal, Reply, Timer};
+pub use service::{Context, Request, Service};
+pub use time::{Clock, SystemClock, Timestamp};
+pub use vocabulary::{ParseError, Vocabulary};
+
+#[doc(hidden)]
+pub use serde_json;
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub use schemars;

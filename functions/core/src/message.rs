@@ -1,0 +1,208 @@
+//! The envelope: what every fact and command carries besides its data.
+//!
+//! Metadata uses CloudEvents names. The bus does not deliver a trace header,
+//! so the trace context travels in here (W3C `traceparent`).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::vocabulary::{ParseError, Vocabulary};
+use crate::{Fact, Timestamp};
+
+/// The version of the envelope and of every payload in it.
+pub const SCHEMA_VERSION: &str = "1.0";
+
+/// CloudEvents attributes of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Metadata {
+    /// Stable across re-publication: the same message has the same id however
+    /// often it is sent.
+    pub id: String,
+    /// Who speaks: `duet.<service>`, or another name outside the services.
+    pub source: String,
+    /// The message's name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The order or customer it is about.
+    pub subject: String,
+    /// When it was first said.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub time: Timestamp,
+    /// Version of the envelope and payload.
+    pub schemaversion: String,
+    /// One value for all that follows from one request.
+    pub correlationid: String,
+    /// The id of the message this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causationid: Option<String>,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// The variant under which the order or customer runs. Opaque to services.
+    pub variant: String,
+}
+
+impl Metadata {
+    /// The metadata of a message called `kind` that answers this one: same
+    /// correlation, variant and trace, this message as its cause.
+    #[must_use]
+    pub fn answer(&self, id: String, source: String, kind: &str, subject: &str, time: Timestamp) -> Self {
+        let traceparent = self.traceparent.as_deref().map(|parent| child_span(parent, &id));
+        Self {
+            id,
+            source,
+            kind: kind.to_owned(),
+            subject: subject.to_owned(),
+            time,
+            schemaversion: SCHEMA_VERSION.to_owned(),
+            correlationid: self.correlationid.clone(),
+            causationid: Some(self.id.clone()),
+            traceparent,
+            variant: self.variant.clone(),
+        }
+    }
+}
+
+/// `parent` (a W3C `traceparent`) with a span id drawn from `id`, so that a
+/// repeat of a message keeps its span. A malformed parent is passed on as it is.
+fn child_span(parent: &str, id: &str) -> String {
+    let mut parts = parent.split('-');
+    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(version), Some(trace), Some(_), Some(flags), None) => {
+            let span = hex(&Sha256::digest(id.as_bytes())[..8]);
+            format!("{version}-{trace}-{span}-{flags}")
+        }
+        _ => parent.to_owned(),
+    }
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// A fact in its envelope: the `detail` of a bus event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The envelope.
+    pub metadata: Metadata,
+    /// What happened.
+    pub fact: Fact,
+}
+
+impl Event {
+    /// The `detail` of the bus entry: `{ metadata, data }`.
+    #[must_use]
+    pub fn detail(&self) -> Value {
+        json!({ "metadata": self.metadata, "data": self.fact.data() })
+    }
+
+    /// Reads an event from its `detail-type` and `detail`.
+    ///
+    /// # Errors
+    /// [`ParseError`] when there is no such fact or something does not fit.
+    pub fn parse(detail_type: &str, detail: Value) -> Result<Self, ParseError> {
+        let Detail { metadata, data } =
+            serde_json::from_value(detail).map_err(|e| ParseError::data("detail", &e))?;
+        Ok(Self { metadata, fact: Fact::parse(detail_type, data)? })
+    }
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    metadata: Metadata,
+    data: Value,
+}
+
+// Events are kept in idempotency records; their name is in the metadata.
+impl Serialize for Event {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.detail().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Detail { metadata, data } = Detail::deserialize(deserializer)?;
+        let fact = Fact::parse(&metadata.kind, data).map_err(serde::de::Error::custom)?;
+        Ok(Self { metadata, fact })
+    }
+}
+
+/// A command on its way to one service: the input of a workflow task, and the
+/// body of a direct message on the service's queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CommandMessage {
+    /// The command's name.
+    pub command: String,
+    /// The envelope.
+    pub metadata: Metadata,
+    /// The command's data.
+    pub data: Value,
+    /// Where an answer that comes later is to go. Opaque to services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// A timer: not to be handled before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub due: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::PaymentDeclined;
+
+    fn metadata() -> Metadata {
+        Metadata {
+            id: "cmd-1".into(),
+            source: "duet.cli".into(),
+            kind: "CapturePayment".into(),
+            subject: "o-1".into(),
+            time: Timestamp::UNIX_EPOCH,
+            schemaversion: SCHEMA_VERSION.into(),
+            correlationid: "o-1".into(),
+            causationid: None,
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            variant: "eventbridge".into(),
+        }
+    }
+
+    #[test]
+    fn an_event_survives_the_wire() {
+        let fact = Fact::from(PaymentDeclined { order: "o-1".parse().unwrap() });
+        let metadata = metadata().answer("e-1".into(), "duet.payment".into(), fact.name(), "o-1", Timestamp::UNIX_EPOCH);
+        let event = Event { metadata, fact };
+        assert_eq!(Event::parse("PaymentDeclined", event.detail()), Ok(event.clone()));
+        let kept = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&kept).unwrap(), event);
+    }
+
+    #[test]
+    fn an_answer_names_its_cause_and_keeps_the_trace() {
+        let cause = metadata();
+        let answer = cause.answer("e-1".into(), "duet.payment".into(), "X", "o-1", cause.time);
+        assert_eq!(answer.causationid.as_deref(), Some("cmd-1"));
+        assert_eq!(answer.correlationid, cause.correlationid);
+        let trace = answer.traceparent.unwrap();
+        assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && trace.ends_with("-01"));
+        assert!(!trace.contains("b7ad6b7169203331"));
+    }
+
+    #[test]
+    fn parse_errors_never_quote_data() {
+        let error = Event::parse("PaymentDeclined", json!({"metadata": "tok_secret", "data": {}}));
+        assert!(!error.unwrap_err().to_string().contains("tok_secret"));
+        let error = Fact::parse("PaymentDeclined", json!({"order": "tok secret"}));
+        assert!(!error.unwrap_err().to_string().contains("tok secret"));
+    }
+}

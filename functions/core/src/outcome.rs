@@ -1,0 +1,107 @@
+//! What a service answers. One vocabulary; each trigger renders it in its own
+//! way (a reply or a named error to a workflow, facts to a carrier).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Event, Timestamp};
+
+/// The error name of a [`Failure::Transient`] in a workflow.
+pub const TRANSIENT: &str = "Transient";
+/// The error name of a [`Failure::Invalid`] in a workflow.
+pub const INVALID_COMMAND: &str = "InvalidCommand";
+
+/// A command took effect (now, or at its first delivery).
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "an outcome that is dropped is a message lost"]
+pub struct Handled {
+    /// For whoever asked.
+    pub answer: Answer,
+    /// For whoever is interested.
+    pub events: Vec<Event>,
+    /// For the service itself, later.
+    pub timers: Vec<Timer>,
+    /// For somebody who asked earlier and was told to wait.
+    pub reply: Option<Reply>,
+    /// Whether this is the kept answer of an earlier delivery.
+    pub repeat: bool,
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "with", rename_all = "snake_case")]
+pub enum Answer {
+    /// Done.
+    Done(Value),
+    /// The business says no. Final: asking again gets the same.
+    Declined(Refusal),
+}
+
+/// A refusal by the business.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The vocabulary's name, such as `PaymentDeclined`.
+    pub name: String,
+    /// One word more, such as `OutOfStock`.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal called `name`.
+    pub fn new(name: &str, detail: impl ToString) -> Self {
+        Self { name: name.to_owned(), detail: detail.to_string() }
+    }
+}
+
+/// A command a service sends itself for later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timer {
+    /// Not before.
+    pub due: Timestamp,
+    /// The command's name.
+    pub command: String,
+    /// The command's data.
+    pub data: Value,
+}
+
+/// An answer that goes to an earlier asker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The asker's opaque address.
+    pub to: String,
+    /// What to tell.
+    pub value: Value,
+}
+
+/// A command took no effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Worth trying again: a third party or the store did not answer, or
+    /// somebody else is at it.
+    #[error("transient: {0}")]
+    Transient(String),
+    /// Never worth trying again: no such command, bad data, or a bug.
+    #[error("invalid: {0}")]
+    Invalid(String),
+}
+
+impl Failure {
+    /// A failure worth trying again.
+    pub fn transient(why: impl ToString) -> Self {
+        Self::Transient(why.to_string())
+    }
+
+    /// A failure not worth trying again.
+    pub fn invalid(why: impl ToString) -> Self {
+        Self::Invalid(why.to_string())
+    }
+
+    /// The failure's name in a workflow.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Transient(_) => TRANSIENT,
+            Self::Invalid(_) => INVALID_COMMAND,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The shape of a service: one command in, one outcome out.
+
+use std::future::Future;
+
+use crate::{Event, Failure, Handled, Metadata, Timestamp, Vocabulary};
+
+/// What comes with a command besides its data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Context {
+    /// The envelope of the message that carried or caused the command.
+    pub message: Metadata,
+    /// Where an answer that comes later is to go; stored and handed back as it is.
+    pub reply_to: Option<String>,
+    /// No further delivery will follow: give up rather than fail, if there is
+    /// a fact for giving up.
+    pub last_attempt: bool,
+    /// When whoever runs the service stops it: locks taken now expire then.
+    pub deadline: Timestamp,
+    /// The message is a replay of an old one. Nothing may leave the service.
+    pub replay: bool,
+}
+
+/// A command with its context.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request<C> {
+    /// What is asked.
+    pub command: C,
+    /// What came with it.
+    pub context: Context,
+}
+
+/// A business service. It never publishes and never knows the style it runs
+/// under; whoever calls it renders the outcome.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// The service's name: `order`, `payment`, …
+    const NAME: &'static str;
+
+    /// The commands it takes.
+    type Command: Vocabulary;
+
+    /// Does what the command says, once, however often it is asked.
+    ///
+    /// # Errors
+    /// [`Failure`] when the command took no effect.
+    fn handle(
+        &self,
+        request: Request<Self::Command>,
+    ) -> impl Future<Output = Result<Handled, Failure>> + Send;
+
+    /// The service's policy in a choreography: what a fact makes it do, if
+    /// anything. It is to choreography what the workflow is to orchestration.
+    fn policy(event: &Event) -> Option<Self::Command>;
+}

@@ -1,0 +1,167 @@
+//! The port to a service's own table: versioned documents, written together or
+//! not at all. An in-memory adapter ships here ([`Memory`]).
+
+mod memory;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use memory::Memory;
+
+use crate::Failure;
+
+/// A document's key: a partition, and a place in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The partition: an order, a customer, a SKU.
+    pub pk: String,
+    /// The place in the partition.
+    pub sk: String,
+}
+
+impl Key {
+    /// The document `sk` of `pk`.
+    pub fn new(pk: impl ToString, sk: impl ToString) -> Self {
+        Self { pk: pk.to_string(), sk: sk.to_string() }
+    }
+}
+
+/// A stored document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Where it is.
+    pub key: Key,
+    /// Goes up with every write; at least 1.
+    pub version: u64,
+    /// A JSON object.
+    pub body: Value,
+}
+
+impl Item {
+    /// The document as a `T`.
+    ///
+    /// # Errors
+    /// [`Failure::Invalid`] when it is none: the table holds something this
+    /// version of the service did not write.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        T::deserialize(&self.body)
+            .map_err(|e| Failure::invalid(format!("stored document {} is unreadable: {e}", self.key.sk)))
+    }
+}
+
+/// What a document must be for a [`Write::Put`] to go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Not there.
+    Absent,
+    /// There, at this version.
+    Version(u64),
+    /// Anything: the write is unconditional.
+    Anything,
+}
+
+impl Expect {
+    /// What a just-loaded document, or its absence, has to be still.
+    #[must_use]
+    pub fn unchanged(item: Option<&Item>) -> Self {
+        item.map_or(Self::Absent, |item| Self::Version(item.version))
+    }
+}
+
+/// One write of a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// The whole document.
+    Put {
+        /// Where.
+        key: Key,
+        /// A JSON object.
+        body: Value,
+        /// On what condition.
+        expect: Expect,
+    },
+    /// Add to whole-number fields of a document that exists. None may fall
+    /// below zero. For counters many orders touch at once: no version is
+    /// compared, so only a real shortage conflicts.
+    Add {
+        /// Where.
+        key: Key,
+        /// How much to add to which field.
+        deltas: BTreeMap<&'static str, i64>,
+    },
+}
+
+impl Write {
+    /// `body` at `key`, provided the document is still as it was loaded.
+    pub fn put(key: Key, body: &impl Serialize, expect: Expect) -> Self {
+        Self::Put { key, body: serde_json::to_value(body).unwrap_or_default(), expect }
+    }
+
+    /// Where the write goes.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Put { key, .. } | Self::Add { key, .. } => key,
+        }
+    }
+}
+
+/// Why nothing of a transaction was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A condition did not hold: load again and decide again.
+    #[error("a document changed meanwhile")]
+    Conflict,
+    /// The store did not answer, or refused for a reason of its own.
+    #[error("the store failed: {0}")]
+    Fault(String),
+}
+
+/// The store did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreFault(pub String);
+
+impl From<StoreFault> for Failure {
+    fn from(fault: StoreFault) -> Self {
+        Self::transient(fault)
+    }
+}
+
+/// A service's table.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// The documents at `keys`, in that order, each as last written.
+    ///
+    /// # Errors
+    /// [`StoreFault`] when the store did not answer.
+    fn load(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Option<Item>>, StoreFault>> + Send;
+
+    /// Writes all of `writes`, or nothing. No two may share a key, and there
+    /// are at most [`MAX_WRITES`].
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`] when a condition did not hold.
+    fn commit(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), CommitError>> + Send;
+}
+
+/// The most writes one transaction takes (DynamoDB TransactWriteItems: 100).
+pub const MAX_WRITES: usize = 100;
+
+/// Looking around in a table: for tools, never for services.
+pub trait Browse {
+    /// Every document of the partition, in the order of `sk`.
+    ///
+    /// # Errors
+    /// [`StoreFault`] when the store did not answer.
+    fn partition(&self, pk: &str) -> impl Future<Output = Result<Vec<Item>, StoreFault>> + Send;
+
+    /// Every document of the table, in no particular order.
+    ///
+    /// # Errors
+    /// [`StoreFault`] when the store did not answer.
+    fn everything(&self) -> impl Future<Output = Result<Vec<Item>, StoreFault>> + Send;
+}

@@ -1,0 +1,36 @@
+//! The clock port. Business time never comes from anywhere else.
+
+use std::sync::Arc;
+
+pub use jiff::Timestamp;
+
+/// Tells the time.
+pub trait Clock: Clone + Send + Sync + 'static {
+    /// Now, in UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the port's real adapter")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A clock that shows what it is told to: for tests and simulated worlds.
+impl<F: Fn() -> Timestamp + Send + Sync + 'static> Clock for Arc<F> {
+    fn now(&self) -> Timestamp {
+        self()
+    }
+}
+
+/// `at` plus `seconds`, held at the end of time rather than overflowing.
+#[must_use]
+pub fn after(at: Timestamp, seconds: u32) -> Timestamp {
+    at.saturating_add(jiff::SignedDuration::from_secs(i64::from(seconds)))
+        .unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,114 @@
+//! Closed sets of named messages: the facts, and each service's commands.
+//!
+//! On the wire a message is a name beside its data (`detail-type` and
+//! `detail.data`, or `command` and `data`). [`vocabulary!`] writes the enum, the
+//! names and the conversions from one list, so that a name stands in one place.
+
+use serde_json::Value;
+
+/// A closed set of named messages.
+pub trait Vocabulary: Sized + Send + Sync {
+    /// Every name of the set, in the order of its definition.
+    const NAMES: &'static [&'static str];
+
+    /// This message's name on the wire.
+    fn name(&self) -> &'static str;
+
+    /// This message's data, without its name.
+    fn data(&self) -> Value;
+
+    /// Reads the message called `name` from its data.
+    ///
+    /// # Errors
+    /// [`ParseError`] when the set has no such name or the data does not fit it.
+    fn parse(name: &str, data: Value) -> Result<Self, ParseError>;
+}
+
+/// Why a name and its data are no message of a [`Vocabulary`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// The set has no message of that name.
+    #[error("unknown message name; expected one of {}", expected.join(", "))]
+    UnknownName {
+        /// The names the set has.
+        expected: &'static [&'static str],
+    },
+    /// The data does not fit the message of that name.
+    #[error("data does not fit {name}: {problem}")]
+    Data {
+        /// The message's name.
+        name: &'static str,
+        /// What did not fit, without the offending value (it may be personal).
+        problem: String,
+    },
+}
+
+impl ParseError {
+    /// Wraps a decoding error. Serde quotes the offending value in some of its
+    /// texts; what is kept names the place and the kind of mismatch only.
+    #[must_use]
+    pub fn data(name: &'static str, error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        let problem = match text.split_once(": ") {
+            Some((kind @ ("invalid type" | "invalid value"), rest)) => {
+                let expected = rest.split_once(", expected ").map_or("", |(_, e)| e);
+                format!("{kind}, expected {expected}")
+            }
+            _ => text,
+        };
+        Self::Data { name, problem }
+    }
+}
+
+/// Defines a [`Vocabulary`]: an enum whose variants each carry the struct of
+/// the same name.
+#[macro_export]
+macro_rules! vocabulary {
+    ($(#[$meta:meta])* $vis:vis enum $set:ident { $($(#[$doc:meta])* $name:ident,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        $vis enum $set { $($(#[$doc])* $name($name),)+ }
+
+        impl $crate::Vocabulary for $set {
+            const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)+ }
+            }
+
+            fn data(&self) -> $crate::serde_json::Value {
+                // Plain data: maps with string keys and no failing serialiser.
+                match self {
+                    $(Self::$name(data) => $crate::serde_json::to_value(data).unwrap_or_default(),)+
+                }
+            }
+
+            fn parse(
+                name: &str,
+                data: $crate::serde_json::Value,
+            ) -> Result<Self, $crate::ParseError> {
+                match name {
+                    $(stringify!($name) => $crate::serde_json::from_value(data)
+                        .map(Self::$name)
+                        .map_err(|e| $crate::ParseError::data(stringify!($name), &e)),)+
+                    _ => Err($crate::ParseError::UnknownName {
+                        expected: <Self as $crate::Vocabulary>::NAMES,
+                    }),
+                }
+            }
+        }
+
+        $(impl From<$name> for $set {
+            fn from(data: $name) -> Self { Self::$name(data) }
+        })+
+
+        #[cfg(feature = "schema")]
+        impl $set {
+            /// The JSON Schema of each message's data, by name.
+            #[must_use]
+            pub fn schemas() -> Vec<(&'static str, $crate::schemars::Schema)> {
+                vec![$((stringify!($name), $crate::schemars::schema_for!($name))),+]
+            }
+        }
+    };
+}

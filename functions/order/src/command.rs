@@ -1,0 +1,180 @@
+//! What the order service can be asked to do.
+
+use duet_core::order::{Address, Line, Owed, Part, Reason};
+use duet_core::{CustomerId, Money, OrderId, vocabulary};
+use serde::{Deserialize, Serialize};
+
+vocabulary! {
+    /// A command to the order service.
+    pub enum Command {
+        /// Take an order on.
+        PlaceOrder,
+        /// Everything it takes is done.
+        ConfirmOrder,
+        /// Something it takes cannot be done.
+        RejectOrder,
+        /// A person needs time to look.
+        ExtendDeadline,
+        /// A compensation is done.
+        NoteUndone,
+        /// A step cannot be done, or undone.
+        ParkOrder,
+        /// A timer: the order's deadline.
+        ExpireOrder,
+        /// A timer: the compensation's deadline.
+        ExpireCompensation,
+    }
+}
+
+/// Take an order on. The id is chosen by whoever places it: placing the same
+/// order again is the same order, and the same id with other content is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlaceOrder {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub customer: CustomerId,
+    /// What is ordered, 1 to 100 lines.
+    pub lines: Vec<Line>,
+    /// The total the buyer was shown. Inventory refuses when the catalogue says otherwise.
+    pub total: Money,
+    /// The payment provider's token for the card.
+    pub payment_token: String,
+    /// Where it goes.
+    pub ship_to: Address,
+}
+
+/// Everything the order takes is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConfirmOrder {
+    /// Which order.
+    pub order: OrderId,
+}
+
+/// Something the order takes cannot be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RejectOrder {
+    /// Which order.
+    pub order: OrderId,
+    /// Why.
+    pub reason: Reason,
+    /// The refusing service's word, or the fact waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A person needs time to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExtendDeadline {
+    /// Which order.
+    pub order: OrderId,
+}
+
+/// Compensations are done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NoteUndone {
+    /// Of which order.
+    pub order: OrderId,
+    /// What is undone, at least one part.
+    pub parts: Vec<Part>,
+}
+
+/// A step cannot be done, or undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ParkOrder {
+    /// Which order.
+    pub order: OrderId,
+    /// What is owed; empty when whoever parks it does not know.
+    pub owed: Vec<Owed>,
+}
+
+/// A timer: the order's deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExpireOrder {
+    /// Which order.
+    pub order: OrderId,
+}
+
+/// A timer: the compensation's deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExpireCompensation {
+    /// Of which order.
+    pub order: OrderId,
+}
+
+/// The most lines an order has.
+pub const MAX_LINES: usize = 100;
+
+/// The most different SKUs an order has: a reservation is one transaction of
+/// at most 100 writes, two of which are the reservation and its record.
+pub const MAX_SKUS: usize = 98;
+
+/// Why a [`PlaceOrder`] is not acceptable: where, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unacceptable {
+    /// Path of the offending field, such as `lines[3].quantity`.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl PlaceOrder {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), Unacceptable> {
+        let no = |path: &str, problem: String| Err(Unacceptable { path: path.to_owned(), problem });
+        if self.lines.is_empty() {
+            return no("lines", "an order has at least one line".into());
+        }
+        if self.lines.len() > MAX_LINES {
+            return no("lines", format!("{} lines; an order has at most {MAX_LINES}", self.lines.len()));
+        }
+        let skus: std::collections::BTreeSet<_> = self.lines.iter().map(|line| &line.sku).collect();
+        if skus.len() > MAX_SKUS {
+            return no("lines", format!("{} different SKUs; an order has at most {MAX_SKUS}", skus.len()));
+        }
+        if self.total.amount == 0 {
+            return no("total.amount", "an order costs something".into());
+        }
+        let texts = [
+            ("payment_token", &self.payment_token, 128),
+            ("ship_to.name", &self.ship_to.name, 200),
+            ("ship_to.street", &self.ship_to.street, 200),
+            ("ship_to.city", &self.ship_to.city, 200),
+            ("ship_to.postcode", &self.ship_to.postcode, 16),
+        ];
+        for (path, text, most) in texts {
+            if text.trim().is_empty() || text.chars().count() > most {
+                return no(path, format!("has 1 to {most} characters"));
+            }
+        }
+        if !is_country(&self.ship_to.country) {
+            return no("ship_to.country", "is a two-letter ISO 3166-1 code, such as SE".into());
+        }
+        Ok(())
+    }
+}
+
+/// Whether `code` has the form of an ISO 3166-1 alpha-2 code.
+#[must_use]
+pub fn is_country(code: &str) -> bool {
+    code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase())
+}

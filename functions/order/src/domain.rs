@@ -1,0 +1,310 @@
+//! The life of an order: pure decisions, no I/O, no clock of its own.
+//!
+//! The decision is made once and is final. What follows a rejection is kept
+//! apart: `compensation` goes from pending to done or failed, and a repair
+//! takes it from failed to done.
+
+use std::collections::BTreeSet;
+
+use duet_core::fact::{NewOrder, OrderConfirmed, OrderNeedsAttention, OrderRejected};
+use duet_core::order::{Owed, Part, Reason};
+use duet_core::time::after;
+use duet_core::{Decision, Failure, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::command::{
+    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, NoteUndone, ParkOrder, PlaceOrder,
+};
+use crate::service::Patience;
+
+/// An order as the order service keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// What was ordered, as announced.
+    pub placed: NewOrder,
+    /// The variant it runs under; an order never changes style.
+    pub variant: String,
+    /// The order's fate.
+    pub fate: Fate,
+    /// How far a rejection is undone.
+    pub compensation: Compensation,
+    /// What is still to be undone.
+    pub pending: BTreeSet<Part>,
+    /// What could not be undone, or done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Owed>,
+    /// The fact the order waits for.
+    pub waits_for: String,
+    /// When it stops waiting.
+    pub deadline: Timestamp,
+    /// When the decision was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision")]
+pub enum Fate {
+    /// Not yet.
+    Undecided,
+    /// Yes.
+    Confirmed,
+    /// No.
+    Rejected {
+        /// Why.
+        reason: Reason,
+        /// More about why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+}
+
+/// How far a rejection is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Compensation {
+    /// There is nothing to undo.
+    None,
+    /// Under way.
+    Pending,
+    /// The order is whole again.
+    Done,
+    /// Parked: somebody has to repair it. The order needs attention.
+    Failed,
+}
+
+type Decided = Result<Decision<Order>, Failure>;
+
+/// What is to be done about `command`, given the order as it stands (`None`:
+/// never heard of it), the variant of the message and the time.
+///
+/// # Errors
+/// [`Failure::Invalid`] for an unacceptable order, an unknown one, or one that
+/// runs under another variant.
+pub fn decide(
+    state: Option<Order>,
+    command: &Command,
+    variant: &str,
+    now: Timestamp,
+    patience: Patience,
+) -> Decided {
+    let known = |state: Option<Order>| match state {
+        None => Err(Failure::invalid("no such order")),
+        Some(order) if order.variant != variant => {
+            Err(Failure::invalid("the order runs under another variant"))
+        }
+        Some(order) => Ok(order),
+    };
+    Ok(match command {
+        Command::PlaceOrder(command) => return place(state, command, variant, now, patience),
+        // An execution may die before it placed its order: nothing was left.
+        Command::ParkOrder(_) if state.is_none() => Decision::done("no such order"),
+        Command::ParkOrder(command) => park(known(state)?, command, now),
+        Command::ConfirmOrder(ConfirmOrder { .. }) => confirm(known(state)?, now),
+        Command::RejectOrder(command) => {
+            reject(known(state)?, command.reason, command.detail.clone(), now, patience)
+        }
+        Command::ExtendDeadline(ExtendDeadline { .. }) => extend(known(state)?, now, patience),
+        Command::NoteUndone(command) => note_undone(known(state)?, command),
+        Command::ExpireOrder(command) => expire(known(state)?, command, now, patience),
+        Command::ExpireCompensation(command) => expire_compensation(known(state)?, command, now),
+    })
+}
+
+fn place(
+    state: Option<Order>,
+    command: &PlaceOrder,
+    variant: &str,
+    now: Timestamp,
+    patience: Patience,
+) -> Decided {
+    if state.is_some() {
+        return Err(Failure::invalid("the order exists, but was not placed by this command"));
+    }
+    if let Err(no) = command.check() {
+        return Err(Failure::invalid(format!("{}: {}", no.path, no.problem)));
+    }
+    let PlaceOrder { order, customer, lines, total, payment_token, ship_to } = command.clone();
+    let placed = NewOrder {
+        order: order.clone(),
+        customer,
+        lines,
+        total,
+        payment_token,
+        ship_to,
+        placed_at: now,
+    };
+    let deadline = after(now, patience.order);
+    let state = Order {
+        placed: placed.clone(),
+        variant: variant.to_owned(),
+        fate: Fate::Undecided,
+        compensation: Compensation::None,
+        pending: BTreeSet::new(),
+        owed: Vec::new(),
+        waits_for: "DeliveryScheduled".to_owned(),
+        deadline,
+        decided_at: None,
+    };
+    Ok(Decision::done(&placed)
+        .state(state)
+        .fact(placed)
+        .timer(deadline, &Command::from(ExpireOrder { order })))
+}
+
+fn confirm(order: Order, now: Timestamp) -> Decision<Order> {
+    match &order.fate {
+        Fate::Confirmed => Decision::done(order.standing()),
+        Fate::Rejected { reason, .. } => Decision::declined(Refusal::new("OrderRejected", reason)),
+        Fate::Undecided => {
+            let fact = OrderConfirmed {
+                order: order.placed.order.clone(),
+                customer: order.placed.customer.clone(),
+                total: order.placed.total,
+            };
+            let order = Order { fate: Fate::Confirmed, decided_at: Some(now), ..order };
+            Decision::done(order.standing()).state(order).fact(fact)
+        }
+    }
+}
+
+fn reject(
+    order: Order,
+    reason: Reason,
+    detail: Option<String>,
+    now: Timestamp,
+    patience: Patience,
+) -> Decision<Order> {
+    match &order.fate {
+        Fate::Confirmed => Decision::declined(Refusal::new("OrderConfirmed", "")),
+        Fate::Rejected { .. } => Decision::done(order.standing()),
+        Fate::Undecided => {
+            let id = order.placed.order.clone();
+            let fact = OrderRejected {
+                order: id.clone(),
+                customer: order.placed.customer.clone(),
+                total: order.placed.total,
+                reason,
+                detail: detail.clone(),
+            };
+            let order = Order {
+                fate: Fate::Rejected { reason, detail },
+                compensation: Compensation::Pending,
+                pending: BTreeSet::from(Part::COMPENSATED),
+                decided_at: Some(now),
+                ..order
+            };
+            Decision::done(order.standing()).state(order).fact(fact).timer(
+                after(now, patience.compensation),
+                &Command::from(ExpireCompensation { order: id }),
+            )
+        }
+    }
+}
+
+fn extend(order: Order, now: Timestamp, patience: Patience) -> Decision<Order> {
+    if order.fate != Fate::Undecided {
+        return Decision::done(order.standing());
+    }
+    let deadline = after(after(now, patience.review), patience.order);
+    let id = order.placed.order.clone();
+    let order = Order { deadline, waits_for: "NoFraudDetected".to_owned(), ..order };
+    Decision::done(order.standing())
+        .state(order)
+        .timer(deadline, &Command::from(ExpireOrder { order: id }))
+}
+
+fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
+    for part in &command.parts {
+        order.pending.remove(part);
+        order.owed.retain(|owed| owed.part != *part);
+    }
+    if order.pending.is_empty() && order.compensation != Compensation::None {
+        order.compensation = Compensation::Done;
+    }
+    Decision::done(order.standing()).state(order)
+}
+
+fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
+    let told = !command.owed.is_empty();
+    let unknown = |parts: &[Part]| parts.iter().map(|&part| Owed { part, amount: None }).collect();
+    match (&order.fate, order.compensation) {
+        // Whole already, or parked already by somebody who knew more.
+        (Fate::Rejected { .. }, Compensation::Done) => Decision::done(order.standing()),
+        _ if !told && !order.owed.is_empty() => Decision::done(order.standing()),
+        (Fate::Confirmed, _) => {
+            let owed = if told { command.owed.clone() } else { unknown(&[Part::Shipment, Part::Notice]) };
+            needs_attention(order, owed)
+        }
+        (Fate::Undecided, _) => {
+            let order = Order {
+                fate: Fate::Rejected { reason: Reason::Abandoned, detail: None },
+                pending: BTreeSet::from(Part::COMPENSATED),
+                decided_at: Some(now),
+                ..order
+            };
+            needs_attention(order, unknown(&Part::COMPENSATED))
+        }
+        (Fate::Rejected { .. }, _) => {
+            let pending: Vec<Part> = order.pending.iter().copied().collect();
+            let mut owed: Vec<Owed> = if told { command.owed.clone() } else { unknown(&pending) };
+            owed.retain(|owed| order.pending.contains(&owed.part));
+            owed.extend(order.owed.iter().filter(|old| !command.owed.iter().any(|new| new.part == old.part)).cloned());
+            needs_attention(order, owed)
+        }
+    }
+}
+
+fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
+    if owed.is_empty() {
+        return Decision::done(order.standing());
+    }
+    let compensation = match order.fate {
+        Fate::Rejected { .. } => Compensation::Failed,
+        _ => order.compensation,
+    };
+    let fact = OrderNeedsAttention { order: order.placed.order.clone(), owed: owed.clone() };
+    let order = Order { owed, compensation, ..order };
+    Decision::done(order.standing()).state(order).fact(fact)
+}
+
+fn expire(order: Order, command: &ExpireOrder, now: Timestamp, patience: Patience) -> Decision<Order> {
+    if order.fate != Fate::Undecided {
+        return Decision::done(order.standing()).unkept();
+    }
+    if now < order.deadline {
+        // Extended meanwhile, or a clock that runs behind: ask again then.
+        let again = Command::from(command.clone());
+        return Decision::done(order.standing()).unkept().timer(order.deadline, &again);
+    }
+    let waited_for = order.waits_for.clone();
+    reject(order, Reason::TimedOut, Some(waited_for), now, patience)
+}
+
+fn expire_compensation(order: Order, command: &ExpireCompensation, now: Timestamp) -> Decision<Order> {
+    if order.compensation != Compensation::Pending {
+        return Decision::done(order.standing()).unkept();
+    }
+    park(order, &ParkOrder { order: command.order.clone(), owed: Vec::new() }, now)
+}
+
+/// How an order stands: the reply to most commands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The decision.
+    #[serde(flatten)]
+    pub fate: Fate,
+    /// How far a rejection is undone.
+    pub compensation: Compensation,
+    /// What is owed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Owed>,
+}
+
+impl Order {
+    /// How the order stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing { fate: self.fate.clone(), compensation: self.compensation, owed: self.owed.clone() }
+    }
+}

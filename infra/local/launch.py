@@ -1,0 +1,257 @@
+"""Start the local AWS emulator for `duet up --on local`.
+
+    python launch.py --state DIR --port N [--stock]
+
+Owns how the emulator (ministack) runs on this machine:
+
+- it answers on 127.0.0.1 only, with the listeners duet has no use for off;
+- all it writes lies under DIR;
+- DIR/emulator.lock is held for as long as the process lives, so nobody has to
+  trust a process id that may since belong to somebody else;
+- DIR/emulator.json says where it is, and which of the changes below are in.
+
+It also takes out waits that say nothing about AWS and would blur a comparison
+of two coordination styles. Each change replaces a private part of ministack
+(pinned in requirements.txt) and first checks that the part is still what it
+was written for. If it is not, the emulator runs unchanged in that respect and
+says so, in its log and in emulator.json. `--stock` makes none of them.
+
+Must not know: stacks, templates, services, or anything else of duet's.
+"""
+
+import argparse
+import fcntl
+import inspect
+import json
+import os
+import queue
+import shutil
+import struct
+import sys
+import termios
+import time
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+ALREADY_RUNNING = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class Changed(Exception):
+    """A part of ministack is not what a change was written for."""
+
+
+def expect(holds: bool, what: str) -> None:
+    if not holds:
+        raise Changed(what)
+
+
+def send_answers_at_once() -> None:
+    """Runtime API: no Nagle delay between an answer's headers and its body.
+
+    They are two small writes; with Nagle's algorithm the second waits for the
+    peer's delayed acknowledgement, about 40 ms for each invocation.
+    """
+    from http.server import BaseHTTPRequestHandler
+
+    from ministack.core.lambda_runtime import ProvidedWorker
+
+    build = getattr(ProvidedWorker, "_build_handler_class", None)
+    expect(callable(build), "ProvidedWorker._build_handler_class is gone")
+
+    def build_without_nagle(self, *args, **kwargs):
+        handler = build(self, *args, **kwargs)
+        if isinstance(handler, type) and issubclass(handler, BaseHTTPRequestHandler):
+            handler.disable_nagle_algorithm = True
+        else:
+            print("launch: the runtime API handler is not an http.server class; "
+                  "Nagle's algorithm stays on", file=sys.stderr)
+        return handler
+
+    ProvidedWorker._build_handler_class = build_without_nagle
+
+
+def collect_logs_promptly() -> None:
+    """Invocation logs: stop waiting once the function's pipe is known to be empty.
+
+    As delivered, an invocation that printed nothing waits 50 ms for a first
+    line. A function writes its lines before it answers, so they are in the pipe
+    by then: it is enough to see the pipe and the queue behind it empty, with
+    2 ms for the thread that moves lines from one to the other.
+    """
+    from ministack.core.lambda_runtime import ProvidedWorker
+
+    drain = getattr(ProvidedWorker, "_drain_stderr_bounded", None)
+    expect(callable(drain), "ProvidedWorker._drain_stderr_bounded is gone")
+    expect(
+        list(inspect.signature(drain).parameters)
+        == ["self", "first_line_wait", "idle_confirm", "hard_cap"],
+        "ProvidedWorker._drain_stderr_bounded takes other parameters",
+    )
+    source = inspect.getsource(inspect.getmodule(drain))
+    expect("self._stderr_queue = log_queue" in source, "ProvidedWorker._stderr_queue is gone")
+    expect("self._proc = subprocess.Popen(" in source, "ProvidedWorker._proc is gone")
+
+    def unread(process) -> bool:
+        try:
+            answer = fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, b"\0" * 4)
+            return struct.unpack("i", answer)[0] > 0
+        except (AttributeError, OSError, ValueError):
+            return False  # no process, or its pipe is closed: nothing more can come
+
+    def drain_promptly(self, first_line_wait=0.0, idle_confirm=0.002, hard_cap=0.25):
+        lines = []
+        started = quiet_since = time.monotonic()
+        while True:
+            took = False
+            while True:
+                try:
+                    lines.append(self._stderr_queue.get_nowait())
+                    took = True
+                except queue.Empty:
+                    break
+            now = time.monotonic()
+            if took or unread(self._proc):
+                quiet_since = now
+            enough = idle_confirm if lines else max(first_line_wait, idle_confirm)
+            if now - quiet_since >= enough or now - started >= hard_cap:
+                return "\n".join(lines)
+            time.sleep(0.0005)
+
+    ProvidedWorker._drain_stderr_bounded = drain_promptly
+
+
+def start_workflows_at_once() -> None:
+    """Step Functions: no fixed 150 ms pause before each execution's first state."""
+    from ministack.services import stepfunctions
+
+    run = getattr(stepfunctions, "_run_execution", None)
+    expect(inspect.isfunction(run), "stepfunctions._run_execution is gone")
+    expect(
+        inspect.getsource(run).count("time.sleep(0.15)") == 1,
+        "stepfunctions._run_execution no longer pauses for 150 ms",
+    )
+    expect(
+        getattr(stepfunctions, "time", None) is time,
+        "stepfunctions no longer names the time module",
+    )
+
+    class Clock:
+        """The time module, except that `_run_execution` itself does not sleep."""
+
+        def __getattr__(self, name):
+            return getattr(time, name)
+
+        @staticmethod
+        def sleep(seconds):
+            if sys._getframe(1).f_code is not run.__code__:
+                time.sleep(seconds)
+
+    stepfunctions.time = Clock()
+
+
+CHANGES = (send_answers_at_once, collect_logs_promptly, start_workflows_at_once)
+
+
+def make_changes() -> tuple[list[str], list[dict[str, str]]]:
+    """Gives the names of the changes made, and those not made with the reason."""
+    made, left = [], []
+    for change in CHANGES:
+        try:
+            change()
+            made.append(change.__name__)
+        except Exception as reason:  # a private part may be gone in any way at all
+            left.append({"change": change.__name__, "reason": str(reason)})
+            print(f"launch: left out {change.__name__}: {reason}; "
+                  "local timings will be longer (is ministack the version in "
+                  "requirements.txt?)", file=sys.stderr)
+    return made, left
+
+
+def environment(state: Path, port: int) -> dict[str, str]:
+    """What ministack must find in its environment before it is imported.
+
+    Functions inherit all of it. The endpoint must be in it, or a bootstrap is
+    given none; the configuration files must be none, or the user's own profile
+    reaches the functions.
+    """
+    return {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": LOOPBACK,
+        "MINISTACK_HOST": LOOPBACK,
+        "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}",
+        # Both would listen on every interface, whatever BIND_HOST says.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        # With a daemon in reach ministack would remove containers it thinks its own.
+        "DOCKER_HOST": f"unix://{state}/no-docker.sock",
+        "LAMBDA_EXECUTOR": "local",
+        "TMPDIR": str(state / "tmp"),
+        "STATE_DIR": str(state / "saved"),
+        "HOME": str(state / "tmp"),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def write_record(path: Path, record: dict) -> None:
+    """Whole or not at all: a reader never meets half a record."""
+    draft = path.with_suffix(".json.part")
+    draft.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Start the local AWS emulator.")
+    parser.add_argument("--state", type=Path, required=True, help="directory for all it writes")
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--stock", action="store_true", help="change nothing in ministack")
+    options = parser.parse_args()
+
+    state = options.state.resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    # Held until the process ends; Python opens files so that children do not inherit them.
+    lock = open(state / "emulator.lock", "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print(f"launch: an emulator already runs with the state in {state}", file=sys.stderr)
+        raise SystemExit(ALREADY_RUNNING)
+
+    # A session of its own: a Ctrl-C or a closed terminal ends the command, not
+    # the emulator; and its functions can be ended with it, as one group.
+    if os.getpgrp() != os.getpid():
+        os.setsid()
+
+    # Nothing is carried over from an earlier start: neither unpacked functions
+    # nor the copies of their archives.
+    for name in ("tmp", "saved"):
+        shutil.rmtree(state / name, ignore_errors=True)
+        (state / name).mkdir()
+    os.environ.update(environment(state, options.port))
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        os.environ.setdefault(name, value)
+
+    made, left = ([], []) if options.stock else make_changes()
+    record = state / "emulator.json"
+    write_record(record, {
+        "pid": os.getpid(),
+        "port": options.port,
+        "changes": made,
+        "changes_left_out": left,
+    })
+    try:
+        from ministack.app import main as serve
+
+        sys.argv = ["ministack"]
+        serve()
+    finally:
+        record.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()
