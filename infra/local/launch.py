@@ -194,6 +194,22 @@ def environment(state: Path, port: int) -> dict[str, str]:
     }
 
 
+def take_lock(path: Path):
+    """Gives the locked file, or None if another emulator has it.
+
+    Whoever asks whether one runs takes the lock for an instant to find out,
+    hence the second and further tries.
+    """
+    lock = open(path, "w", encoding="utf-8")
+    for _ in range(40):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError:
+            time.sleep(0.025)
+    return None
+
+
 def write_record(path: Path, record: dict) -> None:
     """Whole or not at all: a reader never meets half a record."""
     draft = path.with_suffix(".json.part")
@@ -211,10 +227,8 @@ def main() -> None:
     state = options.state.resolve()
     state.mkdir(parents=True, exist_ok=True)
     # Held until the process ends; Python opens files so that children do not inherit them.
-    lock = open(state / "emulator.lock", "w", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    lock = take_lock(state / "emulator.lock")
+    if lock is None:
         print(f"launch: an emulator already runs with the state in {state}", file=sys.stderr)
         raise SystemExit(ALREADY_RUNNING)
 

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 /// A closed set of named messages.
-pub trait Vocabulary: Sized + Send + Sync {
+pub trait Vocabulary: Clone + Send + Sync {
     /// Every name of the set, in the order of its definition.
     const NAMES: &'static [&'static str];
 

@@ -1,1 +1,25 @@
-//! Stub.
+//! Where a service meets its wires.
+//!
+//! A service answers with one vocabulary ([`duet_core::outcome`]); this crate
+//! renders it for whoever called.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`task`] | a workflow task: command in, reply or named error out |
+//! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
+//! | [`wires`] | the port to whatever carries facts, timers and late answers |
+//! | [`log`] | one line per step, without personal data |
+//! | [`dynamo`] | the store port over DynamoDB (feature `dynamodb`) |
+//! | [`lambda`] | both entries on the Lambda runtime (feature `lambda`) |
+//!
+//! `task` and `queue` are pure: a simulated world runs the same code over its
+//! own wires. No business rule lives here.
+
+#[cfg(feature = "dynamodb")]
+pub mod dynamo;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+pub mod log;
+pub mod queue;
+pub mod task;
+pub mod wires;

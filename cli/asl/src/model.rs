@@ -1,0 +1,293 @@
+//! A definition, read once: what the interpreter walks.
+//!
+//! All states of all nesting levels lie in one list, so that a state is a
+//! number and entering one copies nothing. Made by `parse`; read by `exec`.
+
+use crate::Data;
+use crate::choice::Condition;
+use crate::jsonata::Expr;
+use crate::path::{Path, Step};
+use crate::template::Template;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Which rules an execution follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum MachineType {
+    /// Up to a year, history, redrive, task tokens.
+    #[default]
+    Standard,
+    /// Up to five minutes; request-response tasks only; no redrive.
+    Express,
+}
+
+impl std::str::FromStr for MachineType {
+    type Err = String;
+
+    /// Reads `standard` or `express`, in any case.
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s.to_ascii_lowercase().as_str() {
+            "standard" => Ok(Self::Standard),
+            "express" => Ok(Self::Express),
+            _ => Err(format!("'{s}' is not a state machine type: use standard or express")),
+        }
+    }
+}
+
+/// The language of a state's fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Language {
+    #[default]
+    JsonPath,
+    Jsonata,
+}
+
+/// A state's place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StateId(pub(crate) u32);
+
+/// A compiled definition, shared by all its executions.
+#[derive(Debug)]
+pub struct StateMachine {
+    pub(crate) states: Vec<State>,
+    pub(crate) start: StateId,
+    pub(crate) timeout_seconds: Option<u64>,
+    pub(crate) kind: MachineType,
+    pub(crate) comment: Option<String>,
+}
+
+impl StateMachine {
+    /// The rules its executions follow.
+    #[must_use]
+    pub fn machine_type(&self) -> MachineType {
+        self.kind
+    }
+
+    /// The definition's top-level `Comment`.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        self.comment.as_deref()
+    }
+
+    /// The top-level `TimeoutSeconds`.
+    #[must_use]
+    pub fn timeout_seconds(&self) -> Option<u64> {
+        self.timeout_seconds
+    }
+
+    /// The names of all states, nested ones too, in the order they are written.
+    pub fn state_names(&self) -> impl Iterator<Item = &str> {
+        self.states.iter().map(|s| &*s.name)
+    }
+
+    /// Each Task state's name and `Resource`.
+    pub fn tasks(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.states.iter().filter_map(|s| match &s.kind {
+            Kind::Task(t) => Some((&*s.name, &*t.resource.arn)),
+            _ => None,
+        })
+    }
+
+    /// Each error name in a `Retry` or `Catch`, with the state it stands in.
+    pub fn error_names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.states.iter().flat_map(|s| {
+            let retries = s.recovery.retry.iter().flat_map(|r| &r.errors);
+            let catches = s.recovery.catch.iter().flat_map(|c| &c.errors);
+            retries.chain(catches).map(|e| (&*s.name, &**e))
+        })
+    }
+
+    pub(crate) fn state(&self, id: StateId) -> &State {
+        &self.states[id.0 as usize]
+    }
+}
+
+/// One state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) name: Arc<str>,
+    pub(crate) language: Language,
+    pub(crate) kind: Kind,
+    /// Where to go next; `None` ends the flow.
+    pub(crate) next: Option<StateId>,
+    pub(crate) io: Io,
+    pub(crate) assign: Option<Assign>,
+    pub(crate) recovery: Recovery,
+}
+
+/// What a state does.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Pass { result: Option<Data> },
+    Task(Box<Task>),
+    Choice(Box<Choice>),
+    Wait(Box<Wait>),
+    Succeed,
+    Fail { error: Option<Template>, cause: Option<Template> },
+    Parallel { branches: Vec<StateId> },
+    Map(Box<MapState>),
+}
+
+impl Kind {
+    /// The type's name as it stands in the definition and in event types.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Kind::Pass { .. } => "Pass",
+            Kind::Task(_) => "Task",
+            Kind::Choice(_) => "Choice",
+            Kind::Wait(_) => "Wait",
+            Kind::Succeed => "Succeed",
+            Kind::Fail { .. } => "Fail",
+            Kind::Parallel { .. } => "Parallel",
+            Kind::Map(_) => "Map",
+        }
+    }
+}
+
+/// Input and output processing. Absent fields mean "as it is".
+#[derive(Debug, Default)]
+pub(crate) struct Io {
+    pub(crate) input_path: Option<Selected>,
+    /// `Parameters`, or `Arguments` in JSONata.
+    pub(crate) arguments: Option<Template>,
+    pub(crate) result_selector: Option<Template>,
+    pub(crate) result_path: ResultPath,
+    pub(crate) output_path: Option<Selected>,
+    /// `Output`, in JSONata.
+    pub(crate) output: Option<Template>,
+}
+
+/// An `InputPath` or `OutputPath`.
+#[derive(Debug)]
+pub(crate) enum Selected {
+    /// `null`: an empty object.
+    Nothing,
+    Path(Box<Path>),
+}
+
+/// Where a result goes.
+#[derive(Debug, Default)]
+pub(crate) enum ResultPath {
+    /// `$`: it takes the place of the input.
+    #[default]
+    Replace,
+    /// `null`: it is dropped.
+    Discard,
+    Inject(Box<str>, Vec<Step>),
+}
+
+/// Variables and the templates of their values.
+pub(crate) type Assign = Vec<(Arc<str>, Template)>;
+
+/// Retriers and catchers.
+#[derive(Debug, Default)]
+pub(crate) struct Recovery {
+    pub(crate) retry: Vec<Retrier>,
+    pub(crate) catch: Vec<Catcher>,
+}
+
+/// One `Retry` entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Retrier {
+    pub(crate) errors: Vec<Box<str>>,
+    pub(crate) interval_seconds: f64,
+    pub(crate) max_attempts: u32,
+    pub(crate) backoff_rate: f64,
+    pub(crate) max_delay_seconds: Option<f64>,
+    pub(crate) full_jitter: bool,
+}
+
+/// One `Catch` entry.
+#[derive(Debug)]
+pub(crate) struct Catcher {
+    pub(crate) errors: Vec<Box<str>>,
+    pub(crate) next: StateId,
+    pub(crate) result_path: ResultPath,
+    pub(crate) assign: Option<Assign>,
+    pub(crate) output: Option<Template>,
+}
+
+/// A Task state.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) resource: Resource,
+    pub(crate) timeout: Option<Number>,
+    pub(crate) heartbeat: Option<Number>,
+}
+
+/// What a task calls.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// The ARN as the definition has it.
+    pub arn: Arc<str>,
+    /// The service as the history names it: `lambda`, `sqs`, `aws-sdk:dynamodb`.
+    pub service: Arc<str>,
+    /// The action as the history names it, with its suffix: `sendMessage.waitForTaskToken`.
+    pub action: Arc<str>,
+    /// How the task ends.
+    pub pattern: Pattern,
+}
+
+/// How a task ends, and how the history tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// A plain Lambda function ARN.
+    Function,
+    /// A service integration that answers at once.
+    RequestResponse,
+    /// `.sync`: the integration waits for the job it started.
+    Sync,
+    /// `.waitForTaskToken`: someone answers with the token.
+    TaskToken,
+}
+
+/// A number written down, pointed at, or computed.
+#[derive(Debug)]
+pub(crate) enum Number {
+    Const(u64),
+    Path(Box<Path>),
+    Jsonata(Box<Expr>),
+}
+
+/// A Wait state.
+#[derive(Debug)]
+pub(crate) enum Wait {
+    Seconds(Number),
+    Timestamp(Template),
+}
+
+/// A Choice state.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) default: Option<StateId>,
+}
+
+/// One rule of a Choice state.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) condition: Condition,
+    pub(crate) next: StateId,
+    pub(crate) assign: Option<Assign>,
+    pub(crate) output: Option<Template>,
+}
+
+/// An inline Map state.
+#[derive(Debug)]
+pub(crate) struct MapState {
+    pub(crate) items: Items,
+    /// `ItemSelector`, or the legacy `Parameters`.
+    pub(crate) selector: Option<Template>,
+    pub(crate) max_concurrency: Option<Number>,
+    pub(crate) start: StateId,
+}
+
+/// What a Map runs over.
+#[derive(Debug)]
+pub(crate) enum Items {
+    /// The effective input itself.
+    Input,
+    Path(Box<Path>),
+    Template(Template),
+}

@@ -1,0 +1,435 @@
+//! AWS's JSONPath: `$.a.b[0]`, `$$.Execution.Id`, `$variable.field`.
+//!
+//! Owns reading a path once and following it many times, and injecting a
+//! result at a reference path. It does not know where roots come from.
+//!
+//! A path that names exactly one place is *definite*: it is walked directly.
+//! One that may select several (`*`, `..`, slices, unions, filters) is handed to
+//! an RFC 9535 engine and always gives an array, as AWS's own library does.
+
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// What a path starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// `$`: the current value.
+    Current,
+    /// `$$`: the context object.
+    Context,
+    /// `$name`: a workflow variable.
+    Variable(Arc<str>),
+}
+
+/// One step of a definite path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Name(Box<str>),
+    Index(i64),
+}
+
+#[derive(Debug)]
+enum Query {
+    Definite {
+        steps: Vec<Step>,
+        function: Option<Function>,
+    },
+    Many(Box<serde_json_path::JsonPath>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Function {
+    Length,
+    Min,
+    Max,
+    Sum,
+    Avg,
+}
+
+/// A compiled path.
+#[derive(Debug)]
+pub(crate) struct Path {
+    source: Arc<str>,
+    root: Root,
+    query: Query,
+}
+
+/// What following a path found.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    Value(Cow<'a, Value>),
+    /// Nothing there.
+    Missing,
+    /// An index past the end of an array that is there.
+    PastEnd,
+}
+
+impl Path {
+    /// Reads `source`; the error says what is wrong with it.
+    pub(crate) fn parse(source: &str) -> Result<Path, String> {
+        let Some(rest) = source.strip_prefix('$') else {
+            return Err(format!("a path must start with '$', and '{source}' does not"));
+        };
+        let (root, rest) = if let Some(rest) = rest.strip_prefix('$') {
+            (Root::Context, rest)
+        } else {
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            let (name, rest) = rest.split_at(end);
+            if name.is_empty() {
+                (Root::Current, rest)
+            } else if is_identifier(name) {
+                (Root::Variable(name.into()), rest)
+            } else {
+                return Err(format!("'{name}' is not a variable name"));
+            }
+        };
+        let query = parse_query(rest).map_err(|e| format!("{e} in path '{source}'"))?;
+        Ok(Path {
+            source: source.into(),
+            root,
+            query,
+        })
+    }
+
+    pub(crate) fn source(&self) -> &Arc<str> {
+        &self.source
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The steps, when this is a reference path (it names exactly one place).
+    pub(crate) fn reference(&self) -> Option<&[Step]> {
+        match &self.query {
+            Query::Definite {
+                steps,
+                function: None,
+            } => Some(steps),
+            _ => None,
+        }
+    }
+
+    /// The names a path begins with, up to its first other kind of step.
+    pub(crate) fn leading_names(&self) -> impl Iterator<Item = &str> {
+        let steps: &[Step] = match &self.query {
+            Query::Definite { steps, .. } => steps,
+            Query::Many(_) => &[],
+        };
+        steps.iter().map_while(|s| match s {
+            Step::Name(n) => Some(&**n),
+            Step::Index(_) => None,
+        })
+    }
+
+    /// Follows the path from `root`, the value its [`Root`] stands for.
+    pub(crate) fn follow<'a>(&self, root: &'a Value) -> Found<'a> {
+        match &self.query {
+            Query::Many(query) => {
+                let all = query.query(root).all().into_iter().cloned().collect();
+                Found::Value(Cow::Owned(Value::Array(all)))
+            }
+            Query::Definite { steps, function } => {
+                let mut at = root;
+                for step in steps {
+                    match (step, at) {
+                        (Step::Name(name), Value::Object(map)) => match map.get(&**name) {
+                            Some(next) => at = next,
+                            None => return Found::Missing,
+                        },
+                        (Step::Index(i), Value::Array(items)) => match position(*i, items.len()) {
+                            Some(i) => at = &items[i],
+                            None => return Found::PastEnd,
+                        },
+                        _ => return Found::Missing,
+                    }
+                }
+                match function {
+                    None => Found::Value(Cow::Borrowed(at)),
+                    Some(f) => match f.apply(at) {
+                        Some(v) => Found::Value(Cow::Owned(v)),
+                        None => Found::Missing,
+                    },
+                }
+            }
+        }
+    }
+}
+
+impl Function {
+    fn apply(self, value: &Value) -> Option<Value> {
+        if let Function::Length = self {
+            return match value {
+                Value::Array(a) => Some(a.len().into()),
+                Value::Object(o) => Some(o.len().into()),
+                Value::String(s) => Some(s.chars().count().into()),
+                _ => None,
+            };
+        }
+        let numbers: Vec<f64> = value.as_array()?.iter().filter_map(Value::as_f64).collect();
+        if numbers.is_empty() {
+            return None;
+        }
+        let sum: f64 = numbers.iter().sum();
+        Some(number(match self {
+            Function::Min => numbers.iter().copied().fold(f64::INFINITY, f64::min),
+            Function::Max => numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            Function::Sum | Function::Length => sum,
+            Function::Avg => sum / numbers.len() as f64,
+        }))
+    }
+}
+
+/// A JSON number, written without a fraction when it has none.
+pub(crate) fn number(n: f64) -> Value {
+    if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 {
+        (n as i64).into()
+    } else {
+        serde_json::Number::from_f64(n).map_or(Value::Null, Value::Number)
+    }
+}
+
+fn position(index: i64, len: usize) -> Option<usize> {
+    let at = if index < 0 {
+        len as i64 + index
+    } else {
+        index
+    };
+    usize::try_from(at).ok().filter(|i| *i < len)
+}
+
+/// Whether `name` may name a variable (UAX 31 identifiers, at most 80 characters).
+pub(crate) fn is_identifier(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || c == '_')
+        && name.chars().count() <= 80
+}
+
+/// Puts `value` at `steps` inside `target`, making objects on the way.
+/// Fails when the way leads through something that is neither.
+pub(crate) fn inject(target: &mut Value, steps: &[Step], value: Value) -> Result<(), ()> {
+    let mut at = target;
+    for step in steps {
+        at = match step {
+            Step::Name(name) => {
+                if at.is_null() {
+                    *at = Value::Object(Map::new());
+                }
+                at.as_object_mut()
+                    .ok_or(())?
+                    .entry(&**name)
+                    .or_insert(Value::Null)
+            }
+            Step::Index(i) => {
+                let items = at.as_array_mut().ok_or(())?;
+                let i = position(*i, items.len()).ok_or(())?;
+                &mut items[i]
+            }
+        };
+    }
+    *at = value;
+    Ok(())
+}
+
+/// Reads the part after the root.
+fn parse_query(mut rest: &str) -> Result<Query, String> {
+    let mut steps = Vec::new();
+    let mut function = None;
+    let mut definite = true;
+    // The same path in RFC 9535 spelling, should it prove indefinite.
+    let mut rfc = String::from("$");
+    while !rest.is_empty() {
+        if function.is_some() {
+            return Err("a function must come last".into());
+        }
+        if let Some(after) = rest.strip_prefix('[') {
+            let end = bracket_end(after)?;
+            let inner = after[..end].trim();
+            rest = &after[end + 1..];
+            if let Some(name) = quoted_name(inner) {
+                push_name(&mut rfc, &name);
+                steps.push(Step::Name(name.into()));
+            } else if let Ok(i) = inner.parse::<i64>() {
+                let _ = write!(rfc, "[{i}]");
+                steps.push(Step::Index(i));
+            } else {
+                definite = false;
+                let _ = write!(rfc, "[{inner}]");
+            }
+            continue;
+        }
+        let Some(mut after) = rest.strip_prefix('.') else {
+            return Err(format!("expected '.' or '[' before '{rest}'"));
+        };
+        let descend = after.starts_with('.');
+        if descend {
+            definite = false;
+            after = &after[1..];
+            rfc.push_str("..");
+            if after.starts_with('[') {
+                let end = bracket_end(&after[1..])?;
+                let _ = write!(rfc, "[{}]", &after[1..=end]);
+                rest = &after[end + 2..];
+                continue;
+            }
+        }
+        let end = after.find(['.', '[']).unwrap_or(after.len());
+        let (name, next) = after.split_at(end);
+        rest = next;
+        if name == "*" {
+            definite = false;
+            rfc.push_str("[*]");
+        } else if let Some(call) = name.strip_suffix("()") {
+            function = Some(match call {
+                "length" | "size" => Function::Length,
+                "min" => Function::Min,
+                "max" => Function::Max,
+                "sum" => Function::Sum,
+                "avg" => Function::Avg,
+                other => return Err(format!("unsupported function '{other}()'")),
+            });
+        } else if name.is_empty() {
+            return Err("a field name is missing".into());
+        } else if name.contains(['@', ',', ':', '?', '\'', '"', '(', ')', ' ']) {
+            return Err(format!("'{name}' must be written ['…']"));
+        } else {
+            push_name(&mut rfc, name);
+            steps.push(Step::Name(name.into()));
+        }
+    }
+    if definite {
+        return Ok(Query::Definite { steps, function });
+    }
+    if function.is_some() {
+        return Err("a function cannot follow a path that selects many values".into());
+    }
+    serde_json_path::JsonPath::parse(&rfc)
+        .map(|q| Query::Many(Box::new(q)))
+        .map_err(|e| e.to_string())
+}
+
+fn push_name(rfc: &mut String, name: &str) {
+    let escaped = name.replace('\\', "\\\\").replace('\'', "\\'");
+    let _ = write!(rfc, "['{escaped}']");
+}
+
+/// Where the bracket that opened just before `text` closes.
+fn bracket_end(text: &str) -> Result<usize, String> {
+    let mut depth = 1;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match (quote, c) {
+            (_, '\\') => escaped = true,
+            (Some(q), c) if q == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '[') => depth += 1,
+            (None, ']') => {
+                depth -= 1;
+                if depth == 0 {
+                    return Ok(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    Err("a '[' is not closed".into())
+}
+
+/// `'name'` or `"name"` with nothing else around it.
+fn quoted_name(inner: &str) -> Option<String> {
+    let quote = inner.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let mut name = String::new();
+    let mut chars = inner[1..].chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => name.push(chars.next()?),
+            c if c == quote => return chars.next().is_none().then_some(name),
+            c => name.push(c),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn get(path: &str, value: &Value) -> Option<Value> {
+        match Path::parse(path).unwrap().follow(value) {
+            Found::Value(v) => Some(v.into_owned()),
+            Found::Missing | Found::PastEnd => None,
+        }
+    }
+
+    #[test]
+    fn definite_paths_name_one_place() {
+        let v = json!({"a": {"b-c": [1, {"d e": true}]}, "x.y": 2, "n": null});
+        for (path, expect) in [
+            ("$.a.b-c[0]", Some(json!(1))),
+            ("$['a']['b-c'][-1]['d e']", Some(json!(true))),
+            ("$[\"x.y\"]", Some(json!(2))),
+            ("$.n", Some(Value::Null)),
+            ("$.a.b-c.length()", Some(json!(2))),
+            ("$", Some(v.clone())),
+            ("$.a.q", None),
+            ("$.a[0]", None),
+            ("$.a.b-c[7]", None),
+        ] {
+            assert_eq!(get(path, &v), expect, "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_give_arrays() {
+        let v = json!({"items": [{"n": 1, "k": "a"}, {"n": 5, "k": "b"}], "deep": {"n": 9}});
+        for (path, expect) in [
+            ("$.items[*].n", json!([1, 5])),
+            ("$..n", json!([1, 5, 9])),
+            ("$.items[?(@.n > 2)].k", json!(["b"])),
+            ("$.items[?(@.k == 'a')]", json!([{"n": 1, "k": "a"}])),
+            ("$.items[0:1].k", json!(["a"])),
+            ("$.items[0,1].n", json!([1, 5])),
+            ("$.nothing[*]", json!([])),
+        ] {
+            let got = get(path, &v).unwrap();
+            let sorted = |v: &Value| {
+                let mut items = v.as_array().unwrap().clone();
+                items.sort_by_key(Value::to_string);
+                items
+            };
+            assert_eq!(sorted(&got), sorted(&expect), "{path}");
+        }
+    }
+
+    #[test]
+    fn roots_and_refusals() {
+        assert_eq!(Path::parse("$$.Execution.Id").unwrap().root(), &Root::Context);
+        assert_eq!(
+            Path::parse("$order.id").unwrap().root(),
+            &Root::Variable("order".into())
+        );
+        for bad in ["a.b", "$.", "$.a..", "$.a[", "$.a[?(]", "$-x", "$.a.foo()", "$x y"] {
+            assert!(Path::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn injecting_makes_objects_on_the_way() {
+        let mut v = json!({"a": [1, 2]});
+        let at = |p: &str| Path::parse(p).unwrap();
+        inject(&mut v, at("$.b.c").reference().unwrap(), json!(3)).unwrap();
+        inject(&mut v, at("$.a[1]").reference().unwrap(), json!("x")).unwrap();
+        assert_eq!(v, json!({"a": [1, "x"], "b": {"c": 3}}));
+        assert!(inject(&mut v, at("$.a.b").reference().unwrap(), json!(3)).is_err());
+    }
+}

@@ -1,0 +1,200 @@
+//! An event as patterns see it: the leaves of the fields somebody asks for, each with the array elements it lies in.
+//!
+//! One walk over the event, guided by a tree of the wanted paths, finds them all; parts of the event that no path leads
+//! into are never entered. This module must not know operators or rules.
+
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+
+/// The number of a path within one [`Paths`].
+pub(crate) type FieldId = u32;
+
+const NONE: u32 = u32::MAX;
+
+/// The wanted paths, as a tree of their steps.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    nodes: Vec<Step>,
+    fields: u32,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Step {
+    next: FxHashMap<Box<str>, u32>,
+    field: Option<FieldId>,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Step::default()],
+            fields: 0,
+        }
+    }
+}
+
+impl Paths {
+    /// The number of a dotted path, which is added if it is new.
+    pub(crate) fn add(&mut self, path: &str) -> FieldId {
+        let mut at = 0;
+        for step in path.split('.') {
+            at = match self.nodes[at].next.get(step) {
+                Some(&next) => next as usize,
+                None => {
+                    let new = self.nodes.len();
+                    self.nodes.push(Step::default());
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "a pattern has at most 2,048 characters"
+                    )]
+                    self.nodes[at].next.insert(step.into(), new as u32);
+                    new
+                }
+            };
+        }
+        *self.nodes[at].field.get_or_insert_with(|| {
+            self.fields += 1;
+            self.fields - 1
+        })
+    }
+
+    /// The leaves of all wanted fields.
+    pub(crate) fn leaves<'e>(&self, event: &'e Value) -> Leaves<'e> {
+        let mut leaves = Leaves {
+            first: vec![NONE; self.fields as usize],
+            leaves: Vec::with_capacity(16),
+            places: Vec::new(),
+            arrays: 0,
+        };
+        if let Value::Object(_) = event {
+            self.value(0, event, NONE, &mut leaves);
+        }
+        leaves
+    }
+
+    fn value<'e>(&self, at: u32, value: &'e Value, place: u32, leaves: &mut Leaves<'e>) {
+        let step = &self.nodes[at as usize];
+        match value {
+            Value::Object(members) => {
+                if step.next.is_empty() {
+                    return;
+                }
+                for (key, member) in members {
+                    if let Some(&next) = step.next.get(key.as_str()) {
+                        self.value(next, member, place, leaves);
+                    } else if key.contains('.') {
+                        // `{"a.b": 1}` is the field a.b, just as `{"a": {"b": 1}}` is.
+                        let mut steps = key.split('.');
+                        let end = steps.try_fold(at, |at, name| {
+                            self.nodes[at as usize].next.get(name).copied()
+                        });
+                        if let Some(end) = end {
+                            self.value(end, member, place, leaves);
+                        }
+                    }
+                }
+            }
+            Value::Array(items) => {
+                let array = leaves.arrays;
+                leaves.arrays += 1;
+                for (index, item) in items.iter().enumerate() {
+                    // A plain value in an array is one of the field's values; only what lies inside an element belongs to it.
+                    let inside = if matches!(item, Value::Object(_) | Value::Array(_)) {
+                        leaves.enter(array, index, place)
+                    } else {
+                        place
+                    };
+                    self.value(at, item, inside, leaves);
+                }
+            }
+            leaf => {
+                if let Some(field) = step.field {
+                    leaves.add(field, leaf, place);
+                }
+            }
+        }
+    }
+}
+
+/// The leaves found in one event, grouped by field.
+#[derive(Debug)]
+pub(crate) struct Leaves<'e> {
+    first: Vec<u32>,
+    leaves: Vec<Leaf<'e>>,
+    places: Vec<Place>,
+    arrays: u32,
+}
+
+/// One value of a field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaf<'e> {
+    pub(crate) value: &'e Value,
+    place: u32,
+    next: u32,
+}
+
+/// An element of an array, and the element that array lies in.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    array: u32,
+    index: usize,
+    outer: u32,
+}
+
+/// The array elements that a match has settled on so far, one for each array.
+pub(crate) type Settled = Vec<(u32, usize)>;
+
+impl<'e> Leaves<'e> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an event has at most 1 MiB"
+    )]
+    fn enter(&mut self, array: u32, index: usize, outer: u32) -> u32 {
+        self.places.push(Place {
+            array,
+            index,
+            outer,
+        });
+        (self.places.len() - 1) as u32
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an event has at most 1 MiB"
+    )]
+    fn add(&mut self, field: FieldId, value: &'e Value, place: u32) {
+        let new = self.leaves.len() as u32;
+        let next = std::mem::replace(&mut self.first[field as usize], new);
+        self.leaves.push(Leaf { value, place, next });
+    }
+
+    /// The values of a field, in no particular order.
+    pub(crate) fn of(&self, field: FieldId) -> impl Iterator<Item = Leaf<'e>> {
+        let mut at = self.first.get(field as usize).copied().unwrap_or(NONE);
+        std::iter::from_fn(move || {
+            let leaf = *self.leaves.get(at as usize)?;
+            at = leaf.next;
+            Some(leaf)
+        })
+    }
+
+    /// Settles on the elements that a leaf lies in. False if another element of the same array was settled on; what was
+    /// added until then stays, and is the caller's to cut off.
+    pub(crate) fn settle(&self, leaf: Leaf<'_>, settled: &mut Settled) -> bool {
+        let mut at = leaf.place;
+        while let Some(&Place {
+            array,
+            index,
+            outer,
+        }) = self.places.get(at as usize)
+        {
+            match settled.iter().find(|(known, _)| *known == array) {
+                Some((_, known)) if *known != index => return false,
+                Some(_) => {}
+                None => settled.push((array, index)),
+            }
+            at = outer;
+        }
+        true
+    }
+}

@@ -1,0 +1,149 @@
+//! A parsed pattern: alternatives (one, unless `$or` makes more), each a list of fields that must all hold.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::dialect::Dialect;
+use crate::error::PatternError;
+use crate::event::{FieldId, Leaves, Paths, Settled};
+use crate::operator::{Operator, Test};
+use crate::parse;
+
+/// An event pattern that EventBridge would take.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    pub(crate) paths: Paths,
+    pub(crate) alternatives: Vec<Alternative>,
+}
+
+/// Fields that must hold together, in the order of their paths: Event Ruler goes through them in that order, and what
+/// `exists: false` sees depends on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Alternative {
+    pub(crate) fields: Vec<FieldTest>,
+}
+
+/// A field and the tests of which one must hold.
+#[derive(Debug, Clone)]
+pub(crate) struct FieldTest {
+    pub(crate) path: Arc<str>,
+    pub(crate) field: FieldId,
+    pub(crate) tests: Arc<[Test]>,
+}
+
+impl Pattern {
+    /// Parses an EventBridge pattern.
+    ///
+    /// # Errors
+    /// What EventBridge refuses, with the reason and the place.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        Self::parse_in(&Dialect::EVENT_BRIDGE, text)
+    }
+
+    /// Parses an EventBridge pattern that is JSON already, such as a rule's `EventPattern` in a template. Duplicate keys
+    /// are lost before this can see them.
+    ///
+    /// # Errors
+    /// As [`Pattern::parse`].
+    pub fn from_value(value: &Value) -> Result<Self, PatternError> {
+        Self::parse(&value.to_string())
+    }
+
+    /// Parses a pattern of another dialect.
+    ///
+    /// # Errors
+    /// What that service refuses, with the reason and the place.
+    pub fn parse_in(dialect: &Dialect, text: &str) -> Result<Self, PatternError> {
+        let alternatives = parse::alternatives(dialect, text)?;
+        let mut paths = Paths::default();
+        let alternatives = alternatives
+            .into_iter()
+            .map(|fields: BTreeMap<Arc<str>, Arc<[Test]>>| Alternative {
+                fields: fields
+                    .into_iter()
+                    .map(|(path, tests)| FieldTest {
+                        field: paths.add(&path),
+                        path,
+                        tests,
+                    })
+                    .collect(),
+            })
+            .collect();
+        Ok(Self {
+            paths,
+            alternatives,
+        })
+    }
+
+    /// Whether the event matches. For many patterns or events, [`Matcher`](crate::Matcher) is the faster way.
+    #[must_use]
+    pub fn matches(&self, event: &Value) -> bool {
+        if !event.is_object() {
+            return false;
+        }
+        let leaves = self.paths.leaves(event);
+        let mut settled = Settled::new();
+        self.alternatives
+            .iter()
+            .any(|alternative| all_hold(&alternative.fields, &leaves, &mut settled))
+    }
+
+    /// The dotted paths of the fields that the pattern looks at, sorted, each once.
+    #[must_use]
+    pub fn fields(&self) -> Vec<&str> {
+        let mut fields: Vec<&str> = self
+            .alternatives
+            .iter()
+            .flat_map(|alternative| alternative.fields.iter().map(|field| &*field.path))
+            .collect();
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// Whether a choice of one leaf for each field exists that satisfies all tests within the same array elements.
+pub(crate) fn all_hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut Settled) -> bool {
+    let Some((field, others)) = fields.split_first() else {
+        return true;
+    };
+    let before = settled.len();
+    let mut present = false;
+    for leaf in leaves.of(field.field) {
+        if leaves.settle(leaf, settled) {
+            present = true;
+            if field
+                .tests
+                .iter()
+                .any(|test| test.operator.accepts(leaf.value))
+            {
+                if all_hold(others, leaves, settled) {
+                    settled.truncate(before);
+                    return true;
+                }
+                if settled.len() == before {
+                    // This leaf bound no array element, so no other leaf leaves the other fields more freedom.
+                    return false;
+                }
+            }
+        }
+        settled.truncate(before);
+    }
+    !present
+        && field
+            .tests
+            .iter()
+            .any(|test| test.operator == Operator::Absent)
+        && all_hold(others, leaves, settled)
+}

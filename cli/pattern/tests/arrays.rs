@@ -1,0 +1,163 @@
+//! Arrays in events: any element, and what lies in one element stays together.
+
+use duet_pattern::{Matcher, Pattern, explain};
+use serde_json::{Value, json};
+
+#[track_caller]
+fn check(pattern: Value, event: Value, expected: bool) {
+    let parsed = Pattern::from_value(&pattern).unwrap();
+    let mut matcher = Matcher::new();
+    matcher.add((), &parsed);
+    assert_eq!(parsed.matches(&event), expected, "{pattern} on {event}");
+    assert_eq!(
+        matcher.matches(&event).len(),
+        usize::from(expected),
+        "compiled {pattern} on {event}"
+    );
+    assert_eq!(
+        explain(&parsed, &event).matches,
+        expected,
+        "explained {pattern} on {event}"
+    );
+}
+
+#[test]
+fn any_element_will_do() {
+    check(
+        json!({"resources": ["b"]}),
+        json!({"resources": ["a", "b"]}),
+        true,
+    );
+    check(
+        json!({"resources": ["b"]}),
+        json!({"resources": [["a"], ["b"]]}),
+        true,
+    );
+    check(json!({"resources": ["b"]}), json!({"resources": []}), false);
+    check(
+        json!({"resources": ["b"]}),
+        json!({"resources": [{"b": "b"}]}),
+        false,
+    );
+    check(
+        json!({"lines": {"sku": ["s2"]}}),
+        json!({"lines": [{"sku": "s1"}, {"sku": "s2"}]}),
+        true,
+    );
+}
+
+#[test]
+fn fields_of_one_array_match_in_one_element() {
+    let pattern = || json!({"lines": {"sku": ["s1"], "quantity": [{"numeric": [">", 1]}]}});
+    check(
+        pattern(),
+        json!({"lines": [{"sku": "s1", "quantity": 2}]}),
+        true,
+    );
+    check(
+        pattern(),
+        json!({"lines": [{"sku": "s1", "quantity": 1}, {"sku": "s2", "quantity": 2}]}),
+        false,
+    );
+    check(
+        pattern(),
+        json!({"lines": [{"sku": "s1", "quantity": 1}, {"sku": "s1", "quantity": 2}]}),
+        true,
+    );
+    let parsed = Pattern::from_value(&pattern()).unwrap();
+    let why = explain(
+        &parsed,
+        &json!({"lines": [{"sku": "s1", "quantity": 1}, {"sku": "s2", "quantity": 2}]}),
+    );
+    assert!(why.alternatives[0].split_over_elements);
+    assert!(
+        why.to_string().contains("different elements of one array"),
+        "{why}"
+    );
+}
+
+#[test]
+fn inner_arrays_belong_to_their_outer_element() {
+    let pattern = || json!({"orders": {"id": ["o2"], "lines": {"sku": ["s1"], "gift": [true]}}});
+    let event = |first: Value, second: Value| json!({"orders": [{"id": "o1", "lines": first}, {"id": "o2", "lines": second}]});
+    let wanted = || json!([{"sku": "s0", "gift": false}, {"sku": "s1", "gift": true}]);
+    check(pattern(), event(json!([]), wanted()), true);
+    check(
+        pattern(),
+        event(wanted(), json!([{"sku": "s1", "gift": false}])),
+        false,
+    );
+    check(
+        pattern(),
+        event(
+            wanted(),
+            json!([{"sku": "s1", "gift": false}, {"sku": "s2", "gift": true}]),
+        ),
+        false,
+    );
+}
+
+#[test]
+fn different_arrays_and_plain_values_are_free() {
+    check(
+        json!({"a": {"x": [1]}, "b": {"x": [1]}}),
+        json!({"a": [{"x": 0}, {"x": 1}], "b": [{"x": 1}, {"x": 0}]}),
+        true,
+    );
+    // The elements themselves, not members of them: two plain values of one array may answer for two fields of one path only.
+    check(
+        json!({"tags": ["x"], "more": {"tags": ["y"]}}),
+        json!({"tags": ["w", "x"], "more": {"tags": ["x", "y"]}}),
+        true,
+    );
+    // An element that holds an array binds what lies in it.
+    check(
+        json!({"a": {"x": [1], "y": [1]}}),
+        json!({"a": [[{"x": 1}, {"y": 1}]]}),
+        false,
+    );
+    check(
+        json!({"a": {"x": [1], "y": [1]}}),
+        json!({"a": [[{"x": 1, "y": 1}]]}),
+        true,
+    );
+}
+
+#[test]
+fn absence_is_judged_in_the_elements_settled_before_it() {
+    // `x` is looked at before `y`, and settles on the first element, where `y` is absent.
+    check(
+        json!({"a": {"x": [1], "y": [{"exists": false}]}}),
+        json!({"a": [{"x": 1}, {"y": 2}]}),
+        true,
+    );
+    check(
+        json!({"a": {"x": [1], "y": [{"exists": false}]}}),
+        json!({"a": [{"x": 1, "y": 2}, {"x": 2}]}),
+        false,
+    );
+    // `b` is looked at before `x`, when nothing is settled: any `b` counts.
+    check(
+        json!({"a": {"b": [{"exists": false}], "x": [1]}}),
+        json!({"a": [{"x": 1}, {"b": 2}]}),
+        false,
+    );
+}
+
+#[test]
+fn a_large_array_is_no_trouble() {
+    let lines: Vec<Value> = (0..2_000)
+        .map(|i| json!({"sku": "s", "quantity": i}))
+        .collect();
+    let event = json!({"lines": lines});
+    check(
+        json!({"lines": {"sku": ["s"], "quantity": [1999]}}),
+        event.clone(),
+        true,
+    );
+    check(
+        json!({"lines": {"sku": ["s"], "quantity": [2000]}}),
+        event,
+        false,
+    );
+}

@@ -1,0 +1,253 @@
+//! `sam deploy`, as a bounded process with its output in a file.
+//!
+//! Reads no stack: its outputs are had from CloudFormation by the caller. SAM
+//! itself does what would otherwise be written again here: archives, uploads,
+//! the children's templates, change sets, waiting.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::environment::{for_account_sam, for_local_sam};
+use super::files::{self, make_directory};
+use super::process::run_logged;
+use super::python::Python;
+use super::{Environment, Error, Result};
+
+/// Where to deploy.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// An emulator.
+    Endpoint {
+        /// Its URL.
+        url: &'a str,
+        /// The region to say.
+        region: &'a str,
+        /// The access key to sign with; emulators take any.
+        access_key: &'a str,
+        /// And its secret.
+        secret_key: &'a str,
+    },
+    /// The account the user's ordinary AWS configuration names.
+    Account,
+}
+
+/// What to deploy and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Deploy<'a> {
+    /// The directory that paths in the template start from.
+    pub root: &'a Path,
+    /// The template, relative to `root`.
+    pub template: &'a Path,
+    /// The stack.
+    pub stack: &'a str,
+    /// Parameters of the template.
+    pub parameters: &'a [(&'a str, &'a str)],
+    /// The bucket for the artefacts; SAM's own (`--resolve-s3`) if none.
+    pub bucket: Option<&'a str>,
+    /// Where.
+    pub target: Target<'a>,
+    /// The directory for the log and for SAM's own files.
+    pub state: &'a Path,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// A deployment that succeeded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Deployed {
+    /// Whether there was anything to change.
+    pub changed: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Creates or updates the stack, and waits until it is there.
+///
+/// # Errors
+/// [`Error::Deploy`] with the lines that tell why, when SAM fails or `limit` is
+/// over; [`Error::NoTool`] without SAM.
+pub fn deploy(python: &Python, options: Deploy<'_>, environment: &Environment) -> Result<Deployed> {
+    make_directory(options.state)?;
+    let state = fs::canonicalize(options.state).map_err(Error::file("find", options.state))?;
+    let log = state.join("deploy.log");
+    let mut command = Command::new(python.tool("sam")?);
+    prepare(&mut command, options.target, &state, environment)?;
+    command.current_dir(options.root).args(arguments(options));
+
+    let began = Instant::now();
+    let status = run_logged(&mut command, &log, options.limit)?;
+    let elapsed = began.elapsed();
+    let output = fs::read_to_string(&log).unwrap_or_default();
+    match status {
+        Some(status) if status.success() => Ok(Deployed {
+            changed: !output.contains("No changes to deploy"),
+            elapsed,
+        }),
+        ended => Err(Error::Deploy {
+            stack: options.stack.to_owned(),
+            why: ended.map_or_else(
+                || format!("not done after {} s", options.limit.as_secs()),
+                |status| format!("sam ended with {status}"),
+            ),
+            tail: telling_lines(&output),
+            log,
+        }),
+    }
+}
+
+/// The child's environment: complete for an emulator, the user's for an account.
+fn prepare(
+    command: &mut Command,
+    target: Target<'_>,
+    state: &Path,
+    environment: &Environment,
+) -> Result<()> {
+    match target {
+        Target::Endpoint {
+            url,
+            region,
+            access_key,
+            secret_key,
+        } => {
+            environment.apply(command, for_local_sam);
+            command
+                .env("AWS_ENDPOINT_URL", url)
+                .env("AWS_REGION", region)
+                .env("AWS_DEFAULT_REGION", region)
+                .env("AWS_ACCESS_KEY_ID", access_key)
+                .env("AWS_SECRET_ACCESS_KEY", secret_key)
+                .env("AWS_CONFIG_FILE", "/dev/null")
+                .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                // An emulator is done at once; SAM looks every 5 s otherwise.
+                .env("SAM_CLI_POLL_DELAY", "0.2");
+        }
+        Target::Account => environment.apply(command, for_account_sam),
+    }
+    let own = state.join("sam");
+    make_directory(&own)?;
+    // SAM asks for news of itself once a week and waits 5 s for an answer: that
+    // week never ends here (the time is the year 2100's first second).
+    let metadata = own.join("metadata.json");
+    fs::write(
+        &metadata,
+        r#"{"telemetryEnabled": false, "lastVersionCheck": 4102444800.0}"#,
+    )
+    .map_err(Error::file("write", &metadata))?;
+    command
+        .env("SAM_CLI_TELEMETRY", "0")
+        .env("__SAM_CLI_APP_DIR", &own);
+    Ok(())
+}
+
+fn arguments(options: Deploy<'_>) -> Vec<String> {
+    let mut arguments: Vec<String> = [
+        "deploy",
+        // Without it SAM prefers what an earlier `sam build` left behind.
+        "--template-file",
+        &options.template.to_string_lossy(),
+        "--stack-name",
+        options.stack,
+        "--no-confirm-changeset",
+        "--no-fail-on-empty-changeset",
+        "--no-progressbar",
+        "--capabilities",
+        "CAPABILITY_IAM",
+        "CAPABILITY_NAMED_IAM",
+        "CAPABILITY_AUTO_EXPAND",
+    ]
+    .map(str::to_owned)
+    .into();
+    match options.bucket {
+        Some(bucket) => arguments.extend(["--s3-bucket".to_owned(), bucket.to_owned()]),
+        None => arguments.push("--resolve-s3".to_owned()),
+    }
+    if !options.parameters.is_empty() {
+        arguments.push("--parameter-overrides".to_owned());
+        arguments.extend(
+            options
+                .parameters
+                .iter()
+                .map(|(name, value)| parameter(name, value)),
+        );
+    }
+    arguments
+}
+
+/// SAM splits overrides at spaces and takes quoted values apart itself.
+fn parameter(name: &str, value: &str) -> String {
+    let value = value.replace('\\', r"\\").replace('"', r#"\""#);
+    format!("{name}=\"{value}\"")
+}
+
+/// The lines that say why: failed resources if any are listed, and the end.
+fn telling_lines(output: &str) -> String {
+    const MOST: usize = 12;
+    let failed: Vec<&str> = output
+        .lines()
+        .filter(|line| line.contains("_FAILED"))
+        .take(MOST)
+        .collect();
+    let end = files::last_lines(output, MOST);
+    if failed.is_empty() {
+        return end;
+    }
+    format!("{}\n{end}", files::last_lines(&failed.join("\n"), MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Deploy<'static> {
+        Deploy {
+            root: Path::new("/work"),
+            template: Path::new("template.yaml"),
+            stack: "shop",
+            parameters: &[
+                ("WithFraud", "true"),
+                ("Note", r#"say "hi" \o/"#),
+                ("None", ""),
+            ],
+            bucket: None,
+            target: Target::Account,
+            state: Path::new("/state"),
+            limit: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn parameters_are_quoted_as_sam_takes_them_apart() {
+        let arguments = arguments(options());
+        assert_eq!(
+            arguments[arguments.len() - 3..],
+            [
+                r#"WithFraud="true""#,
+                r#"Note="say \"hi\" \\o/""#,
+                r#"None="""#
+            ]
+        );
+        assert!(arguments.contains(&"--resolve-s3".to_owned()));
+    }
+
+    #[test]
+    fn a_named_bucket_takes_the_place_of_sams_own() {
+        let arguments = arguments(Deploy {
+            bucket: Some("artefacts"),
+            parameters: &[],
+            ..options()
+        });
+        assert!(arguments.ends_with(&["--s3-bucket".to_owned(), "artefacts".to_owned()]));
+        assert!(!arguments.contains(&"--resolve-s3".to_owned()));
+    }
+
+    #[test]
+    fn a_failure_shows_the_failed_resource_first() {
+        let output = "a\nCREATE_FAILED AWS::SQS::Queue Jobs no such thing\nb\nError: failed\n";
+        assert!(telling_lines(output).starts_with("  CREATE_FAILED AWS::SQS::Queue Jobs"));
+        assert!(telling_lines(output).ends_with("  Error: failed"));
+        assert_eq!(telling_lines("x\ny\n"), "  x\n  y");
+    }
+}

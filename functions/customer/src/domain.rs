@@ -1,0 +1,140 @@
+//! The life of an account: pure decisions, no I/O, no clock of its own.
+
+use duet_core::fact::{CustomerActivated, CustomerBlocked, NewCustomer};
+use duet_core::{CustomerId, Decision, Failure, Refusal, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::command::{BlockCustomer, Command, RegisterCustomer};
+
+/// A customer as the customer service keeps them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Customer {
+    /// What was registered, as announced.
+    pub registered: NewCustomer,
+    /// The customer's name; nobody else is told. Personal data: never logged.
+    pub name: String,
+    /// The variant the customer runs under; a customer never changes style.
+    pub variant: String,
+    /// Whether the account may be used.
+    pub status: Status,
+    /// Why not, for a blocked account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// When the decision was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
+}
+
+/// Whether an account may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// Not decided yet.
+    Pending,
+    /// Yes.
+    Active,
+    /// No.
+    Blocked,
+}
+
+/// How a customer stands: the reply to the commands that decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Who.
+    pub customer: CustomerId,
+    /// Whether the account may be used.
+    pub status: Status,
+}
+
+type Decided = Result<Decision<Customer>, Failure>;
+
+/// What is to be done about `command`, given the customer as they stand
+/// (`None`: never heard of them), the variant of the message and the time.
+///
+/// # Errors
+/// [`Failure::Invalid`] for an unacceptable registration, and for a customer
+/// who is unknown or runs under another variant.
+pub fn decide(
+    state: Option<Customer>,
+    command: &Command,
+    variant: &str,
+    now: Timestamp,
+) -> Decided {
+    let known = |state: Option<Customer>| match state {
+        None => Err(Failure::invalid("no such customer")),
+        Some(customer) if customer.variant != variant => {
+            Err(Failure::invalid("the customer runs under another variant"))
+        }
+        Some(customer) => Ok(customer),
+    };
+    Ok(match command {
+        Command::RegisterCustomer(command) => return register(state, command, variant, now),
+        Command::ActivateCustomer(_) => activate(known(state)?, now),
+        Command::BlockCustomer(command) => block(known(state)?, command, now),
+    })
+}
+
+fn register(
+    state: Option<Customer>,
+    command: &RegisterCustomer,
+    variant: &str,
+    now: Timestamp,
+) -> Decided {
+    if state.is_some() {
+        let why = "the customer exists, but was not registered by this command";
+        return Err(Failure::invalid(why));
+    }
+    if let Err(no) = command.check() {
+        return Err(Failure::invalid(format!("{}: {}", no.path, no.problem)));
+    }
+    let RegisterCustomer { customer, name, email, country } = command.clone();
+    let registered = NewCustomer { customer, email, country, registered_at: now };
+    let state = Customer {
+        registered: registered.clone(),
+        name,
+        variant: variant.to_owned(),
+        status: Status::Pending,
+        reasons: Vec::new(),
+        decided_at: None,
+    };
+    Ok(Decision::done(&registered).state(state).fact(registered))
+}
+
+fn activate(customer: Customer, now: Timestamp) -> Decision<Customer> {
+    match customer.status {
+        Status::Active => Decision::done(customer.standing()),
+        Status::Blocked => Decision::declined(Refusal::new("CustomerBlocked", customer.why())),
+        Status::Pending => {
+            let fact = CustomerActivated { customer: customer.registered.customer.clone() };
+            let customer = Customer { status: Status::Active, decided_at: Some(now), ..customer };
+            Decision::done(customer.standing()).state(customer).fact(fact)
+        }
+    }
+}
+
+fn block(customer: Customer, command: &BlockCustomer, now: Timestamp) -> Decision<Customer> {
+    match customer.status {
+        Status::Blocked => Decision::done(customer.standing()),
+        Status::Active => Decision::declined(Refusal::new("CustomerActivated", "")),
+        Status::Pending => {
+            let reasons = command.reasons.clone();
+            let who = customer.registered.customer.clone();
+            let fact = CustomerBlocked { customer: who, reasons: reasons.clone() };
+            let customer =
+                Customer { status: Status::Blocked, reasons, decided_at: Some(now), ..customer };
+            Decision::done(customer.standing()).state(customer).fact(fact)
+        }
+    }
+}
+
+impl Customer {
+    /// How the customer stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing { customer: self.registered.customer.clone(), status: self.status }
+    }
+
+    /// The reasons of a blocked account, joined by commas.
+    fn why(&self) -> String {
+        self.reasons.join(",")
+    }
+}

@@ -1,0 +1,183 @@
+//! The customer service over a table in memory.
+
+use std::sync::Arc;
+
+use duet_core::fact::{Fact, NewCustomer, NoFraudDetected, PossibleFraud, Screened};
+use duet_core::store::Memory;
+use duet_core::{Answer, Context, Metadata, Refusal, Timestamp, Vocabulary};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use serde_json::json;
+
+use super::*;
+use crate::command::{ActivateCustomer, BlockCustomer, RegisterCustomer};
+use crate::domain::{Customer, Status};
+
+fn metadata(variant: &str) -> Metadata {
+    Metadata {
+        id: "m-1".into(),
+        source: "duet.test".into(),
+        kind: "test".into(),
+        subject: "c-1".into(),
+        time: Timestamp::UNIX_EPOCH,
+        schemaversion: "1.0".into(),
+        correlationid: "c-1".into(),
+        causationid: None,
+        traceparent: None,
+        variant: variant.into(),
+    }
+}
+
+fn request(command: impl Into<Command>, variant: &str) -> Request<Command> {
+    let context = Context {
+        message: metadata(variant),
+        reply_to: None,
+        last_attempt: false,
+        deadline: Timestamp::MAX,
+        replay: false,
+    };
+    Request { command: command.into(), context }
+}
+
+fn register() -> Command {
+    RegisterCustomer {
+        customer: "c-1".parse().unwrap(),
+        name: "Ada".into(),
+        email: "ada@example.com".into(),
+        country: "SE".into(),
+    }
+    .into()
+}
+
+fn activate() -> Command {
+    ActivateCustomer { customer: "c-1".parse().unwrap() }.into()
+}
+
+fn block() -> Command {
+    let reasons = vec!["disposable-email".to_owned(), "email-reuse".to_owned()];
+    BlockCustomer { customer: "c-1".parse().unwrap(), reasons }.into()
+}
+
+fn service() -> (Customers<Memory, impl Clock>, Memory) {
+    let table = Memory::default();
+    (Customers::new(table.clone(), Arc::new(|| Timestamp::UNIX_EPOCH)), table)
+}
+
+fn names(handled: &Handled) -> Vec<&'static str> {
+    handled.events.iter().map(|event| event.fact.name()).collect()
+}
+
+async fn kept(table: &Memory) -> Customer {
+    table.load(&[key("c-1")]).await.unwrap().remove(0).unwrap().read().unwrap()
+}
+
+#[tokio::test]
+async fn a_registration_is_announced_and_replied() {
+    let (service, table) = service();
+    let handled = service.handle(request(register(), "standard")).await.unwrap();
+    let data = json!({
+        "customer": "c-1", "email": "ada@example.com", "country": "SE",
+        "registered_at": "1970-01-01T00:00:00Z",
+    });
+    assert_eq!(handled.answer, Answer::Done(data.clone()));
+    assert_eq!((names(&handled), handled.events[0].fact.data()), (vec!["NewCustomer"], data));
+    assert_eq!(kept(&table).await.status, Status::Pending);
+    let again = service.handle(request(register(), "standard")).await.unwrap();
+    assert!(again.repeat);
+    assert_eq!(again.events, handled.events);
+}
+
+#[tokio::test]
+async fn an_account_is_activated_once() {
+    let (service, table) = service();
+    service.handle(request(register(), "standard")).await.unwrap();
+    let handled = service.handle(request(activate(), "standard")).await.unwrap();
+    let reply = json!({"customer": "c-1", "status": "Active"});
+    assert_eq!((handled.answer, handled.repeat), (Answer::Done(reply), false));
+    assert!(service.handle(request(activate(), "standard")).await.unwrap().repeat);
+    let late = service.handle(request(block(), "standard")).await.unwrap();
+    assert_eq!(late.answer, Answer::Declined(Refusal::new("CustomerActivated", "")));
+    assert!(late.events.is_empty());
+    assert_eq!(kept(&table).await.status, Status::Active);
+}
+
+#[tokio::test]
+async fn a_blocked_account_stays_blocked() {
+    let (service, table) = service();
+    service.handle(request(register(), "standard")).await.unwrap();
+    let handled = service.handle(request(block(), "standard")).await.unwrap();
+    assert_eq!(names(&handled), ["CustomerBlocked"]);
+    let reply = json!({"customer": "c-1", "status": "Blocked"});
+    assert_eq!(handled.answer, Answer::Done(reply));
+    let late = service.handle(request(activate(), "standard")).await.unwrap();
+    let refusal = Refusal::new("CustomerBlocked", "disposable-email,email-reuse");
+    assert_eq!((&late.answer, late.events.len()), (&Answer::Declined(refusal), 0));
+    assert_eq!(kept(&table).await.status, Status::Blocked);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_invalid() {
+    let (service, _) = service();
+    let unknown = service.handle(request(activate(), "standard")).await;
+    assert_eq!(unknown, Err(Failure::invalid("no such customer")));
+    service.handle(request(register(), "standard")).await.unwrap();
+    let other = service.handle(request(activate(), "eventbridge")).await;
+    assert_eq!(other, Err(Failure::invalid("the customer runs under another variant")));
+    let Command::RegisterCustomer(command) = register() else { unreachable!() };
+    let renamed = RegisterCustomer { name: "Bob".into(), ..command };
+    let refused = service.handle(request(renamed, "standard")).await;
+    assert!(matches!(refused, Err(Failure::Invalid(_))), "{refused:?}");
+}
+
+#[test]
+fn the_policy_follows_facts_about_customers_only() {
+    let of = || Screened::Customer { customer: "c-1".parse().unwrap() };
+    let order = || Screened::Order { order: "o-1".parse().unwrap() };
+    let reasons = vec!["disposable-email".to_owned(), "email-reuse".to_owned()];
+    let new = NewCustomer {
+        customer: "c-1".parse().unwrap(),
+        email: "ada@example.com".into(),
+        country: "SE".into(),
+        registered_at: Timestamp::UNIX_EPOCH,
+    };
+    let cases: [(Fact, Option<Command>); 5] = [
+        (new.into(), Some(activate())),
+        (NoFraudDetected { of: of() }.into(), Some(activate())),
+        (NoFraudDetected { of: order() }.into(), None),
+        (PossibleFraud { of: of(), score: 90, reasons: reasons.clone() }.into(), Some(block())),
+        (PossibleFraud { of: order(), score: 90, reasons }.into(), None),
+    ];
+    for (fact, expected) in cases {
+        let event = Event { metadata: metadata("eventbridge"), fact };
+        assert_eq!(Customers::<Memory, Arc<fn() -> Timestamp>>::policy(&event), expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(Config {
+        cases: 200, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default()
+    })]
+
+    /// Whatever comes, and however often: the first decision stands, and it is
+    /// told by one fact only.
+    #[test]
+    fn a_decision_is_made_once(blocks in prop::collection::vec(any::<bool>(), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (status, facts) = runtime.block_on(async {
+            let (service, table) = service();
+            service.handle(request(register(), "standard")).await.unwrap();
+            let mut facts = std::collections::BTreeSet::new();
+            for block_it in &blocks {
+                let command = if *block_it { block() } else { activate() };
+                facts.extend(names(&service.handle(request(command, "standard")).await.unwrap()));
+            }
+            (kept(&table).await.status, facts)
+        });
+        let expected = if blocks[0] {
+            (Status::Blocked, "CustomerBlocked")
+        } else {
+            (Status::Active, "CustomerActivated")
+        };
+        prop_assert_eq!((status, facts), (expected.0, [expected.1].into()));
+    }
+}

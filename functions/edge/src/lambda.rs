@@ -1,0 +1,182 @@
+//! Both entries on the Lambda runtime, over real clients.
+//!
+//! Clients are built once, at start-up. Which entry runs is the environment's
+//! choice (`DUET_ENTRY`), made at cold start, never guessed from a payload.
+
+mod aws;
+
+use std::str::FromStr;
+
+use aws_config::SdkConfig;
+use duet_core::{Clock, Service, SystemClock, Timestamp};
+use futures_util::future::join_all;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use self::aws::Aws;
+use crate::dynamo::Dynamo;
+use crate::log::Stdout;
+use crate::queue::{self, Delivery, Retries, Verdict};
+use crate::task::{self, TaskError};
+
+pub use lambda_runtime::Error;
+
+/// A function's configuration and clients.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    config: SdkConfig,
+    dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Edge {
+    /// Reads the AWS part of the environment and builds what every function needs.
+    ///
+    /// # Errors
+    /// When a variable that the Lambda runtime sets is missing.
+    pub fn start() -> Result<Self, Error> {
+        let config = aws::config(&variable("AWS_REGION")?, optional("AWS_ENDPOINT_URL"));
+        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+        Ok(Self { config, dynamodb })
+    }
+
+    /// The environment variable `name` as a `T`.
+    ///
+    /// # Errors
+    /// When it is missing or no `T`.
+    pub fn setting<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Error> {
+        let text = variable(name)?;
+        text.parse().map_err(|e| format!("environment variable {name} is unusable: {e}").into())
+    }
+
+    /// The table that the environment variable `name` names.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn table(&self, name: &str) -> Result<Dynamo, Error> {
+        Ok(Dynamo::new(self.dynamodb.clone(), variable(name)?))
+    }
+
+    /// What further clients are built from.
+    #[must_use]
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// Runs `service` until the runtime ends the process.
+    ///
+    /// # Errors
+    /// When the environment is incomplete, or the runtime API fails.
+    pub async fn run<S: Service>(self, service: S) -> Result<(), Error> {
+        match variable("DUET_ENTRY")?.as_str() {
+            "task" => {
+                let aws = Aws::for_tasks(&self.config);
+                let handler = |event: LambdaEvent<Value>| task(service.clone(), aws.clone(), event);
+                lambda_runtime::run(service_fn(handler)).await
+            }
+            "queue" => {
+                let carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
+                    .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
+                let retries = Retries {
+                    budget: self.setting("DUET_RETRY_BUDGET")?,
+                    backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
+                };
+                let aws = Aws::for_queues(&self.config, carriers);
+                let handler = |event: LambdaEvent<Value>| batch(service.clone(), aws.clone(), retries, event);
+                lambda_runtime::run(service_fn(handler)).await
+            }
+            other => Err(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`").into()),
+        }
+    }
+}
+
+/// The task entry.
+async fn task<S: Service>(service: S, aws: Aws, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+    let deadline = deadline(event.context.deadline);
+    task::perform(&service, &aws, &SystemClock, &Stdout, event.payload, deadline)
+        .await
+        .map_err(|TaskError { name, text }| Diagnostic { error_type: name, error_message: text })
+}
+
+/// The queue entry: each message of the batch gets its own verdict, and only
+/// the failed ones are named in the answer (`ReportBatchItemFailures`).
+async fn batch<S: Service>(
+    service: S,
+    aws: Aws,
+    retries: Retries,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Diagnostic> {
+    let deadline = deadline(event.context.deadline);
+    let batch = Batch::deserialize(event.payload).map_err(|e| Diagnostic {
+        error_type: "InvalidBatch".to_owned(),
+        error_message: e.to_string(),
+    })?;
+    let failed = join_all(batch.records.into_iter().map(|record| async {
+        let receipt = record.receipt_handle.clone();
+        let delivery = record.delivery(deadline);
+        let verdict = queue::receive(&service, &aws, &SystemClock, &Stdout, retries, &delivery).await;
+        match verdict {
+            Verdict::Acknowledge => None,
+            Verdict::Again(wait) => {
+                aws.hide(&delivery.queue, &receipt, wait).await;
+                Some(json!({ "itemIdentifier": delivery.id }))
+            }
+        }
+    }))
+    .await;
+    let failed: Vec<Value> = failed.into_iter().flatten().collect();
+    Ok(json!({ "batchItemFailures": failed }))
+}
+
+/// What an event source mapping hands over.
+#[derive(Deserialize)]
+struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    message_id: String,
+    receipt_handle: String,
+    body: String,
+    attributes: Attributes,
+    #[serde(rename = "eventSourceARN")]
+    event_source_arn: String,
+}
+
+#[derive(Deserialize)]
+struct Attributes {
+    #[serde(rename = "ApproximateReceiveCount")]
+    receives: String,
+}
+
+impl Record {
+    fn delivery(self, deadline: Timestamp) -> Delivery {
+        Delivery {
+            id: self.message_id,
+            queue: self.event_source_arn,
+            body: self.body,
+            receives: self.attributes.receives.parse().unwrap_or(1),
+            deadline,
+        }
+    }
+}
+
+/// The invocation's deadline, from milliseconds since the epoch.
+fn deadline(millis: u64) -> Timestamp {
+    i64::try_from(millis)
+        .ok()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+        .unwrap_or_else(|| SystemClock.now())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the composition root reads the environment, once")]
+fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+fn variable(name: &str) -> Result<String, Error> {
+    optional(name).ok_or_else(|| format!("environment variable {name} is missing").into())
+}

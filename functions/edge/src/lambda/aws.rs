@@ -1,0 +1,160 @@
+//! The wires on AWS: EventBridge, SQS, and Step Functions' task tokens.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_eventbridge::error::DisplayErrorContext;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
+use duet_core::{CommandMessage, Event, Failure, Reply};
+
+use crate::wires::{Carrier, Carriers, Wires};
+
+/// The configuration of every client. In a function, credentials and region
+/// come from the environment and nowhere else, so the provider chain that a
+/// tool needs is left out: it costs start-up time and size.
+pub(super) fn config(region: &str, endpoint: Option<String>) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(3))
+        .operation_timeout(Duration::from_secs(6))
+        .build();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
+            EnvironmentVariableCredentialsProvider::new(),
+        ))
+        .timeout_config(timeouts);
+    config.set_endpoint_url(endpoint);
+    config.build()
+}
+
+/// The clients.
+#[derive(Debug, Clone)]
+pub(super) struct Aws {
+    carriers: Arc<Carriers>,
+    bus: aws_sdk_eventbridge::Client,
+    queues: aws_sdk_sqs::Client,
+    workflows: aws_sdk_sfn::Client,
+    /// Queue URLs by ARN: asked for once.
+    urls: Arc<Mutex<HashMap<String, String>>>,
+}
+
+impl Aws {
+    /// For a function that a workflow calls: facts have nowhere to go.
+    pub(super) fn for_tasks(config: &SdkConfig) -> Self {
+        Self::for_queues(config, Carriers::new())
+    }
+
+    /// For a function behind a queue.
+    pub(super) fn for_queues(config: &SdkConfig, carriers: Carriers) -> Self {
+        Self {
+            carriers: Arc::new(carriers),
+            bus: aws_sdk_eventbridge::Client::new(config),
+            queues: aws_sdk_sqs::Client::new(config),
+            workflows: aws_sdk_sfn::Client::new(config),
+            urls: Arc::default(),
+        }
+    }
+
+    async fn url(&self, queue: &str) -> Result<String, Failure> {
+        let known = self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(queue).cloned();
+        if let Some(url) = known {
+            return Ok(url);
+        }
+        let name = queue.rsplit(':').next().unwrap_or(queue);
+        let answer = self.queues.get_queue_url().queue_name(name).send().await.map_err(failed)?;
+        let url = answer.queue_url.ok_or_else(|| Failure::transient("a queue without a URL"))?;
+        self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(queue.to_owned(), url.clone());
+        Ok(url)
+    }
+
+    /// Hides a failed message for `wait`. If that fails, it returns when the
+    /// queue's own visibility timeout has passed: later, but it returns.
+    pub(super) async fn hide(&self, queue: &str, receipt: &str, wait: Duration) {
+        if let Ok(url) = self.url(queue).await {
+            let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
+            let hidden = self
+                .queues
+                .change_message_visibility()
+                .queue_url(url)
+                .receipt_handle(receipt)
+                .visibility_timeout(seconds)
+                .send()
+                .await;
+            drop(hidden);
+        }
+    }
+}
+
+impl Wires for Aws {
+    fn carrier(&self, variant: &str) -> Option<&Carrier> {
+        self.carriers.get(variant)
+    }
+
+    async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
+        let Carrier::Eventbridge { bus } = carrier else { return Ok(()) };
+        let entries = events.iter().map(|event| {
+            PutEventsRequestEntry::builder()
+                .event_bus_name(bus)
+                .source(&event.metadata.source)
+                .detail_type(&event.metadata.kind)
+                .detail(event.detail().to_string())
+                .build()
+        });
+        let answer = self.bus.put_events().set_entries(Some(entries.collect())).send().await.map_err(failed)?;
+        // The call succeeds even when entries fail: every one has its own result.
+        let refused = answer.entries().iter().find_map(|entry| entry.error_code());
+        match refused {
+            None if answer.failed_entry_count() == 0 && answer.entries().len() == events.len() => Ok(()),
+            code => Err(Failure::transient(format!("the bus refused an entry: {}", code.unwrap_or("unknown")))),
+        }
+    }
+
+    async fn send_later(&self, queue: &str, message: &CommandMessage, seconds: u32) -> Result<(), Failure> {
+        let body = serde_json::to_string(message).map_err(Failure::invalid)?;
+        let sent = self
+            .queues
+            .send_message()
+            .queue_url(self.url(queue).await?)
+            .delay_seconds(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .message_body(body)
+            .send()
+            .await;
+        sent.map(drop).map_err(failed)
+    }
+
+    async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
+        let sent = self
+            .workflows
+            .send_task_success()
+            .task_token(&reply.to)
+            .output(reply.value.to_string())
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // Answered before, or nobody waits any more: done all the same.
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(SendTaskSuccessError::TaskTimedOut(_) | SendTaskSuccessError::TaskDoesNotExist(_))
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// An SDK error as a transient failure. The context names operations and
+/// codes; payloads are not part of it.
+fn failed<E: std::error::Error + Send + Sync + 'static>(error: aws_sdk_sqs::error::SdkError<E>) -> Failure {
+    Failure::transient(DisplayErrorContext(error))
+}

@@ -1,0 +1,54 @@
+//! The port to whatever carries facts, timers and late answers.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use duet_core::{CommandMessage, Event, Failure, Reply};
+use serde::Deserialize;
+
+/// Carries what a service said to where it belongs.
+pub trait Wires: Clone + Send + Sync + 'static {
+    /// How the facts of `variant` travel; `None` for a variant nobody deployed.
+    fn carrier(&self, variant: &str) -> Option<&Carrier>;
+
+    /// Publishes `events`, at most ten, over `carrier`; all of them or an error.
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] when any of them was not taken.
+    fn publish(&self, carrier: &Carrier, events: &[Event]) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Puts `message` on `queue` (its ARN), to be delivered in `seconds`, at
+    /// most [`queue::MAX_DELAY_SECONDS`](crate::queue::MAX_DELAY_SECONDS).
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] when it was not taken.
+    fn send_later(
+        &self,
+        queue: &str,
+        message: &CommandMessage,
+        seconds: u32,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Answers somebody who was told to wait. An address that was answered
+    /// before, or that nobody waits at any more, counts as answered.
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] when the answer was not taken.
+    fn answer(&self, reply: &Reply) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// How the facts of a variant travel.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Carrier {
+    /// Not at all: a workflow drives the variant.
+    None {},
+    /// As entries on an EventBridge bus.
+    Eventbridge {
+        /// The bus's name.
+        bus: String,
+    },
+}
+
+/// The carriers of every variant, by the variant's name.
+pub type Carriers = BTreeMap<String, Carrier>;
