@@ -229,6 +229,13 @@ pub struct Resource {
     pub pattern: Pattern,
 }
 
+impl Resource {
+    /// Whether the history tells its calls as `LambdaFunction…` events.
+    pub(crate) fn is_function(&self) -> bool {
+        self.pattern == Pattern::Function
+    }
+}
+
 /// How a task ends, and how the history tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {

@@ -168,6 +168,11 @@ impl<'e> Leaves<'e> {
         self.leaves.push(Leaf { value, place, next });
     }
 
+    /// Whether some leaf may lie in an element of an array.
+    pub(crate) fn within_arrays(&self) -> bool {
+        !self.places.is_empty()
+    }
+
     /// The values of a field, in no particular order.
     pub(crate) fn of(&self, field: FieldId) -> impl Iterator<Item = Leaf<'e>> {
         let mut at = self.first.get(field as usize).copied().unwrap_or(NONE);

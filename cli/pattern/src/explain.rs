@@ -9,8 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::event::{Leaves, Settled};
-use crate::operator::Operator;
-use crate::pattern::{Alternative, Pattern, all_hold};
+use crate::pattern::{Alternative, Pattern, hold};
 
 /// What became of a pattern on one event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,43 +81,36 @@ pub fn explain(pattern: &Pattern, event: &Value) -> Explanation {
 }
 
 fn attempt(alternative: &Alternative, leaves: &Leaves<'_>, event: &Value) -> Attempt {
+    let holds = event.is_object() && hold(&alternative.fields, leaves, &mut Settled::new());
     let fields: Vec<FieldOutcome> = alternative
         .fields
         .iter()
         .map(|field| {
-            let values: Vec<Value> = leaves
+            let mut values: Vec<Value> = leaves
                 .of(field.field)
                 .map(|leaf| leaf.value.clone())
                 .collect();
-            let holds = if values.is_empty() {
-                field
-                    .tests
-                    .iter()
-                    .any(|test| test.operator == Operator::Absent)
-            } else {
-                values
-                    .iter()
-                    .any(|value| field.tests.iter().any(|test| test.operator.accepts(value)))
-            };
+            // The leaves come last first; readers expect the event's order.
+            values.reverse();
             FieldOutcome {
                 field: field.path.to_string(),
-                holds,
+                // A field that is absent from the element that matched may be present in another.
+                holds: holds || field.holds_alone(leaves),
                 wanted: field
                     .tests
                     .iter()
                     .map(|test| test.source.to_string())
                     .collect(),
-                found: match values {
-                    values if !values.is_empty() => {
-                        Found::Values(values.into_iter().rev().collect())
-                    }
-                    _ if leads_somewhere(event, &field.path) => Found::NoLeaf,
-                    _ => Found::Missing,
+                found: if !values.is_empty() {
+                    Found::Values(values)
+                } else if leads_somewhere(event, &field.path) {
+                    Found::NoLeaf
+                } else {
+                    Found::Missing
                 },
             }
         })
         .collect();
-    let holds = event.is_object() && all_hold(&alternative.fields, leaves, &mut Settled::new());
     Attempt {
         holds,
         split_over_elements: !holds && event.is_object() && fields.iter().all(|field| field.holds),

@@ -53,6 +53,7 @@ mod dialect;
 mod error;
 mod event;
 pub mod explain;
+mod expression;
 mod json;
 mod matcher;
 mod number;

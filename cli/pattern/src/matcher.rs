@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::event::{FieldId, Leaves, Paths, Settled};
 use crate::operator::Operator;
-use crate::pattern::{FieldTest, Pattern, all_hold};
+use crate::pattern::{FieldTest, Pattern, hold};
 
 /// Patterns compiled together, each under a key of the caller's (a rule's name, say).
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl<K> Matcher<K> {
         found: &mut Vec<u32>,
     ) {
         let candidate = &self.candidates[at as usize];
-        if !found.contains(&candidate.key) && all_hold(&candidate.fields, leaves, settled) {
+        if !found.contains(&candidate.key) && hold(&candidate.fields, leaves, settled) {
             found.push(candidate.key);
         }
     }
@@ -149,8 +149,12 @@ impl<K> Matcher<K> {
                     })
                     .collect::<Option<_>>()?;
                 let index = self.by_text.iter().find(|index| index.field == field.field);
-                let crowd_at = |text: &Box<str>| index?.by_text.get(text).map(Vec::len);
-                let crowd = texts.iter().filter_map(crowd_at).max().unwrap_or(0);
+                let crowd_at = |text: &str| index?.by_text.get(text).map(Vec::len);
+                let crowd = texts
+                    .iter()
+                    .filter_map(|text| crowd_at(text))
+                    .max()
+                    .unwrap_or(0);
                 Some((crowd, texts.len(), field.field, texts))
             })
             .min_by_key(|(crowd, values, ..)| (*crowd, *values))

@@ -88,7 +88,7 @@ impl Pattern {
         let mut settled = Settled::new();
         self.alternatives
             .iter()
-            .any(|alternative| all_hold(&alternative.fields, &leaves, &mut settled))
+            .any(|alternative| hold(&alternative.fields, &leaves, &mut settled))
     }
 
     /// The dotted paths of the fields that the pattern looks at, sorted, each once.
@@ -113,8 +113,39 @@ impl FromStr for Pattern {
     }
 }
 
+impl FieldTest {
+    /// Whether the field holds, looked at alone: for some value, or by having none.
+    pub(crate) fn holds_alone(&self, leaves: &Leaves<'_>) -> bool {
+        let mut values = leaves.of(self.field).peekable();
+        if values.peek().is_none() {
+            return self.takes_absence();
+        }
+        values.any(|leaf| self.accepts(leaf.value))
+    }
+
+    fn accepts(&self, value: &Value) -> bool {
+        self.tests.iter().any(|test| test.operator.accepts(value))
+    }
+
+    fn takes_absence(&self) -> bool {
+        self.tests
+            .iter()
+            .any(|test| test.operator == Operator::Absent)
+    }
+}
+
+/// Whether the fields hold together.
+pub(crate) fn hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut Settled) -> bool {
+    // With arrays, every choice of elements may have to be tried. One field that no element satisfies spares that.
+    let hopeless = leaves.within_arrays()
+        && fields
+            .iter()
+            .any(|field| !field.holds_alone(leaves) && !field.takes_absence());
+    !hopeless && all_hold(fields, leaves, settled)
+}
+
 /// Whether a choice of one leaf for each field exists that satisfies all tests within the same array elements.
-pub(crate) fn all_hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut Settled) -> bool {
+fn all_hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut Settled) -> bool {
     let Some((field, others)) = fields.split_first() else {
         return true;
     };
@@ -123,11 +154,7 @@ pub(crate) fn all_hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut 
     for leaf in leaves.of(field.field) {
         if leaves.settle(leaf, settled) {
             present = true;
-            if field
-                .tests
-                .iter()
-                .any(|test| test.operator.accepts(leaf.value))
-            {
+            if field.accepts(leaf.value) {
                 if all_hold(others, leaves, settled) {
                     settled.truncate(before);
                     return true;
@@ -140,10 +167,5 @@ pub(crate) fn all_hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut 
         }
         settled.truncate(before);
     }
-    !present
-        && field
-            .tests
-            .iter()
-            .any(|test| test.operator == Operator::Absent)
-        && all_hold(others, leaves, settled)
+    !present && field.takes_absence() && all_hold(others, leaves, settled)
 }

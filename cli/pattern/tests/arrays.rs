@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 #[track_caller]
 fn check(pattern: Value, event: Value, expected: bool) {
-    let parsed = Pattern::from_value(&pattern).unwrap();
+    let parsed = Pattern::from_value(&pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
     let mut matcher = Matcher::new();
     matcher.add((), &parsed);
     assert_eq!(parsed.matches(&event), expected, "{pattern} on {event}");
@@ -64,6 +64,11 @@ fn fields_of_one_array_match_in_one_element() {
         json!({"lines": [{"sku": "s1", "quantity": 1}, {"sku": "s1", "quantity": 2}]}),
         true,
     );
+    check(
+        pattern(),
+        json!({"lines": [{"sku": "s1", "quantity": 2}, {"sku": "s1", "quantity": 1}]}),
+        true,
+    );
     let parsed = Pattern::from_value(&pattern()).unwrap();
     let why = explain(
         &parsed,
@@ -74,6 +79,20 @@ fn fields_of_one_array_match_in_one_element() {
         why.to_string().contains("different elements of one array"),
         "{why}"
     );
+}
+
+#[test]
+fn a_first_choice_is_taken_back() {
+    // `a` holds in every element, `b` in one of them, wherever it stands.
+    for at in 0..3 {
+        let mut items = vec![json!({"a": 1, "b": 0}); 3];
+        items[at] = json!({"a": 1, "b": 1});
+        check(
+            json!({"items": {"a": [1], "b": [1]}}),
+            json!({"items": items}),
+            true,
+        );
+    }
 }
 
 #[test]
@@ -145,7 +164,7 @@ fn absence_is_judged_in_the_elements_settled_before_it() {
 }
 
 #[test]
-fn a_large_array_is_no_trouble() {
+fn large_arrays_are_no_trouble() {
     let lines: Vec<Value> = (0..2_000)
         .map(|i| json!({"sku": "s", "quantity": i}))
         .collect();
@@ -157,6 +176,15 @@ fn a_large_array_is_no_trouble() {
     );
     check(
         json!({"lines": {"sku": ["s"], "quantity": [2000]}}),
+        event,
+        false,
+    );
+
+    // Four arrays of their own: trying every combination would take 10^12 steps.
+    let many: Vec<Value> = (0..1_000).map(|_| json!({"x": 1})).collect();
+    let event = json!({"a": many, "b": many, "c": many, "d": many});
+    check(
+        json!({"a": {"x": [1]}, "b": {"x": [1]}, "c": {"x": [1]}, "d": {"x": [2]}}),
         event,
         false,
     );

@@ -103,6 +103,9 @@ pub fn build(
     progress: Progress<'_>,
 ) -> Result<Vec<Built>> {
     executable::require_buildable(options.architecture)?;
+    // Absolute, for cargo is started from there.
+    let root = &fs::canonicalize(options.root).map_err(Error::file("find", options.root))?;
+    let options = Build { root, ..options };
     let executables = run_cargo(options, environment, progress)?;
     let mut built = Vec::with_capacity(options.binaries.len());
     for binary in options.binaries {

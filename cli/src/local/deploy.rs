@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::environment::{for_account_sam, for_local_sam};
@@ -77,7 +77,7 @@ pub fn deploy(python: &Python, options: Deploy<'_>, environment: &Environment) -
     command.current_dir(options.root).args(arguments(options));
 
     let began = Instant::now();
-    let status = run_logged(&mut command, &log, options.limit)?;
+    let status = run_logged(&mut command, Stdio::null(), &log, options.limit)?;
     let elapsed = began.elapsed();
     let output = fs::read_to_string(&log).unwrap_or_default();
     match status {
@@ -138,6 +138,8 @@ fn prepare(
     .map_err(Error::file("write", &metadata))?;
     command
         .env("SAM_CLI_TELEMETRY", "0")
+        // As wide as reasons are long: SAM breaks its tables at this.
+        .env("COLUMNS", "220")
         .env("__SAM_CLI_APP_DIR", &own);
     Ok(())
 }
@@ -164,6 +166,11 @@ fn arguments(options: Deploy<'_>) -> Vec<String> {
         Some(bucket) => arguments.extend(["--s3-bucket".to_owned(), bucket.to_owned()]),
         None => arguments.push("--resolve-s3".to_owned()),
     }
+    if matches!(options.target, Target::Endpoint { .. }) {
+        // A stack that failed while it was made cannot be updated; on an
+        // emulator nothing is lost with it, and the next try can succeed.
+        arguments.extend(["--on-failure", "DELETE"].map(str::to_owned));
+    }
     if !options.parameters.is_empty() {
         arguments.push("--parameter-overrides".to_owned());
         arguments.extend(
@@ -176,10 +183,10 @@ fn arguments(options: Deploy<'_>) -> Vec<String> {
     arguments
 }
 
-/// SAM splits overrides at spaces and takes quoted values apart itself.
+/// SAM splits overrides at spaces and takes quoted values apart itself; of
+/// escapes it undoes only those of quotes.
 fn parameter(name: &str, value: &str) -> String {
-    let value = value.replace('\\', r"\\").replace('"', r#"\""#);
-    format!("{name}=\"{value}\"")
+    format!("{name}=\"{}\"", value.replace('"', r#"\""#))
 }
 
 /// The lines that say why: failed resources if any are listed, and the end.
@@ -190,11 +197,18 @@ fn telling_lines(output: &str) -> String {
         .filter(|line| line.contains("_FAILED"))
         .take(MOST)
         .collect();
-    let end = files::last_lines(output, MOST);
     if failed.is_empty() {
-        return end;
+        return files::last_lines(output, MOST);
     }
-    format!("{}\n{end}", files::last_lines(&failed.join("\n"), MOST))
+    let failed: Vec<String> = failed
+        .iter()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    format!(
+        "{}\n{}",
+        files::last_lines(&failed.join("\n"), MOST),
+        files::last_lines(output, 1)
+    )
 }
 
 #[cfg(test)]
@@ -225,7 +239,7 @@ mod tests {
             arguments[arguments.len() - 3..],
             [
                 r#"WithFraud="true""#,
-                r#"Note="say \"hi\" \\o/""#,
+                r#"Note="say \"hi\" \o/""#,
                 r#"None="""#
             ]
         );

@@ -4,15 +4,18 @@
 //! (`emulator.lock`), never by a process id alone; where it is, by the record it
 //! writes (`emulator.json`). Both are the launcher's, `infra/local/launch.py`.
 
+mod http;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 use serde::{Deserialize, Serialize};
 
+use self::http::{Health, Silence, ask};
 use super::environment::for_emulator;
 use super::files::{self, PAUSE, is_held, make_directory, remove_file};
 use super::process::{free_ports, spawn_logged};
@@ -64,14 +67,6 @@ struct Record {
 struct LeftOut {
     change: String,
     reason: String,
-}
-
-/// The parts of a health answer that identify an emulator.
-#[derive(Deserialize)]
-struct Health {
-    version: Option<String>,
-    #[serde(rename = "services")]
-    _services: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The files of one state directory.
@@ -217,51 +212,9 @@ pub fn stop(state: &Path, limit: Duration) -> Result<bool> {
     }
     // Functions are in its group. Usually none is left and this finds nobody.
     let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-    // If this very process started it, its exit status is ours to collect.
-    let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+    collect(pid);
     remove_file(&files.record)?;
     Ok(true)
-}
-
-impl Emulator {
-    /// Changes settings of the running emulator, such as
-    /// `("stepfunctions._SFN_WAIT_SCALE", 0.0)`: waits and retry intervals of
-    /// workflows times that factor.
-    ///
-    /// # Errors
-    /// [`Error::Endpoint`] when the emulator has no such setting, or is not one
-    /// that can be set.
-    pub fn configure(&self, settings: &[(&str, f64)]) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Applied {
-            applied: serde_json::Map<String, serde_json::Value>,
-        }
-        let wrong = |why: String| Error::Endpoint {
-            endpoint: self.endpoint.clone(),
-            why,
-        };
-        let wanted: serde_json::Map<_, _> = settings
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(*value)))
-            .collect();
-        let answer = agent()
-            .post(format!("{}/_ministack/config", self.endpoint))
-            .send(serde_json::Value::Object(wanted).to_string())
-            .map_err(|error| wrong(error.to_string()))?
-            .into_body()
-            .read_to_string()
-            .map_err(|error| wrong(error.to_string()))?;
-        let applied = serde_json::from_str::<Applied>(&answer)
-            .map_err(|_| wrong("its settings cannot be changed".to_owned()))?
-            .applied;
-        match settings
-            .iter()
-            .find(|(name, _)| !applied.contains_key(*name))
-        {
-            Some((name, _)) => Err(wrong(format!("it refused the setting {name}"))),
-            None => Ok(()),
-        }
-    }
 }
 
 fn launch(
@@ -283,7 +236,7 @@ fn launch(
         .args(["--port", &port.to_string()])
         .envs(options.settings.iter().copied())
         .current_dir(state);
-    let mut child = spawn_logged(&mut command, &files.log)?;
+    let mut child = spawn_logged(&mut command, Stdio::null(), &files.log)?;
     let failed = |what: String| Error::EmulatorStart {
         what,
         log: files.log.clone(),
@@ -320,6 +273,17 @@ fn end(child: &mut Child) {
     }
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// Collects the exit status, if this very process was the one that started it;
+/// the lock is let go a moment before the process is over.
+fn collect(pid: Pid) {
+    let began = Instant::now();
+    while let Ok(None) = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG)
+        && began.elapsed() < Duration::from_secs(1)
+    {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Waits for the holder of the lock to answer.
@@ -403,35 +367,6 @@ fn differing(running: &Settings, wanted: &Settings) -> Vec<String> {
         .filter(|name| running.get(*name) != wanted.get(*name))
         .cloned()
         .collect()
-}
-
-/// Why no health answer was had.
-enum Silence {
-    /// Nothing answers there.
-    None(String),
-    /// Something does, but it is not a health answer.
-    Other(#[expect(dead_code, reason = "kept for debugging output")] String),
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(3)))
-        .proxy(None)
-        .http_status_as_error(false)
-        .build()
-        .into()
-}
-
-fn ask(endpoint: &str, path: &str) -> std::result::Result<Health, Silence> {
-    let mut answer = agent()
-        .get(format!("{endpoint}{path}"))
-        .call()
-        .map_err(|error| Silence::None(error.to_string()))?;
-    let text = answer
-        .body_mut()
-        .read_to_string()
-        .map_err(|error| Silence::Other(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| Silence::Other(error.to_string()))
 }
 
 #[cfg(test)]

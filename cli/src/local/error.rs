@@ -98,6 +98,18 @@ pub enum Error {
         why: String,
     },
 
+    /// A setting of a running emulator could not be changed.
+    #[error(
+        "failed to change a setting of {endpoint}: {why}; this needs the emulator duet starts \
+         itself, which it does when AWS_ENDPOINT_URL is unset"
+    )]
+    Setting {
+        /// The endpoint's URL.
+        endpoint: String,
+        /// What happened instead.
+        why: String,
+    },
+
     /// Cargo did not build the services.
     #[error("failed to build the services with cargo in {root}; correct what it reports\n{tail}")]
     Build {
@@ -120,7 +132,7 @@ pub enum Error {
 
     /// The architecture asked for cannot be built or does not fit the file.
     #[error(
-        "{what} is for {found}, but the functions' architecture is {wanted}; build on a {wanted} machine or deploy with the parameter Architecture={found}"
+        "{what} is for {found}, but the functions' architecture is {wanted}; build on a machine with {wanted} or deploy with the parameter Architecture={found}"
     )]
     Architecture {
         /// The file, or this machine.

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use super::files::PAUSE;
 use super::{Error, Result};
 
-/// Starts a command with no input and both outputs in `log`, which starts empty.
-pub(super) fn spawn_logged(command: &mut Command, log: &Path) -> Result<Child> {
+/// Starts a command with both outputs in `log`, which starts empty, and
+/// `stdin` for its input.
+pub(super) fn spawn_logged(command: &mut Command, stdin: Stdio, log: &Path) -> Result<Child> {
     let out = File::create(log).map_err(Error::file("create log", log))?;
     let err = out.try_clone().map_err(Error::file("open log", log))?;
     command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(out)
         .stderr(err)
         .spawn()
@@ -51,10 +52,11 @@ pub(super) fn wait(
 /// Runs a command to its end, as [`spawn_logged`] and [`wait`] do.
 pub(super) fn run_logged(
     command: &mut Command,
+    stdin: Stdio,
     log: &Path,
     limit: Duration,
 ) -> Result<Option<ExitStatus>> {
-    let mut child = spawn_logged(command, log)?;
+    let mut child = spawn_logged(command, stdin, log)?;
     wait(&mut child, limit, Path::new(command.get_program()))
 }
 
@@ -99,7 +101,13 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo begun; exec sleep 60"]);
         let began = Instant::now();
-        let status = run_logged(&mut command, &log, Duration::from_millis(300)).unwrap();
+        let status = run_logged(
+            &mut command,
+            Stdio::null(),
+            &log,
+            Duration::from_millis(300),
+        )
+        .unwrap();
         assert!(status.is_none());
         assert!(began.elapsed() < Duration::from_secs(10));
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "begun\n");
@@ -110,6 +118,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let error = spawn_logged(
             &mut Command::new("no-such-program"),
+            Stdio::null(),
             &directory.path().join("log"),
         )
         .unwrap_err();

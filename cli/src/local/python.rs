@@ -107,6 +107,9 @@ pub fn prepare(
 ) -> Result<Python> {
     let wanted = fs::read(requirements).map_err(Error::file("read", requirements))?;
     let named = environment.get("DUET_PYTHON").map(PathBuf::from);
+    make_directory(state)?;
+    // Absolute, for it is also used from other directories.
+    let state = fs::canonicalize(state).map_err(Error::file("find", state))?;
     let place = state.join(format!("python-{}", key(&wanted, named.as_deref())));
     let python = Python {
         place: place.clone(),
@@ -115,9 +118,8 @@ pub fn prepare(
         return Ok(python);
     }
 
-    make_directory(state)?;
     let lock = place.with_extension("lock");
-    let _held = files::hold(&lock, INSTALL_LIMIT)?;
+    let held = files::hold(&lock, INSTALL_LIMIT)?;
     if is_ready(&python, environment) {
         return Ok(python); // made by the command this one waited for
     }
@@ -128,7 +130,10 @@ pub fn prepare(
     let log = place.with_extension("log");
     let step = |step, command: &mut Command| {
         environment.apply(command, for_python);
-        let status = run_logged(command, &log, INSTALL_LIMIT)?;
+        // The child keeps the lock, as its input: if this command is killed, the
+        // next waits for the child before it clears the directory away.
+        let input = held.try_clone().map_err(Error::file("share", &lock))?;
+        let status = run_logged(command, input.into(), &log, INSTALL_LIMIT)?;
         if status.is_some_and(|status| status.success()) {
             return Ok(());
         }

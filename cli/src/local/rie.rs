@@ -7,7 +7,7 @@
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ impl RuntimeInterface {
             // A group of its own, so that the function can be ended with it.
             .process_group(0);
         let mut running = Self {
-            child: spawn_logged(&mut command, log)?,
+            child: spawn_logged(&mut command, Stdio::null(), log)?,
             port,
             log: log.to_path_buf(),
         };

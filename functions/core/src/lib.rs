@@ -9,6 +9,7 @@
 //! | [`service`] | the shape of a service: commands in, outcome out, and its policy |
 //! | [`store`] | the port to a service's table, with an in-memory adapter |
 //! | [`desk`] | idempotency: each command takes effect once, its answer is kept |
+//! | [`lock`] | asking a third party: lock, ask, commit |
 //! | [`time`] | the clock port |
 //!
 //! Nothing here knows which coordination style is running, how a message
@@ -17,12 +18,15 @@
 pub mod desk;
 pub mod fact;
 pub mod id;
+pub mod lock;
 pub mod message;
 pub mod money;
 pub mod order;
 pub mod outcome;
 pub mod service;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod vocabulary;
 

@@ -86,8 +86,18 @@ fn register(
     if let Err(no) = command.check() {
         return Err(Failure::invalid(format!("{}: {}", no.path, no.problem)));
     }
-    let RegisterCustomer { customer, name, email, country } = command.clone();
-    let registered = NewCustomer { customer, email, country, registered_at: now };
+    let RegisterCustomer {
+        customer,
+        name,
+        email,
+        country,
+    } = command.clone();
+    let registered = NewCustomer {
+        customer,
+        email,
+        country,
+        registered_at: now,
+    };
     let state = Customer {
         registered: registered.clone(),
         name,
@@ -104,9 +114,17 @@ fn activate(customer: Customer, now: Timestamp) -> Decision<Customer> {
         Status::Active => Decision::done(customer.standing()),
         Status::Blocked => Decision::declined(Refusal::new("CustomerBlocked", customer.why())),
         Status::Pending => {
-            let fact = CustomerActivated { customer: customer.registered.customer.clone() };
-            let customer = Customer { status: Status::Active, decided_at: Some(now), ..customer };
-            Decision::done(customer.standing()).state(customer).fact(fact)
+            let fact = CustomerActivated {
+                customer: customer.registered.customer.clone(),
+            };
+            let customer = Customer {
+                status: Status::Active,
+                decided_at: Some(now),
+                ..customer
+            };
+            Decision::done(customer.standing())
+                .state(customer)
+                .fact(fact)
         }
     }
 }
@@ -118,10 +136,19 @@ fn block(customer: Customer, command: &BlockCustomer, now: Timestamp) -> Decisio
         Status::Pending => {
             let reasons = command.reasons.clone();
             let who = customer.registered.customer.clone();
-            let fact = CustomerBlocked { customer: who, reasons: reasons.clone() };
-            let customer =
-                Customer { status: Status::Blocked, reasons, decided_at: Some(now), ..customer };
-            Decision::done(customer.standing()).state(customer).fact(fact)
+            let fact = CustomerBlocked {
+                customer: who,
+                reasons: reasons.clone(),
+            };
+            let customer = Customer {
+                status: Status::Blocked,
+                reasons,
+                decided_at: Some(now),
+                ..customer
+            };
+            Decision::done(customer.standing())
+                .state(customer)
+                .fact(fact)
         }
     }
 }
@@ -130,7 +157,10 @@ impl Customer {
     /// How the customer stands.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        Standing { customer: self.registered.customer.clone(), status: self.status }
+        Standing {
+            customer: self.registered.customer.clone(),
+            status: self.status,
+        }
     }
 
     /// The reasons of a blocked account, joined by commas.

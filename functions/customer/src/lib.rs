@@ -17,6 +17,8 @@ pub mod command;
 pub mod domain;
 mod policy;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use command::Command;
 pub use service::{Customers, key};

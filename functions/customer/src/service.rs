@@ -15,7 +15,9 @@ pub struct Customers<S, C> {
 impl<S: Store, C: Clock> Customers<S, C> {
     /// The service over `store`.
     pub fn new(store: S, clock: C) -> Self {
-        Self { desk: Desk::new("customer", store, clock) }
+        Self {
+            desk: Desk::new("customer", store, clock),
+        }
     }
 }
 
@@ -53,7 +55,3 @@ impl<S: Store, C: Clock> Service for Customers<S, C> {
         crate::policy::command(event)
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use duet_core::fact::{Fact, NewCustomer, NoFraudDetected, PossibleFraud, Screened};
-use duet_core::store::Memory;
-use duet_core::{Answer, Context, Metadata, Refusal, Timestamp, Vocabulary};
+use duet_core::store::{Memory, Store};
+use duet_core::{Answer, Clock, Context, Event, Failure, Handled, Metadata, Refusal, Request};
+use duet_core::{Service, Timestamp, Vocabulary};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use serde_json::json;
 
-use super::*;
 use crate::command::{ActivateCustomer, BlockCustomer, RegisterCustomer};
 use crate::domain::{Customer, Status};
+use crate::{Command, Customers, key};
 
 fn metadata(variant: &str) -> Metadata {
     Metadata {
@@ -36,7 +37,10 @@ fn request(command: impl Into<Command>, variant: &str) -> Request<Command> {
         deadline: Timestamp::MAX,
         replay: false,
     };
-    Request { command: command.into(), context }
+    Request {
+        command: command.into(),
+        context,
+    }
 }
 
 fn register() -> Command {
@@ -50,39 +54,69 @@ fn register() -> Command {
 }
 
 fn activate() -> Command {
-    ActivateCustomer { customer: "c-1".parse().unwrap() }.into()
+    ActivateCustomer {
+        customer: "c-1".parse().unwrap(),
+    }
+    .into()
 }
 
 fn block() -> Command {
     let reasons = vec!["disposable-email".to_owned(), "email-reuse".to_owned()];
-    BlockCustomer { customer: "c-1".parse().unwrap(), reasons }.into()
+    BlockCustomer {
+        customer: "c-1".parse().unwrap(),
+        reasons,
+    }
+    .into()
 }
 
 fn service() -> (Customers<Memory, impl Clock>, Memory) {
     let table = Memory::default();
-    (Customers::new(table.clone(), Arc::new(|| Timestamp::UNIX_EPOCH)), table)
+    (
+        Customers::new(table.clone(), Arc::new(|| Timestamp::UNIX_EPOCH)),
+        table,
+    )
 }
 
 fn names(handled: &Handled) -> Vec<&'static str> {
-    handled.events.iter().map(|event| event.fact.name()).collect()
+    handled
+        .events
+        .iter()
+        .map(|event| event.fact.name())
+        .collect()
 }
 
 async fn kept(table: &Memory) -> Customer {
-    table.load(&[key("c-1")]).await.unwrap().remove(0).unwrap().read().unwrap()
+    table
+        .load(&[key("c-1")])
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap()
+        .read()
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_registration_is_announced_and_replied() {
     let (service, table) = service();
-    let handled = service.handle(request(register(), "standard")).await.unwrap();
+    let handled = service
+        .handle(request(register(), "standard"))
+        .await
+        .unwrap();
     let data = json!({
         "customer": "c-1", "email": "ada@example.com", "country": "SE",
         "registered_at": "1970-01-01T00:00:00Z",
     });
     assert_eq!(handled.answer, Answer::Done(data.clone()));
-    assert_eq!((names(&handled), handled.events[0].fact.data()), (vec!["NewCustomer"], data));
+    assert_eq!(
+        (names(&handled), handled.events[0].fact.data()),
+        (vec!["NewCustomer"], data)
+    );
     assert_eq!(kept(&table).await.status, Status::Pending);
-    let again = service.handle(request(register(), "standard")).await.unwrap();
+    let again = service
+        .handle(request(register(), "standard"))
+        .await
+        .unwrap();
     assert!(again.repeat);
     assert_eq!(again.events, handled.events);
 }
@@ -90,13 +124,31 @@ async fn a_registration_is_announced_and_replied() {
 #[tokio::test]
 async fn an_account_is_activated_once() {
     let (service, table) = service();
-    service.handle(request(register(), "standard")).await.unwrap();
-    let handled = service.handle(request(activate(), "standard")).await.unwrap();
+    let _ = service
+        .handle(request(register(), "standard"))
+        .await
+        .unwrap();
+    let handled = service
+        .handle(request(activate(), "standard"))
+        .await
+        .unwrap();
     let reply = json!({"customer": "c-1", "status": "Active"});
-    assert_eq!((handled.answer, handled.repeat), (Answer::Done(reply), false));
-    assert!(service.handle(request(activate(), "standard")).await.unwrap().repeat);
+    assert_eq!(
+        (handled.answer, handled.repeat),
+        (Answer::Done(reply), false)
+    );
+    assert!(
+        service
+            .handle(request(activate(), "standard"))
+            .await
+            .unwrap()
+            .repeat
+    );
     let late = service.handle(request(block(), "standard")).await.unwrap();
-    assert_eq!(late.answer, Answer::Declined(Refusal::new("CustomerActivated", "")));
+    assert_eq!(
+        late.answer,
+        Answer::Declined(Refusal::new("CustomerActivated", ""))
+    );
     assert!(late.events.is_empty());
     assert_eq!(kept(&table).await.status, Status::Active);
 }
@@ -104,14 +156,23 @@ async fn an_account_is_activated_once() {
 #[tokio::test]
 async fn a_blocked_account_stays_blocked() {
     let (service, table) = service();
-    service.handle(request(register(), "standard")).await.unwrap();
+    let _ = service
+        .handle(request(register(), "standard"))
+        .await
+        .unwrap();
     let handled = service.handle(request(block(), "standard")).await.unwrap();
     assert_eq!(names(&handled), ["CustomerBlocked"]);
     let reply = json!({"customer": "c-1", "status": "Blocked"});
     assert_eq!(handled.answer, Answer::Done(reply));
-    let late = service.handle(request(activate(), "standard")).await.unwrap();
+    let late = service
+        .handle(request(activate(), "standard"))
+        .await
+        .unwrap();
     let refusal = Refusal::new("CustomerBlocked", "disposable-email,email-reuse");
-    assert_eq!((&late.answer, late.events.len()), (&Answer::Declined(refusal), 0));
+    assert_eq!(
+        (&late.answer, late.events.len()),
+        (&Answer::Declined(refusal), 0)
+    );
     assert_eq!(kept(&table).await.status, Status::Blocked);
 }
 
@@ -120,19 +181,34 @@ async fn what_does_not_fit_is_invalid() {
     let (service, _) = service();
     let unknown = service.handle(request(activate(), "standard")).await;
     assert_eq!(unknown, Err(Failure::invalid("no such customer")));
-    service.handle(request(register(), "standard")).await.unwrap();
+    let _ = service
+        .handle(request(register(), "standard"))
+        .await
+        .unwrap();
     let other = service.handle(request(activate(), "eventbridge")).await;
-    assert_eq!(other, Err(Failure::invalid("the customer runs under another variant")));
-    let Command::RegisterCustomer(command) = register() else { unreachable!() };
-    let renamed = RegisterCustomer { name: "Bob".into(), ..command };
+    assert_eq!(
+        other,
+        Err(Failure::invalid("the customer runs under another variant"))
+    );
+    let Command::RegisterCustomer(command) = register() else {
+        unreachable!()
+    };
+    let renamed = RegisterCustomer {
+        name: "Bob".into(),
+        ..command
+    };
     let refused = service.handle(request(renamed, "standard")).await;
     assert!(matches!(refused, Err(Failure::Invalid(_))), "{refused:?}");
 }
 
 #[test]
 fn the_policy_follows_facts_about_customers_only() {
-    let of = || Screened::Customer { customer: "c-1".parse().unwrap() };
-    let order = || Screened::Order { order: "o-1".parse().unwrap() };
+    let of = || Screened::Customer {
+        customer: "c-1".parse().unwrap(),
+    };
+    let order = || Screened::Order {
+        order: "o-1".parse().unwrap(),
+    };
     let reasons = vec!["disposable-email".to_owned(), "email-reuse".to_owned()];
     let new = NewCustomer {
         customer: "c-1".parse().unwrap(),
@@ -144,12 +220,34 @@ fn the_policy_follows_facts_about_customers_only() {
         (new.into(), Some(activate())),
         (NoFraudDetected { of: of() }.into(), Some(activate())),
         (NoFraudDetected { of: order() }.into(), None),
-        (PossibleFraud { of: of(), score: 90, reasons: reasons.clone() }.into(), Some(block())),
-        (PossibleFraud { of: order(), score: 90, reasons }.into(), None),
+        (
+            PossibleFraud {
+                of: of(),
+                score: 90,
+                reasons: reasons.clone(),
+            }
+            .into(),
+            Some(block()),
+        ),
+        (
+            PossibleFraud {
+                of: order(),
+                score: 90,
+                reasons,
+            }
+            .into(),
+            None,
+        ),
     ];
     for (fact, expected) in cases {
-        let event = Event { metadata: metadata("eventbridge"), fact };
-        assert_eq!(Customers::<Memory, Arc<fn() -> Timestamp>>::policy(&event), expected);
+        let event = Event {
+            metadata: metadata("eventbridge"),
+            fact,
+        };
+        assert_eq!(
+            Customers::<Memory, Arc<fn() -> Timestamp>>::policy(&event),
+            expected
+        );
     }
 }
 
@@ -165,7 +263,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (status, facts) = runtime.block_on(async {
             let (service, table) = service();
-            service.handle(request(register(), "standard")).await.unwrap();
+            let _ = service.handle(request(register(), "standard")).await.unwrap();
             let mut facts = std::collections::BTreeSet::new();
             for block_it in &blocks {
                 let command = if *block_it { block() } else { activate() };

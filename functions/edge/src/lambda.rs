@@ -71,7 +71,7 @@ impl Edge {
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
                 let aws = Aws::for_tasks(&self.config);
-                let handler = |event: LambdaEvent<Value>| task(service.clone(), aws.clone(), event);
+                let handler = |event: LambdaEvent<Value>| Box::pin(task(service.clone(), aws.clone(), event));
                 lambda_runtime::run(service_fn(handler)).await
             }
             "queue" => {
@@ -82,7 +82,7 @@ impl Edge {
                     backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
                 };
                 let aws = Aws::for_queues(&self.config, carriers);
-                let handler = |event: LambdaEvent<Value>| batch(service.clone(), aws.clone(), retries, event);
+                let handler = |event: LambdaEvent<Value>| Box::pin(batch(service.clone(), aws.clone(), retries, event));
                 lambda_runtime::run(service_fn(handler)).await
             }
             other => Err(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`").into()),

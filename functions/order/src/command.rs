@@ -140,16 +140,33 @@ impl PlaceOrder {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Unacceptable> {
-        let no = |path: &str, problem: String| Err(Unacceptable { path: path.to_owned(), problem });
+        let no = |path: &str, problem: String| {
+            Err(Unacceptable {
+                path: path.to_owned(),
+                problem,
+            })
+        };
         if self.lines.is_empty() {
             return no("lines", "an order has at least one line".into());
         }
         if self.lines.len() > MAX_LINES {
-            return no("lines", format!("{} lines; an order has at most {MAX_LINES}", self.lines.len()));
+            return no(
+                "lines",
+                format!(
+                    "{} lines; an order has at most {MAX_LINES}",
+                    self.lines.len()
+                ),
+            );
         }
         let skus: std::collections::BTreeSet<_> = self.lines.iter().map(|line| &line.sku).collect();
         if skus.len() > MAX_SKUS {
-            return no("lines", format!("{} different SKUs; an order has at most {MAX_SKUS}", skus.len()));
+            return no(
+                "lines",
+                format!(
+                    "{} different SKUs; an order has at most {MAX_SKUS}",
+                    skus.len()
+                ),
+            );
         }
         if self.total.amount == 0 {
             return no("total.amount", "an order costs something".into());
@@ -167,7 +184,10 @@ impl PlaceOrder {
             }
         }
         if !is_country(&self.ship_to.country) {
-            return no("ship_to.country", "is a two-letter ISO 3166-1 code, such as SE".into());
+            return no(
+                "ship_to.country",
+                "is a two-letter ISO 3166-1 code, such as SE".into(),
+            );
         }
         Ok(())
     }

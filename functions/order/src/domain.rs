@@ -13,7 +13,8 @@ use duet_core::{Decision, Failure, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{
-    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, NoteUndone, ParkOrder, PlaceOrder,
+    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, NoteUndone, ParkOrder,
+    PlaceOrder,
 };
 use crate::service::Patience;
 
@@ -101,9 +102,13 @@ pub fn decide(
         Command::ParkOrder(_) if state.is_none() => Decision::done("no such order"),
         Command::ParkOrder(command) => park(known(state)?, command, now),
         Command::ConfirmOrder(ConfirmOrder { .. }) => confirm(known(state)?, now),
-        Command::RejectOrder(command) => {
-            reject(known(state)?, command.reason, command.detail.clone(), now, patience)
-        }
+        Command::RejectOrder(command) => reject(
+            known(state)?,
+            command.reason,
+            command.detail.clone(),
+            now,
+            patience,
+        ),
         Command::ExtendDeadline(ExtendDeadline { .. }) => extend(known(state)?, now, patience),
         Command::NoteUndone(command) => note_undone(known(state)?, command),
         Command::ExpireOrder(command) => expire(known(state)?, command, now, patience),
@@ -119,12 +124,21 @@ fn place(
     patience: Patience,
 ) -> Decided {
     if state.is_some() {
-        return Err(Failure::invalid("the order exists, but was not placed by this command"));
+        return Err(Failure::invalid(
+            "the order exists, but was not placed by this command",
+        ));
     }
     if let Err(no) = command.check() {
         return Err(Failure::invalid(format!("{}: {}", no.path, no.problem)));
     }
-    let PlaceOrder { order, customer, lines, total, payment_token, ship_to } = command.clone();
+    let PlaceOrder {
+        order,
+        customer,
+        lines,
+        total,
+        payment_token,
+        ship_to,
+    } = command.clone();
     let placed = NewOrder {
         order: order.clone(),
         customer,
@@ -162,7 +176,11 @@ fn confirm(order: Order, now: Timestamp) -> Decision<Order> {
                 customer: order.placed.customer.clone(),
                 total: order.placed.total,
             };
-            let order = Order { fate: Fate::Confirmed, decided_at: Some(now), ..order };
+            let order = Order {
+                fate: Fate::Confirmed,
+                decided_at: Some(now),
+                ..order
+            };
             Decision::done(order.standing()).state(order).fact(fact)
         }
     }
@@ -194,10 +212,13 @@ fn reject(
                 decided_at: Some(now),
                 ..order
             };
-            Decision::done(order.standing()).state(order).fact(fact).timer(
-                after(now, patience.compensation),
-                &Command::from(ExpireCompensation { order: id }),
-            )
+            Decision::done(order.standing())
+                .state(order)
+                .fact(fact)
+                .timer(
+                    after(now, patience.compensation),
+                    &Command::from(ExpireCompensation { order: id }),
+                )
         }
     }
 }
@@ -208,7 +229,11 @@ fn extend(order: Order, now: Timestamp, patience: Patience) -> Decision<Order> {
     }
     let deadline = after(after(now, patience.review), patience.order);
     let id = order.placed.order.clone();
-    let order = Order { deadline, waits_for: "NoFraudDetected".to_owned(), ..order };
+    let order = Order {
+        deadline,
+        waits_for: "NoFraudDetected".to_owned(),
+        ..order
+    };
     Decision::done(order.standing())
         .state(order)
         .timer(deadline, &Command::from(ExpireOrder { order: id }))
@@ -227,18 +252,30 @@ fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
 
 fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
     let told = !command.owed.is_empty();
-    let unknown = |parts: &[Part]| parts.iter().map(|&part| Owed { part, amount: None }).collect();
+    let unknown = |parts: &[Part]| {
+        parts
+            .iter()
+            .map(|&part| Owed { part, amount: None })
+            .collect()
+    };
     match (&order.fate, order.compensation) {
         // Whole already, or parked already by somebody who knew more.
         (Fate::Rejected { .. }, Compensation::Done) => Decision::done(order.standing()),
         _ if !told && !order.owed.is_empty() => Decision::done(order.standing()),
         (Fate::Confirmed, _) => {
-            let owed = if told { command.owed.clone() } else { unknown(&[Part::Shipment, Part::Notice]) };
+            let owed = if told {
+                command.owed.clone()
+            } else {
+                unknown(&[Part::Shipment, Part::Notice])
+            };
             needs_attention(order, owed)
         }
         (Fate::Undecided, _) => {
             let order = Order {
-                fate: Fate::Rejected { reason: Reason::Abandoned, detail: None },
+                fate: Fate::Rejected {
+                    reason: Reason::Abandoned,
+                    detail: None,
+                },
                 pending: BTreeSet::from(Part::COMPENSATED),
                 decided_at: Some(now),
                 ..order
@@ -247,9 +284,19 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
         }
         (Fate::Rejected { .. }, _) => {
             let pending: Vec<Part> = order.pending.iter().copied().collect();
-            let mut owed: Vec<Owed> = if told { command.owed.clone() } else { unknown(&pending) };
+            let mut owed: Vec<Owed> = if told {
+                command.owed.clone()
+            } else {
+                unknown(&pending)
+            };
             owed.retain(|owed| order.pending.contains(&owed.part));
-            owed.extend(order.owed.iter().filter(|old| !command.owed.iter().any(|new| new.part == old.part)).cloned());
+            owed.extend(
+                order
+                    .owed
+                    .iter()
+                    .filter(|old| !command.owed.iter().any(|new| new.part == old.part))
+                    .cloned(),
+            );
             needs_attention(order, owed)
         }
     }
@@ -263,29 +310,54 @@ fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
         Fate::Rejected { .. } => Compensation::Failed,
         _ => order.compensation,
     };
-    let fact = OrderNeedsAttention { order: order.placed.order.clone(), owed: owed.clone() };
-    let order = Order { owed, compensation, ..order };
+    let fact = OrderNeedsAttention {
+        order: order.placed.order.clone(),
+        owed: owed.clone(),
+    };
+    let order = Order {
+        owed,
+        compensation,
+        ..order
+    };
     Decision::done(order.standing()).state(order).fact(fact)
 }
 
-fn expire(order: Order, command: &ExpireOrder, now: Timestamp, patience: Patience) -> Decision<Order> {
+fn expire(
+    order: Order,
+    command: &ExpireOrder,
+    now: Timestamp,
+    patience: Patience,
+) -> Decision<Order> {
     if order.fate != Fate::Undecided {
         return Decision::done(order.standing()).unkept();
     }
     if now < order.deadline {
         // Extended meanwhile, or a clock that runs behind: ask again then.
         let again = Command::from(command.clone());
-        return Decision::done(order.standing()).unkept().timer(order.deadline, &again);
+        return Decision::done(order.standing())
+            .unkept()
+            .timer(order.deadline, &again);
     }
     let waited_for = order.waits_for.clone();
     reject(order, Reason::TimedOut, Some(waited_for), now, patience)
 }
 
-fn expire_compensation(order: Order, command: &ExpireCompensation, now: Timestamp) -> Decision<Order> {
+fn expire_compensation(
+    order: Order,
+    command: &ExpireCompensation,
+    now: Timestamp,
+) -> Decision<Order> {
     if order.compensation != Compensation::Pending {
         return Decision::done(order.standing()).unkept();
     }
-    park(order, &ParkOrder { order: command.order.clone(), owed: Vec::new() }, now)
+    park(
+        order,
+        &ParkOrder {
+            order: command.order.clone(),
+            owed: Vec::new(),
+        },
+        now,
+    )
 }
 
 /// How an order stands: the reply to most commands.
@@ -305,6 +377,10 @@ impl Order {
     /// How the order stands.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        Standing { fate: self.fate.clone(), compensation: self.compensation, owed: self.owed.clone() }
+        Standing {
+            fate: self.fate.clone(),
+            compensation: self.compensation,
+            owed: self.owed.clone(),
+        }
     }
 }

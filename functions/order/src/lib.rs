@@ -18,6 +18,8 @@ pub mod command;
 pub mod domain;
 mod policy;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use command::Command;
-pub use service::{Orders, Patience};
+pub use service::{Orders, Patience, key};

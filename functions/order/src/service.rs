@@ -1,7 +1,7 @@
 //! Load, decide, save.
 
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service, Vocabulary};
+use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
 
 use crate::command::Command;
 use crate::domain;
@@ -27,11 +27,14 @@ pub struct Orders<S, C> {
 impl<S: Store, C: Clock> Orders<S, C> {
     /// The service over `store`.
     pub fn new(store: S, clock: C, patience: Patience) -> Self {
-        Self { desk: Desk::new("order", store, clock), patience }
+        Self {
+            desk: Desk::new("order", store, clock),
+            patience,
+        }
     }
 }
 
-/// Where order `id` is kept.
+/// Where order `id` is kept: a [`domain::Order`].
 pub fn key(id: impl ToString) -> Key {
     Key::new(id, "order")
 }
@@ -55,7 +58,11 @@ impl Command {
         match self {
             Self::RejectOrder(c) => c.reason.to_string(),
             Self::NoteUndone(c) => c.parts.iter().map(|part| format!("{part:?}")).collect(),
-            Self::ParkOrder(c) => c.owed.iter().map(|owed| format!("{:?}", owed.part)).collect(),
+            Self::ParkOrder(c) => c
+                .owed
+                .iter()
+                .map(|owed| format!("{:?}", owed.part))
+                .collect(),
             _ => String::new(),
         }
     }
@@ -70,7 +77,13 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
         let ticket = self.desk.ticket(&command, command.order(), &command.part());
         self.desk
             .once(&ticket, &context, &key(command.order()), |state, now| {
-                domain::decide(state, &command, &context.message.variant, now, self.patience)
+                domain::decide(
+                    state,
+                    &command,
+                    &context.message.variant,
+                    now,
+                    self.patience,
+                )
             })
             .await
     }

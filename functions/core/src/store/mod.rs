@@ -35,7 +35,7 @@ impl Key {
 pub struct Item {
     /// Where it is.
     pub key: Key,
-    /// Goes up with every write; at least 1.
+    /// 1 when first written, one more with every write.
     pub version: u64,
     /// A JSON object.
     pub body: Value,

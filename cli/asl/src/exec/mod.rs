@@ -1,0 +1,729 @@
+//! Running a machine, one event at a time.
+//!
+//! Owns an execution's state. It never waits and never calls anyone: what the
+//! world must do comes out as [`Effect`]s, what the world did comes in through
+//! methods that carry the time. Between two calls an execution stands still.
+//!
+//! A flow of control is a *thread*: the machine's own, one per Parallel branch,
+//! one per Map iteration. Each has its own variables and its own chain of
+//! `previousEventId`s. What AWS's recordings show of those chains: the first
+//! event of a branch follows `…StateStarted`; `…StateSucceeded`,
+//! `MapIterationFailed` and `…Aborted` do not move a chain on; the next
+//! iteration follows the last event of the one whose place it takes.
+
+mod branches;
+mod io;
+mod recover;
+mod states;
+mod thread;
+
+use crate::env::Identity;
+use crate::failure::{Failure, RUNTIME, TIMEOUT};
+use crate::history::{Detail, History, HistoryEvent, MAX_EVENTS};
+use crate::model::{MachineType, Resource, StateMachine};
+use crate::{Data, Millis};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use thread::{Activity, Thread};
+
+/// How long a Standard execution may stay open: a year.
+const STANDARD_SECONDS: u64 = 31_536_000;
+/// How long an Express execution may run.
+const EXPRESS_SECONDS: u64 = 300;
+/// A redrive must come within this time after the end: 14 days.
+const REDRIVE_MILLIS: Millis = 14 * 24 * 3_600 * 1_000;
+/// Express executions have no event limit; one that makes this many transitions
+/// at a single instant would have used up its five minutes at 2 ms each.
+const EXPRESS_INSTANT_TRANSITIONS: u64 = 150_000;
+
+/// Where an execution stands, in AWS's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// Not over yet.
+    Running,
+    /// Reached an end.
+    Succeeded,
+    /// A failure nothing handled.
+    Failed,
+    /// Outlived the machine's `TimeoutSeconds` (no Catch runs), or the type's limit.
+    TimedOut,
+    /// Stopped from outside.
+    Aborted,
+}
+
+/// A task, within its execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub u64);
+
+/// A call the driver must make.
+#[derive(Debug, Clone)]
+pub struct TaskCall {
+    /// Names the call when it is answered.
+    pub id: TaskId,
+    /// The state that calls.
+    pub state: Arc<str>,
+    /// What to call.
+    pub resource: Resource,
+    /// The task's input: `Arguments`, or the input after `Parameters`.
+    pub arguments: Data,
+    /// For `.waitForTaskToken`: the token that answers the task. The answer to the
+    /// call itself only says that the message went out.
+    pub token: Option<Arc<str>>,
+    /// Retries of this state so far.
+    pub retries: u32,
+    /// Seconds until the execution gives up on the task.
+    pub timeout_seconds: Option<u64>,
+    /// Seconds of silence it bears from the holder of the token.
+    pub heartbeat_seconds: Option<u64>,
+}
+
+/// What the driver must do.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Make this call, and answer with [`Execution::complete_task`].
+    Invoke(TaskCall),
+    /// The answer to this call is no longer wanted (it may still run).
+    Cancel(TaskId),
+    /// Call [`Execution::advance`] at this time, or earlier and again.
+    WakeAt(Millis),
+    /// The execution is over.
+    Ended(Status),
+}
+
+/// Why a task failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskError {
+    /// The name that Retry and Catch match.
+    pub error: String,
+    /// The rest of the story.
+    pub cause: Option<String>,
+}
+
+impl TaskError {
+    /// A failure with a name and a cause.
+    pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
+        TaskError {
+            error: error.into(),
+            cause: Some(cause.into()),
+        }
+    }
+}
+
+/// Why an answer was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// No task waits under this id: it was answered, timed out or was cancelled.
+    #[error("no task waits under this id: it was answered, timed out or was cancelled")]
+    UnknownTask,
+    /// AWS answers `TaskTimedOut` or `InvalidToken`.
+    #[error("no task waits for this token: it was answered, timed out or never given")]
+    UnknownToken,
+}
+
+/// Why an execution cannot be redriven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RedriveError {
+    /// Only Standard executions can be.
+    #[error("an Express execution cannot be redriven: start a new one")]
+    Express,
+    /// It still runs, or it succeeded.
+    #[error("only a failed, aborted or timed out execution can be redriven")]
+    NotFailed,
+    /// It ended more than 14 days ago.
+    #[error("the execution ended more than 14 days ago: start a new one")]
+    TooLate,
+    /// There is no room for more events.
+    #[error("the execution's history has no room for a redrive: start a new one")]
+    HistoryFull,
+}
+
+/// Who an execution is and what it records.
+#[derive(Debug, Clone)]
+pub struct ExecutionOptions {
+    /// The execution's name.
+    pub name: String,
+    /// The machine's name.
+    pub machine_name: String,
+    /// Region and account of the ARNs in the context object.
+    pub region: String,
+    /// See `region`.
+    pub account: String,
+    /// `$$.Execution.RoleArn`.
+    pub role_arn: String,
+    /// Decides jitter, UUIDs, tokens and random numbers.
+    pub seed: u64,
+    /// Whether events are kept; they are counted in any case.
+    pub history: bool,
+    /// More members for the context object.
+    pub context: Option<Map<String, Value>>,
+}
+
+impl Default for ExecutionOptions {
+    fn default() -> Self {
+        ExecutionOptions {
+            name: "execution".into(),
+            machine_name: "machine".into(),
+            region: "us-east-1".into(),
+            account: "123456789012".into(),
+            role_arn: "arn:aws:iam::123456789012:role/machine".into(),
+            seed: 0,
+            history: true,
+            context: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    Deadline,
+    Timeout,
+    Heartbeat,
+    Wake,
+}
+
+/// An alarm for an activity; void once that activity is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Timer {
+    at: Millis,
+    sequence: u64,
+    activity: u64,
+    alarm: Alarm,
+}
+
+/// One run of a machine.
+#[derive(Debug)]
+pub struct Execution {
+    machine: Arc<StateMachine>,
+    identity: Identity,
+    random: RefCell<fastrand::Rng>,
+    threads: Vec<Option<Thread>>,
+    free: Vec<usize>,
+    ready: VecDeque<usize>,
+    timers: BinaryHeap<Reverse<Timer>>,
+    effects: Vec<Effect>,
+    history: History,
+    status: Status,
+    output: Option<Data>,
+    error: Option<Arc<str>>,
+    cause: Option<Arc<str>>,
+    ended: Option<Millis>,
+    now: Millis,
+    /// Numbers activities and timers.
+    sequence: u64,
+    /// The activity the deadline's timer stands for.
+    deadline: u64,
+    announced: Option<Millis>,
+    transitions: u64,
+    /// Transitions when the clock last moved.
+    transitions_before: u64,
+}
+
+impl Execution {
+    /// Starts a run of `machine` at `now`. Collect what it wants with [`Self::take_effects`].
+    #[must_use]
+    pub fn start(
+        machine: &Arc<StateMachine>,
+        input: Value,
+        options: &ExecutionOptions,
+        now: Millis,
+    ) -> Self {
+        let ExecutionOptions { name, machine_name, region, account, .. } = options;
+        let owner = format!("arn:aws:states:{region}:{account}");
+        let execution_arn = match machine.kind {
+            MachineType::Standard => format!("{owner}:execution:{machine_name}:{name}"),
+            MachineType::Express => format!(
+                "{owner}:express:{machine_name}:{name}:{:016x}",
+                options.seed
+            ),
+        };
+        let input = Arc::new(input);
+        let mut this = Execution {
+            machine: machine.clone(),
+            identity: Identity {
+                execution_arn: execution_arn.into(),
+                execution_name: name.as_str().into(),
+                machine_arn: format!("{owner}:stateMachine:{machine_name}").into(),
+                machine_name: machine_name.as_str().into(),
+                role_arn: options.role_arn.as_str().into(),
+                input: input.clone(),
+                started: now,
+                redrives: 0,
+                redriven: None,
+                extra: options.context.clone().map(Arc::new),
+            },
+            random: RefCell::new(fastrand::Rng::with_seed(options.seed)),
+            threads: Vec::new(),
+            free: Vec::new(),
+            ready: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            effects: Vec::new(),
+            history: History { keep: options.history, ..History::default() },
+            status: Status::Running,
+            output: None,
+            error: None,
+            cause: None,
+            ended: None,
+            now,
+            sequence: 0,
+            deadline: 0,
+            announced: None,
+            transitions: 0,
+            transitions_before: 0,
+        };
+        let role = this.identity.role_arn.clone();
+        this.history.add(0, now, || Detail::ExecutionStarted { input: input.clone(), role });
+        this.set_deadline();
+        // The first state's event follows nothing, not even ExecutionStarted.
+        this.spawn(Thread::new(machine.start, input, 0));
+        this.run();
+        this
+    }
+
+    /// What the driver must do since it last asked, oldest first.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Moves the clock to `now`, firing what falls due on the way, each at its own time.
+    pub fn advance(&mut self, now: Millis) {
+        self.fire(|at| at <= now);
+        self.set_now(now);
+    }
+
+    /// Answers the call `id`. For a task with a token, `Ok` only says that the
+    /// message went out; the result comes with the token.
+    ///
+    /// # Errors
+    /// [`AnswerError::UnknownTask`] when nothing waits for this answer (any more).
+    pub fn complete_task(
+        &mut self,
+        id: TaskId,
+        result: Result<Value, TaskError>,
+        now: Millis,
+    ) -> Result<(), AnswerError> {
+        self.catch_up(now);
+        let thread = self.find(id.0).ok_or(AnswerError::UnknownTask)?;
+        self.answer(thread, result, false);
+        self.run();
+        Ok(())
+    }
+
+    /// `SendTaskSuccess`.
+    ///
+    /// # Errors
+    /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more).
+    pub fn task_token_success(
+        &mut self,
+        token: &str,
+        output: Value,
+        now: Millis,
+    ) -> Result<(), AnswerError> {
+        self.answer_token(token, Ok(output), now)
+    }
+
+    /// `SendTaskFailure`.
+    ///
+    /// # Errors
+    /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more).
+    pub fn task_token_failure(
+        &mut self,
+        token: &str,
+        error: TaskError,
+        now: Millis,
+    ) -> Result<(), AnswerError> {
+        self.answer_token(token, Err(error), now)
+    }
+
+    /// `SendTaskHeartbeat`: the silence starts anew.
+    ///
+    /// # Errors
+    /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more).
+    pub fn heartbeat(&mut self, token: &str, now: Millis) -> Result<(), AnswerError> {
+        self.catch_up(now);
+        let thread = self.holder(token).ok_or(AnswerError::UnknownToken)?;
+        let thread = self.thread_mut(thread);
+        let activity = thread.activity_id;
+        if let Activity::Task(task) = &mut thread.activity
+            && let Some(seconds) = task.heartbeat
+        {
+            let due = after(now, seconds);
+            task.silent_at = Some(due);
+            self.set_timer(due, activity, Alarm::Heartbeat);
+        }
+        self.announce();
+        Ok(())
+    }
+
+    /// `StopExecution`. Does nothing to an execution that is over.
+    pub fn stop(&mut self, error: Option<String>, cause: Option<String>, now: Millis) {
+        self.catch_up(now);
+        if self.status == Status::Running {
+            self.error = error.map(Into::into);
+            self.cause = cause.map(Into::into);
+            let (error, cause) = (self.error.clone(), self.cause.clone());
+            self.end(Status::Aborted, 0, || Detail::ExecutionEnded {
+                how: "ExecutionAborted",
+                error,
+                cause,
+            });
+        }
+    }
+
+    /// `RedriveExecution`: goes on from the states that did not succeed, with the
+    /// same definition and input. Retries and timeouts start anew.
+    ///
+    /// # Errors
+    /// When AWS would refuse; see [`RedriveError`].
+    pub fn redrive(&mut self, now: Millis) -> Result<(), RedriveError> {
+        if self.machine.kind == MachineType::Express {
+            return Err(RedriveError::Express);
+        }
+        let Some(ended) = self.ended.filter(|_| self.status != Status::Succeeded) else {
+            return Err(RedriveError::NotFailed);
+        };
+        if now - ended > REDRIVE_MILLIS {
+            return Err(RedriveError::TooLate);
+        }
+        if self.history.count >= MAX_EVENTS - 1 {
+            return Err(RedriveError::HistoryFull);
+        }
+        self.set_now(now);
+        self.status = Status::Running;
+        (self.output, self.error, self.cause, self.ended) = (None, None, None, None);
+        self.identity.redrives += 1;
+        self.identity.redriven = Some(now);
+        self.transitions += 1;
+        let count = self.identity.redrives;
+        let last = self.history.count;
+        let event = self
+            .history
+            .add(last, now, || Detail::ExecutionRedriven { count });
+        self.set_deadline();
+        self.revive(event);
+        self.run();
+        Ok(())
+    }
+
+    /// Where the execution stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The output of a succeeded execution.
+    #[must_use]
+    pub fn output(&self) -> Option<&Data> {
+        self.output.as_ref()
+    }
+
+    /// The error of a failed or aborted execution. A timed out one has none, as on AWS.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// The cause that goes with [`Self::error`].
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The events so far; empty unless history was asked for.
+    #[must_use]
+    pub fn history(&self) -> &[HistoryEvent] {
+        &self.history.events
+    }
+
+    /// How many events there are, kept or not.
+    #[must_use]
+    pub fn event_count(&self) -> u64 {
+        self.history.count
+    }
+
+    /// Billed state transitions: each state entered, each retry, each redrive.
+    #[must_use]
+    pub fn transitions(&self) -> u64 {
+        self.transitions
+    }
+
+    /// When it started.
+    #[must_use]
+    pub fn started(&self) -> Millis {
+        self.identity.started
+    }
+
+    /// When it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Millis> {
+        self.ended
+    }
+
+    /// The execution's ARN.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.identity.execution_arn
+    }
+
+    /// The next time something falls due by itself.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Millis> {
+        self.timers
+            .iter()
+            .filter(|Reverse(t)| self.is_live(t))
+            .map(|Reverse(t)| t.at)
+            .min()
+    }
+
+    // ---- the clock
+
+    fn set_now(&mut self, now: Millis) {
+        if now > self.now {
+            self.now = now;
+            self.transitions_before = self.transitions;
+        }
+    }
+
+    /// Fires what fell due before `now`; what is due at `now` itself comes after
+    /// the event that happens then.
+    fn catch_up(&mut self, now: Millis) {
+        self.fire(|at| at < now);
+        self.set_now(now);
+    }
+
+    fn set_timer(&mut self, at: Millis, activity: u64, alarm: Alarm) {
+        self.sequence += 1;
+        self.timers.push(Reverse(Timer {
+            at,
+            sequence: self.sequence,
+            activity,
+            alarm,
+        }));
+    }
+
+    fn set_deadline(&mut self) {
+        let limit = match self.machine.kind {
+            MachineType::Standard => STANDARD_SECONDS,
+            MachineType::Express => EXPRESS_SECONDS,
+        };
+        let seconds = self.machine.timeout_seconds.unwrap_or(limit).min(limit);
+        self.sequence += 1;
+        self.deadline = self.sequence;
+        self.set_timer(after(self.now, seconds), self.deadline, Alarm::Deadline);
+    }
+
+    fn is_live(&self, timer: &Timer) -> bool {
+        self.status == Status::Running
+            && (timer.activity == self.deadline || self.find(timer.activity).is_some())
+    }
+
+    fn fire(&mut self, due: impl Fn(Millis) -> bool) {
+        while let Some(Reverse(timer)) = self.timers.peek().copied() {
+            if !due(timer.at) {
+                break;
+            }
+            self.timers.pop();
+            if !self.is_live(&timer) {
+                continue;
+            }
+            self.set_now(timer.at);
+            match (timer.alarm, self.find(timer.activity)) {
+                (Alarm::Deadline, _) => self.time_out(),
+                (alarm, Some(thread)) => self.ring(thread, alarm, timer.at),
+                (_, None) => {}
+            }
+            self.run();
+        }
+    }
+
+    fn ring(&mut self, thread: usize, alarm: Alarm, at: Millis) {
+        match &self.thread(thread).activity {
+            Activity::Task(task) => {
+                if alarm == Alarm::Heartbeat && task.silent_at.is_some_and(|due| due > at) {
+                    return;
+                }
+                self.task_timed_out(thread, alarm == Alarm::Heartbeat);
+            }
+            Activity::Waiting => self.wait_over(thread),
+            Activity::Backoff => {
+                self.thread_mut(thread).activity = Activity::Attempt;
+                self.ready.push_back(thread);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the driver when it is next needed, if that has changed.
+    fn announce(&mut self) {
+        while let Some(Reverse(timer)) = self.timers.peek() {
+            if self.is_live(timer) {
+                break;
+            }
+            self.timers.pop();
+        }
+        let next = self.timers.peek().map(|Reverse(t)| t.at);
+        if next != self.announced {
+            self.announced = next;
+            self.effects.extend(next.map(Effect::WakeAt));
+        }
+    }
+
+    // ---- threads
+
+    fn thread(&self, at: usize) -> &Thread {
+        self.threads[at].as_ref().expect("a live thread's index")
+    }
+
+    fn thread_mut(&mut self, at: usize) -> &mut Thread {
+        self.threads[at].as_mut().expect("a live thread's index")
+    }
+
+    fn spawn(&mut self, thread: Thread) -> usize {
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.threads[at] = Some(thread);
+                at
+            }
+            None => {
+                self.threads.push(Some(thread));
+                self.threads.len() - 1
+            }
+        };
+        self.ready.push_back(at);
+        at
+    }
+
+    /// Gives the thread a new activity, which voids the alarms of the old one.
+    fn begin(&mut self, thread: usize, activity: Activity) -> u64 {
+        self.sequence += 1;
+        let id = self.sequence;
+        let thread = self.thread_mut(thread);
+        thread.activity = activity;
+        thread.activity_id = id;
+        id
+    }
+
+    /// The thread whose current activity is `activity`.
+    fn find(&self, activity: u64) -> Option<usize> {
+        self.threads.iter().position(|t| {
+            t.as_ref()
+                .is_some_and(|t| t.activity_id == activity && t.activity.is_pending())
+        })
+    }
+
+    fn holder(&self, token: &str) -> Option<usize> {
+        self.threads.iter().position(|t| {
+            t.as_ref().is_some_and(|t| {
+                matches!(&t.activity, Activity::Task(task) if task.token.as_deref() == Some(token))
+            })
+        })
+    }
+
+    fn answer_token(
+        &mut self,
+        token: &str,
+        result: Result<Value, TaskError>,
+        now: Millis,
+    ) -> Result<(), AnswerError> {
+        self.catch_up(now);
+        let thread = self.holder(token).ok_or(AnswerError::UnknownToken)?;
+        self.answer(thread, result, true);
+        self.run();
+        Ok(())
+    }
+
+    /// Runs every thread until it blocks.
+    fn run(&mut self) {
+        while self.status == Status::Running {
+            let Some(thread) = self.ready.pop_front() else {
+                break;
+            };
+            self.step(thread);
+        }
+        if self.status != Status::Running {
+            self.ready.clear();
+        }
+        self.announce();
+    }
+
+    // ---- events
+
+    /// Records an event on the thread's chain.
+    fn record(&mut self, thread: usize, detail: impl FnOnce() -> Detail) -> u64 {
+        let previous = self.thread(thread).last_event;
+        let id = self.add_event(previous, detail);
+        let thread = self.thread_mut(thread);
+        thread.last_event = id;
+        thread.tail_event = id;
+        id
+    }
+
+    /// Records an event that follows the chain without moving it on.
+    fn record_aside(&mut self, thread: usize, detail: impl FnOnce() -> Detail) {
+        let previous = self.thread(thread).last_event;
+        let id = self.add_event(previous, detail);
+        self.thread_mut(thread).tail_event = id;
+    }
+
+    fn add_event(&mut self, previous: u64, detail: impl FnOnce() -> Detail) -> u64 {
+        if self.status != Status::Running {
+            return previous;
+        }
+        // The last place is kept for the event that ends the execution.
+        if self.machine.kind == MachineType::Standard && self.history.count >= MAX_EVENTS - 1 {
+            let cause =
+                format!("The execution reached the maximum number of history events ({MAX_EVENTS}).");
+            self.fail_execution(previous, &Failure::reported(RUNTIME, Some(cause)));
+            return previous;
+        }
+        self.history.add(previous, self.now, detail)
+    }
+
+    // ---- the end
+
+    fn fail_execution(&mut self, previous: u64, failure: &Failure) {
+        let (error, cause): (Arc<str>, _) = ((&*failure.error).into(), failure.cause.clone());
+        self.error = Some(error.clone());
+        self.cause = cause.clone();
+        self.end(Status::Failed, previous, || Detail::ExecutionEnded {
+            how: "ExecutionFailed",
+            error: Some(error),
+            cause,
+        });
+    }
+
+    fn time_out(&mut self) {
+        // AWS gives a timed out execution neither error nor cause; only the event has one.
+        self.end(Status::TimedOut, 0, || Detail::ExecutionEnded {
+            how: "ExecutionTimedOut",
+            error: Some(TIMEOUT.into()),
+            cause: None,
+        });
+    }
+
+    fn end(&mut self, status: Status, previous: u64, detail: impl FnOnce() -> Detail) {
+        if self.status != Status::Running {
+            return;
+        }
+        self.history.add(previous, self.now, detail);
+        self.status = status;
+        self.ended = Some(self.now);
+        for at in 0..self.threads.len() {
+            self.halt(at);
+        }
+        self.ready.clear();
+        self.timers.clear();
+        self.announced = None;
+        self.effects.push(Effect::Ended(status));
+    }
+}
+
+/// The moment `seconds` after `from`.
+fn after(from: Millis, seconds: u64) -> Millis {
+    let millis = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    from.saturating_add(millis)
+}

@@ -1,0 +1,392 @@
+//! What each type of state does.
+
+use super::io::{View, within_limit};
+use super::thread::{Activity, RunningTask};
+use super::{
+    Alarm, EXPRESS_INSTANT_TRANSITIONS, Effect, Execution, Status, TaskCall, TaskError, TaskId,
+    after,
+};
+use crate::choice::timestamp;
+use crate::failure::Failure;
+use crate::history::{Assigned, Detail};
+use crate::model::{Choice, Kind, MachineType, Pattern, State, StateId, Task, Wait};
+use crate::{Data, Millis};
+use base64::Engine as _;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What became of a state's work for now.
+pub(super) enum Progress {
+    /// It waits for something.
+    Blocked,
+    /// It is done: go on, or end the flow.
+    Done {
+        output: Data,
+        assigned: Assigned,
+        next: Option<StateId>,
+    },
+}
+
+impl Execution {
+    /// Runs a thread until it blocks or ends.
+    pub(super) fn step(&mut self, thread: usize) {
+        let machine = self.machine.clone();
+        while self.status == Status::Running {
+            let Some(t) = self.threads[thread].as_ref() else {
+                return;
+            };
+            let state = machine.state(t.state);
+            match t.activity {
+                Activity::Enter => self.enter(thread, state),
+                Activity::Attempt => {}
+                _ => return,
+            }
+            if self.status != Status::Running {
+                return;
+            }
+            let progress = self.perform(thread, state);
+            if !self.proceed(thread, state, progress) {
+                return;
+            }
+        }
+    }
+
+    /// Acts on what a state's work came to; says whether the thread goes on at once.
+    pub(super) fn proceed(
+        &mut self,
+        thread: usize,
+        state: &State,
+        progress: Result<Progress, Failure>,
+    ) -> bool {
+        match progress {
+            Ok(Progress::Blocked) => false,
+            Ok(Progress::Done {
+                output,
+                assigned,
+                next,
+            }) => self.leave(thread, state, output, assigned, next),
+            Err(failure) => self.fail(thread, failure),
+        }
+    }
+
+    /// As [`Self::proceed`], for threads that are not being stepped.
+    pub(super) fn resume(
+        &mut self,
+        thread: usize,
+        state: &State,
+        progress: Result<Progress, Failure>,
+    ) {
+        if self.proceed(thread, state, progress) {
+            self.ready.push_back(thread);
+        }
+    }
+
+    fn enter(&mut self, thread: usize, state: &State) {
+        self.transitions += 1;
+        let now = self.now;
+        let t = self.thread_mut(thread);
+        t.entered_at = now;
+        t.activity = Activity::Attempt;
+        let previous = t.last_event;
+        // The event is made only when it is kept: this is the hottest path there is.
+        let input = self.history.keep.then(|| self.thread(thread).input.clone());
+        let id = self.add_event(previous, || Detail::Entered {
+            kind: state.kind.name(),
+            name: state.name.clone(),
+            input: input.unwrap_or_default(),
+        });
+        let t = self.thread_mut(thread);
+        t.last_event = id;
+        t.tail_event = id;
+        t.entered_event = id;
+        if self.machine.kind == MachineType::Express
+            && self.transitions - self.transitions_before > EXPRESS_INSTANT_TRANSITIONS
+        {
+            self.time_out();
+        }
+    }
+
+    /// Records the exit, sets variables and goes on. False when the flow ended.
+    pub(super) fn leave(
+        &mut self,
+        thread: usize,
+        state: &State,
+        output: Data,
+        assigned: Assigned,
+        next: Option<StateId>,
+    ) -> bool {
+        if let Some(values) = &assigned {
+            self.thread_mut(thread).assign(values);
+        }
+        let kept = self.history.keep.then(|| output.clone());
+        self.record(thread, || Detail::Exited {
+            kind: state.kind.name(),
+            name: state.name.clone(),
+            output: kept.unwrap_or_default(),
+            assigned,
+        });
+        match next {
+            Some(next) => {
+                self.thread_mut(thread).go(next, output);
+                true
+            }
+            None => {
+                self.finish(thread, output);
+                false
+            }
+        }
+    }
+
+    fn perform(&mut self, thread: usize, state: &State) -> Result<Progress, Failure> {
+        match &state.kind {
+            Kind::Pass { result } => {
+                let effective = self.effective(thread, state)?;
+                let result = match result {
+                    Some(fixed) => Some(fixed.clone()),
+                    // A JSONata Pass has no result: its Output says it all.
+                    None if state.language == crate::model::Language::Jsonata => None,
+                    None => Some(self.arguments(thread, state, &effective, None)?),
+                };
+                self.done(thread, state, &effective, result)
+            }
+            Kind::Succeed => {
+                let effective = self.effective(thread, state)?;
+                self.done(thread, state, &effective, None)
+            }
+            Kind::Fail { error, cause } => {
+                let text = |template: &Option<_>| {
+                    template
+                        .as_ref()
+                        .map(|t| self.fill(thread, t, View::default()))
+                        .transpose()
+                        .map(|v| v.map(|v| plain_text(&v)))
+                };
+                let (error, cause) = (text(error)?, text(cause)?);
+                Err(Failure::reported(error.unwrap_or_default(), cause))
+            }
+            Kind::Choice(choice) => self.choose(thread, state, choice),
+            Kind::Wait(wait) => self.wait(thread, state, wait),
+            Kind::Task(task) => self.call(thread, state, task),
+            Kind::Parallel { branches } => self.fork(thread, state, branches),
+            Kind::Map(map) => self.iterate(thread, state, map),
+        }
+    }
+
+    pub(super) fn done(
+        &self,
+        thread: usize,
+        state: &State,
+        effective: &Data,
+        result: Option<Data>,
+    ) -> Result<Progress, Failure> {
+        let (output, assigned) = self.shape(thread, state, effective, result, None)?;
+        Ok(Progress::Done {
+            output,
+            assigned,
+            next: state.next,
+        })
+    }
+
+    fn choose(&self, thread: usize, state: &State, choice: &Choice) -> Result<Progress, Failure> {
+        let effective = self.effective(thread, state)?;
+        let rule = self.with_env(thread, View::of(&effective), |env| {
+            for rule in &choice.rules {
+                if rule.condition.holds(env)? {
+                    return Ok(Some(rule));
+                }
+            }
+            Ok::<_, Failure>(None)
+        })?;
+        let next = match rule {
+            Some(rule) => rule.next,
+            None => choice.default.ok_or_else(|| {
+                Failure::runtime(
+                    "Failed to transition out of the state. The state does not point to a next state.",
+                )
+            })?,
+        };
+        let (output, assigned) = self.shape(thread, state, &effective, None, rule)?;
+        Ok(Progress::Done {
+            output,
+            assigned,
+            next: Some(next),
+        })
+    }
+
+    fn wait(&mut self, thread: usize, state: &State, wait: &Wait) -> Result<Progress, Failure> {
+        let effective = self.effective(thread, state)?;
+        let until: Millis = match wait {
+            Wait::Seconds(seconds) => {
+                after(self.now, self.number(thread, seconds, &effective, "Seconds")?)
+            }
+            Wait::Timestamp(template) => {
+                let value = self.fill(thread, template, View::of(&effective))?;
+                timestamp(&value)
+                    .ok_or_else(|| {
+                        Failure::runtime(format!(
+                            "The Timestamp must be an ISO 8601 timestamp such as 2026-03-14T01:59:00Z, but it is {value}"
+                        ))
+                    })?
+                    .as_millisecond()
+            }
+        };
+        if until <= self.now {
+            return self.done(thread, state, &effective, None);
+        }
+        let activity = self.begin(thread, Activity::Waiting);
+        self.set_timer(until, activity, Alarm::Wake);
+        Ok(Progress::Blocked)
+    }
+
+    pub(super) fn wait_over(&mut self, thread: usize) {
+        let machine = self.machine.clone();
+        let state = machine.state(self.thread(thread).state);
+        self.begin(thread, Activity::Halted);
+        let progress = self
+            .effective(thread, state)
+            .and_then(|effective| self.done(thread, state, &effective, None));
+        self.resume(thread, state, progress);
+    }
+
+    fn call(&mut self, thread: usize, state: &State, task: &Task) -> Result<Progress, Failure> {
+        let effective = self.effective(thread, state)?;
+        let token = (task.resource.pattern == Pattern::TaskToken).then(|| self.new_token());
+        let arguments = self.arguments(thread, state, &effective, token.as_deref())?;
+        let seconds = |number: &Option<_>, name| {
+            number
+                .as_ref()
+                .map(|n| self.number(thread, n, &effective, name))
+                .transpose()
+        };
+        let timeout = seconds(&task.timeout, "TimeoutSeconds")?;
+        let heartbeat = seconds(&task.heartbeat, "HeartbeatSeconds")?;
+        let resource = &task.resource;
+        self.record(thread, || Detail::Scheduled {
+            resource: resource.clone(),
+            arguments: arguments.clone(),
+            timeout,
+            heartbeat,
+        });
+        self.record(thread, || Detail::Started {
+            resource: resource.clone(),
+        });
+        if self.status != Status::Running {
+            return Ok(Progress::Blocked);
+        }
+        // Only the holder of a token can send heartbeats.
+        let watched = heartbeat.filter(|_| token.is_some());
+        let silent_at = watched.map(|seconds| after(self.now, seconds));
+        let activity = self.begin(
+            thread,
+            Activity::Task(RunningTask {
+                token: token.clone(),
+                heartbeat: watched,
+                silent_at,
+            }),
+        );
+        if let Some(seconds) = timeout {
+            self.set_timer(after(self.now, seconds), activity, Alarm::Timeout);
+        }
+        if let Some(due) = silent_at {
+            self.set_timer(due, activity, Alarm::Heartbeat);
+        }
+        self.effects.push(Effect::Invoke(TaskCall {
+            id: TaskId(activity),
+            state: state.name.clone(),
+            resource: resource.clone(),
+            arguments,
+            token,
+            retries: self.thread(thread).retries,
+            timeout_seconds: timeout,
+            heartbeat_seconds: heartbeat,
+        }));
+        Ok(Progress::Blocked)
+    }
+
+    /// A token no other task has: it holds the execution's ARN and a number of its own.
+    fn new_token(&mut self) -> Arc<str> {
+        let nonce = self.random.borrow_mut().u64(..);
+        let text = format!(
+            "{}#{}#{nonce:016x}",
+            self.identity.execution_arn, self.sequence
+        );
+        base64::engine::general_purpose::STANDARD.encode(text).into()
+    }
+
+    /// Takes the answer to a task: of the call, or of the token's holder.
+    pub(super) fn answer(
+        &mut self,
+        thread: usize,
+        result: Result<Value, TaskError>,
+        by_token: bool,
+    ) {
+        let machine = self.machine.clone();
+        let state = machine.state(self.thread(thread).state);
+        let Kind::Task(task) = &state.kind else { return };
+        let resource = &task.resource;
+        let result = match result {
+            Ok(value) if resource.pattern == Pattern::TaskToken && !by_token => {
+                let output = Arc::new(value);
+                self.record(thread, || Detail::Submitted {
+                    resource: resource.clone(),
+                    output,
+                });
+                return;
+            }
+            Ok(value) => {
+                let who = if resource.is_function() {
+                    &resource.arn
+                } else {
+                    &resource.service
+                };
+                within_limit(&value, who).map(|()| Arc::new(value))
+            }
+            Err(TaskError { error, cause }) => Err(Failure::reported(error, cause)),
+        };
+        self.begin(thread, Activity::Halted);
+        let progress = match result {
+            Ok(output) => {
+                self.record(thread, || Detail::Succeeded {
+                    resource: resource.clone(),
+                    output: output.clone(),
+                });
+                self.effective(thread, state)
+                    .and_then(|effective| self.done(thread, state, &effective, Some(output)))
+            }
+            Err(failure) => {
+                self.record_failed(thread, task, &failure, false);
+                Err(failure)
+            }
+        };
+        self.resume(thread, state, progress);
+    }
+
+    pub(super) fn task_timed_out(&mut self, thread: usize, heartbeat: bool) {
+        let machine = self.machine.clone();
+        let state = machine.state(self.thread(thread).state);
+        let Kind::Task(task) = &state.kind else { return };
+        let id = self.thread(thread).activity_id;
+        self.effects.push(Effect::Cancel(TaskId(id)));
+        self.begin(thread, Activity::Halted);
+        let failure = Failure::timeout(heartbeat);
+        self.record_failed(thread, task, &failure, true);
+        self.resume(thread, state, Err(failure));
+    }
+
+    fn record_failed(&mut self, thread: usize, task: &Task, failure: &Failure, timed_out: bool) {
+        self.record(thread, || Detail::Failed {
+            resource: task.resource.clone(),
+            timed_out,
+            error: (&*failure.error).into(),
+            cause: failure.cause.clone(),
+        });
+    }
+}
+
+/// A text as it is; anything else as JSON.
+fn plain_text(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,451 @@
+//! Reading single fields: numbers, paths, assignments, retriers, resources.
+
+use super::{Compiler, Object};
+use crate::jsonata::delimited;
+use crate::model::{
+    Assign, Catcher, Language, MachineType, Number, Pattern, Recovery, Resource, ResultPath,
+    Retrier, Selected,
+};
+use crate::parse::state::Site;
+use crate::path::{Path, Root, is_identifier};
+use crate::template::Template;
+use crate::validate::codes;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The largest number of seconds AWS takes.
+const MAX_SECONDS: u64 = 99_999_999;
+
+impl Compiler {
+    /// A whole number from `min` up.
+    pub(super) fn whole(&mut self, value: &Value, at: &str, min: u64) -> Option<u64> {
+        match value.as_u64() {
+            Some(n) if n < min => {
+                self.schema(at, format!("Minimum value is {min}"));
+                None
+            }
+            Some(n) if n > MAX_SECONDS => {
+                self.schema(at, format!("Maximum value is {MAX_SECONDS}"));
+                None
+            }
+            Some(n) => Some(n),
+            None => {
+                self.schema(at, "Expected value of type [INTEGER]");
+                None
+            }
+        }
+    }
+
+    /// `name`, or `namePath` in JSONPath, or an expression in JSONata.
+    pub(super) fn number(
+        &mut self,
+        fields: &Object,
+        name: &str,
+        min: u64,
+        site: &Site<'_>,
+    ) -> Option<Number> {
+        let path_name = format!("{name}Path");
+        if site.language == Language::JsonPath && fields.contains_key(&path_name) {
+            if fields.contains_key(name) {
+                self.schema(
+                    site.at,
+                    format!("There should only be one of the following fields: [{name}, {path_name}]"),
+                );
+            }
+            return self
+                .reference(&fields[&path_name], &format!("{}/{path_name}", site.at))
+                .map(|p| Number::Path(Box::new(p)));
+        }
+        let value = fields.get(name)?;
+        let at = format!("{}/{name}", site.at);
+        if let (Language::Jsonata, Some(source)) =
+            (site.language, value.as_str().and_then(delimited))
+        {
+            return self
+                .expression(source, &at, name, false)
+                .map(|e| Number::Jsonata(Box::new(e)));
+        }
+        self.whole(value, &at, min).map(Number::Const)
+    }
+
+    /// A path to one place in the input or in a variable.
+    pub(super) fn reference(&mut self, value: &Value, at: &str) -> Option<Path> {
+        let path = self.path(value, at)?;
+        if path.reference().is_none() || *path.root() == Root::Context {
+            self.schema(at, "Value is not a Reference Path");
+            return None;
+        }
+        Some(path)
+    }
+
+    pub(super) fn path(&mut self, value: &Value, at: &str) -> Option<Path> {
+        match value.as_str().map(Path::parse) {
+            Some(Ok(path)) => Some(path),
+            Some(Err(why)) => {
+                self.schema(at, format!("Value is not a valid JSONPath: {why}"));
+                None
+            }
+            None => {
+                self.schema(at, "Expected value of type [STRING]");
+                None
+            }
+        }
+    }
+
+    /// `InputPath` or `OutputPath`.
+    pub(super) fn selected(&mut self, fields: &Object, name: &str, at: &str) -> Option<Selected> {
+        match fields.get(name)? {
+            Value::Null => Some(Selected::Nothing),
+            value => {
+                let path = self.path(value, &format!("{at}/{name}"))?;
+                // `$` changes nothing: leave it out of the walk.
+                (&**path.source() != "$").then(|| Selected::Path(Box::new(path)))
+            }
+        }
+    }
+
+    pub(super) fn result_path(&mut self, fields: &Object, at: &str) -> ResultPath {
+        let at = format!("{at}/ResultPath");
+        match fields.get("ResultPath") {
+            None => ResultPath::Replace,
+            Some(Value::Null) => ResultPath::Discard,
+            Some(value) => {
+                let Some(path) = self.path(value, &at) else {
+                    return ResultPath::Replace;
+                };
+                match path.reference() {
+                    Some([]) if *path.root() == Root::Current => ResultPath::Replace,
+                    Some(steps) if *path.root() == Root::Current => {
+                        ResultPath::Inject((&**path.source()).into(), steps.to_vec())
+                    }
+                    _ => {
+                        self.schema(&at, "Value is not a Reference Path");
+                        ResultPath::Replace
+                    }
+                }
+            }
+        }
+    }
+
+    /// A text written down, pointed at (`namePath`) or computed.
+    pub(super) fn text(&mut self, fields: &Object, name: &str, site: &Site<'_>) -> Option<Template> {
+        let path_name = format!("{name}Path");
+        if site.language == Language::JsonPath
+            && let Some(value) = fields.get(&path_name)
+        {
+            let at = format!("{}/{path_name}", site.at);
+            if fields.contains_key(name) {
+                self.schema(
+                    site.at,
+                    format!("There should only be one of the following fields: [{name}, {path_name}]"),
+                );
+            }
+            return Some(self.dynamic(value, &at, &path_name));
+        }
+        let value = fields.get(name)?;
+        let at = format!("{}/{name}", site.at);
+        if !value.is_string() {
+            self.schema(&at, "Expected value of type [STRING]");
+        }
+        Some(self.template(value, &at, name, site.language, false))
+    }
+
+    /// A template field, such as `Parameters` or `Output`.
+    pub(super) fn field(&mut self, fields: &Object, name: &str, site: &Site<'_>) -> Option<Template> {
+        let value = fields.get(name)?;
+        let at = format!("{}/{name}", site.at);
+        let location = format!("{}{name}", site.prefix);
+        if name == "Parameters" || name == "ResultSelector" || name == "ItemSelector" {
+            self.warn_no_dollar(value, &at, site.language);
+        }
+        Some(self.template(value, &at, &location, site.language, site.in_catch))
+    }
+
+    pub(super) fn assign(&mut self, fields: &Object, site: &Site<'_>) -> Option<Assign> {
+        let value = fields.get("Assign")?;
+        let at = format!("{}/Assign", site.at);
+        let Value::Object(map) = value else {
+            self.schema(&at, "Expected value of type [OBJECT]");
+            return None;
+        };
+        let mut assign = Assign::with_capacity(map.len());
+        for (name, value) in map {
+            let here = format!("{at}/{name}");
+            let (plain, dynamic) = match name.strip_suffix(".$") {
+                Some(plain) if site.language == Language::JsonPath => (plain, true),
+                _ => (name.as_str(), false),
+            };
+            if plain == "states" {
+                self.schema(&here, "Variable name 'states' is reserved");
+            } else if !is_identifier(plain) {
+                self.schema(
+                    &here,
+                    format!("'{plain}' is not a variable name: use up to 80 letters, digits and underscores, not starting with a digit"),
+                );
+            }
+            let template = if dynamic {
+                self.dynamic(value, &here, name)
+            } else {
+                self.warn_no_dollar(value, &here, site.language);
+                let location = format!("{}Assign/{name}", site.prefix);
+                self.template(value, &here, &location, site.language, site.in_catch)
+            };
+            assign.push((plain.into(), template));
+        }
+        Some(assign)
+    }
+
+    pub(super) fn recovery(&mut self, fields: &Object, site: &Site<'_>, to: &mut super::state::Edges<'_, '_>) -> Recovery {
+        let mut recovery = Recovery::default();
+        for (i, last, value, at) in self.entries(fields, "Retry", site.at) {
+            let errors = self.error_equals(&value, &at, last);
+            let seconds = |c: &mut Self, name: &str, min: u64| {
+                let v = value.get(name)?;
+                c.whole(v, &format!("{at}/{name}"), min)
+            };
+            let interval = seconds(self, "IntervalSeconds", 1);
+            let max_attempts = seconds(self, "MaxAttempts", 0);
+            let max_delay = seconds(self, "MaxDelaySeconds", 1);
+            if let (Some(delay), interval) = (max_delay, interval.unwrap_or(1))
+                && delay <= interval
+            {
+                self.schema(
+                    &format!("{at}/MaxDelaySeconds"),
+                    "MaxDelaySeconds must be greater than IntervalSeconds",
+                );
+            }
+            let backoff_rate = match value.get("BackoffRate") {
+                None => 2.0,
+                Some(v) => v.as_f64().filter(|r| *r >= 1.0).unwrap_or_else(|| {
+                    self.schema(&format!("{at}/BackoffRate"), "Minimum value is 1.0");
+                    2.0
+                }),
+            };
+            let full_jitter = match value.get("JitterStrategy").map(Value::as_str) {
+                None | Some(Some("NONE")) => false,
+                Some(Some("FULL")) => true,
+                Some(_) => {
+                    self.schema(
+                        &format!("{at}/JitterStrategy"),
+                        "Value should be one of the following: [NONE, FULL]",
+                    );
+                    false
+                }
+            };
+            self.only(
+                &value,
+                &at,
+                &["ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy", "Comment"],
+            );
+            let _ = i;
+            recovery.retry.push(Retrier {
+                errors,
+                interval_seconds: interval.unwrap_or(1) as f64,
+                max_attempts: u32::try_from(max_attempts.unwrap_or(3)).unwrap_or(u32::MAX),
+                backoff_rate,
+                max_delay_seconds: max_delay.map(|n| n as f64),
+                full_jitter,
+            });
+        }
+        for (i, last, value, at) in self.entries(fields, "Catch", site.at) {
+            let errors = self.error_equals(&value, &at, last);
+            let catch_site = Site {
+                at: &at,
+                prefix: &format!("Catch[{i}]/"),
+                language: site.language,
+                in_catch: true,
+            };
+            let next = to.target(self, &value, "Next", &at);
+            let jsonata = site.language == Language::Jsonata;
+            self.only(
+                &value,
+                &at,
+                &["ErrorEquals", "Next", "Assign", "Comment", if jsonata { "Output" } else { "ResultPath" }],
+            );
+            let output = if jsonata {
+                self.field(&value, "Output", &catch_site)
+            } else {
+                None
+            };
+            recovery.catch.push(Catcher {
+                errors,
+                next: next.unwrap_or(crate::model::StateId(0)),
+                result_path: if jsonata {
+                    ResultPath::Replace
+                } else {
+                    self.result_path(&value, &at)
+                },
+                assign: self.assign(&value, &catch_site),
+                output,
+            });
+        }
+        recovery
+    }
+
+    /// The entries of an array of objects: index, whether it is the last, fields, place.
+    pub(super) fn entries(&mut self, fields: &Object, name: &str, at: &str) -> Vec<(usize, bool, Object, String)> {
+        let Some(value) = fields.get(name) else {
+            return Vec::new();
+        };
+        let at = format!("{at}/{name}");
+        let Value::Array(items) = value else {
+            self.schema(&at, "Expected value of type [ARRAY]");
+            return Vec::new();
+        };
+        let count = items.len();
+        items
+            .iter()
+            .enumerate()
+            .filter_map(|(i, item)| {
+                let here = format!("{at}[{i}]");
+                match item {
+                    Value::Object(o) => Some((i, i + 1 == count, o.clone(), here)),
+                    _ => {
+                        self.schema(&here, "Expected value of type [OBJECT]");
+                        None
+                    }
+                }
+            })
+            .collect()
+    }
+
+    fn error_equals(&mut self, fields: &Object, at: &str, last: bool) -> Vec<Box<str>> {
+        let Some(value) = fields.get("ErrorEquals") else {
+            self.schema(at, "These fields are required: [ErrorEquals]");
+            return Vec::new();
+        };
+        let at = format!("{at}/ErrorEquals");
+        let names: Option<Vec<Box<str>>> = value
+            .as_array()
+            .filter(|a| !a.is_empty())
+            .and_then(|a| a.iter().map(|v| v.as_str().map(Into::into)).collect());
+        let Some(names) = names else {
+            self.schema(&at, "ErrorEquals must be a non-empty array of strings");
+            return Vec::new();
+        };
+        if names.iter().any(|n| **n == *crate::failure::ALL) {
+            if names.len() > 1 {
+                self.schema(&at, "States.ALL must appear alone in ErrorEquals");
+            }
+            if !last {
+                self.schema(&at, "States.ALL must be in the last Retrier or Catcher");
+            }
+        }
+        names
+    }
+
+    /// Reports fields other than those `allowed`.
+    pub(super) fn only(&mut self, fields: &Object, at: &str, allowed: &[&str]) {
+        for name in fields.keys() {
+            if !allowed.contains(&name.as_str()) {
+                self.schema(at, format!("Field '{name}' is not supported"));
+            }
+        }
+    }
+
+    /// Reads what a task calls. A substitution (`${Name}`) that stands for the
+    /// whole ARN counts as a function.
+    pub(super) fn resource(&mut self, fields: &Object, at: &str) -> Option<Resource> {
+        let here = format!("{at}/Resource");
+        let Some(arn) = fields.get("Resource") else {
+            self.schema(at, "These fields are required: [Resource]");
+            return None;
+        };
+        let Some(arn) = arn.as_str() else {
+            self.schema(&here, "Expected value of type [STRING]");
+            return None;
+        };
+        let plain = without_substitutions(arn);
+        let parts: Vec<&str> = plain.splitn(6, ':').collect();
+        let function = Resource {
+            arn: arn.into(),
+            service: "lambda".into(),
+            action: arn.into(),
+            pattern: Pattern::Function,
+        };
+        if plain == "_" {
+            return Some(function);
+        }
+        let [scheme, _, owner, _, _, rest] = parts[..] else {
+            return self.invalid_resource(&here, arn);
+        };
+        if scheme != "arn" && scheme != "_" {
+            return self.invalid_resource(&here, arn);
+        }
+        if owner == "lambda" && rest.starts_with("function:") {
+            return Some(function);
+        }
+        if owner != "states" {
+            return self.invalid_resource(&here, arn);
+        }
+        if rest.starts_with("activity:") {
+            self.refuse_here(&here, "an activity", "use a Lambda function or a task token");
+            return None;
+        }
+        let (service, action) = match rest.strip_prefix("aws-sdk:") {
+            Some(sdk) => {
+                let (service, action) = sdk.split_once(':').unwrap_or((sdk, ""));
+                (format!("aws-sdk:{service}"), action)
+            }
+            None => {
+                let (service, action) = rest.split_once(':').unwrap_or((rest, ""));
+                (service.to_owned(), action)
+            }
+        };
+        let (verb, suffix) = action.split_once('.').unwrap_or((action, ""));
+        if verb.is_empty() {
+            return self.invalid_resource(&here, arn);
+        }
+        let pattern = match suffix {
+            "" => Pattern::RequestResponse,
+            "waitForTaskToken" => Pattern::TaskToken,
+            "sync" | "sync:2" => Pattern::Sync,
+            _ => return self.invalid_resource(&here, arn),
+        };
+        if pattern == Pattern::Sync && service == "states" {
+            self.refuse_here(
+                &here,
+                &format!("a nested execution (states:{action})"),
+                "inline the child's states, or mock it as a Lambda task",
+            );
+            return None;
+        }
+        if self.kind == MachineType::Express && pattern != Pattern::RequestResponse {
+            self.schema(
+                &here,
+                format!("Express state machine does not support '.{suffix}' service integration"),
+            );
+        }
+        Some(Resource {
+            arn: arn.into(),
+            service: service.into(),
+            action: Arc::from(action),
+            pattern,
+        })
+    }
+
+    fn invalid_resource(&mut self, at: &str, arn: &str) -> Option<Resource> {
+        self.error(
+            codes::INVALID_RESOURCE,
+            at,
+            format!("'{arn}' is not the ARN of a function or of a service integration"),
+        );
+        None
+    }
+}
+
+/// `arn` with each `${...}` replaced by one character, for those hold colons.
+fn without_substitutions(arn: &str) -> String {
+    let mut out = String::new();
+    let mut rest = arn;
+    while let Some(start) = rest.find("${") {
+        let Some(end) = rest[start..].find('}') else {
+            break;
+        };
+        out.push_str(&rest[..start]);
+        out.push('_');
+        rest = &rest[start + end + 1..];
+    }
+    out.push_str(rest);
+    out
+}

@@ -1,0 +1,276 @@
+//! The command line. Help, completions and the man page all come from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use duet_core::{CustomerId, OrderId, Sku};
+
+use crate::report::Format;
+use crate::scenario::{self, Scenario};
+use crate::variant::{self, Variant};
+
+/// One order-processing system, two coordination styles: run it, place orders
+/// under either, break it, and compare.
+#[derive(Debug, Parser)]
+#[command(
+    name = "duet",
+    version,
+    after_help = "Exit codes: 0 done; 1 a check failed or the business declined; 2 wrong usage or input; 3 AWS or the environment got in the way."
+)]
+pub struct Cli {
+    /// Settings every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Where the system runs.
+    #[arg(long, global = true, value_enum, env = "DUET_ON", default_value = "local")]
+    pub on: On,
+    /// The name of the stack.
+    #[arg(long, global = true, env = "DUET_STACK", default_value = "duet", value_name = "NAME")]
+    pub stack: String,
+    /// How to print what was found.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub output: Format,
+    /// The directory for the emulator's state and logs [default: .duet in the project].
+    #[arg(long, global = true, env = "DUET_STATE", value_name = "DIR", hide_env_values = true)]
+    pub state: Option<PathBuf>,
+    /// Use this AWS-compatible endpoint in place of starting an emulator.
+    #[arg(long, global = true, env = "AWS_ENDPOINT_URL", value_name = "URL", hide_env_values = true)]
+    pub endpoint: Option<String>,
+}
+
+/// Where the system runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum On {
+    /// On an AWS emulator on this machine; `duet up` prepares and starts it.
+    Local,
+    /// On AWS, by the ordinary configuration chain.
+    Aws,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prepare and start what the system runs on, build, deploy and seed it.
+    #[command(after_help = "Example: duet up --on local")]
+    Up(Up),
+    /// Stop the emulator, or with --on aws --delete, delete the stack.
+    #[command(after_help = "Example: duet down --on local")]
+    Down(Down),
+    /// Tell what is running and deployed.
+    #[command(after_help = "Example: duet status --output json")]
+    Status,
+    /// Run every scenario under every variant and compare.
+    #[command(after_help = "Example: duet demo --scenario happy --scenario card-declined")]
+    Demo(Demo),
+    /// Place orders.
+    #[command(after_help = "Example: duet place --line kettle=1 --all-variants --wait")]
+    Place(Place),
+    /// Register customers.
+    #[command(subcommand)]
+    Customer(Customer),
+    /// Seed or show the catalogue.
+    #[command(subcommand)]
+    Catalog(Catalog),
+    /// Show an order: its state in every service and ledger, and the way it went.
+    #[command(after_help = "Example: duet show o-1")]
+    Show {
+        /// Which order.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+    },
+    /// Follow an order live until it ends.
+    #[command(after_help = "Example: duet watch o-1")]
+    Watch {
+        /// Which order.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+        /// Give up after this many seconds.
+        #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+        within: u64,
+    },
+    /// Write the JSON Schemas and the event table from the code, or check them.
+    #[command(after_help = "Example: duet contracts --check")]
+    Contracts {
+        /// Write nothing; fail if what is checked in is out of date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print a completion script.
+    #[command(after_help = "Example: duet completions bash > duet.bash")]
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    #[command(after_help = "Example: duet man > duet.1")]
+    Man,
+}
+
+/// `duet up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// A stack parameter, such as WithFraud=false; may be repeated.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+    /// Deploy to AWS. Without it `--on aws` only looks.
+    #[arg(long)]
+    pub deploy: bool,
+}
+
+/// `duet down`.
+#[derive(Debug, Args)]
+pub struct Down {
+    /// Delete the stack on AWS. Without it `--on aws` only looks.
+    #[arg(long)]
+    pub delete: bool,
+}
+
+/// Which variants.
+#[derive(Debug, Clone, Args)]
+pub struct Variants {
+    /// A variant; may be repeated.
+    #[arg(long = "variant", value_name = "NAME", value_parser = variant::named)]
+    pub variants: Vec<&'static Variant>,
+}
+
+/// `duet demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Only this scenario; may be repeated.
+    #[arg(long = "scenario", value_name = "NAME", value_parser = scenario::named)]
+    pub scenarios: Vec<&'static Scenario>,
+    /// Only this variant; may be repeated [default: all that are deployed].
+    #[command(flatten)]
+    pub variants: Variants,
+    /// Place this many copies of each scenario's order at once.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub orders: u32,
+    /// How long one scenario may take, in seconds.
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    pub within: u64,
+}
+
+/// `duet place`.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Orders as JSON: one, a list, or one per line; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lines", "id", "customer", "total", "scenario"])]
+    pub file: Option<PathBuf>,
+    /// The order of a scenario, under fresh names.
+    #[arg(long, value_name = "NAME", value_parser = scenario::named, conflicts_with_all = ["lines", "id", "customer", "total"])]
+    pub scenario: Option<&'static Scenario>,
+    /// Under which variants [default: standard].
+    #[command(flatten)]
+    pub variants: Variants,
+    /// Under every variant that is deployed; ids get the variant's name appended.
+    #[arg(long, conflicts_with = "variants")]
+    pub all_variants: bool,
+    /// The order's id [default: a fresh one].
+    #[arg(long, value_name = "ID")]
+    pub id: Option<OrderId>,
+    /// The customer's id [default: a fresh one].
+    #[arg(long, value_name = "ID")]
+    pub customer: Option<CustomerId>,
+    /// What to order; may be repeated [default: kettle=1].
+    #[arg(long = "line", value_name = "SKU=QUANTITY", value_parser = line)]
+    pub lines: Vec<(Sku, std::num::NonZeroU32)>,
+    /// The total shown to the buyer, in minor units [default: by the catalogue].
+    #[arg(long, value_name = "AMOUNT", requires = "currency")]
+    pub total: Option<i64>,
+    /// The total's ISO 4217 currency.
+    #[arg(long, value_name = "CODE", requires = "total")]
+    pub currency: Option<String>,
+    /// The payment provider's token: tok_visa, tok_declined, tok_flaky, tok_down, …
+    #[arg(long, default_value = "tok_visa")]
+    pub token: String,
+    /// The addressee.
+    #[arg(long, default_value = "Ada Example")]
+    pub name: String,
+    /// Street and number.
+    #[arg(long, default_value = "Storgatan 1")]
+    pub street: String,
+    /// Town.
+    #[arg(long, default_value = "Uppsala")]
+    pub city: String,
+    /// Postcode; 00000 is not served.
+    #[arg(long, default_value = "75310")]
+    pub postcode: String,
+    /// ISO 3166-1 alpha-2 country.
+    #[arg(long, default_value = "SE")]
+    pub country: String,
+    /// Wait until the orders are decided and no compensation is pending.
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait, in seconds.
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    pub within: u64,
+}
+
+/// `duet customer`.
+#[derive(Debug, Subcommand)]
+pub enum Customer {
+    /// Register a customer.
+    #[command(
+        after_help = "Example: duet customer register --id c-1 --name 'Ada Example' --email ada@example.org --country SE --wait"
+    )]
+    Register {
+        /// The customer's id.
+        #[arg(long, value_name = "ID")]
+        id: CustomerId,
+        /// The customer's name.
+        #[arg(long)]
+        name: String,
+        /// The customer's e-mail address.
+        #[arg(long)]
+        email: String,
+        /// ISO 3166-1 alpha-2 country of residence.
+        #[arg(long)]
+        country: String,
+        /// Under which variant.
+        #[arg(long, value_name = "NAME", value_parser = variant::named, default_value = "standard")]
+        variant: &'static Variant,
+        /// Wait until the registration is decided.
+        #[arg(long)]
+        wait: bool,
+        /// How long to wait, in seconds.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        within: u64,
+    },
+}
+
+/// `duet catalog`.
+#[derive(Debug, Subcommand)]
+pub enum Catalog {
+    /// Put goods into the catalogue; what is there already keeps its stock.
+    #[command(after_help = "Example: duet catalog seed")]
+    Seed {
+        /// Goods as JSON [default: the built-in catalogue].
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Show every SKU with its price and counters.
+    #[command(after_help = "Example: duet catalog show")]
+    Show,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if valid { Ok((name.to_owned(), value.to_owned())) } else { Err("a parameter's name is alphanumeric".to_owned()) }
+}
+
+fn line(text: &str) -> Result<(Sku, std::num::NonZeroU32), String> {
+    let (sku, quantity) = text.split_once('=').ok_or("write SKU=QUANTITY, such as kettle=2")?;
+    let sku = sku.parse().map_err(|e| format!("{sku}: {e}"))?;
+    let quantity = quantity.parse().map_err(|e| format!("quantity {quantity}: {e}"))?;
+    Ok((sku, quantity))
+}

@@ -1,0 +1,394 @@
+//! The main job: every scenario under every variant, side by side.
+
+use std::collections::BTreeMap;
+
+use duet_core::store::Store;
+use duet_core::fact::Notice;
+use duet_inventory::{ReservationStatus, Stock};
+use duet_order::command::PlaceOrder;
+use duet_order::domain::{Compensation, Fate};
+use duet_payment::Status as PaymentStatus;
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+
+use crate::exit::{Exit, Outcome, Problem};
+use crate::invariants::{Findings, Invariant};
+use crate::report::{Report, table, trimmed};
+use crate::scenario::{Expected, Plan, Scenario};
+use crate::variant::Variant;
+use crate::view::View;
+use crate::world::{TableOf, World};
+use crate::{catalog, customer, place};
+
+/// How many scenarios run at once: enough to hide their waiting, few enough
+/// for an emulator on a small machine.
+const AT_ONCE: usize = 8;
+
+/// How often a run is looked at, in milliseconds.
+const LOOK_EVERY: u64 = 300;
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// Which scenarios.
+    pub scenarios: Vec<&'static Scenario>,
+    /// Under which variants.
+    pub variants: Vec<&'static Variant>,
+    /// How many copies of each scenario's order are placed at once.
+    pub copies: usize,
+    /// How long one scenario may take, in seconds.
+    pub within: u64,
+}
+
+/// One scenario under one variant.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The scenario.
+    pub scenario: &'static str,
+    /// The variant.
+    pub variant: &'static str,
+    /// How it ended.
+    pub outcome: String,
+    /// How it should have.
+    pub expected: String,
+    /// Whether the two are the same.
+    pub ok: bool,
+    /// From the first submission until nothing moved any more.
+    pub elapsed_ms: i64,
+    /// The ids of its orders, for `duet show`.
+    pub orders: Vec<String>,
+    #[serde(skip)]
+    footprint: Footprint,
+}
+
+/// What parity compares: all that a scenario leaves behind, without names and
+/// times. Refund notices are left out: one variant may never have captured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Footprint {
+    orders: Vec<OrderPrint>,
+    /// Available, reserved, shipped of each SKU.
+    stock: Vec<(i64, i64, i64)>,
+    customers: Vec<(String, Vec<String>)>,
+    dead: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OrderPrint {
+    standing: String,
+    net: i64,
+    booked: bool,
+    notices: Vec<String>,
+}
+
+/// What the demo found.
+#[derive(Debug, Serialize)]
+pub struct DemoReport {
+    /// Whether every scenario ended the same under every variant.
+    pub parity: bool,
+    /// The invariants, over everything that ran.
+    pub invariants: Vec<Invariant>,
+    /// One row per scenario and variant.
+    pub rows: Vec<Row>,
+    /// From the first submission to the last end.
+    pub elapsed_ms: i64,
+}
+
+/// Runs what was chosen.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer. What does not end as it should
+/// is no error but a row that is not ok.
+pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
+    let began = world.now();
+    let run = format!("{:x}", began.as_millisecond());
+    let jobs = choice.scenarios.iter().flat_map(|scenario| {
+        choice.variants.iter().map(|variant| {
+            let stem = format!("{run}-{}-{}", scenario.name, variant.name);
+            let plan = scenario.plan(&stem, choice.copies);
+            (*scenario, *variant, plan)
+        })
+    });
+    let jobs: Vec<_> = jobs.collect();
+    // All goods first: seeding is no part of any scenario's time.
+    let goods: Vec<_> = jobs.iter().flat_map(|(_, _, plan)| plan.goods.clone()).collect();
+    catalog::seed(world, &goods).await?;
+    let ran: Vec<(Row, Findings)> = stream::iter(jobs)
+        .map(|(scenario, variant, plan)| one(world, scenario, variant, plan, choice.within))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let (rows, findings): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
+    let mut all = Findings::default();
+    findings.into_iter().for_each(|some| all.merge(some));
+    let unequal = unequal(&rows);
+    let parity = unequal.is_empty();
+    for why in unequal {
+        all.broken(7, why);
+    }
+    let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
+    Ok(DemoReport { parity, invariants: all.invariants(), rows, elapsed_ms })
+}
+
+/// The scenarios that left different footprints under different variants.
+fn unequal(rows: &[Row]) -> Vec<String> {
+    let mut first: BTreeMap<&str, &Row> = BTreeMap::new();
+    let mut unequal = Vec::new();
+    for row in rows {
+        let reference = *first.entry(row.scenario).or_insert(row);
+        if reference.footprint != row.footprint {
+            unequal.push(format!(
+                "{}: {} left {:?}, {} left {:?}",
+                row.scenario, reference.variant, reference.footprint, row.variant, row.footprint
+            ));
+        }
+    }
+    unequal
+}
+
+async fn one<W: World>(
+    world: &W,
+    scenario: &'static Scenario,
+    variant: &'static Variant,
+    plan: Plan,
+    within: u64,
+) -> Outcome<(Row, Findings)> {
+    let began = world.now();
+    let mut findings = Findings::default();
+    let mut footprint = Footprint::default();
+    let mut words = Words::default();
+    for registration in &plan.customers {
+        let registered = customer::register(world, variant, registration, Some(within)).await?;
+        let status = registered.status.map_or(String::new(), |status| format!("{status:?}"));
+        let id = registration.customer.as_str();
+        let notices = noticed(world, id, within).await?;
+        if plan.waves.is_empty() {
+            words.add(status.clone());
+        }
+        footprint.customers.push((status, notices));
+    }
+    if let Some(marker) = &plan.poison {
+        world.submit_poison(variant, marker).await?;
+    }
+    for wave in &plan.waves {
+        let submitted = wave.iter().flat_map(|order| std::iter::repeat_n(order, plan.times));
+        try_join_all(submitted.map(|order| place::submit(world, variant, order))).await?;
+        for order in wave {
+            let id = order.order.as_str();
+            let view = settled(world, id, within).await?;
+            let standing = view.order.as_ref().map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
+            findings.order(id, &view, world.deployment().with_fraud);
+            let mut notices = view.noticed();
+            notices.retain(|kind| *kind != Notice::PaymentRefunded.to_string());
+            words.add(standing.clone());
+            footprint.orders.push(OrderPrint { standing, net: view.net(), booked: view.is_booked(), notices });
+        }
+    }
+    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
+        && plan.forge
+        && !is_refused(world, variant, order).await
+    {
+        words.add("a forged repeat was taken".to_owned());
+    }
+    if let Some(marker) = &plan.poison {
+        footprint.dead = died(world, variant, marker, within).await?;
+        if footprint.dead {
+            words.add(Expected::DeadLettered.to_string());
+        } else {
+            findings.broken(6, format!("{marker}: neither handled nor in a dead-letter queue"));
+        }
+    }
+    for entry in &plan.goods {
+        let key = duet_inventory::stock_key(&entry.sku);
+        for item in world.table(TableOf::Inventory).load(&[key]).await?.into_iter().flatten() {
+            let stock: Stock = item.read()?;
+            findings.stock(&stock);
+            footprint.stock.push((stock.available, stock.reserved, stock.shipped));
+        }
+    }
+    let (outcome, expected) = (words.to_string(), expected(scenario, &plan));
+    let row = Row {
+        scenario: scenario.name,
+        variant: variant.name,
+        ok: outcome == expected,
+        outcome,
+        expected,
+        elapsed_ms: world.now().duration_since(began).as_millis() as i64,
+        orders: plan.waves.iter().flatten().map(|order| order.order.to_string()).collect(),
+        footprint,
+    };
+    Ok((row, findings))
+}
+
+/// What the rows of a scenario should say.
+fn expected(scenario: &Scenario, plan: &Plan) -> String {
+    let mut words = Words::default();
+    for (n, wave) in plan.waves.iter().enumerate() {
+        for _ in wave {
+            let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
+            words.add(if last { scenario.expected } else { Expected::Confirmed }.to_string());
+        }
+    }
+    if plan.waves.is_empty() || scenario.expected == Expected::DeadLettered {
+        words.add(scenario.expected.to_string());
+    }
+    words.to_string()
+}
+
+/// Outcomes in order, repetitions counted: `Confirmed x3, Rejected(…)`.
+#[derive(Debug, Default)]
+struct Words(Vec<(String, usize)>);
+
+impl Words {
+    fn add(&mut self, word: String) {
+        match self.0.last_mut() {
+            Some((last, times)) if *last == word => *times += 1,
+            _ => self.0.push((word, 1)),
+        }
+    }
+}
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (n, (word, times)) in self.0.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            match times {
+                1 => write!(f, "{comma}{word}")?,
+                _ => write!(f, "{comma}{word} x{times}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the id of `order` with other content is refused.
+async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &PlaceOrder) -> bool {
+    let forged = PlaceOrder { payment_token: "tok_forged".to_owned(), ..order.clone() };
+    matches!(place::submit(world, variant, &forged).await, Err(problem) if problem.exit == Exit::Failed)
+}
+
+/// The order `id` once nothing about it moves any more, or as it stands when
+/// `within` seconds are over.
+async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outcome<View> {
+    let began = world.now();
+    loop {
+        let view = View::load(world, id).await?;
+        if is_settled(&view) || world.now().duration_since(began).as_secs() >= within as i64 {
+            return Ok(view);
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}
+
+/// Whether everything an order leads to has happened: decided, undone where it
+/// has to be, shipped where it has to be, and everybody told.
+fn is_settled(view: &View) -> bool {
+    let Some(order) = &view.order else { return false };
+    let told = |kind: Notice| view.notices.iter().any(|notice| notice.kind == kind);
+    match order.fate {
+        Fate::Undecided => false,
+        Fate::Confirmed => {
+            let shipped = view.reservation.as_ref().is_some_and(|r| r.status == ReservationStatus::Shipped);
+            shipped && told(Notice::OrderConfirmed)
+        }
+        Fate::Rejected { .. } => {
+            let refunded = view.payment.as_ref().is_some_and(
+                |payment| matches!(payment.status, PaymentStatus::Refunded { amount } if amount.amount > 0),
+            );
+            order.compensation != Compensation::Pending
+                && told(Notice::OrderRejected)
+                && (!refunded || told(Notice::PaymentRefunded))
+        }
+    }
+}
+
+/// The notices sent to customer `id`, once there is one.
+async fn noticed<W: World>(world: &W, id: &str, within: u64) -> Outcome<Vec<String>> {
+    let began = world.now();
+    loop {
+        let view = View::load(world, id).await?;
+        if !view.notices.is_empty() || world.now().duration_since(began).as_secs() >= within as i64 {
+            return Ok(view.noticed());
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}
+
+/// Whether something with `marker` in it lies dead.
+async fn died<W: World>(world: &W, variant: &'static Variant, marker: &str, within: u64) -> Outcome<bool> {
+    let began = world.now();
+    loop {
+        if !world.dead_letters(variant, marker).await?.is_empty() {
+            return Ok(true);
+        }
+        if world.now().duration_since(began).as_secs() >= within as i64 {
+            return Ok(false);
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}
+
+impl Choice {
+    /// Leaves out what `world` cannot run, and refuses what was asked for by
+    /// name and cannot be run.
+    ///
+    /// # Errors
+    /// [`Problem`] naming the scenario or variant that is not deployed.
+    pub fn fit<W: World>(mut self, world: &W, by_name: bool) -> Outcome<Self> {
+        let there = world.deployment();
+        for variant in &self.variants {
+            if !there.variants.contains(&variant.name) {
+                return Err(Problem::usage(format!("variant {} is not deployed", variant.name)));
+            }
+        }
+        if !there.with_fraud {
+            if let Some(scenario) = self.scenarios.iter().find(|scenario| by_name && scenario.fraud) {
+                return Err(Problem::usage(format!("scenario {} needs the fraud service", scenario.name))
+                    .hint("deploy with `duet up --parameter WithFraud=true`"));
+            }
+            self.scenarios.retain(|scenario| !scenario.fraud);
+        }
+        Ok(self)
+    }
+}
+
+impl Report for DemoReport {
+    fn text(&self) -> String {
+        let mut variants: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !variants.contains(&row.variant) {
+                variants.push(row.variant);
+            }
+        }
+        let mut header = vec!["SCENARIO", "EXPECTED"];
+        header.extend(&variants);
+        let mut rows = table(&header);
+        for of_scenario in self.rows.chunks(variants.len().max(1)) {
+            let mut cells = vec![of_scenario[0].scenario.to_owned(), of_scenario[0].expected.clone()];
+            cells.extend(of_scenario.iter().map(|row| {
+                let seconds = row.elapsed_ms as f64 / 1000.0;
+                if row.ok { format!("ok {seconds:.1} s") } else { format!("FAILED: {}", row.outcome) }
+            }));
+            rows.add_row(cells);
+        }
+        let mut text = vec![trimmed(&rows), String::new()];
+        for Invariant { number, says, holds, violations } in &self.invariants {
+            text.push(format!("{} {number} {says}", if *holds { "ok    " } else { "BROKEN" }));
+            text.extend(violations.iter().map(|why| format!("         {why}")));
+        }
+        let ok = self.rows.iter().filter(|row| row.ok).count();
+        text.push(String::new());
+        text.push(format!(
+            "{ok} of {} as expected, parity {}, {:.1} s",
+            self.rows.len(),
+            if self.parity { "holds" } else { "BROKEN" },
+            self.elapsed_ms as f64 / 1000.0
+        ));
+        text.join("\n")
+    }
+
+    fn exit(&self) -> Exit {
+        let holds = self.parity && self.invariants.iter().all(|i| i.holds) && self.rows.iter().all(|row| row.ok);
+        if holds { Exit::Done } else { Exit::Failed }
+    }
+}

@@ -1,0 +1,193 @@
+//! The invariants of the brief, checked from the services' tables and the third
+//! parties' ledgers, never from what a command answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duet_core::fact::Notice;
+use duet_core::order::Part;
+use duet_fraud::review;
+use duet_inventory::{ReservationStatus, Stock};
+use duet_order::domain::{Compensation, Fate, Order};
+use serde::Serialize;
+
+use crate::view::View;
+
+/// An invariant, and what breaks it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Invariant {
+    /// Its number in the brief.
+    pub number: u8,
+    /// What it says.
+    pub says: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What breaks it.
+    pub violations: Vec<String>,
+}
+
+/// What each invariant says, by number.
+const SAYS: [&str; 8] = [
+    "money: the provider holds the total of a confirmed order, nothing of a rejected one, and no more than is named as owed",
+    "stock: initial = available + reserved + shipped, and nothing is reserved for an order that is undone",
+    "one decision: confirmed or rejected, made once",
+    "no active delivery without a captured payment and a cleared fraud check, nor for a rejected order",
+    "one notice per subject and kind, and none that contradicts the decision",
+    "nothing is lost: every order is decided, every message handled or in a dead-letter queue",
+    "parity: the same scenario ends the same under every variant",
+    "compensation may overtake: what comes late to a rejected order does nothing",
+];
+
+/// Violations, gathered by the number of their invariant.
+#[derive(Debug, Default)]
+pub struct Findings(BTreeMap<u8, BTreeSet<String>>);
+
+impl Findings {
+    /// Notes that invariant `number` does not hold.
+    pub fn broken(&mut self, number: u8, why: impl Into<String>) {
+        self.0.entry(number).or_default().insert(why.into());
+    }
+
+    /// Takes over the violations of `other`.
+    pub fn merge(&mut self, other: Self) {
+        for (number, whys) in other.0 {
+            self.0.entry(number).or_default().extend(whys);
+        }
+    }
+
+    /// Every invariant with its violations.
+    #[must_use]
+    pub fn invariants(&self) -> Vec<Invariant> {
+        let one = |(n, says): (usize, &&'static str)| {
+            let number = n as u8 + 1;
+            let violations: Vec<String> = self.0.get(&number).into_iter().flatten().cloned().collect();
+            Invariant { number, says, holds: violations.is_empty(), violations }
+        };
+        SAYS.iter().enumerate().map(one).collect()
+    }
+
+    /// Checks an order that has ended. `with_fraud`: the shop screens orders.
+    pub fn order(&mut self, id: &str, view: &View, with_fraud: bool) {
+        let Some(order) = &view.order else {
+            return self.broken(6, format!("{id}: never placed"));
+        };
+        self.money(id, order, view);
+        self.decision(id, order, view);
+        self.delivery(id, order, view, with_fraud);
+        self.notices(id, order, view);
+        let undone = order.compensation == Compensation::Done;
+        let reserved = view.reservation.as_ref().is_some_and(|r| r.status == ReservationStatus::Reserved);
+        if undone && reserved {
+            self.broken(2, format!("{id}: undone, but stock is reserved"));
+        }
+        if undone && (reserved || view.is_booked() || view.net() != 0) {
+            self.broken(8, format!("{id}: undone, but something came late and stayed"));
+        }
+        let shipped = view.reservation.as_ref().is_some_and(|r| r.status == ReservationStatus::Shipped);
+        if order.fate == Fate::Confirmed && !shipped {
+            self.broken(6, format!("{id}: confirmed, but not shipped"));
+        }
+    }
+
+    fn money(&mut self, id: &str, order: &Order, view: &View) {
+        let total = order.placed.total.amount;
+        let owed: Option<Option<i64>> = order
+            .owed
+            .iter()
+            .find(|owed| owed.part == Part::Payment)
+            .map(|owed| owed.amount.map(|amount| amount.amount));
+        let net = view.net();
+        let right = match (&order.fate, order.compensation, owed) {
+            (Fate::Undecided, ..) => true,
+            (Fate::Confirmed, ..) => net == total,
+            (Fate::Rejected { .. }, Compensation::Failed, Some(Some(amount))) => net == amount,
+            // Nobody knows how much: at most the total.
+            (Fate::Rejected { .. }, Compensation::Failed, Some(None)) => (0..=total).contains(&net),
+            (Fate::Rejected { .. }, Compensation::Pending, _) => true,
+            (Fate::Rejected { .. }, ..) => net == 0,
+        };
+        if !right {
+            self.broken(1, format!("{id}: {} with {net} of {total} held by the provider", fate(order)));
+        }
+        if view.charge.as_ref().is_some_and(|charge| charge.captured > total) {
+            self.broken(1, format!("{id}: captured more than once"));
+        }
+    }
+
+    fn decision(&mut self, id: &str, order: &Order, view: &View) {
+        if order.fate == Fate::Undecided {
+            self.broken(6, format!("{id}: not decided"));
+        }
+        let decisions = view
+            .steps
+            .iter()
+            .flat_map(|step| &step.facts)
+            .filter(|fact| ["OrderConfirmed", "OrderRejected"].contains(&fact.as_str()))
+            .count();
+        if decisions > 1 {
+            self.broken(3, format!("{id}: decided {decisions} times"));
+        }
+        let fits = match order.fate {
+            Fate::Rejected { .. } => order.compensation != Compensation::None,
+            _ => order.compensation == Compensation::None,
+        };
+        if !fits {
+            self.broken(3, format!("{id}: {} with compensation {:?}", fate(order), order.compensation));
+        }
+    }
+
+    fn delivery(&mut self, id: &str, order: &Order, view: &View, with_fraud: bool) {
+        if !view.is_booked() {
+            if order.fate == Fate::Confirmed {
+                self.broken(4, format!("{id}: confirmed, but the carrier has no delivery"));
+            }
+            return;
+        }
+        let cleared = view
+            .review
+            .as_ref()
+            .is_some_and(|r| matches!(r.status, review::Status::Clear | review::Status::Approved));
+        if with_fraud && !cleared {
+            self.broken(4, format!("{id}: on its way without a cleared fraud check"));
+        }
+        if view.charge.as_ref().is_none_or(|charge| charge.captured == 0) {
+            self.broken(4, format!("{id}: on its way without a captured payment"));
+        }
+        if matches!(order.fate, Fate::Rejected { .. }) && order.compensation == Compensation::Done {
+            self.broken(4, format!("{id}: rejected, but on its way"));
+        }
+    }
+
+    fn notices(&mut self, id: &str, order: &Order, view: &View) {
+        let of = |kind: Notice| view.notices.iter().filter(|notice| notice.kind == kind).count();
+        for kind in [Notice::OrderConfirmed, Notice::OrderRejected, Notice::PaymentRefunded] {
+            if of(kind) > 1 {
+                self.broken(5, format!("{id}: {} notices {kind}", of(kind)));
+            }
+        }
+        let (yes, no) = (of(Notice::OrderConfirmed), of(Notice::OrderRejected));
+        let fits = match order.fate {
+            Fate::Undecided => (yes, no) == (0, 0),
+            Fate::Confirmed => (yes, no) == (1, 0),
+            Fate::Rejected { .. } => (yes, no) == (0, 1),
+        };
+        if !fits {
+            self.broken(5, format!("{id}: {} with {yes} confirmations and {no} rejections sent", fate(order)));
+        }
+    }
+
+    /// Checks the counters of one SKU.
+    pub fn stock(&mut self, stock: &Stock) {
+        let there = stock.available + stock.reserved + stock.shipped;
+        if there != stock.initial {
+            self.broken(2, format!("{}: {} initially, {there} now", stock.sku, stock.initial));
+        }
+    }
+}
+
+fn fate(order: &Order) -> &'static str {
+    match order.fate {
+        Fate::Undecided => "undecided",
+        Fate::Confirmed => "confirmed",
+        Fate::Rejected { .. } => "rejected",
+    }
+}

@@ -1,0 +1,324 @@
+//! The scenarios: what the input does, and the outcome in every variant. The
+//! names are shared by the demo, the tests and the documentation.
+
+use duet_core::order::{Address, Line, Reason};
+use duet_core::money::Currency;
+use duet_core::{CustomerId, Money, OrderId, Sku};
+use duet_customer::command::RegisterCustomer;
+use duet_fraud::rules;
+use duet_order::command::PlaceOrder;
+use std::num::NonZeroU32;
+
+use crate::catalog::Entry;
+
+/// A scenario.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What the input does.
+    pub about: &'static str,
+    /// Whether it needs the fraud service.
+    pub fraud: bool,
+    /// The outcome, in every variant.
+    pub expected: Expected,
+    plan: fn(&mut Draft),
+}
+
+/// The outcome of a scenario's last order (or of its customer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// The order is confirmed.
+    Confirmed,
+    /// The order is rejected for this reason.
+    Rejected(Reason, Option<&'static str>),
+    /// A message nobody can parse lies dead, and the order beside it is confirmed.
+    DeadLettered,
+    /// The account may be used.
+    Active,
+    /// The account may not be used.
+    Blocked,
+}
+
+impl std::fmt::Display for Expected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Confirmed => f.write_str("Confirmed"),
+            Self::Rejected(reason, None) => write!(f, "Rejected({reason})"),
+            Self::Rejected(reason, Some(detail)) => write!(f, "Rejected({reason}, {detail})"),
+            Self::DeadLettered => f.write_str("DeadLettered"),
+            Self::Active => f.write_str("Active"),
+            Self::Blocked => f.write_str("Blocked"),
+        }
+    }
+}
+
+/// What a run of a scenario does, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Goods to put into the catalogue.
+    pub goods: Vec<Entry>,
+    /// Customers to register; all are decided before the first order.
+    pub customers: Vec<RegisterCustomer>,
+    /// Orders in waves: a wave starts when the one before it has ended. Those
+    /// before the last wave are confirmed.
+    pub waves: Vec<Vec<PlaceOrder>>,
+    /// How often each order is submitted, at once.
+    pub times: usize,
+    /// Whether the same id with other content is tried afterwards.
+    pub forge: bool,
+    /// The marker of a message that nobody can parse.
+    pub poison: Option<String>,
+}
+
+/// A plan being drawn up; its names are unique to the run.
+pub struct Draft {
+    stem: String,
+    copies: usize,
+    plan: Plan,
+}
+
+const CURRENCY: &str = "EUR";
+
+/// The price of the goods a scenario sells, in cents.
+const PRICE: i64 = 4_990;
+
+/// How much of it there is.
+const STOCK: u32 = 1_000;
+
+impl Draft {
+    fn money(amount: i64) -> Money {
+        // EUR is in ISO 4217; the built-in fallback keeps this free of panics.
+        let currency = Currency::try_from(CURRENCY.to_owned());
+        Money { amount, currency: currency.unwrap_or_else(|why| unreachable!("{CURRENCY}: {why}")) }
+    }
+
+    fn id<T: TryFrom<String>>(&self, what: &str) -> T
+    where
+        T::Error: std::fmt::Debug,
+    {
+        T::try_from(format!("{}-{what}", self.stem)).unwrap_or_else(|e| unreachable!("a drawn id is valid: {e:?}"))
+    }
+
+    fn sell(&mut self, price: i64) -> Sku {
+        let sku: Sku = self.id("sku");
+        self.plan.goods.push(Entry { sku: sku.clone(), name: None, price: Self::money(price), quantity: STOCK });
+        sku
+    }
+
+    fn register(&mut self, email_domain: &str) -> CustomerId {
+        let customer: CustomerId = self.id("customer");
+        self.plan.customers.push(RegisterCustomer {
+            customer: customer.clone(),
+            name: "Ada Example".to_owned(),
+            email: format!("{}@{email_domain}", self.stem),
+            country: "SE".to_owned(),
+        });
+        customer
+    }
+
+    /// An order that nothing is wrong with.
+    fn order(&mut self) -> PlaceOrder {
+        let customer = self.register("example.org");
+        let sku = self.sell(PRICE);
+        PlaceOrder {
+            order: self.id("1"),
+            customer,
+            lines: vec![Line { sku, quantity: NonZeroU32::MIN }],
+            total: Self::money(PRICE),
+            payment_token: "tok_visa".to_owned(),
+            ship_to: Address {
+                name: "Ada Example".to_owned(),
+                street: "Storgatan 1".to_owned(),
+                city: "Uppsala".to_owned(),
+                postcode: "75310".to_owned(),
+                country: "SE".to_owned(),
+            },
+        }
+    }
+
+    /// An order whose amount alone is conspicuous.
+    fn dear_order(&mut self) -> PlaceOrder {
+        let mut order = self.order();
+        let price = rules::LARGE_AMOUNT * 100;
+        for good in &mut self.plan.goods {
+            good.price = Self::money(price);
+        }
+        order.total = Self::money(price);
+        order
+    }
+
+    /// Places `order`, and copies of it under further ids, in the last wave.
+    fn place(&mut self, order: PlaceOrder) {
+        let copies = (0..self.copies).map(|n| PlaceOrder { order: self.id(&format!("{}", n + 1)), ..order.clone() });
+        let wave = copies.collect();
+        self.plan.waves.push(wave);
+    }
+}
+
+/// Every scenario, in the order of the demo.
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "happy",
+        about: "valid card, stock, address",
+        fraud: false,
+        expected: Expected::Confirmed,
+        plan: |draft| {
+            let order = draft.order();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "out-of-stock",
+        about: "asks for more than there is",
+        fraud: false,
+        expected: Expected::Rejected(Reason::StockUnavailable, Some("OutOfStock")),
+        plan: |draft| {
+            let mut order = draft.order();
+            for good in &mut draft.plan.goods {
+                good.quantity = 1;
+            }
+            order.lines[0].quantity = NonZeroU32::MIN.saturating_add(1);
+            order.total = Draft::money(2 * PRICE);
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "price-changed",
+        about: "total differs from the catalogue",
+        fraud: false,
+        expected: Expected::Rejected(Reason::StockUnavailable, Some("PriceChanged")),
+        plan: |draft| {
+            let order = draft.order();
+            draft.place(PlaceOrder { total: Draft::money(PRICE - 1), ..order });
+        },
+    },
+    Scenario {
+        name: "card-declined",
+        about: "token declines",
+        fraud: false,
+        expected: Expected::Rejected(Reason::PaymentDeclined, None),
+        plan: |draft| with_token(draft, "tok_declined"),
+    },
+    Scenario {
+        name: "payment-flaky",
+        about: "provider fails twice, then works",
+        fraud: false,
+        expected: Expected::Confirmed,
+        plan: |draft| with_token(draft, "tok_flaky"),
+    },
+    Scenario {
+        name: "payment-down",
+        about: "provider never answers",
+        fraud: false,
+        expected: Expected::Rejected(Reason::PaymentUnavailable, None),
+        plan: |draft| with_token(draft, "tok_down"),
+    },
+    Scenario {
+        name: "fraud-block",
+        about: "score over block",
+        fraud: true,
+        expected: Expected::Rejected(Reason::FraudConfirmed, None),
+        plan: |draft| {
+            let mut order = draft.dear_order();
+            order.ship_to.country = "US".to_owned();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "velocity",
+        about: "a customer's n-th order within the hour",
+        fraud: true,
+        expected: Expected::Rejected(Reason::FraudConfirmed, None),
+        plan: |draft| {
+            let order = draft.order();
+            for n in 1..=rules::VELOCITY {
+                let order = PlaceOrder { order: draft.id(&n.to_string()), ..order.clone() };
+                draft.plan.waves.push(vec![order]);
+            }
+        },
+    },
+    Scenario {
+        name: "undeliverable",
+        about: "postcode not served",
+        fraud: false,
+        expected: Expected::Rejected(Reason::DeliveryFailed, Some("NotServed")),
+        plan: |draft| {
+            let mut order = draft.order();
+            order.ship_to.postcode = "00000".to_owned();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "twice",
+        about: "the same order id submitted twice, at once",
+        fraud: false,
+        expected: Expected::Confirmed,
+        plan: |draft| {
+            draft.plan.times = 2;
+            draft.plan.forge = true;
+            let order = draft.order();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "poison",
+        about: "a message no one can parse",
+        fraud: false,
+        expected: Expected::DeadLettered,
+        plan: |draft| {
+            draft.plan.poison = Some(format!("{}-poison", draft.stem));
+            let order = draft.order();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "new-customer",
+        about: "registration",
+        fraud: false,
+        expected: Expected::Active,
+        plan: |draft| {
+            draft.register("example.org");
+        },
+    },
+    Scenario {
+        name: "new-customer-fraud",
+        about: "registration from a disposable address",
+        fraud: true,
+        expected: Expected::Blocked,
+        plan: |draft| {
+            draft.register(rules::DISPOSABLE_DOMAINS[0]);
+        },
+    },
+];
+
+fn with_token(draft: &mut Draft, token: &str) {
+    let order = draft.order();
+    draft.place(PlaceOrder { payment_token: token.to_owned(), ..order });
+}
+
+/// The scenario called `name`.
+///
+/// # Errors
+/// The names there are, when there is none of that name.
+pub fn named(name: &str) -> Result<&'static Scenario, String> {
+    ALL.iter().find(|scenario| scenario.name == name).ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        format!("no such scenario; there are {}", names.join(", "))
+    })
+}
+
+impl Scenario {
+    /// The plan of this scenario under the names that begin with `stem`, with
+    /// `copies` of its order placed at once.
+    #[must_use]
+    pub fn plan(&self, stem: &str, copies: usize) -> Plan {
+        let mut draft = Draft {
+            stem: stem.to_owned(),
+            copies: copies.max(1),
+            plan: Plan { times: 1, ..Plan::default() },
+        };
+        (self.plan)(&mut draft);
+        draft.plan
+    }
+}

@@ -1,0 +1,395 @@
+//! Bringing the system up, taking it down, and telling how it is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::args::{Global, On, Up};
+use crate::catalog;
+use crate::exit::{Outcome, Problem};
+use crate::local::build::{self, Architecture, Binary, Build, Purpose};
+use crate::local::deploy::{self, Deploy, Target};
+use crate::local::emulator::{self, Emulator, Start};
+use crate::local::{Environment, python};
+use crate::report::Report;
+use crate::world::aws::{self, Aws, EMULATED_REGION};
+use crate::world::{Deployment, World};
+
+/// The services: a package and a binary each.
+pub const SERVICES: [&str; 7] =
+    ["customer", "order", "fraud", "inventory", "payment", "delivery", "notification"];
+
+/// How long the emulator may take to start and to stop.
+const EMULATOR_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a deployment may take.
+const DEPLOY_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// Parameters that suit an emulator: quick retries, and nothing no emulator has.
+const EMULATED: [(&str, &str); 2] = [("Emulated", "true"), ("BackoffSeconds", "1")];
+
+/// The project's root: where `template.yaml` lies, from here upwards, or where
+/// this command was built.
+///
+/// # Errors
+/// [`Problem`] when there is none.
+pub fn root() -> Outcome<PathBuf> {
+    let here = std::env::current_dir().map_err(Problem::environment)?;
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    here.ancestors()
+        .chain(built)
+        .find(|dir| dir.join("template.yaml").is_file() && dir.join("infra").is_dir())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| {
+            Problem::environment("there is no template.yaml here or above")
+                .hint("run duet inside a checkout of the project")
+        })
+}
+
+/// Where and how to reach the system, before it is known to be there.
+#[derive(Debug)]
+pub struct Place {
+    root: PathBuf,
+    state: PathBuf,
+    environment: Environment,
+    global: Global,
+}
+
+impl Place {
+    /// The place that the command line names.
+    ///
+    /// # Errors
+    /// [`Problem`] outside a checkout of the project.
+    pub fn new(global: &Global) -> Outcome<Self> {
+        let root = root()?;
+        let state = global.state.clone().unwrap_or_else(|| root.join(".duet"));
+        std::fs::create_dir_all(&state)
+            .map_err(|e| Problem::environment(format!("{} cannot be made: {e}", state.display())))?;
+        let environment = Environment::new(std::env::vars_os());
+        Ok(Self { root, state, environment, global: global.clone() })
+    }
+
+    /// Opens the system there, without starting anything.
+    ///
+    /// # Errors
+    /// [`Problem`] when it is not running or not deployed.
+    pub async fn open(&self) -> Outcome<Aws> {
+        let config = match self.global.on {
+            On::Aws => aws::ordinary().await,
+            On::Local => aws::emulated(&self.endpoint()?),
+        };
+        Aws::open(&config, &self.global.stack).await
+    }
+
+    fn endpoint(&self) -> Outcome<String> {
+        if let Some(endpoint) = &self.global.endpoint {
+            return Ok(endpoint.clone());
+        }
+        match emulator::status(&self.state).map_err(Problem::environment)? {
+            Some(emulator) => Ok(emulator.endpoint),
+            None => Err(Problem::environment("the emulator is not running").hint("run `duet up --on local` first")),
+        }
+    }
+
+    /// Brings the system up: what is done already is not done again.
+    ///
+    /// # Errors
+    /// [`Problem`] saying which step did not work, and what to do.
+    pub async fn up(&self, up: &Up) -> Outcome<Upped> {
+        let began = Instant::now();
+        match self.global.on {
+            On::Local => self.up_local(up, began).await,
+            On::Aws => self.up_aws(up, began).await,
+        }
+    }
+
+    async fn up_local(&self, up: &Up, began: Instant) -> Outcome<Upped> {
+        let python = self.step("python environment", || {
+            let requirements = self.root.join("infra/local/requirements.txt");
+            python::prepare(&requirements, &self.state, &self.environment, &mut tell)
+        })?;
+        let emulator = self.step("emulator", || match &self.global.endpoint {
+            Some(endpoint) => emulator::named(endpoint),
+            None => {
+                let launcher = self.root.join("infra/local/launch.py");
+                let start = Start {
+                    python: &python,
+                    launcher: &launcher,
+                    state: &self.state,
+                    settings: &[],
+                    limit: EMULATOR_LIMIT,
+                };
+                emulator::start(start, &self.environment)
+            }
+        })?;
+        emulator.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+        let architecture = Architecture::here().map_err(Problem::environment)?;
+        let built = self.step("services", || self.build(architecture, Purpose::Here))?;
+        let mut parameters: BTreeMap<String, String> =
+            EMULATED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        parameters.insert("Architecture".to_owned(), architecture.sam_name().to_owned());
+        parameters.extend(up.parameters.iter().cloned());
+        let fingerprint = self.fingerprint(&built, &parameters, &emulator)?;
+        let config = aws::emulated(&emulator.endpoint);
+        let deployed = self.deployed_before(&fingerprint)
+            && matches!(aws::outputs(&config, &self.global.stack).await, Ok(Some(_)));
+        if !deployed {
+            let target = Target::Endpoint {
+                url: &emulator.endpoint,
+                region: EMULATED_REGION,
+                access_key: "test",
+                secret_key: "test",
+            };
+            self.step("stack", || self.deploy(&python, &parameters, target))?;
+            self.note_deployed(&fingerprint)?;
+        }
+        let world = Aws::open(&config, &self.global.stack).await?;
+        self.seeded(world, Some(emulator.endpoint), began).await
+    }
+
+    async fn up_aws(&self, up: &Up, began: Instant) -> Outcome<Upped> {
+        if up.deploy {
+            let python = self.step("python environment", || {
+                let requirements = self.root.join("infra/local/requirements.txt");
+                python::prepare(&requirements, &self.state, &self.environment, &mut tell)
+            })?;
+            let parameters: BTreeMap<String, String> = up.parameters.iter().cloned().collect();
+            let architecture = match parameters.get("Architecture").map(String::as_str) {
+                Some("arm64") => Architecture::Arm64,
+                _ => Architecture::X86_64,
+            };
+            self.step("services", || self.build(architecture, Purpose::Lambda))?;
+            self.step("stack", || self.deploy(&python, &parameters, Target::Account))?;
+        }
+        let world = self.open().await.map_err(|problem| match up.deploy {
+            true => problem,
+            false => problem.hint("to deploy to the account your AWS configuration names: `duet up --on aws --deploy`"),
+        })?;
+        self.seeded(world, None, began).await
+    }
+
+    async fn seeded(&self, world: Aws, endpoint: Option<String>, began: Instant) -> Outcome<Upped> {
+        catalog::seed(&world, &catalog::entries(None)?).await?;
+        let elapsed_ms = began.elapsed().as_millis() as u64;
+        Ok(Upped { stack: self.global.stack.clone(), endpoint, deployment: world.deployment().clone(), elapsed_ms })
+    }
+
+    /// Runs one step and says how long it took, where it took long.
+    fn step<T>(&self, what: &str, work: impl FnOnce() -> crate::local::Result<T>) -> Outcome<T> {
+        let began = Instant::now();
+        let result = work().map_err(Problem::environment);
+        let elapsed = began.elapsed();
+        if result.is_ok() && elapsed > Duration::from_millis(500) {
+            tell(&format!("{what}: ready after {:.1} s", elapsed.as_secs_f64()));
+        }
+        result
+    }
+
+    fn build(&self, architecture: Architecture, purpose: Purpose) -> crate::local::Result<Vec<build::Built>> {
+        let packages = SERVICES.map(|service| format!("duet-{service}"));
+        let binaries: Vec<Binary<'_>> = SERVICES
+            .iter()
+            .zip(&packages)
+            .map(|(service, package)| Binary { package, name: package, directory: service })
+            .collect();
+        let build = Build {
+            root: &self.root,
+            profile: "lambda",
+            features: &["lambda"],
+            binaries: &binaries,
+            architecture,
+            purpose,
+        };
+        build::build(build, &self.environment, &mut tell)
+    }
+
+    fn deploy(
+        &self,
+        python: &python::Python,
+        parameters: &BTreeMap<String, String>,
+        target: Target<'_>,
+    ) -> crate::local::Result<deploy::Deployed> {
+        tell(&format!("stack {}: deploying", self.global.stack));
+        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let deploy = Deploy {
+            root: &self.root,
+            template: Path::new("template.yaml"),
+            stack: &self.global.stack,
+            parameters: &parameters,
+            bucket: None,
+            target,
+            state: &self.state,
+            limit: DEPLOY_LIMIT,
+        };
+        deploy::deploy(python, deploy, &self.environment)
+    }
+
+    /// Stops the emulator, or deletes the stack on AWS when asked to.
+    ///
+    /// # Errors
+    /// [`Problem`] when it cannot be stopped or deleted.
+    pub async fn down(&self, delete: bool) -> Outcome<Downed> {
+        let what = match self.global.on {
+            On::Local if self.global.endpoint.is_some() => {
+                return Err(Problem::usage("the endpoint was named, so it is not ours to stop")
+                    .hint("unset AWS_ENDPOINT_URL to stop the emulator that `duet up` started"));
+            }
+            On::Local => {
+                let stopped = emulator::stop(&self.state, EMULATOR_LIMIT).map_err(Problem::environment)?;
+                if stopped { "the emulator is stopped" } else { "the emulator was not running" }
+            }
+            On::Aws if delete => {
+                let client = aws_sdk_cloudformation::Client::new(&aws::ordinary().await);
+                client.delete_stack().stack_name(&self.global.stack).send().await.map_err(|error| {
+                    Problem::environment(aws_sdk_cloudformation::error::DisplayErrorContext(error))
+                })?;
+                "the stack is being deleted; tables with data may be kept, see the README"
+            }
+            On::Aws => {
+                return Err(Problem::usage("nothing was deleted")
+                    .hint("`duet down --on aws --delete` deletes the stack and all it keeps"));
+            }
+        };
+        Ok(Downed { done: what })
+    }
+
+    /// Tells what is running and deployed.
+    ///
+    /// # Errors
+    /// [`Problem`] when that cannot be told.
+    pub async fn status(&self) -> Outcome<Status> {
+        let emulator = match (self.global.on, &self.global.endpoint) {
+            (On::Local, None) => emulator::status(&self.state).map_err(Problem::environment)?,
+            _ => None,
+        };
+        let (deployment, problem) = match self.open().await {
+            Ok(world) => (Some(world.deployment().clone()), None),
+            Err(problem) => (None, Some(problem.to_string())),
+        };
+        Ok(Status { on: self.global.on, stack: self.global.stack.clone(), emulator, deployment, problem })
+    }
+
+    /// What a deployment is made of, as a digest: templates, binaries,
+    /// parameters, and the emulator that holds it.
+    fn fingerprint(
+        &self,
+        built: &[build::Built],
+        parameters: &BTreeMap<String, String>,
+        emulator: &Emulator,
+    ) -> Outcome<String> {
+        let mut digest = Sha256::new();
+        let mut files = vec![self.root.join("template.yaml")];
+        for dir in ["infra/orchestration", "infra/choreography"] {
+            let entries = std::fs::read_dir(self.root.join(dir)).map_err(Problem::environment)?;
+            files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()));
+        }
+        files.sort();
+        files.extend(built.iter().map(|built| built.bootstrap.clone()));
+        for file in files {
+            digest.update(file.to_string_lossy().as_bytes());
+            digest.update(std::fs::read(&file).map_err(|e| Problem::environment(format!("{}: {e}", file.display())))?);
+        }
+        digest.update(format!("{parameters:?} {:?} {}", emulator.pid, emulator.endpoint));
+        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn note(&self) -> PathBuf {
+        self.state.join(format!("deployed-{}.json", self.global.stack))
+    }
+
+    fn deployed_before(&self, fingerprint: &str) -> bool {
+        let text = std::fs::read_to_string(self.note()).unwrap_or_default();
+        serde_json::from_str::<Note>(&text).is_ok_and(|note| note.fingerprint == fingerprint)
+    }
+
+    fn note_deployed(&self, fingerprint: &str) -> Outcome<()> {
+        let text = serde_json::to_string(&Note { fingerprint: fingerprint.to_owned() }).map_err(Problem::environment)?;
+        std::fs::write(self.note(), text).map_err(Problem::environment)
+    }
+}
+
+/// What was deployed last.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    fingerprint: String,
+}
+
+/// One line of progress, on standard error.
+fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
+/// The system is up.
+#[derive(Debug, Serialize)]
+pub struct Upped {
+    stack: String,
+    endpoint: Option<String>,
+    #[serde(flatten)]
+    deployment: Deployment,
+    elapsed_ms: u64,
+}
+
+impl Report for Upped {
+    fn text(&self) -> String {
+        let at = self.endpoint.as_deref().unwrap_or("AWS");
+        let fraud = if self.deployment.with_fraud { "with" } else { "without" };
+        format!(
+            "stack {} is up at {at}, {} {fraud} fraud detection, after {:.1} s",
+            self.stack,
+            self.deployment.variants.join(" and "),
+            self.elapsed_ms as f64 / 1000.0
+        )
+    }
+}
+
+/// Something is stopped.
+#[derive(Debug, Serialize)]
+pub struct Downed {
+    done: &'static str,
+}
+
+impl Report for Downed {
+    fn text(&self) -> String {
+        self.done.to_owned()
+    }
+}
+
+/// What is running and deployed.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    on: On,
+    stack: String,
+    emulator: Option<Emulator>,
+    deployment: Option<Deployment>,
+    problem: Option<String>,
+}
+
+impl Report for Status {
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        if let Some(emulator) = &self.emulator {
+            lines.push(format!("emulator {} at {}", emulator.version, emulator.endpoint));
+        }
+        match (&self.deployment, &self.problem) {
+            (Some(there), _) => {
+                let fraud = if there.with_fraud { "with" } else { "without" };
+                lines.push(format!(
+                    "stack {}: {} {fraud} fraud detection, retry budget {}",
+                    self.stack,
+                    there.variants.join(" and "),
+                    there.retry_budget
+                ));
+            }
+            (None, Some(problem)) => lines.push(problem.trim_start_matches("error: ").to_owned()),
+            (None, None) => {}
+        }
+        lines.join("\n")
+    }
+
+    fn exit(&self) -> crate::exit::Exit {
+        if self.deployment.is_some() { crate::exit::Exit::Done } else { crate::exit::Exit::Failed }
+    }
+}

@@ -1,0 +1,147 @@
+//! An order as every service and both third parties have it.
+
+use duet_core::store::{Browse, Item, Store};
+use duet_core::{Answer, Event, Timestamp};
+use duet_delivery::{Booking, Delivery};
+use duet_fraud::Review;
+use duet_inventory::Reservation;
+use duet_notification::Notice;
+use duet_order::domain::Order;
+use duet_payment::{Charge, Payment};
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+
+use crate::exit::Outcome;
+use crate::world::{TableOf, World};
+
+/// An order in every service and ledger. A service that never heard of it has `None`.
+#[derive(Debug, Clone, Serialize)]
+pub struct View {
+    /// The order service.
+    pub order: Option<Order>,
+    /// The fraud service.
+    pub review: Option<Review>,
+    /// The inventory service.
+    pub reservation: Option<Reservation>,
+    /// The payment service.
+    pub payment: Option<Payment>,
+    /// The delivery service.
+    pub delivery: Option<Delivery>,
+    /// The notification service.
+    pub notices: Vec<Notice>,
+    /// The payment provider's ledger.
+    pub charge: Option<Charge>,
+    /// The carrier's ledger.
+    pub booking: Option<Booking>,
+    /// What the services did, in order of time.
+    pub steps: Vec<Step>,
+}
+
+/// A command that took effect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// When.
+    pub at: Timestamp,
+    /// In which service.
+    pub service: &'static str,
+    /// The command, and what tells its repetitions apart.
+    pub command: String,
+    /// `done`, or the refusal's name.
+    pub outcome: String,
+    /// The facts it announced.
+    pub facts: Vec<String>,
+}
+
+/// What is read of an idempotency record.
+#[derive(Deserialize)]
+struct Record {
+    at: Timestamp,
+    answer: Answer,
+    #[serde(default)]
+    events: Vec<Event>,
+}
+
+impl View {
+    /// Reads the order `id` everywhere.
+    ///
+    /// # Errors
+    /// [`crate::exit::Problem`] when a table does not answer or holds what
+    /// this version cannot read.
+    pub async fn load<W: World>(world: &W, id: &str) -> Outcome<Self> {
+        let read = TableOf::SERVICES.map(|of| async move { world.table(of).partition(id).await });
+        let partitions = try_join_all(read).await?;
+        let of = |table: TableOf| {
+            let at = TableOf::SERVICES.iter().position(|there| *there == table);
+            at.map_or(&[][..], |at| &partitions[at])
+        };
+        let charge = duet_payment::charge_key(duet_payment::provider_key(id));
+        let booking = duet_delivery::booking_key(duet_delivery::carrier_key(id));
+        let charge = world.table(TableOf::Provider).load(&[charge]).await?.pop().flatten();
+        let booking = world.table(TableOf::Carrier).load(&[booking]).await?.pop().flatten();
+        let notices = of(TableOf::Notification).iter().filter(|item| item.key.sk.starts_with("notice#"));
+        Ok(Self {
+            order: document(of(TableOf::Order), "order")?,
+            review: document(of(TableOf::Fraud), "review")?,
+            reservation: document(of(TableOf::Inventory), "reservation")?,
+            payment: document(of(TableOf::Payment), "payment")?,
+            delivery: document(of(TableOf::Delivery), "delivery")?,
+            notices: notices.map(Item::read).collect::<Result<_, _>>()?,
+            charge: charge.map(|item| item.read()).transpose()?,
+            booking: booking.map(|item| item.read()).transpose()?,
+            steps: steps(TableOf::SERVICES.iter().zip(&partitions))?,
+        })
+    }
+
+    /// Whether no service ever heard of the order.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_none() && self.steps.is_empty()
+    }
+
+    /// What the provider holds of the order's money, in minor units.
+    #[must_use]
+    pub fn net(&self) -> i64 {
+        self.charge.as_ref().map_or(0, Charge::net)
+    }
+
+    /// Whether the carrier has a delivery on its way.
+    #[must_use]
+    pub fn is_booked(&self) -> bool {
+        self.booking.as_ref().is_some_and(Booking::is_active)
+    }
+
+    /// The kinds of notices sent about the order.
+    #[must_use]
+    pub fn noticed(&self) -> Vec<String> {
+        self.notices.iter().map(|notice| notice.kind.to_string()).collect()
+    }
+}
+
+fn document<T: DeserializeOwned>(items: &[Item], sk: &str) -> Outcome<Option<T>> {
+    Ok(items.iter().find(|item| item.key.sk == sk).map(Item::read).transpose()?)
+}
+
+/// The steps in the idempotency records of each service's partition.
+pub fn steps<'a>(partitions: impl Iterator<Item = (&'a TableOf, &'a Vec<Item>)>) -> Outcome<Vec<Step>> {
+    let mut steps = Vec::new();
+    for (of, items) in partitions {
+        for item in items {
+            let Some(command) = item.key.sk.strip_prefix("done#") else { continue };
+            let Record { at, answer, events } = item.read()?;
+            steps.push(Step {
+                at,
+                service: of.name(),
+                command: command.replace('#', " "),
+                outcome: match answer {
+                    Answer::Done(_) => "done".to_owned(),
+                    Answer::Declined(no) if no.detail.is_empty() => no.name,
+                    Answer::Declined(no) => format!("{} ({})", no.name, no.detail),
+                },
+                facts: events.into_iter().map(|event| event.metadata.kind).collect(),
+            });
+        }
+    }
+    steps.sort_by_key(|step| step.at);
+    Ok(steps)
+}

@@ -1,0 +1,324 @@
+//! A world reached through AWS's APIs: AWS itself, or an emulator.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEventType};
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
+use duet_edge::dynamo::Dynamo;
+use serde_json::{Value, json};
+
+use super::{DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
+use crate::exit::{Outcome, Problem};
+use crate::variant::{self, Entry, Variant};
+
+/// The region the emulator plays.
+pub const EMULATED_REGION: &str = "us-east-1";
+
+/// A deployed stack and the clients to reach it.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    outputs: BTreeMap<String, String>,
+    deployment: Deployment,
+    tables: BTreeMap<TableOf, Dynamo>,
+    workflows: aws_sdk_sfn::Client,
+    queues: aws_sdk_sqs::Client,
+}
+
+/// The configuration for an emulator at `endpoint`: fixed region, the
+/// credentials every emulator takes.
+#[must_use]
+pub fn emulated(endpoint: &str) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(EMULATED_REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(Credentials::new(
+            "test", "test", None, None, "emulator",
+        )))
+        .build()
+}
+
+/// The ordinary configuration chain: environment, profiles, SSO, instance roles.
+pub async fn ordinary() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).load().await
+}
+
+/// The outputs of the stack called `stack`; `None` when there is no such stack.
+///
+/// # Errors
+/// [`Problem`] when CloudFormation does not answer, or the stack is not usable.
+pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap<String, String>>> {
+    let client = aws_sdk_cloudformation::Client::new(config);
+    let answer = match client.describe_stacks().stack_name(stack).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.code() == Some("ValidationError") => return Ok(None),
+        Err(error) => return Err(unreachable("CloudFormation", &error)),
+    };
+    let Some(found) = answer.stacks().first() else { return Ok(None) };
+    let status = found.stack_status().map_or("UNKNOWN", |status| status.as_str());
+    if !matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE") {
+        return Err(Problem::environment(format!("stack {stack} is {status}"))
+            .hint("wait until it is complete, or run `duet down` and `duet up` again"));
+    }
+    let pairs = found.outputs().iter().filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())));
+    Ok(Some(pairs.collect()))
+}
+
+impl Aws {
+    /// Opens the stack called `stack`.
+    ///
+    /// # Errors
+    /// [`Problem`] when there is no such stack, or it is not one of this system.
+    pub async fn open(config: &SdkConfig, stack: &str) -> Outcome<Self> {
+        let outputs = outputs(config, stack)
+            .await?
+            .ok_or_else(|| Problem::environment(format!("there is no stack {stack}")).hint("run `duet up` first"))?;
+        let output = |name: &str| {
+            outputs.get(name).cloned().ok_or_else(|| {
+                Problem::environment(format!("stack {stack} has no output {name}: it is not a stack of this version"))
+                    .hint("run `duet up` to bring it up to date")
+            })
+        };
+        let dynamodb = aws_sdk_dynamodb::Client::new(config);
+        let tables = TableOf::SERVICES.into_iter().chain([TableOf::Provider, TableOf::Carrier]);
+        let tables = tables
+            .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
+            .collect::<Outcome<_>>()?;
+        let variants = variant::ALL
+            .iter()
+            .filter(|variant| variant.entry.outputs().iter().all(|name| outputs.contains_key(*name)));
+        let deployment = Deployment {
+            variants: variants.map(|variant| variant.name).collect(),
+            with_fraud: output("WithFraud")? == "true",
+            retry_budget: output("RetryBudget")?
+                .parse()
+                .map_err(|e| Problem::environment(format!("output RetryBudget of stack {stack}: {e}")))?,
+        };
+        Ok(Self {
+            deployment,
+            tables,
+            workflows: aws_sdk_sfn::Client::new(config),
+            queues: aws_sdk_sqs::Client::new(config),
+            outputs,
+        })
+    }
+
+    fn output(&self, name: &str) -> Outcome<&str> {
+        let found = self.outputs.get(name).map(String::as_str);
+        found.ok_or_else(|| Problem::environment(format!("the stack has no output {name}")))
+    }
+
+    fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+        match (variant.entry, subject) {
+            (Entry::Execution { order, .. }, Subject::Order) => self.output(order).map(Some),
+            (Entry::Execution { customer, .. }, Subject::Customer) => self.output(customer).map(Some),
+            (Entry::Queue { .. }, _) => Ok(None),
+        }
+    }
+
+    fn queue(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+        match (variant.entry, subject) {
+            (Entry::Queue { order, .. }, Subject::Order) => self.output(order).map(Some),
+            (Entry::Queue { customer, .. }, Subject::Customer) => self.output(customer).map(Some),
+            (Entry::Execution { .. }, _) => Ok(None),
+        }
+    }
+
+    async fn start(&self, machine: &str, name: &str, input: &Value) -> Outcome<Submitted> {
+        let sent = self
+            .workflows
+            .start_execution()
+            .state_machine_arn(machine)
+            .name(name)
+            .input(input.to_string())
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Submitted::Accepted),
+            // AWS takes the same name with the same input as the same execution
+            // while it runs; afterwards, and on emulators always, the name is taken.
+            Err(error) if error.code() == Some("ExecutionAlreadyExists") => {
+                let arn = execution_arn(machine, name);
+                let there = self.workflows.describe_execution().execution_arn(arn).send().await;
+                let there = there.map_err(|error| unreachable("Step Functions", &error))?;
+                let was: Option<Value> = there.input().and_then(|text| serde_json::from_str(text).ok());
+                let same = was.is_some_and(|was| was["data"] == input["data"]);
+                Ok(if same { Submitted::Already } else { Submitted::Clashes })
+            }
+            Err(error) => Err(unreachable("Step Functions", &error)),
+        }
+    }
+
+    async fn send(&self, queue: &str, body: String) -> Outcome<()> {
+        let sent = self.queues.send_message().queue_url(queue).message_body(body).send().await;
+        sent.map(drop).map_err(|error| unreachable("SQS", &error))
+    }
+
+    /// Looks into a dead-letter queue without taking anything out: what was
+    /// received is made visible again at once.
+    async fn peek(&self, queue: &str) -> Outcome<Vec<DeadLetter>> {
+        let place = queue.rsplit('/').next().unwrap_or(queue).to_owned();
+        let mut letters = BTreeMap::new();
+        let mut receipts = Vec::new();
+        // Bounded: an empty answer ends it, and no queue of a run is longer.
+        for _ in 0..100 {
+            let answer = self
+                .queues
+                .receive_message()
+                .queue_url(queue)
+                .max_number_of_messages(10)
+                .visibility_timeout(20)
+                .message_system_attribute_names(MessageSystemAttributeName::All)
+                .send()
+                .await
+                .map_err(|error| unreachable("SQS", &error))?;
+            if answer.messages().is_empty() {
+                break;
+            }
+            for message in answer.messages() {
+                receipts.extend(message.receipt_handle().map(str::to_owned));
+                let id = message.message_id().unwrap_or_default().to_owned();
+                let body = message.body().unwrap_or_default().to_owned();
+                letters.insert(id.clone(), DeadLetter { place: place.clone(), id, cause: None, body });
+            }
+        }
+        for receipt in receipts {
+            let shown = self.queues.change_message_visibility().queue_url(queue).receipt_handle(receipt);
+            shown.visibility_timeout(0).send().await.map_err(|error| unreachable("SQS", &error))?;
+        }
+        Ok(letters.into_values().collect())
+    }
+
+    async fn failed_execution(&self, machine: &str, marker: &str) -> Outcome<Vec<DeadLetter>> {
+        let mut letters = Vec::new();
+        for status in [ExecutionStatus::Failed, ExecutionStatus::TimedOut, ExecutionStatus::Aborted] {
+            let mut pages = self
+                .workflows
+                .list_executions()
+                .state_machine_arn(machine)
+                .status_filter(status)
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(found) = pages.next().await {
+                let found = found.map_err(|error| unreachable("Step Functions", &error))?;
+                if !found.name().contains(marker) {
+                    continue;
+                }
+                let described = self.workflows.describe_execution().execution_arn(found.execution_arn()).send().await;
+                let described = described.map_err(|error| unreachable("Step Functions", &error))?;
+                letters.push(DeadLetter {
+                    place: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
+                    id: found.name().to_owned(),
+                    cause: described.error().map(str::to_owned),
+                    body: described.input().unwrap_or_default().to_owned(),
+                });
+            }
+        }
+        Ok(letters)
+    }
+}
+
+impl World for Aws {
+    type Table = Dynamo;
+
+    fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    fn table(&self, of: TableOf) -> &Dynamo {
+        &self.tables[&of]
+    }
+
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    async fn submit(&self, variant: &'static Variant, subject: Subject, message: &CommandMessage) -> Outcome<Submitted> {
+        if let Some(machine) = self.machine(variant, subject)? {
+            let input = json!({ "metadata": message.metadata, "data": message.data });
+            return self.start(machine, &message.metadata.subject, &input).await;
+        }
+        if let Some(queue) = self.queue(variant, subject)? {
+            let body = serde_json::to_string(message).map_err(Problem::environment)?;
+            self.send(queue, body).await?;
+        }
+        Ok(Submitted::Accepted)
+    }
+
+    async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
+        if let Some(machine) = self.machine(variant, Subject::Order)? {
+            // An execution's input is JSON whatever one does; its data is nothing an order can be.
+            let metadata = crate::message::metadata("Poison", marker, variant.name, self.now());
+            let input = json!({ "metadata": metadata, "data": { "poison": marker } });
+            self.start(machine, marker, &input).await?;
+        }
+        if let Some(queue) = self.queue(variant, Subject::Order)? {
+            self.send(queue, format!("{{\"poison\": \"{marker}\"")).await?;
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(&self, variant: &'static Variant, marker: &str) -> Outcome<Vec<DeadLetter>> {
+        if let Some(machine) = self.machine(variant, Subject::Order)? {
+            return self.failed_execution(machine, marker).await;
+        }
+        let mut letters = Vec::new();
+        for queue in self.output("ChoreographyDeadLetterQueues")?.split(',').filter(|url| !url.is_empty()) {
+            letters.extend(self.peek(queue).await?);
+        }
+        letters.retain(|letter| letter.body.contains(marker));
+        Ok(letters)
+    }
+
+    async fn execution(&self, variant: &'static Variant, subject: Subject, id: &str) -> Outcome<Option<Execution>> {
+        let Some(machine) = self.machine(variant, subject)? else { return Ok(None) };
+        let arn = execution_arn(machine, id);
+        let described = match self.workflows.describe_execution().execution_arn(&arn).send().await {
+            Ok(described) => described,
+            Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
+            Err(error) => return Err(unreachable("Step Functions", &error)),
+        };
+        let mut states = Vec::new();
+        let mut events = self.workflows.get_execution_history().execution_arn(&arn).into_paginator().items().send();
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|error| unreachable("Step Functions", &error))?;
+            // Every kind of state has an Entered event of its own.
+            if event.r#type().as_str().ends_with("StateEntered") {
+                states.extend(event.state_entered_event_details().map(|details| details.name().to_owned()));
+            }
+            debug_assert!(!matches!(event.r#type(), HistoryEventType::Unknown(_)));
+        }
+        Ok(Some(Execution {
+            status: described.status().as_str().to_owned(),
+            error: described.error().map(str::to_owned),
+            arn,
+            states,
+        }))
+    }
+
+    async fn pause(&self, millis: u64) {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+}
+
+/// The ARN of an execution, from its machine's and its name (Step Functions
+/// API reference, ARN formats).
+fn execution_arn(machine: &str, name: &str) -> String {
+    format!("{}:{name}", machine.replacen(":stateMachine:", ":execution:", 1))
+}
+
+/// A service of AWS did not do as asked.
+fn unreachable(service: &str, error: &(impl std::error::Error + ProvideErrorMetadata + Send + Sync)) -> Problem {
+    let text = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{service} answered {code}: {message}"),
+        (Some(code), None) => format!("{service} answered {code}"),
+        _ => format!("{service} did not answer: {}", DisplayErrorContext(error)),
+    };
+    Problem::environment(text).hint("is the target up? `duet status` tells; for AWS, check the credentials and region")
+}

@@ -1,0 +1,207 @@
+//! Load, decide, save. A screening reads and writes two documents in one
+//! versioned transaction: of two orders of one customer that arrive at once,
+//! one is decided again, with the other in its history.
+
+use duet_core::desk::{Found, Ticket, attempts, contended};
+use duet_core::store::{Expect, Item, Key, Store, Write};
+use duet_core::{
+    Clock, Context, Decision, Desk, Event, Failure, Handled, OrderId, Request, Service, Timestamp,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::command::{Command, DecideReview};
+use crate::domain::{self, Both};
+use crate::history;
+use crate::review::{self, Review};
+
+/// The fraud service over its table.
+#[derive(Debug, Clone)]
+pub struct Frauds<S, C> {
+    desk: Desk<S, C>,
+    review_seconds: u32,
+}
+
+impl<S: Store, C: Clock> Frauds<S, C> {
+    /// The service over `store`. A review that nobody decided closes by itself
+    /// after `review_seconds`.
+    pub fn new(store: S, clock: C, review_seconds: u32) -> Self {
+        Self {
+            desk: Desk::new("fraud", store, clock),
+            review_seconds,
+        }
+    }
+}
+
+/// Where it is kept how fraud stands on order `id`: a [`Review`].
+pub fn review_key(id: impl ToString) -> Key {
+    Key::new(id, "review")
+}
+
+/// Where customer `id` is remembered: a [`history::History`].
+pub fn history_key(id: impl ToString) -> Key {
+    Key::new(id, "history")
+}
+
+/// Where an e-mail address is remembered: a [`history::EmailUse`]. The
+/// partition is no id of anything else, for ids have no `#`.
+#[must_use]
+pub fn email_key(email: &str) -> Key {
+    Key::new(format!("email#{}", history::digest(email)), "use")
+}
+
+impl<S: Store, C: Clock> Frauds<S, C> {
+    /// [`Desk::once`] for a decision over two documents.
+    async fn once_over<A, B>(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        keys: [Key; 2],
+        decide: impl Fn(Both<A, B>, Timestamp) -> Result<Decision<Both<A, B>>, Failure> + Send + Sync,
+    ) -> Result<Handled, Failure>
+    where
+        A: Serialize + DeserializeOwned,
+        B: Serialize + DeserializeOwned,
+    {
+        for _ in attempts() {
+            let (first, second) = match self.desk.find(ticket, context, &keys).await? {
+                Found::Repeat(handled) => return Ok(handled),
+                Found::Fresh(mut items) => {
+                    let second = items.pop().flatten();
+                    (items.pop().flatten(), second)
+                }
+            };
+            let documents = (read(first.as_ref())?, read(second.as_ref())?);
+            let decision = decide(documents, self.desk.clock.now())?;
+            let (a, b) = decision
+                .state
+                .as_ref()
+                .map_or((None, None), |(a, b)| (a.as_ref(), b.as_ref()));
+            let [first_key, second_key] = &keys;
+            let writes = [
+                put(first_key, a, first.as_ref()),
+                put(second_key, b, second.as_ref()),
+            ];
+            let writes = writes.into_iter().flatten().collect();
+            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
+                return Ok(handled);
+            }
+        }
+        Err(contended())
+    }
+
+    /// [`Desk::once`] for a decision about a review.
+    async fn about(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        order: &OrderId,
+        decide: impl Fn(Option<Review>, Timestamp) -> Result<Decision<Review>, Failure> + Send + Sync,
+    ) -> Result<Handled, Failure> {
+        let variant = &context.message.variant;
+        self.desk
+            .once(ticket, context, &review_key(order), |review, now| {
+                decide(same_variant(review, variant)?, now)
+            })
+            .await
+    }
+}
+
+fn read<T: DeserializeOwned>(item: Option<&Item>) -> Result<Option<T>, Failure> {
+    item.map(Item::read).transpose()
+}
+
+fn put<T: Serialize>(key: &Key, document: Option<&T>, was: Option<&Item>) -> Option<Write> {
+    document.map(|document| Write::put(key.clone(), document, Expect::unchanged(was)))
+}
+
+/// A review of another variant is not this message's to touch.
+fn same_variant(review: Option<Review>, variant: &str) -> Result<Option<Review>, Failure> {
+    match review {
+        Some(review) if review.variant != variant => {
+            Err(Failure::invalid("the order runs under another variant"))
+        }
+        review => Ok(review),
+    }
+}
+
+impl Command {
+    /// The order or customer the command is about.
+    fn subject(&self) -> &str {
+        match self {
+            Self::ScreenOrder(c) => c.order.as_str(),
+            Self::ScreenCustomer(c) => c.customer.as_str(),
+            Self::OpenReview(c) => c.order.as_str(),
+            Self::DecideReview(c) => c.order.as_str(),
+            Self::CloseReview(c) => c.order.as_str(),
+        }
+    }
+
+    /// What tells apart the repetitions of one command that each take effect.
+    /// A reviewer who says something else is another reviewer, to be told how
+    /// the review ended; the very same words are the same word again.
+    fn part(&self) -> String {
+        match self {
+            Self::DecideReview(DecideReview { verdict, note, .. }) => match note {
+                Some(note) => format!("{verdict:?}#{}", history::sha256(note)),
+                None => format!("{verdict:?}"),
+            },
+            Self::CloseReview(c) => format!("{:?}", c.cause),
+            _ => String::new(),
+        }
+    }
+}
+
+impl<S: Store, C: Clock> Service for Frauds<S, C> {
+    const NAME: &'static str = "fraud";
+    type Command = Command;
+
+    async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
+        let Request { command, context } = request;
+        let ticket = self
+            .desk
+            .ticket(&command, command.subject(), &command.part());
+        let variant = context.message.variant.as_str();
+        match &command {
+            Command::ScreenOrder(c) => {
+                let keys = [review_key(&c.order), history_key(&c.customer)];
+                self.once_over(&ticket, &context, keys, |(review, history), now| {
+                    let review = same_variant(review, variant)?;
+                    let documents = (review, history);
+                    domain::screen_order(documents, c, variant, now, self.review_seconds)
+                })
+                .await
+            }
+            Command::ScreenCustomer(c) => {
+                let keys = [history_key(&c.customer), email_key(&c.email)];
+                self.once_over(&ticket, &context, keys, |documents, _| {
+                    domain::screen_customer(documents, c)
+                })
+                .await
+            }
+            Command::OpenReview(c) => {
+                let reply_to = context.reply_to.as_deref();
+                self.about(&ticket, &context, &c.order, |review, _| {
+                    review::open(review, reply_to)
+                })
+                .await
+            }
+            Command::DecideReview(c) => {
+                self.about(&ticket, &context, &c.order, |review, now| {
+                    review::decide(review, c, now)
+                })
+                .await
+            }
+            Command::CloseReview(c) => {
+                self.about(&ticket, &context, &c.order, |review, now| {
+                    review::close(review, c, variant, now)
+                })
+                .await
+            }
+        }
+    }
+
+    fn policy(event: &Event) -> Option<Command> {
+        crate::policy::command(event)
+    }
+}

@@ -1,0 +1,15 @@
+//! The notification service on real wires.
+
+use duet_core::SystemClock;
+use duet_edge::lambda::{Edge, Error};
+use duet_notification::Notifications;
+use duet_notification::adapters::Sns;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let edge = Edge::start()?;
+    let client = aws_sdk_sns::Client::new(edge.config());
+    let topic = Sns::new(client, edge.setting("DUET_NOTICE_TOPIC")?);
+    let notifications = Notifications::new(edge.table("DUET_TABLE")?, SystemClock, topic);
+    edge.run(notifications).await
+}

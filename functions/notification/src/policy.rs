@@ -1,0 +1,26 @@
+//! What a fact makes the notification service do: choreography only.
+
+use duet_core::Event;
+use duet_core::fact::{Fact, Notice as Kind};
+
+use crate::command::{Command, NotifyCustomer};
+
+/// The command that `event` calls for, if any.
+pub(crate) fn command(event: &Event) -> Option<Command> {
+    let kind = match &event.fact {
+        Fact::OrderConfirmed(_) => Kind::OrderConfirmed,
+        Fact::OrderRejected(_) => Kind::OrderRejected,
+        // The answer to every rejection, also where nothing had been charged.
+        Fact::PaymentRefunded(fact) if fact.amount.amount > 0 => Kind::PaymentRefunded,
+        Fact::CustomerActivated(_) => Kind::CustomerActivated,
+        Fact::CustomerBlocked(_) => Kind::CustomerBlocked,
+        _ => return None,
+    };
+    Some(
+        NotifyCustomer {
+            subject: event.fact.subject().to_owned(),
+            kind,
+        }
+        .into(),
+    )
+}

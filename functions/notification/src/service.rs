@@ -1,0 +1,69 @@
+//! Put on record, then publish.
+
+use duet_core::fact::Notice as Kind;
+use duet_core::store::{Key, Store};
+use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
+
+use crate::command::Command;
+use crate::domain;
+use crate::ports::{Notice, Publisher};
+
+/// The notification service over its table and its topic.
+#[derive(Debug, Clone)]
+pub struct Notifications<S, C, P> {
+    desk: Desk<S, C>,
+    publisher: P,
+}
+
+impl<S: Store, C: Clock, P: Publisher> Notifications<S, C, P> {
+    /// The service over `store`, telling `publisher`.
+    pub fn new(store: S, clock: C, publisher: P) -> Self {
+        Self {
+            desk: Desk::new("notification", store, clock),
+            publisher,
+        }
+    }
+}
+
+/// Where the notice of `kind` about `subject` is kept: a [`domain::Recorded`].
+pub fn key(subject: impl ToString, kind: Kind) -> Key {
+    Key::new(subject, format!("notice#{kind}"))
+}
+
+impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
+    const NAME: &'static str = "notification";
+    type Command = Command;
+
+    async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
+        let Request { command, context } = request;
+        let Command::NotifyCustomer(notify) = &command;
+        let ticket = self
+            .desk
+            .ticket(&command, &notify.subject, &notify.kind.to_string());
+        let handled = self
+            .desk
+            .once(
+                &ticket,
+                &context,
+                &key(&notify.subject, notify.kind),
+                |recorded, now| domain::decide(recorded, notify, now),
+            )
+            .await?;
+        // The first delivery may have died before it published; only a repeat
+        // can make up for it. A replay is no such repeat.
+        if !context.replay {
+            let notice = Notice {
+                id: domain::id(&notify.subject, notify.kind),
+                subject: notify.subject.clone(),
+                kind: notify.kind,
+                variant: context.message.variant,
+            };
+            self.publisher.publish(&notice).await?;
+        }
+        Ok(handled)
+    }
+
+    fn policy(event: &Event) -> Option<Command> {
+        crate::policy::command(event)
+    }
+}

@@ -1,0 +1,286 @@
+//! A payment provider in its test mode: the token chooses how it behaves, so
+//! every failure can be had again. Its ledger is a table of its own and counts
+//! attempts by idempotency key; it never holds a token.
+//!
+//! | token | behaviour |
+//! |---|---|
+//! | `tok_ok`, `tok_visa` | charges |
+//! | `tok_declined`, any other | declines |
+//! | `tok_flaky` | two attempts get no answer and charge nothing; then charges |
+//! | `tok_down` | never answers, yet charges at the second attempt: the lost answer |
+//! | `tok_refund_fails_<n>` | charges; the first n attempts to void get no answer |
+
+use duet_core::Money;
+use duet_core::desk::attempts;
+use duet_core::store::{CommitError, Expect, Item, Key, Store, Write};
+use serde::{Deserialize, Serialize};
+
+use crate::ports::{CaptureError, Provider, Unavailable};
+
+/// The simulated provider over its ledger.
+#[derive(Debug, Clone)]
+pub struct SimulatedProvider<S> {
+    ledger: S,
+}
+
+/// What the provider has under one idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// How the card behaves; `None` when it was voided before it was ever used.
+    pub card: Option<Card>,
+    /// What a capture asked for; `None` when there was none.
+    pub amount: Option<Money>,
+    /// Taken, in minor units.
+    pub captured: i64,
+    /// Given back, in minor units.
+    pub refunded: i64,
+    /// Whether the key is voided: nothing is charged under it any more.
+    pub voided: bool,
+    /// How often a capture was asked for.
+    pub capture_attempts: u32,
+    /// How often a void was asked for.
+    pub void_attempts: u32,
+}
+
+impl Charge {
+    const NEW: Self = Self {
+        card: None,
+        amount: None,
+        captured: 0,
+        refunded: 0,
+        voided: false,
+        capture_attempts: 0,
+        void_attempts: 0,
+    };
+
+    /// Taken and not given back, in minor units.
+    #[must_use]
+    pub fn net(&self) -> i64 {
+        self.captured - self.refunded
+    }
+}
+
+/// How a card behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Card {
+    /// As it should.
+    Good,
+    /// It is declined.
+    Declined,
+    /// Two captures get no answer, the third works.
+    Flaky,
+    /// No capture is ever answered; the second takes the money.
+    Down,
+    /// It cannot be voided at first.
+    RefundFails {
+        /// How many attempts get no answer.
+        times: u32,
+    },
+}
+
+impl Card {
+    /// The card behind `token`. A token nobody knows is declined.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        match token {
+            "tok_ok" | "tok_visa" => Self::Good,
+            "tok_flaky" => Self::Flaky,
+            "tok_down" => Self::Down,
+            _ => token
+                .strip_prefix("tok_refund_fails_")
+                .and_then(|times| times.parse().ok())
+                .map_or(Self::Declined, |times| Self::RefundFails { times }),
+        }
+    }
+}
+
+/// Where the ledger keeps what happened under the idempotency key `key`.
+pub fn charge_key(key: impl ToString) -> Key {
+    Key::new(key, "charge")
+}
+
+impl<S: Store> SimulatedProvider<S> {
+    /// The provider over `ledger`, a table of its own.
+    pub fn new(ledger: S) -> Self {
+        Self { ledger }
+    }
+
+    /// Changes the charge under `key`; what `change` answers counts once it is
+    /// in the ledger.
+    async fn change<T: Send>(
+        &self,
+        key: &str,
+        change: impl Fn(&mut Charge) -> T + Send + Sync,
+    ) -> Result<T, Unavailable> {
+        let key = charge_key(key);
+        for _ in attempts() {
+            let items = self.ledger.load(std::slice::from_ref(&key)).await;
+            let item = items
+                .map_err(|fault| Unavailable(fault.to_string()))?
+                .pop()
+                .flatten();
+            let mut charge = match item.as_ref().map(Item::read).transpose() {
+                Ok(charge) => charge.unwrap_or(Charge::NEW),
+                Err(failure) => return Err(Unavailable(failure.to_string())),
+            };
+            let answer = change(&mut charge);
+            let write = Write::put(key.clone(), &charge, Expect::unchanged(item.as_ref()));
+            match self.ledger.commit(vec![write]).await {
+                Ok(()) => return Ok(answer),
+                Err(CommitError::Conflict) => {}
+                Err(CommitError::Fault(fault)) => return Err(Unavailable(fault)),
+            }
+        }
+        Err(Unavailable("the ledger kept changing".to_owned()))
+    }
+}
+
+fn silence() -> Unavailable {
+    Unavailable("timed out".to_owned())
+}
+
+impl<S: Store> Provider for SimulatedProvider<S> {
+    async fn capture(&self, key: &str, token: &str, amount: Money) -> Result<(), CaptureError> {
+        let card = Card::of(token);
+        self.change(key, |charge| {
+            charge.capture_attempts = charge.capture_attempts.saturating_add(1);
+            if charge.voided {
+                return Err(CaptureError::Voided);
+            }
+            charge.card = Some(card);
+            charge.amount.get_or_insert(amount);
+            let attempt = charge.capture_attempts;
+            let (takes, answer) = match card {
+                Card::Good | Card::RefundFails { .. } => (true, Ok(())),
+                Card::Declined => (false, Err(CaptureError::Declined)),
+                Card::Flaky if attempt > 2 => (true, Ok(())),
+                Card::Flaky => (false, Err(silence().into())),
+                Card::Down => (attempt > 1, Err(silence().into())),
+            };
+            if takes && charge.captured == 0 {
+                charge.captured = amount.amount;
+            }
+            answer
+        })
+        .await?
+    }
+
+    async fn void(&self, key: &str) -> Result<Option<Money>, Unavailable> {
+        self.change(key, |charge| {
+            charge.void_attempts = charge.void_attempts.saturating_add(1);
+            if let Some(Card::RefundFails { times }) = charge.card
+                && charge.void_attempts <= times
+            {
+                return Err(silence());
+            }
+            charge.voided = true;
+            charge.refunded = charge.captured;
+            let given_back = charge.amount.map(|asked| Money {
+                amount: charge.refunded,
+                ..asked
+            });
+            Ok(given_back.filter(|back| back.amount > 0))
+        })
+        .await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_core::store::Memory;
+
+    use super::*;
+
+    fn euros(amount: i64) -> Money {
+        serde_json::from_value(serde_json::json!({"amount": amount, "currency": "EUR"})).unwrap()
+    }
+
+    async fn charge(ledger: &Memory) -> Charge {
+        ledger
+            .load(&[charge_key("k")])
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap()
+            .read()
+            .unwrap()
+    }
+
+    fn provider() -> (Memory, SimulatedProvider<Memory>) {
+        let ledger = Memory::default();
+        (ledger.clone(), SimulatedProvider::new(ledger))
+    }
+
+    #[tokio::test]
+    async fn a_key_is_charged_once_and_given_back_once() {
+        let (ledger, provider) = provider();
+        for _ in 0..3 {
+            assert_eq!(provider.capture("k", "tok_ok", euros(500)).await, Ok(()));
+        }
+        assert_eq!(charge(&ledger).await.net(), 500);
+        for _ in 0..2 {
+            assert_eq!(provider.void("k").await, Ok(Some(euros(500))));
+        }
+        assert_eq!(
+            provider.capture("k", "tok_ok", euros(500)).await,
+            Err(CaptureError::Voided)
+        );
+        let charge = charge(&ledger).await;
+        assert_eq!((charge.captured, charge.refunded), (500, 500));
+        assert_eq!((charge.capture_attempts, charge.void_attempts), (4, 2));
+    }
+
+    #[tokio::test]
+    async fn a_voided_key_is_never_charged() {
+        let (ledger, provider) = provider();
+        assert_eq!(provider.void("k").await, Ok(None));
+        assert_eq!(
+            provider.capture("k", "tok_ok", euros(500)).await,
+            Err(CaptureError::Voided)
+        );
+        assert_eq!(charge(&ledger).await.captured, 0);
+    }
+
+    #[tokio::test]
+    async fn tokens_choose_the_behaviour() {
+        for (token, answers) in [
+            ("tok_visa", ["ok", "ok", "ok"]),
+            ("tok_declined", ["no", "no", "no"]),
+            ("nonsense", ["no", "no", "no"]),
+            ("tok_refund_fails_x", ["no", "no", "no"]),
+            ("tok_flaky", ["-", "-", "ok"]),
+            ("tok_down", ["-", "-", "-"]),
+        ] {
+            let (ledger, provider) = provider();
+            for expected in answers {
+                let answer = match provider.capture("k", token, euros(500)).await {
+                    Ok(()) => "ok",
+                    Err(CaptureError::Declined) => "no",
+                    Err(CaptureError::Unavailable(_)) => "-",
+                    Err(CaptureError::Voided) => "voided",
+                };
+                assert_eq!(answer, expected, "{token}");
+            }
+            let taken = answers.contains(&"ok") || token == "tok_down";
+            assert_eq!(
+                charge(&ledger).await.net(),
+                if taken { 500 } else { 0 },
+                "{token}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_void_may_fail_a_set_number_of_times() {
+        let (ledger, provider) = provider();
+        provider
+            .capture("k", "tok_refund_fails_2", euros(500))
+            .await
+            .unwrap();
+        assert!(provider.void("k").await.is_err());
+        assert!(provider.void("k").await.is_err());
+        assert_eq!(charge(&ledger).await.net(), 500);
+        assert_eq!(provider.void("k").await, Ok(Some(euros(500))));
+    }
+}

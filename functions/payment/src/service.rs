@@ -1,0 +1,70 @@
+//! Load, decide, ask the provider where it takes that, save.
+
+use duet_core::lock::Lock;
+use duet_core::store::{Key, Store};
+use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
+
+use crate::command::Command;
+use crate::domain::{self, Capture};
+use crate::ports::Provider;
+
+/// The payment service over its table and the provider.
+#[derive(Debug, Clone)]
+pub struct Payments<S, C, P> {
+    desk: Desk<S, C>,
+    provider: P,
+}
+
+impl<S: Store, C: Clock, P: Provider> Payments<S, C, P> {
+    /// The service over `store` and `provider`.
+    pub fn new(store: S, clock: C, provider: P) -> Self {
+        Self {
+            desk: Desk::new("payment", store, clock),
+            provider,
+        }
+    }
+}
+
+/// Where the payment of order `id` is kept.
+pub fn key(id: impl ToString) -> Key {
+    Key::new(id, "payment")
+}
+
+impl<S: Store, C: Clock, P: Provider> Service for Payments<S, C, P> {
+    const NAME: &'static str = "payment";
+    type Command = Command;
+
+    async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
+        let Request { command, context } = request;
+        let order = command.order();
+        let ticket = self.desk.ticket(&command, order.as_str(), &command.part());
+        let lock = || Lock::new(domain::provider_key(order), &context);
+        let last = context.last_attempt;
+        match &command {
+            Command::RefundPayment(refund) => {
+                let begin = |state, now| domain::refund(state, refund, lock(), now);
+                let ask = |key: String| async move { self.provider.void(&key).await };
+                let end = |payment, _, answer| domain::refunded(payment, refund, answer, last);
+                self.desk
+                    .ask(&ticket, &context, &key(order), begin, ask, end)
+                    .await
+            }
+            Command::CapturePayment(_) | Command::NoteOrder(_) | Command::NoteReservation(_) => {
+                let begin = |state, now| domain::capture(state, &command, lock(), now);
+                let ask = |Capture { key, due }: Capture| async move {
+                    self.provider.capture(&key, &due.token, due.total).await
+                };
+                let end = |payment, question: Capture, answer| {
+                    domain::captured(payment, order, question.due.total, answer, last)
+                };
+                self.desk
+                    .ask(&ticket, &context, &key(order), begin, ask, end)
+                    .await
+            }
+        }
+    }
+
+    fn policy(event: &Event) -> Option<Command> {
+        crate::policy::command(event)
+    }
+}
