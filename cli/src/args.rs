@@ -124,6 +124,9 @@ pub struct Up {
     /// Deploy to AWS. Without it `--on aws` only looks.
     #[arg(long)]
     pub deploy: bool,
+    /// End the emulator when the process PID does: for test runs.
+    #[arg(long, value_name = "PID", hide = true)]
+    pub until_exit_of: Option<u32>,
 }
 
 /// `duet down`.

@@ -2,7 +2,7 @@
 
 use duet_core::store::{Browse, CommitError, Store};
 use duet_core::{Money, Sku};
-use duet_inventory::Stock;
+use duet_inventory::domain::Stock;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 

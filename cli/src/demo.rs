@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use duet_core::store::Store;
 use duet_core::fact::Notice;
-use duet_inventory::{ReservationStatus, Stock};
+use duet_inventory::domain::{Status as ReservationStatus, Stock};
 use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
-use duet_payment::Status as PaymentStatus;
+use duet_payment::domain::Status as PaymentStatus;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;

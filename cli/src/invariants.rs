@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use duet_core::fact::Notice;
 use duet_core::order::Part;
 use duet_fraud::review;
-use duet_inventory::{ReservationStatus, Stock};
+use duet_inventory::domain::{Status as ReservationStatus, Stock};
 use duet_order::domain::{Compensation, Fate, Order};
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use duet_core::store::Store;
 use duet_core::{Money, Sku};
-use duet_inventory::Stock;
+use duet_inventory::domain::Stock;
 use duet_order::command::{Command, PlaceOrder};
 use duet_order::domain::{Compensation, Fate, Order, Standing};
 use futures_util::{StreamExt, TryStreamExt, stream};

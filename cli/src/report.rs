@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::presets;
+use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::exit::{Exit, Outcome, Problem};
@@ -58,7 +59,7 @@ pub fn line(text: &str) -> Outcome<()> {
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.iter().copied());
     table
@@ -67,6 +68,5 @@ pub fn table(header: &[&str]) -> Table {
 /// `table` as text, without trailing blanks.
 #[must_use]
 pub fn trimmed(table: &Table) -> String {
-    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+    table.trim_fmt()
 }

@@ -3,7 +3,7 @@
 
 use duet_core::order::{Address, Line, Reason};
 use duet_core::money::Currency;
-use duet_core::{CustomerId, Money, OrderId, Sku};
+use duet_core::{CustomerId, Money, Sku};
 use duet_customer::command::RegisterCustomer;
 use duet_fraud::rules;
 use duet_order::command::PlaceOrder;

@@ -84,6 +84,11 @@ impl Place {
         Aws::open(&config, &self.global.stack).await
     }
 
+    /// Where the Python environment lies: shared by every state directory.
+    fn tools(&self) -> PathBuf {
+        self.root.join(".duet")
+    }
+
     fn endpoint(&self) -> Outcome<String> {
         if let Some(endpoint) = &self.global.endpoint {
             return Ok(endpoint.clone());
@@ -106,10 +111,21 @@ impl Place {
         }
     }
 
+    /// The world on this machine, brought up with the parameters it was last
+    /// deployed with.
+    ///
+    /// # Errors
+    /// [`Problem`] saying which step did not work, and what to do.
+    pub async fn up_as_it_is(&self) -> Outcome<Aws> {
+        let parameters = self.last_deployed().map_or(Vec::new(), |note| note.parameters);
+        self.up(&Up { parameters, deploy: false, until_exit_of: None }).await?;
+        self.open().await
+    }
+
     async fn up_local(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let python = self.step("python environment", || {
             let requirements = self.root.join("infra/local/requirements.txt");
-            python::prepare(&requirements, &self.state, &self.environment, &mut tell)
+            python::prepare(&requirements, &self.tools(), &self.environment, &mut tell)
         })?;
         let emulator = self.step("emulator", || match &self.global.endpoint {
             Some(endpoint) => emulator::named(endpoint),
@@ -120,13 +136,16 @@ impl Place {
                     launcher: &launcher,
                     state: &self.state,
                     settings: &[],
+                    until_exit_of: up.until_exit_of,
                     limit: EMULATOR_LIMIT,
                 };
                 emulator::start(start, &self.environment)
             }
         })?;
         emulator.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
-        let architecture = Architecture::here().map_err(Problem::environment)?;
+        let architecture = Architecture::here().ok_or_else(|| {
+            Problem::environment("this machine is neither x86_64 nor arm64, the architectures Lambda has")
+        })?;
         let built = self.step("services", || self.build(architecture, Purpose::Here))?;
         let mut parameters: BTreeMap<String, String> =
             EMULATED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -134,7 +153,7 @@ impl Place {
         parameters.extend(up.parameters.iter().cloned());
         let fingerprint = self.fingerprint(&built, &parameters, &emulator)?;
         let config = aws::emulated(&emulator.endpoint);
-        let deployed = self.deployed_before(&fingerprint)
+        let deployed = self.last_deployed().is_some_and(|note| note.fingerprint == fingerprint)
             && matches!(aws::outputs(&config, &self.global.stack).await, Ok(Some(_)));
         if !deployed {
             let target = Target::Endpoint {
@@ -144,7 +163,7 @@ impl Place {
                 secret_key: "test",
             };
             self.step("stack", || self.deploy(&python, &parameters, target))?;
-            self.note_deployed(&fingerprint)?;
+            self.note_deployed(&fingerprint, &up.parameters)?;
         }
         let world = Aws::open(&config, &self.global.stack).await?;
         self.seeded(world, Some(emulator.endpoint), began).await
@@ -154,7 +173,7 @@ impl Place {
         if up.deploy {
             let python = self.step("python environment", || {
                 let requirements = self.root.join("infra/local/requirements.txt");
-                python::prepare(&requirements, &self.state, &self.environment, &mut tell)
+                python::prepare(&requirements, &self.tools(), &self.environment, &mut tell)
             })?;
             let parameters: BTreeMap<String, String> = up.parameters.iter().cloned().collect();
             let architecture = match parameters.get("Architecture").map(String::as_str) {
@@ -198,7 +217,7 @@ impl Place {
         let build = Build {
             root: &self.root,
             profile: "lambda",
-            features: &["lambda"],
+            features: "lambda",
             binaries: &binaries,
             architecture,
             purpose,
@@ -300,13 +319,13 @@ impl Place {
         self.state.join(format!("deployed-{}.json", self.global.stack))
     }
 
-    fn deployed_before(&self, fingerprint: &str) -> bool {
-        let text = std::fs::read_to_string(self.note()).unwrap_or_default();
-        serde_json::from_str::<Note>(&text).is_ok_and(|note| note.fingerprint == fingerprint)
+    fn last_deployed(&self) -> Option<Note> {
+        serde_json::from_str(&std::fs::read_to_string(self.note()).ok()?).ok()
     }
 
-    fn note_deployed(&self, fingerprint: &str) -> Outcome<()> {
-        let text = serde_json::to_string(&Note { fingerprint: fingerprint.to_owned() }).map_err(Problem::environment)?;
+    fn note_deployed(&self, fingerprint: &str, parameters: &[(String, String)]) -> Outcome<()> {
+        let note = Note { fingerprint: fingerprint.to_owned(), parameters: parameters.to_vec() };
+        let text = serde_json::to_string(&note).map_err(Problem::environment)?;
         std::fs::write(self.note(), text).map_err(Problem::environment)
     }
 }
@@ -315,6 +334,7 @@ impl Place {
 #[derive(Serialize, Deserialize)]
 struct Note {
     fingerprint: String,
+    parameters: Vec<(String, String)>,
 }
 
 /// One line of progress, on standard error.
@@ -371,7 +391,8 @@ impl Report for Status {
     fn text(&self) -> String {
         let mut lines = Vec::new();
         if let Some(emulator) = &self.emulator {
-            lines.push(format!("emulator {} at {}", emulator.version, emulator.endpoint));
+            let version = emulator.version.as_deref().unwrap_or("of unknown version");
+            lines.push(format!("emulator {version} at {}", emulator.endpoint));
         }
         match (&self.deployment, &self.problem) {
             (Some(there), _) => {

@@ -1,18 +1,20 @@
 //! An order as every service and both third parties have it.
 
 use duet_core::store::{Browse, Item, Store};
-use duet_core::{Answer, Event, Timestamp};
-use duet_delivery::{Booking, Delivery};
-use duet_fraud::Review;
-use duet_inventory::Reservation;
-use duet_notification::Notice;
+use duet_core::{Answer, Event, OrderId, Timestamp};
+use duet_delivery::adapters::Booking;
+use duet_delivery::domain::Delivery;
+use duet_fraud::review::Review;
+use duet_inventory::domain::Reservation;
+use duet_notification::domain::Recorded;
 use duet_order::domain::Order;
-use duet_payment::{Charge, Payment};
+use duet_payment::adapters::Charge;
+use duet_payment::domain::Payment;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 
-use crate::exit::Outcome;
+use crate::exit::{Outcome, Problem};
 use crate::world::{TableOf, World};
 
 /// An order in every service and ledger. A service that never heard of it has `None`.
@@ -29,7 +31,7 @@ pub struct View {
     /// The delivery service.
     pub delivery: Option<Delivery>,
     /// The notification service.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<Recorded>,
     /// The payment provider's ledger.
     pub charge: Option<Charge>,
     /// The carrier's ledger.
@@ -75,8 +77,9 @@ impl View {
             let at = TableOf::SERVICES.iter().position(|there| *there == table);
             at.map_or(&[][..], |at| &partitions[at])
         };
-        let charge = duet_payment::charge_key(duet_payment::provider_key(id));
-        let booking = duet_delivery::booking_key(duet_delivery::carrier_key(id));
+        let order: OrderId = id.parse().map_err(Problem::usage)?;
+        let charge = duet_payment::adapters::charge_key(duet_payment::domain::provider_key(&order));
+        let booking = duet_delivery::adapters::booking_key(duet_delivery::domain::carrier_key(&order));
         let charge = world.table(TableOf::Provider).load(&[charge]).await?.pop().flatten();
         let booking = world.table(TableOf::Carrier).load(&[booking]).await?.pop().flatten();
         let notices = of(TableOf::Notification).iter().filter(|item| item.key.sk.starts_with("notice#"));
@@ -108,7 +111,7 @@ impl View {
     /// Whether the carrier has a delivery on its way.
     #[must_use]
     pub fn is_booked(&self) -> bool {
-        self.booking.as_ref().is_some_and(Booking::is_active)
+        self.booking.as_ref().is_some_and(Booking::active)
     }
 
     /// The kinds of notices sent about the order.

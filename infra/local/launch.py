@@ -1,6 +1,6 @@
 """Start the local AWS emulator for `duet up --on local`.
 
-    python launch.py --state DIR --port N [--stock]
+    python launch.py --state DIR --port N [--until-exit-of PID] [--stock]
 
 Owns how the emulator (ministack) runs on this machine:
 
@@ -26,9 +26,11 @@ import json
 import os
 import queue
 import shutil
+import signal
 import struct
 import sys
 import termios
+import threading
 import time
 from pathlib import Path
 
@@ -217,10 +219,28 @@ def write_record(path: Path, record: dict) -> None:
     draft.replace(path)
 
 
+def end_with(pid: int) -> None:
+    """Ends the emulator when process `pid` is gone: a test run's emulator does not outlive it."""
+
+    def watch() -> None:
+        while True:
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            except PermissionError:
+                pass  # there, but somebody else's
+            time.sleep(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Start the local AWS emulator.")
     parser.add_argument("--state", type=Path, required=True, help="directory for all it writes")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--until-exit-of", type=int, metavar="PID", help="end when that process does")
     parser.add_argument("--stock", action="store_true", help="change nothing in ministack")
     options = parser.parse_args()
 
@@ -258,6 +278,8 @@ def main() -> None:
         "changes": made,
         "changes_left_out": left,
     })
+    if options.until_exit_of:
+        end_with(options.until_exit_of)
     try:
         from ministack.app import main as serve
 

@@ -295,7 +295,12 @@ mod tests {
     fn timestamps_need_a_capital_t() {
         assert!(timestamp(&"2026-03-14T01:59:00Z".into()).is_some());
         assert!(timestamp(&"2026-03-14T01:59:00+02:00".into()).is_some());
-        for bad in ["2026-03-14t01:59:00Z", "2026-03-14 01:59:00Z", "noon", "2026-03-14"] {
+        for bad in [
+            "2026-03-14t01:59:00Z",
+            "2026-03-14 01:59:00Z",
+            "noon",
+            "2026-03-14",
+        ] {
             assert!(timestamp(&bad.into()).is_none(), "{bad}");
         }
     }

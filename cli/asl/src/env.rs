@@ -23,7 +23,7 @@ pub(crate) struct Identity {
     pub(crate) started: Millis,
     pub(crate) redrives: u32,
     pub(crate) redriven: Option<Millis>,
-    /// Members the caller wants the context object to show besides.
+    /// What the caller wants the context object to show besides, or instead.
     pub(crate) extra: Option<Arc<Map<String, Value>>>,
 }
 
@@ -51,7 +51,7 @@ impl Context<'_> {
     /// The context object with at least the members `wants` accepts.
     fn build(&self, wants: impl Fn(&str) -> bool, wants_input: bool) -> Value {
         let id = self.identity;
-        let mut all = id.extra.as_deref().cloned().unwrap_or_default();
+        let mut all = Map::new();
         if wants("Execution") {
             let mut e = Map::new();
             e.insert("Id".into(), json!(&*id.execution_arn));
@@ -94,7 +94,13 @@ impl Context<'_> {
             m.insert("Value".into(), (*item.value).clone());
             all.insert("Map".into(), json!({"Item": m}));
         }
-        Value::Object(all)
+        let mut context = Value::Object(all);
+        for (member, value) in id.extra.iter().flat_map(|extra| extra.iter()) {
+            if wants(member) {
+                overlay(&mut context[member.as_str()], value);
+            }
+        }
+        context
     }
 
     /// The part of the context object that a JSONata expression reads.
@@ -115,6 +121,18 @@ impl Context<'_> {
             |member| first.is_none_or(|f| f == member),
             second.is_none_or(|s| s == "Input"),
         )
+    }
+}
+
+/// Puts `over` onto `value`, member by member where both are objects.
+fn overlay(value: &mut Value, over: &Value) {
+    match (value, over) {
+        (Value::Object(value), Value::Object(over)) => {
+            for (name, over) in over {
+                overlay(value.entry(name.as_str()).or_insert(Value::Null), over);
+            }
+        }
+        (value, over) => *value = over.clone(),
     }
 }
 

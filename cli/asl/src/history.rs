@@ -32,22 +32,74 @@ pub struct HistoryEvent {
 /// What an event says.
 #[derive(Debug, Clone)]
 pub(crate) enum Detail {
-    ExecutionStarted { input: Data, role: Arc<str> },
-    ExecutionSucceeded { output: Data },
-    ExecutionEnded { how: &'static str, error: Option<Arc<str>>, cause: Option<Arc<str>> },
-    ExecutionRedriven { count: u32 },
-    Entered { kind: &'static str, name: Arc<str>, input: Data },
-    Exited { kind: &'static str, name: Arc<str>, output: Data, assigned: Assigned },
+    ExecutionStarted {
+        input: Data,
+        role: Arc<str>,
+    },
+    ExecutionSucceeded {
+        output: Data,
+    },
+    ExecutionEnded {
+        how: &'static str,
+        error: Option<Arc<str>>,
+        cause: Option<Arc<str>>,
+    },
+    ExecutionRedriven {
+        count: u32,
+    },
+    Entered {
+        kind: &'static str,
+        name: Arc<str>,
+        input: Data,
+    },
+    Exited {
+        kind: &'static str,
+        name: Arc<str>,
+        output: Data,
+        assigned: Assigned,
+    },
     /// `<kind>State<what>` without details.
-    State { kind: &'static str, what: &'static str },
-    MapStarted { length: usize },
-    Iteration { what: &'static str, name: Arc<str>, index: usize },
-    Scheduled { resource: Resource, arguments: Data, timeout: Option<u64>, heartbeat: Option<u64> },
-    Started { resource: Resource },
-    Submitted { resource: Resource, output: Data },
-    Succeeded { resource: Resource, output: Data },
-    Failed { resource: Resource, timed_out: bool, error: Arc<str>, cause: Option<Arc<str>> },
-    EvaluationFailed { state: Arc<str>, error: Arc<str>, cause: Option<Arc<str>>, location: Arc<str> },
+    State {
+        kind: &'static str,
+        what: &'static str,
+    },
+    MapStarted {
+        length: usize,
+    },
+    Iteration {
+        what: &'static str,
+        name: Arc<str>,
+        index: usize,
+    },
+    Scheduled {
+        resource: Resource,
+        arguments: Data,
+        timeout: Option<u64>,
+        heartbeat: Option<u64>,
+    },
+    Started {
+        resource: Resource,
+    },
+    Submitted {
+        resource: Resource,
+        output: Data,
+    },
+    Succeeded {
+        resource: Resource,
+        output: Data,
+    },
+    Failed {
+        resource: Resource,
+        timed_out: bool,
+        error: Arc<str>,
+        cause: Option<Arc<str>>,
+    },
+    EvaluationFailed {
+        state: Arc<str>,
+        error: Arc<str>,
+        cause: Option<Arc<str>>,
+        location: Arc<str>,
+    },
 }
 
 /// Variables a state set.
@@ -73,17 +125,23 @@ impl HistoryEvent {
             Detail::Scheduled { resource, .. } => {
                 lambda(resource, "LambdaFunctionScheduled", "TaskScheduled")
             }
-            Detail::Started { resource } => lambda(resource, "LambdaFunctionStarted", "TaskStarted"),
+            Detail::Started { resource } => {
+                lambda(resource, "LambdaFunctionStarted", "TaskStarted")
+            }
             Detail::Submitted { .. } => "TaskSubmitted".into(),
             Detail::Succeeded { resource, .. } => {
                 lambda(resource, "LambdaFunctionSucceeded", "TaskSucceeded")
             }
-            Detail::Failed { resource, timed_out: false, .. } => {
-                lambda(resource, "LambdaFunctionFailed", "TaskFailed")
-            }
-            Detail::Failed { resource, timed_out: true, .. } => {
-                lambda(resource, "LambdaFunctionTimedOut", "TaskTimedOut")
-            }
+            Detail::Failed {
+                resource,
+                timed_out: false,
+                ..
+            } => lambda(resource, "LambdaFunctionFailed", "TaskFailed"),
+            Detail::Failed {
+                resource,
+                timed_out: true,
+                ..
+            } => lambda(resource, "LambdaFunctionTimedOut", "TaskTimedOut"),
             Detail::EvaluationFailed { .. } => "EvaluationFailed".into(),
         }
     }
@@ -134,10 +192,17 @@ impl HistoryEvent {
                 put("inputDetails", whole());
                 put("name", json!(&**name));
             }
-            Detail::Exited { name, output, assigned, .. } => {
+            Detail::Exited {
+                name,
+                output,
+                assigned,
+                ..
+            } => {
                 if let Some(assigned) = assigned {
-                    let values: Map<String, Value> =
-                        assigned.iter().map(|(n, v)| (n.to_string(), text(v))).collect();
+                    let values: Map<String, Value> = assigned
+                        .iter()
+                        .map(|(n, v)| (n.to_string(), text(v)))
+                        .collect();
                     put("assignedVariables", Value::Object(values));
                     put("assignedVariablesDetails", whole());
                 }
@@ -150,7 +215,12 @@ impl HistoryEvent {
                 put("index", json!(index));
                 put("name", json!(&**name));
             }
-            Detail::Scheduled { resource, arguments, timeout, heartbeat } => {
+            Detail::Scheduled {
+                resource,
+                arguments,
+                timeout,
+                heartbeat,
+            } => {
                 if let Some(seconds) = heartbeat {
                     put("heartbeatInSeconds", json!(seconds));
                 }
@@ -174,14 +244,24 @@ impl HistoryEvent {
                 put("outputDetails", whole());
                 named(&mut put, resource);
             }
-            Detail::Failed { resource, error, cause, .. } => {
+            Detail::Failed {
+                resource,
+                error,
+                cause,
+                ..
+            } => {
                 if let Some(cause) = cause {
                     put("cause", json!(&**cause));
                 }
                 put("error", json!(&**error));
                 named(&mut put, resource);
             }
-            Detail::EvaluationFailed { state, error, cause, location } => {
+            Detail::EvaluationFailed {
+                state,
+                error,
+                cause,
+                location,
+            } => {
                 if let Some(cause) = cause {
                     put("cause", json!(&**cause));
                 }

@@ -136,17 +136,24 @@ impl Call {
                     .ok()
                     .filter(|n| *n > 0)
                     .ok_or("the chunk size must be a positive integer")?;
-                array(&args[0])?.chunks(size).map(<[Value]>::to_vec).collect()
+                array(&args[0])?
+                    .chunks(size)
+                    .map(<[Value]>::to_vec)
+                    .collect()
             }
             Function::ArrayContains => array(&args[0])?.iter().any(|v| same(v, &args[1])).into(),
-            Function::ArrayRange => range(integer(&args[0])?, integer(&args[1])?, integer(&args[2])?)?,
+            Function::ArrayRange => {
+                range(integer(&args[0])?, integer(&args[1])?, integer(&args[2])?)?
+            }
             Function::ArrayGetItem => {
                 let items = array(&args[0])?;
                 let at = integer(&args[1])?;
                 usize::try_from(at)
                     .ok()
                     .and_then(|i| items.get(i))
-                    .ok_or_else(|| format!("index {at} is out of the bounds of {} items", items.len()))?
+                    .ok_or_else(|| {
+                        format!("index {at} is out of the bounds of {} items", items.len())
+                    })?
                     .clone()
             }
             Function::ArrayLength => array(&args[0])?.len().into(),
@@ -180,9 +187,12 @@ impl Call {
             }
             Function::JsonMerge => {
                 if args[2].as_ref() != &Value::Bool(false) {
-                    return Err("deep merging is not supported: the third argument must be false".into());
+                    return Err(
+                        "deep merging is not supported: the third argument must be false".into(),
+                    );
                 }
-                let (Value::Object(a), Value::Object(b)) = (args[0].as_ref(), args[1].as_ref()) else {
+                let (Value::Object(a), Value::Object(b)) = (args[0].as_ref(), args[1].as_ref())
+                else {
                     return Err("both values must be objects".into());
                 };
                 let mut merged = a.clone();
@@ -228,9 +238,7 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
             x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
         }
         (Value::Object(x), Value::Object(y)) => {
-            x.len() == y.len()
-                && x.iter()
-                    .all(|(k, x)| y.get(k).is_some_and(|y| same(x, y)))
+            x.len() == y.len() && x.iter().all(|(k, x)| y.get(k).is_some_and(|y| same(x, y)))
         }
         _ => a == b,
     }
@@ -276,7 +284,9 @@ fn range(from: i64, to: i64, step: i64) -> Result<Value, String> {
     if count > MAX_RANGE as u64 {
         return Err(format!("the range has more than {MAX_RANGE} items"));
     }
-    Ok((0..count as i64).map(|i| Value::from(from + i * step)).collect())
+    Ok((0..count as i64)
+        .map(|i| Value::from(from + i * step))
+        .collect())
 }
 
 /// Fills each `{}` of the template with the next argument.

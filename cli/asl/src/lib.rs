@@ -3,25 +3,71 @@
 //! Owns definitions (reading, validating, running) and nothing else: no AWS
 //! call, no clock, no thread. Time comes in as an argument and randomness from
 //! a seed, so that a simulator can own both.
-pub mod failure;
+//!
+//! | to | use |
+//! |---|---|
+//! | check a definition | [`validate`], [`validate_as`] |
+//! | compile it, once for all executions | [`StateMachine::parse`], [`substitute`] before it |
+//! | run it to the end with mocked tasks | [`run()`] |
+//! | drive it from a simulator | [`Execution`] and its [`Effect`]s |
+//!
+//! ```
+//! use duet_asl::{RunOptions, StateMachine, Status, run};
+//! use serde_json::json;
+//! use std::sync::Arc;
+//!
+//! let definition = json!({
+//!     "QueryLanguage": "JSONata", "StartAt": "Greet",
+//!     "States": {"Greet": {"Type": "Pass", "Output": "{% 'Hello, ' & $states.input.name %}", "End": true}}
+//! });
+//! let machine = Arc::new(StateMachine::parse(&definition.to_string()).expect("no findings"));
+//! let report = run(&machine, json!({"name": "Ada"}), RunOptions::default())?;
+//! assert_eq!(report.status, Status::Succeeded);
+//! assert_eq!(report.output.as_deref(), Some(&json!("Hello, Ada")));
+//! # Ok::<(), duet_asl::RunError>(())
+//! ```
+//!
+//! # Where the facts come from
+//! The States Language specification, the Step Functions developer guide and API
+//! reference, and public recordings of the service's answers and histories. Two
+//! places where they differ: the guide says that `States.ALL` does not match
+//! `States.DataLimitExceeded`, recordings of 2024 show it caught, and this crate
+//! follows the guide; the history names a missed heartbeat `States.Timeout`, and
+//! here it is caught under that name and under `States.HeartbeatTimeout`.
+//!
+//! # What is not here
+//! Distributed Map, activities and nested executions are refused by name when a
+//! definition is read. Not established, and so chosen: what `ExecutionRedriven`
+//! follows (the last event), and the causes of failures for which no recording
+//! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
+//! makes 150,000 transitions at one instant counts as having used its five minutes.
+
 mod choice;
 mod env;
 mod exec;
+pub mod failure;
 mod history;
 mod intrinsic;
 mod jsonata;
+mod mock;
 mod model;
 mod parse;
 mod path;
 mod retry;
+mod run;
+mod substitute;
 mod template;
 mod validate;
 
 pub use exec::{
-    AnswerError, Effect, Execution, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
+    AnswerError, Effect, Execution, ExecutionOptions, RedriveError, Status, TaskCall, TaskError,
+    TaskId,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
+pub use mock::{MockCase, MockConfig, MockError};
 pub use model::{MachineType, Pattern, Resource, StateMachine};
+pub use run::{DEFAULT_START, RunError, RunOptions, RunReport, run};
+pub use substitute::substitute;
 pub use validate::{Finding, Severity, codes, validate, validate_as};
 
 /// State data: shared, so that passing it on copies nothing.

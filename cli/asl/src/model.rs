@@ -30,7 +30,9 @@ impl std::str::FromStr for MachineType {
         match s.to_ascii_lowercase().as_str() {
             "standard" => Ok(Self::Standard),
             "express" => Ok(Self::Express),
-            _ => Err(format!("'{s}' is not a state machine type: use standard or express")),
+            _ => Err(format!(
+                "'{s}' is not a state machine type: use standard or express"
+            )),
         }
     }
 }
@@ -119,13 +121,20 @@ pub(crate) struct State {
 /// What a state does.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Pass { result: Option<Data> },
+    Pass {
+        result: Option<Data>,
+    },
     Task(Box<Task>),
     Choice(Box<Choice>),
     Wait(Box<Wait>),
     Succeed,
-    Fail { error: Option<Template>, cause: Option<Template> },
-    Parallel { branches: Vec<StateId> },
+    Fail {
+        error: Option<Template>,
+        cause: Option<Template>,
+    },
+    Parallel {
+        branches: Vec<StateId>,
+    },
     Map(Box<MapState>),
 }
 

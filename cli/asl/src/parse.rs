@@ -6,6 +6,7 @@
 
 mod fields;
 mod state;
+mod table;
 
 use crate::jsonata::{Expr, Refusal, delimited};
 use crate::model::{Language, MachineType, State, StateId, StateMachine};
@@ -111,7 +112,12 @@ impl Compiler {
         let value: Value = match serde_json::from_str(definition) {
             Ok(value) => value,
             Err(e) => {
-                self.error(codes::INVALID_JSON, "", e.to_string());
+                let hint = if definition.contains("${") {
+                    "; put the template's DefinitionSubstitutions in first"
+                } else {
+                    ""
+                };
+                self.error(codes::INVALID_JSON, "", format!("{e}{hint}"));
                 return None;
             }
         };
@@ -123,8 +129,15 @@ impl Compiler {
             self.language = self.query_language(language, "");
         }
         for name in object.keys() {
-            if !["Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"]
-                .contains(&name.as_str())
+            if ![
+                "Comment",
+                "QueryLanguage",
+                "StartAt",
+                "States",
+                "TimeoutSeconds",
+                "Version",
+            ]
+            .contains(&name.as_str())
             {
                 self.schema("/", format!("Field '{name}' is not supported"));
             }
@@ -288,7 +301,8 @@ impl Compiler {
                 let fields: Vec<(Box<str>, Template)> = fields
                     .iter()
                     .map(|(name, v)| {
-                        let (here, location) = (format!("{at}/{name}"), format!("{location}/{name}"));
+                        let (here, location) =
+                            (format!("{at}/{name}"), format!("{location}/{name}"));
                         match name.strip_suffix(".$") {
                             Some(plain) if language == Language::JsonPath => {
                                 (plain.into(), self.dynamic(v, &here, name))

@@ -70,7 +70,9 @@ impl Path {
     /// Reads `source`; the error says what is wrong with it.
     pub(crate) fn parse(source: &str) -> Result<Path, String> {
         let Some(rest) = source.strip_prefix('$') else {
-            return Err(format!("a path must start with '$', and '{source}' does not"));
+            return Err(format!(
+                "a path must start with '$', and '{source}' does not"
+            ));
         };
         let (root, rest) = if let Some(rest) = rest.strip_prefix('$') {
             (Root::Context, rest)
@@ -192,11 +194,7 @@ pub(crate) fn number(n: f64) -> Value {
 }
 
 fn position(index: i64, len: usize) -> Option<usize> {
-    let at = if index < 0 {
-        len as i64 + index
-    } else {
-        index
-    };
+    let at = if index < 0 { len as i64 + index } else { index };
     usize::try_from(at).ok().filter(|i| *i < len)
 }
 
@@ -269,10 +267,10 @@ fn parse_query(mut rest: &str) -> Result<Query, String> {
             definite = false;
             after = &after[1..];
             rfc.push_str("..");
-            if after.starts_with('[') {
-                let end = bracket_end(&after[1..])?;
-                let _ = write!(rfc, "[{}]", &after[1..=end]);
-                rest = &after[end + 2..];
+            if let Some(inside) = after.strip_prefix('[') {
+                let end = bracket_end(inside)?;
+                let _ = write!(rfc, "[{}]", &inside[..end]);
+                rest = &inside[end + 1..];
                 continue;
             }
         }
@@ -413,12 +411,24 @@ mod tests {
 
     #[test]
     fn roots_and_refusals() {
-        assert_eq!(Path::parse("$$.Execution.Id").unwrap().root(), &Root::Context);
+        assert_eq!(
+            Path::parse("$$.Execution.Id").unwrap().root(),
+            &Root::Context
+        );
         assert_eq!(
             Path::parse("$order.id").unwrap().root(),
             &Root::Variable("order".into())
         );
-        for bad in ["a.b", "$.", "$.a..", "$.a[", "$.a[?(]", "$-x", "$.a.foo()", "$x y"] {
+        for bad in [
+            "a.b",
+            "$.",
+            "$.a..",
+            "$.a[",
+            "$.a[?(]",
+            "$-x",
+            "$.a.foo()",
+            "$x y",
+        ] {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }
     }

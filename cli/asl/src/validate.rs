@@ -129,7 +129,11 @@ impl Graph {
             }
         }
         if !self.ends && !self.states.is_empty() {
-            push("", codes::MISSING_END_STATE, "Workflow has no terminal state".into());
+            push(
+                "",
+                codes::MISSING_END_STATE,
+                "Workflow has no terminal state".into(),
+            );
             return;
         }
         let mut next: HashMap<&str, Vec<&str>> = HashMap::new();

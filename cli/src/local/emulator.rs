@@ -34,6 +34,8 @@ pub struct Start<'a> {
     /// Variables for the emulator's own environment (`SFN_WAIT_SCALE`,
     /// `LAMBDA_ASYNC_RETRY_BASE_SECONDS` ...). Functions inherit them too.
     pub settings: &'a [(&'a str, &'a str)],
+    /// Ends the emulator when that process does; otherwise it outlives everybody.
+    pub until_exit_of: Option<u32>,
     /// How long it may take to answer.
     pub limit: Duration,
 }
@@ -236,6 +238,9 @@ fn launch(
         .args(["--port", &port.to_string()])
         .envs(options.settings.iter().copied())
         .current_dir(state);
+    if let Some(pid) = options.until_exit_of {
+        command.args(["--until-exit-of", &pid.to_string()]);
+    }
     let mut child = spawn_logged(&mut command, Stdio::null(), &files.log)?;
     let failed = |what: String| Error::EmulatorStart {
         what,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_dynamodb::config::Credentials;
-use aws_sdk_sfn::types::{ExecutionStatus, HistoryEventType};
+use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
@@ -292,7 +292,6 @@ impl World for Aws {
             if event.r#type().as_str().ends_with("StateEntered") {
                 states.extend(event.state_entered_event_details().map(|details| details.name().to_owned()));
             }
-            debug_assert!(!matches!(event.r#type(), HistoryEventType::Unknown(_)));
         }
         Ok(Some(Execution {
             status: described.status().as_str().to_owned(),

@@ -16,7 +16,10 @@ use sha2::{Digest, Sha256};
 
 use crate::message::hex;
 use crate::store::{CommitError, Expect, Item, Key, Store, Write};
-use crate::{Answer, Clock, Context, Event, Fact, Failure, Handled, Refusal, Reply, Timer, Timestamp, Vocabulary};
+use crate::{
+    Answer, Clock, Context, Event, Fact, Failure, Handled, Refusal, Reply, Timer, Timestamp,
+    Vocabulary,
+};
 
 /// How often a decision is taken again because a document changed meanwhile,
 /// before the message goes back to its queue.
@@ -44,7 +47,9 @@ pub struct Decision<S> {
 impl<S> Decision<S> {
     /// Done, with a reply for whoever asked.
     pub fn done(reply: impl Serialize) -> Self {
-        Self::answer(Answer::Done(serde_json::to_value(reply).unwrap_or_default()))
+        Self::answer(Answer::Done(
+            serde_json::to_value(reply).unwrap_or_default(),
+        ))
     }
 
     /// The business says no.
@@ -53,12 +58,22 @@ impl<S> Decision<S> {
     }
 
     fn answer(answer: Answer) -> Self {
-        Self { state: None, answer, facts: Vec::new(), timers: Vec::new(), reply: None, keep: true }
+        Self {
+            state: None,
+            answer,
+            facts: Vec::new(),
+            timers: Vec::new(),
+            reply: None,
+            keep: true,
+        }
     }
 
     /// … and the state is now `state`.
     pub fn state(self, state: S) -> Self {
-        Self { state: Some(state), ..self }
+        Self {
+            state: Some(state),
+            ..self
+        }
     }
 
     /// … and `fact` happened.
@@ -69,19 +84,29 @@ impl<S> Decision<S> {
 
     /// … and `command` is to be handled at `due`.
     pub fn timer(mut self, due: Timestamp, command: &impl Vocabulary) -> Self {
-        self.timers.push(Timer { due, command: command.name().to_owned(), data: command.data() });
+        self.timers.push(Timer {
+            due,
+            command: command.name().to_owned(),
+            data: command.data(),
+        });
         self
     }
 
     /// … and an earlier asker, if there was one, gets `value`.
     pub fn reply(self, to: Option<String>, value: impl Serialize) -> Self {
         let value = serde_json::to_value(value).unwrap_or_default();
-        Self { reply: to.map(|to| Reply { to, value }), ..self }
+        Self {
+            reply: to.map(|to| Reply { to, value }),
+            ..self
+        }
     }
 
     /// … and a repeat decides anew.
     pub fn unkept(self) -> Self {
-        Self { keep: false, ..self }
+        Self {
+            keep: false,
+            ..self
+        }
     }
 }
 
@@ -129,7 +154,11 @@ pub enum Found {
 impl<S: Store, C: Clock> Desk<S, C> {
     /// The desk of `service` over its table.
     pub fn new(service: &'static str, store: S, clock: C) -> Self {
-        Self { store, clock, service }
+        Self {
+            store,
+            clock,
+            service,
+        }
     }
 
     /// Draws the ticket of `command` about `subject`. `part` tells apart the
@@ -138,11 +167,18 @@ impl<S: Store, C: Clock> Desk<S, C> {
     #[must_use]
     pub fn ticket(&self, command: &impl Vocabulary, subject: &str, part: &str) -> Ticket {
         let name = command.name();
-        let sk = if part.is_empty() { format!("done#{name}") } else { format!("done#{name}#{part}") };
+        let sk = if part.is_empty() {
+            format!("done#{name}")
+        } else {
+            format!("done#{name}#{part}")
+        };
         // serde_json writes maps sorted by key and structs in their own order:
         // equal data, equal text.
         let text = command.data().to_string();
-        Ticket { key: Key::new(subject, sk), hash: hex(&Sha256::digest(text.as_bytes())) }
+        Ticket {
+            key: Key::new(subject, sk),
+            hash: hex(&Sha256::digest(text.as_bytes())),
+        }
     }
 
     /// Looks for an earlier outcome and, in the same read, for the documents
@@ -151,7 +187,12 @@ impl<S: Store, C: Clock> Desk<S, C> {
     /// # Errors
     /// [`Failure::Invalid`] when the command took effect with other data, or
     /// under another variant: no two variants share an id.
-    pub async fn find(&self, ticket: &Ticket, context: &Context, keys: &[Key]) -> Result<Found, Failure> {
+    pub async fn find(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        keys: &[Key],
+    ) -> Result<Found, Failure> {
         let mut wanted = vec![ticket.key.clone()];
         wanted.extend_from_slice(keys);
         let mut items = self.store.load(&wanted).await?;
@@ -160,13 +201,29 @@ impl<S: Store, C: Clock> Desk<S, C> {
         };
         let record: Record = record.read()?;
         if record.hash != ticket.hash {
-            return Err(Failure::invalid("the same command was handled before with other data"));
+            return Err(Failure::invalid(
+                "the same command was handled before with other data",
+            ));
         }
         if record.variant != context.message.variant {
-            return Err(Failure::invalid("the same command was handled before under another variant"));
+            return Err(Failure::invalid(
+                "the same command was handled before under another variant",
+            ));
         }
-        let Record { answer, events, timers, reply, .. } = record;
-        Ok(Found::Repeat(Handled { answer, events, timers, reply, repeat: true }))
+        let Record {
+            answer,
+            events,
+            timers,
+            reply,
+            ..
+        } = record;
+        Ok(Found::Repeat(Handled {
+            answer,
+            events,
+            timers,
+            reply,
+            repeat: true,
+        }))
     }
 
     /// Writes `writes` and the outcome together; `None` when a document
@@ -182,8 +239,18 @@ impl<S: Store, C: Clock> Desk<S, C> {
         decision: Decision<T>,
     ) -> Result<Option<Handled>, Failure> {
         let now = self.clock.now();
-        let Decision { answer, facts, timers, reply, keep, .. } = decision;
-        let events: Vec<_> = facts.into_iter().map(|fact| self.event(ticket, context, fact, now)).collect();
+        let Decision {
+            answer,
+            facts,
+            timers,
+            reply,
+            keep,
+            ..
+        } = decision;
+        let events: Vec<_> = facts
+            .into_iter()
+            .map(|fact| self.event(ticket, context, fact, now))
+            .collect();
         if keep {
             let record = Record {
                 hash: ticket.hash.clone(),
@@ -203,7 +270,13 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 Err(fault @ CommitError::Fault(_)) => return Err(Failure::transient(fault)),
             }
         }
-        Ok(Some(Handled { answer, events, timers, reply, repeat: false }))
+        Ok(Some(Handled {
+            answer,
+            events,
+            timers,
+            reply,
+            repeat: false,
+        }))
     }
 
     /// The whole of it for a service with one document per subject: load,
@@ -220,7 +293,10 @@ impl<S: Store, C: Clock> Desk<S, C> {
         decide: impl Fn(Option<T>, Timestamp) -> Result<Decision<T>, Failure> + Send + Sync,
     ) -> Result<Handled, Failure> {
         for _ in 0..ATTEMPTS {
-            let item = match self.find(ticket, context, std::slice::from_ref(key)).await? {
+            let item = match self
+                .find(ticket, context, std::slice::from_ref(key))
+                .await?
+            {
                 Found::Repeat(handled) => return Ok(handled),
                 Found::Fresh(mut items) => items.pop().flatten(),
             };
@@ -243,7 +319,9 @@ impl<S: Store, C: Clock> Desk<S, C> {
         let done = sk.strip_prefix("done#").unwrap_or(sk);
         let id = format!("{}/{pk}/{done}/{}", self.service, fact.name());
         let source = format!("duet.{}", self.service);
-        let metadata = context.message.answer(id, source, fact.name(), fact.subject(), now);
+        let metadata = context
+            .message
+            .answer(id, source, fact.name(), fact.subject(), now);
         Event { metadata, fact }
     }
 }

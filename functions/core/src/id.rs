@@ -12,7 +12,9 @@ pub struct InvalidId;
 
 fn check(text: &str) -> Result<(), InvalidId> {
     let fits = (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if fits { Ok(()) } else { Err(InvalidId) }
 }
 
@@ -83,7 +85,10 @@ mod tests {
     #[test]
     fn ids_are_checked_where_they_are_read() {
         for good in ["a", "ord-1", "A_b-9", &"x".repeat(64)] {
-            assert_eq!(good.parse::<OrderId>().map(String::from), Ok(good.to_owned()));
+            assert_eq!(
+                good.parse::<OrderId>().map(String::from),
+                Ok(good.to_owned())
+            );
         }
         for bad in ["", "a b", "å", "a/b", &"x".repeat(65)] {
             assert_eq!(bad.parse::<OrderId>(), Err(InvalidId), "{bad:?}");

@@ -40,8 +40,8 @@ pub use service::{Context, Request, Service};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use vocabulary::{ParseError, Vocabulary};
 
-#[doc(hidden)]
-pub use serde_json;
 #[cfg(feature = "schema")]
 #[doc(hidden)]
 pub use schemars;
+#[doc(hidden)]
+pub use serde_json;

@@ -20,35 +20,59 @@ use crate::{Clock, Context, Decision, Desk, Failure, Handled, Timestamp};
 pub struct Lock {
     /// The key handed to the third party.
     pub key: String,
-    /// The id of the message that took the lock. Another delivery of the same
-    /// message may go on at once: the key makes its question the same question.
+    /// The id of the message that took the lock.
     pub by: String,
     /// When the lock expires: the end of the run that took it.
     pub until: Timestamp,
+    /// Whether an earlier run of the same message may be asking still.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 impl Lock {
-    /// The lock that the message of `context` takes, to ask by `key`.
+    /// The lock of the message of `context` on a document that `held` is on, to
+    /// ask by `key`. A message goes on over its own lock, so that a death costs
+    /// no waiting; but not at its last attempt, for whoever gives up must know
+    /// that nobody is asking any more.
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] while `held` keeps the message out.
+    pub fn take(
+        held: Option<&Self>,
+        key: String,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let held = held.filter(|lock| now < lock.until);
+        match held {
+            Some(lock) if lock.by != context.message.id || context.last_attempt => Err(
+                Failure::transient("another delivery is asking the third party"),
+            ),
+            _ => Ok(Self {
+                shared: held.is_some(),
+                ..Self::seize(key, context)
+            }),
+        }
+    }
+
+    /// The lock of the message of `context`, whoever holds the document: for a
+    /// compensation, which asks by the key of what it undoes.
     #[must_use]
-    pub fn new(key: String, context: &Context) -> Self {
+    pub fn seize(key: String, context: &Context) -> Self {
         Self {
             key,
             by: context.message.id.clone(),
             until: context.deadline,
+            shared: false,
         }
     }
 
-    /// Whether this lock still keeps out the message that would take `other`.
+    /// What to leave on the document when the third party did not answer: a
+    /// lock that an earlier run may still count on is left to expire.
     #[must_use]
-    pub fn keeps_out(&self, other: &Self, now: Timestamp) -> bool {
-        self.by != other.by && now < self.until
+    pub fn release(self) -> Option<Self> {
+        self.shared.then_some(self)
     }
-}
-
-/// The failure of a message that a lock keeps out.
-#[must_use]
-pub fn locked() -> Failure {
-    Failure::transient("another message is asking the third party")
 }
 
 /// What a document and a command call for.
@@ -104,7 +128,10 @@ impl<S: Store, C: Clock> Desk<S, C> {
         F: Future<Output = A> + Send,
     {
         for _ in attempts() {
-            let item = match self.find(ticket, context, std::slice::from_ref(key)).await? {
+            let item = match self
+                .find(ticket, context, std::slice::from_ref(key))
+                .await?
+            {
                 Found::Repeat(handled) => return Ok(handled),
                 Found::Fresh(mut items) => items.pop().flatten(),
             };
@@ -120,7 +147,9 @@ impl<S: Store, C: Clock> Desk<S, C> {
                     match self.store.commit(vec![lock]).await {
                         Ok(()) => {}
                         Err(CommitError::Conflict) => continue,
-                        Err(fault @ CommitError::Fault(_)) => return Err(Failure::transient(fault)),
+                        Err(fault @ CommitError::Fault(_)) => {
+                            return Err(Failure::transient(fault));
+                        }
                     }
                     let held = Expect::Version(item.map_or(1, |item| item.version + 1));
                     let answer = ask(question.clone()).await;

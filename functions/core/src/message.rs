@@ -48,8 +48,18 @@ impl Metadata {
     /// The metadata of a message called `kind` that answers this one: same
     /// correlation, variant and trace, this message as its cause.
     #[must_use]
-    pub fn answer(&self, id: String, source: String, kind: &str, subject: &str, time: Timestamp) -> Self {
-        let traceparent = self.traceparent.as_deref().map(|parent| child_span(parent, &id));
+    pub fn answer(
+        &self,
+        id: String,
+        source: String,
+        kind: &str,
+        subject: &str,
+        time: Timestamp,
+    ) -> Self {
+        let traceparent = self
+            .traceparent
+            .as_deref()
+            .map(|parent| child_span(parent, &id));
         Self {
             id,
             source,
@@ -69,7 +79,13 @@ impl Metadata {
 /// repeat of a message keeps its span. A malformed parent is passed on as it is.
 fn child_span(parent: &str, id: &str) -> String {
     let mut parts = parent.split('-');
-    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+    match (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) {
         (Some(version), Some(trace), Some(_), Some(flags), None) => {
             let span = hex(&Sha256::digest(id.as_bytes())[..8]);
             format!("{version}-{trace}-{span}-{flags}")
@@ -111,7 +127,10 @@ impl Event {
     pub fn parse(detail_type: &str, detail: Value) -> Result<Self, ParseError> {
         let Detail { metadata, data } =
             serde_json::from_value(detail).map_err(|e| ParseError::data("detail", &e))?;
-        Ok(Self { metadata, fact: Fact::parse(detail_type, data)? })
+        Ok(Self {
+            metadata,
+            fact: Fact::parse(detail_type, data)?,
+        })
     }
 }
 
@@ -179,10 +198,21 @@ mod tests {
 
     #[test]
     fn an_event_survives_the_wire() {
-        let fact = Fact::from(PaymentDeclined { order: "o-1".parse().unwrap() });
-        let metadata = metadata().answer("e-1".into(), "duet.payment".into(), fact.name(), "o-1", Timestamp::UNIX_EPOCH);
+        let fact = Fact::from(PaymentDeclined {
+            order: "o-1".parse().unwrap(),
+        });
+        let metadata = metadata().answer(
+            "e-1".into(),
+            "duet.payment".into(),
+            fact.name(),
+            "o-1",
+            Timestamp::UNIX_EPOCH,
+        );
         let event = Event { metadata, fact };
-        assert_eq!(Event::parse("PaymentDeclined", event.detail()), Ok(event.clone()));
+        assert_eq!(
+            Event::parse("PaymentDeclined", event.detail()),
+            Ok(event.clone())
+        );
         let kept = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&kept).unwrap(), event);
     }
@@ -194,13 +224,18 @@ mod tests {
         assert_eq!(answer.causationid.as_deref(), Some("cmd-1"));
         assert_eq!(answer.correlationid, cause.correlationid);
         let trace = answer.traceparent.unwrap();
-        assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && trace.ends_with("-01"));
+        assert!(
+            trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && trace.ends_with("-01")
+        );
         assert!(!trace.contains("b7ad6b7169203331"));
     }
 
     #[test]
     fn parse_errors_never_quote_data() {
-        let error = Event::parse("PaymentDeclined", json!({"metadata": "tok_secret", "data": {}}));
+        let error = Event::parse(
+            "PaymentDeclined",
+            json!({"metadata": "tok_secret", "data": {}}),
+        );
         assert!(!error.unwrap_err().to_string().contains("tok_secret"));
         let error = Fact::parse("PaymentDeclined", json!({"order": "tok secret"}));
         assert!(!error.unwrap_err().to_string().contains("tok secret"));

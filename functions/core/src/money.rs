@@ -111,7 +111,12 @@ impl fmt::Display for Money {
         let (whole, rest) = (self.amount / unit, self.amount % unit);
         match self.currency.exponent() {
             0 => write!(f, "{whole} {}", self.currency),
-            digits => write!(f, "{whole}.{rest:0width$} {}", self.currency, width = digits as usize),
+            digits => write!(
+                f,
+                "{whole}.{rest:0width$} {}",
+                self.currency,
+                width = digits as usize
+            ),
         }
     }
 }
@@ -121,7 +126,10 @@ mod tests {
     use super::*;
 
     fn money(amount: i64, code: &str) -> Money {
-        Money { amount, currency: Currency::try_from(code.to_owned()).unwrap() }
+        Money {
+            amount,
+            currency: Currency::try_from(code.to_owned()).unwrap(),
+        }
     }
 
     #[test]

@@ -49,7 +49,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal called `name`.
     pub fn new(name: &str, detail: impl ToString) -> Self {
-        Self { name: name.to_owned(), detail: detail.to_string() }
+        Self {
+            name: name.to_owned(),
+            detail: detail.to_string(),
+        }
     }
 }
 

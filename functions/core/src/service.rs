@@ -35,6 +35,10 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// The service's name: `order`, `payment`, …
     const NAME: &'static str;
 
+    /// What each of its commands may announce: the service's half of the event
+    /// table.
+    const SAYS: &'static [(&'static str, &'static [&'static str])];
+
     /// The commands it takes.
     type Command: Vocabulary;
 

@@ -40,8 +40,12 @@ pub struct Stepwise<S>(pub S);
 
 async fn pause() {
     let mut paused = false;
-    std::future::poll_fn(|_| {
-        if std::mem::replace(&mut paused, true) { Poll::Ready(()) } else { Poll::Pending }
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     })
     .await;
 }
@@ -79,8 +83,8 @@ impl From<u8> for Turn {
     fn from(byte: u8) -> Self {
         let number = byte >> 3;
         match byte & 7 {
-            0 | 1 => Self::Deliver(number.into()),
-            2..=5 => Self::Step(number.into()),
+            0 => Self::Deliver(number.into()),
+            1..=5 => Self::Step(number.into()),
             6 => Self::Kill(number.into()),
             _ => Self::Wait(u32::from(number) + 1),
         }
@@ -115,7 +119,13 @@ pub fn context(id: &str, now: Timestamp, last_attempt: bool) -> Context {
     }
 }
 
-type Delivery = Pin<Box<dyn Future<Output = Result<Handled, Failure>> + Send>>;
+type Run = Pin<Box<dyn Future<Output = Result<Handled, Failure>> + Send>>;
+
+struct Delivery {
+    message: usize,
+    deadline: Timestamp,
+    run: Run,
+}
 
 struct Rehearsal<'a, S: Service> {
     service: &'a S,
@@ -124,7 +134,7 @@ struct Rehearsal<'a, S: Service> {
     budget: u32,
     receives: Vec<u32>,
     acknowledged: Vec<Vec<Handled>>,
-    under_way: Vec<(usize, Delivery)>,
+    under_way: Vec<Delivery>,
 }
 
 /// Runs `service` through `schedule` and on until each of `commands` is
@@ -192,7 +202,12 @@ where
             Turn::Step(number) if running > 0 => drop(self.step(number % running)?),
             Turn::Kill(number) if running > 0 => drop(self.under_way.remove(number % running)),
             Turn::Step(_) | Turn::Kill(_) => {}
-            Turn::Wait(seconds) => self.clock.advance(seconds),
+            Turn::Wait(seconds) => {
+                self.clock.advance(seconds);
+                // Whoever runs a service stops it at its deadline.
+                let now = self.clock.now();
+                self.under_way.retain(|delivery| now < delivery.deadline);
+            }
         }
         Ok(())
     }
@@ -204,16 +219,25 @@ where
         let id = format!("{}-{message}", command.name());
         let context = context(&id, self.clock.now(), self.receives[message] >= self.budget);
         let service = self.service.clone();
-        let delivery = async move { service.handle(Request { command, context }).await };
-        self.under_way.push((message, Box::pin(delivery)));
+        let deadline = context.deadline;
+        let run = Box::pin(async move { service.handle(Request { command, context }).await });
+        self.under_way.push(Delivery {
+            message,
+            deadline,
+            run,
+        });
     }
 
     /// Takes one step; gives the failure of a delivery that ended in one.
     fn step(&mut self, at: usize) -> Result<Option<Failure>, Failure> {
-        let (message, delivery) = &mut self.under_way[at];
+        let Delivery { message, run, .. } = &mut self.under_way[at];
         let message = *message;
-        let outcome = delivery.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()));
-        let Poll::Ready(outcome) = outcome else { return Ok(None) };
+        let outcome = run
+            .as_mut()
+            .poll(&mut std::task::Context::from_waker(Waker::noop()));
+        let Poll::Ready(outcome) = outcome else {
+            return Ok(None);
+        };
         drop(self.under_way.remove(at));
         match outcome {
             Ok(handled) => self.acknowledged[message].push(handled),

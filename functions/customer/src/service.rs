@@ -38,6 +38,11 @@ impl Command {
 
 impl<S: Store, C: Clock> Service for Customers<S, C> {
     const NAME: &'static str = "customer";
+    const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
+        ("RegisterCustomer", &["NewCustomer"]),
+        ("ActivateCustomer", &["CustomerActivated"]),
+        ("BlockCustomer", &["CustomerBlocked"]),
+    ];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {

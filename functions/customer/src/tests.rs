@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use duet_core::fact::{Fact, NewCustomer, NoFraudDetected, PossibleFraud, Screened};
 use duet_core::store::{Memory, Store};
+use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{Answer, Clock, Context, Event, Failure, Handled, Metadata, Refusal, Request};
 use duet_core::{Service, Timestamp, Vocabulary};
 use proptest::prelude::*;
@@ -277,5 +278,18 @@ proptest! {
             (Status::Active, "CustomerActivated")
         };
         prop_assert_eq!((status, facts), (expected.0, [expected.1].into()));
+    }
+
+    /// Both decisions at once, killed and redelivered at any point: one stands.
+    #[test]
+    fn of_two_decisions_at_once_one_stands(
+        schedule in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let (table, clock) = (Memory::default(), HandClock::default());
+        let service = Customers::new(Stepwise(table), clock.clone());
+        let _ = rehearse(&service, &clock, &[register()], 9, &[]).unwrap();
+        let told = rehearse(&service, &clock, &[activate(), block()], 9, &schedule).unwrap();
+        let facts: std::collections::BTreeSet<_> = told.iter().flatten().flat_map(names).collect();
+        prop_assert_eq!(facts.len(), 1);
     }
 }

@@ -40,10 +40,16 @@ impl Dynamo {
 
     async fn get(&self, keys: &[Key]) -> Result<Vec<Item>, StoreFault> {
         let wanted: Vec<_> = keys.iter().map(attributes).collect();
-        let mut open = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build().ok();
+        let mut open = KeysAndAttributes::builder()
+            .consistent_read(true)
+            .set_keys(Some(wanted))
+            .build()
+            .ok();
         let mut items = Vec::with_capacity(keys.len());
         for round in 0..COLLISIONS {
-            let Some(request) = open.take() else { return Ok(items) };
+            let Some(request) = open.take() else {
+                return Ok(items);
+            };
             let answer = self
                 .client
                 .batch_get_item()
@@ -54,7 +60,11 @@ impl Dynamo {
             for found in answer.responses.unwrap_or_default().into_values().flatten() {
                 items.push(item(found)?);
             }
-            open = answer.unprocessed_keys.unwrap_or_default().into_values().next();
+            open = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .into_values()
+                .next();
             if open.is_some() {
                 pause(round).await;
             }
@@ -78,9 +88,17 @@ impl Store for Dynamo {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        let writes = writes.iter().map(|write| self.write(write)).collect::<Result<Vec<_>, _>>()?;
+        let writes = writes
+            .iter()
+            .map(|write| self.write(write))
+            .collect::<Result<Vec<_>, _>>()?;
         for round in 0..COLLISIONS {
-            let sent = self.client.transact_write_items().set_transact_items(Some(writes.clone())).send().await;
+            let sent = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(writes.clone()))
+                .send()
+                .await;
             match sent.map_err(|error| verdict(&error)) {
                 Ok(_) => return Ok(()),
                 Err(Refused::Collided) => pause(round).await,
@@ -88,7 +106,9 @@ impl Store for Dynamo {
                 Err(Refused::Fault(why)) => return Err(CommitError::Fault(why)),
             }
         }
-        Err(CommitError::Fault("the documents are too busy to write".to_owned()))
+        Err(CommitError::Fault(
+            "the documents are too busy to write".to_owned(),
+        ))
     }
 }
 
@@ -105,12 +125,29 @@ impl Browse for Dynamo {
             .into_paginator()
             .items()
             .send();
-        collect(pages.collect::<Result<Vec<_>, _>>().await.map_err(|e| StoreFault(text(&e)))?)
+        collect(
+            pages
+                .collect::<Result<Vec<_>, _>>()
+                .await
+                .map_err(|e| StoreFault(text(&e)))?,
+        )
     }
 
     async fn everything(&self) -> Result<Vec<Item>, StoreFault> {
-        let pages = self.client.scan().table_name(&self.table).consistent_read(true).into_paginator().items().send();
-        collect(pages.collect::<Result<Vec<_>, _>>().await.map_err(|e| StoreFault(text(&e)))?)
+        let pages = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        collect(
+            pages
+                .collect::<Result<Vec<_>, _>>()
+                .await
+                .map_err(|e| StoreFault(text(&e)))?,
+        )
     }
 }
 
@@ -120,7 +157,11 @@ impl Dynamo {
             Write::Put { key, body, expect } => {
                 let mut all: Attributes = serde_dynamo::to_item(body).map_err(fault)?;
                 all.extend(attributes(key));
-                let next = if let Expect::Version(version) = expect { version + 1 } else { 1 };
+                let next = if let Expect::Version(version) = expect {
+                    version + 1
+                } else {
+                    1
+                };
                 all.insert(VERSION.to_owned(), number(next));
                 let put = Put::builder().table_name(&self.table).set_item(Some(all));
                 let put = match expect {
@@ -136,18 +177,24 @@ impl Dynamo {
                 TransactWriteItem::builder().put(put.build().map_err(fault)?)
             }
             Write::Add { key, deltas } => {
-                let mut update = Update::builder().table_name(&self.table).set_key(Some(attributes(key)));
+                let mut update = Update::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(attributes(key)));
                 let mut sums = vec!["#version = #version + :one".to_owned()];
                 let mut conditions = vec!["attribute_exists(#version)".to_owned()];
                 for (n, (field, delta)) in deltas.iter().enumerate() {
                     sums.push(format!("#f{n} = #f{n} + :d{n}"));
                     update = update
                         .expression_attribute_names(format!("#f{n}"), *field)
-                        .expression_attribute_values(format!(":d{n}"), AttributeValue::N(delta.to_string()));
+                        .expression_attribute_values(
+                            format!(":d{n}"),
+                            AttributeValue::N(delta.to_string()),
+                        );
                     if *delta < 0 {
                         conditions.push(format!("#f{n} >= :least{n}"));
                         let least = delta.unsigned_abs();
-                        update = update.expression_attribute_values(format!(":least{n}"), number(least));
+                        update =
+                            update.expression_attribute_values(format!(":least{n}"), number(least));
                     }
                 }
                 let update = update
@@ -177,10 +224,14 @@ enum Refused {
 /// innocent ones.
 fn verdict(error: &SdkError<TransactWriteItemsError>) -> Refused {
     let codes: Vec<&str> = match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code()).collect()
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
+            .cancellation_reasons()
+            .iter()
+            .filter_map(|reason| reason.code())
+            .collect(),
+        Some(other) if other.code() == Some("TransactionInProgressException") => {
+            vec!["TransactionConflict"]
         }
-        Some(other) if other.code() == Some("TransactionInProgressException") => vec!["TransactionConflict"],
         _ => Vec::new(),
     };
     // A condition that failed is final for this attempt, whoever else collided.
@@ -206,7 +257,6 @@ fn attributes(key: &Key) -> Attributes {
     ])
 }
 
-
 fn number(n: u64) -> AttributeValue {
     AttributeValue::N(n.to_string())
 }
@@ -221,9 +271,15 @@ fn item(mut found: Attributes) -> Result<Item, StoreFault> {
         _ => Err(StoreFault(format!("a document without {name}"))),
     };
     let (pk, sk, version) = (take(PK)?, take(SK)?, take(VERSION)?);
-    let version = version.parse().map_err(|_| StoreFault(format!("a document without {VERSION}")))?;
+    let version = version
+        .parse()
+        .map_err(|_| StoreFault(format!("a document without {VERSION}")))?;
     let body: Value = serde_dynamo::from_item(found).map_err(|e| StoreFault(e.to_string()))?;
-    Ok(Item { key: Key { pk, sk }, version, body })
+    Ok(Item {
+        key: Key { pk, sk },
+        version,
+        body,
+    })
 }
 
 fn fault(error: impl std::fmt::Display) -> CommitError {

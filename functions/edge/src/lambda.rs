@@ -12,12 +12,13 @@ use duet_core::{Clock, Service, SystemClock, Timestamp};
 use futures_util::future::join_all;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::aws::Aws;
+use crate::batch::{Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
-use crate::queue::{self, Delivery, Retries, Verdict};
+use crate::queue::{self, Retries, Verdict};
 use crate::task::{self, TaskError};
 
 pub use lambda_runtime::Error;
@@ -46,7 +47,8 @@ impl Edge {
     /// When it is missing or no `T`.
     pub fn setting<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Error> {
         let text = variable(name)?;
-        text.parse().map_err(|e| format!("environment variable {name} is unusable: {e}").into())
+        text.parse()
+            .map_err(|e| format!("environment variable {name} is unusable: {e}").into())
     }
 
     /// The table that the environment variable `name` names.
@@ -71,7 +73,8 @@ impl Edge {
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
                 let aws = Aws::for_tasks(&self.config);
-                let handler = |event: LambdaEvent<Value>| Box::pin(task(service.clone(), aws.clone(), event));
+                let handler =
+                    |event: LambdaEvent<Value>| Box::pin(task(service.clone(), aws.clone(), event));
                 lambda_runtime::run(service_fn(handler)).await
             }
             "queue" => {
@@ -82,7 +85,9 @@ impl Edge {
                     backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
                 };
                 let aws = Aws::for_queues(&self.config, carriers);
-                let handler = |event: LambdaEvent<Value>| Box::pin(batch(service.clone(), aws.clone(), retries, event));
+                let handler = |event: LambdaEvent<Value>| {
+                    Box::pin(batch(service.clone(), aws.clone(), retries, event))
+                };
                 lambda_runtime::run(service_fn(handler)).await
             }
             other => Err(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`").into()),
@@ -91,11 +96,25 @@ impl Edge {
 }
 
 /// The task entry.
-async fn task<S: Service>(service: S, aws: Aws, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+async fn task<S: Service>(
+    service: S,
+    aws: Aws,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Diagnostic> {
     let deadline = deadline(event.context.deadline);
-    task::perform(&service, &aws, &SystemClock, &Stdout, event.payload, deadline)
-        .await
-        .map_err(|TaskError { name, text }| Diagnostic { error_type: name, error_message: text })
+    task::perform(
+        &service,
+        &aws,
+        &SystemClock,
+        &Stdout,
+        event.payload,
+        deadline,
+    )
+    .await
+    .map_err(|TaskError { name, text }| Diagnostic {
+        error_type: name,
+        error_message: text,
+    })
 }
 
 /// The queue entry: each message of the batch gets its own verdict, and only
@@ -105,7 +124,7 @@ async fn batch<S: Service>(
     aws: Aws,
     retries: Retries,
     event: LambdaEvent<Value>,
-) -> Result<Value, Diagnostic> {
+) -> Result<Failures, Diagnostic> {
     let deadline = deadline(event.context.deadline);
     let batch = Batch::deserialize(event.payload).map_err(|e| Diagnostic {
         error_type: "InvalidBatch".to_owned(),
@@ -114,54 +133,22 @@ async fn batch<S: Service>(
     let failed = join_all(batch.records.into_iter().map(|record| async {
         let receipt = record.receipt_handle.clone();
         let delivery = record.delivery(deadline);
-        let verdict = queue::receive(&service, &aws, &SystemClock, &Stdout, retries, &delivery).await;
+        let verdict =
+            queue::receive(&service, &aws, &SystemClock, &Stdout, retries, &delivery).await;
         match verdict {
             Verdict::Acknowledge => None,
             Verdict::Again(wait) => {
                 aws.hide(&delivery.queue, &receipt, wait).await;
-                Some(json!({ "itemIdentifier": delivery.id }))
+                Some(Failure {
+                    item_identifier: delivery.id,
+                })
             }
         }
     }))
     .await;
-    let failed: Vec<Value> = failed.into_iter().flatten().collect();
-    Ok(json!({ "batchItemFailures": failed }))
-}
-
-/// What an event source mapping hands over.
-#[derive(Deserialize)]
-struct Batch {
-    #[serde(rename = "Records")]
-    records: Vec<Record>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    message_id: String,
-    receipt_handle: String,
-    body: String,
-    attributes: Attributes,
-    #[serde(rename = "eventSourceARN")]
-    event_source_arn: String,
-}
-
-#[derive(Deserialize)]
-struct Attributes {
-    #[serde(rename = "ApproximateReceiveCount")]
-    receives: String,
-}
-
-impl Record {
-    fn delivery(self, deadline: Timestamp) -> Delivery {
-        Delivery {
-            id: self.message_id,
-            queue: self.event_source_arn,
-            body: self.body,
-            receives: self.attributes.receives.parse().unwrap_or(1),
-            deadline,
-        }
-    }
+    Ok(Failures {
+        batch_item_failures: failed.into_iter().flatten().collect(),
+    })
 }
 
 /// The invocation's deadline, from milliseconds since the epoch.
@@ -172,7 +159,10 @@ fn deadline(millis: u64) -> Timestamp {
         .unwrap_or_else(|| SystemClock.now())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the composition root reads the environment, once")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the composition root reads the environment, once"
+)]
 fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }

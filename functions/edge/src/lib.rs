@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`task`] | a workflow task: command in, reply or named error out |
 //! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
+//! | [`batch`] | what an event source mapping hands over and gets back |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
 //! | [`log`] | one line per step, without personal data |
 //! | [`dynamo`] | the store port over DynamoDB (feature `dynamodb`) |
@@ -15,6 +16,7 @@
 //! `task` and `queue` are pure: a simulated world runs the same code over its
 //! own wires. No business rule lives here.
 
+pub mod batch;
 #[cfg(feature = "dynamodb")]
 pub mod dynamo;
 #[cfg(feature = "lambda")]
@@ -22,4 +24,6 @@ pub mod lambda;
 pub mod log;
 pub mod queue;
 pub mod task;
+#[cfg(test)]
+mod tests;
 pub mod wires;

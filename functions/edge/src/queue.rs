@@ -12,7 +12,10 @@
 
 use std::time::Duration;
 
-use duet_core::{Answer, Clock, CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError, Request, Service, Timer, Timestamp, Vocabulary};
+use duet_core::{
+    Answer, Clock, CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError, Request,
+    Service, Timer, Timestamp, Vocabulary,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -60,7 +63,10 @@ impl Retries {
     #[must_use]
     pub fn backoff(self, id: &str, receives: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(receives.saturating_sub(1));
-        let most = self.backoff_seconds.saturating_mul(doubled).min(MAX_BACKOFF_SECONDS);
+        let most = self
+            .backoff_seconds
+            .saturating_mul(doubled)
+            .min(MAX_BACKOFF_SECONDS);
         let digest = Sha256::digest(format!("{id}/{receives}"));
         let share = 0.5 + f64::from(digest[0]) / 512.0;
         Duration::from_secs((f64::from(most) * share).ceil() as u64)
@@ -101,7 +107,10 @@ pub async fn receive<S: Service>(
     };
     let (level, word, why) = match &outcome {
         Ok(Done::Later) => ("INFO", "later", None),
-        Ok(Done::Handled { declined: Some(name), .. }) => ("INFO", "declined", Some(name.clone())),
+        Ok(Done::Handled {
+            declined: Some(name),
+            ..
+        }) => ("INFO", "declined", Some(name.clone())),
         Ok(Done::Handled { repeat: true, .. }) => ("INFO", "repeat", None),
         Ok(Done::Handled { .. }) => ("INFO", "done", None),
         Err(failure @ Failure::Transient(_)) => ("WARN", "transient", Some(failure.to_string())),
@@ -123,7 +132,9 @@ pub async fn receive<S: Service>(
     });
     match outcome {
         Ok(_) => Verdict::Acknowledge,
-        Err(Failure::Transient(_)) => Verdict::Again(retries.backoff(&delivery.id, delivery.receives)),
+        Err(Failure::Transient(_)) => {
+            Verdict::Again(retries.backoff(&delivery.id, delivery.receives))
+        }
         Err(Failure::Invalid(_)) => Verdict::Again(Duration::ZERO),
     }
 }
@@ -133,7 +144,10 @@ enum Done {
     /// A timer, sent again for later.
     Later,
     /// The service handled it.
-    Handled { declined: Option<String>, repeat: bool },
+    Handled {
+        declined: Option<String>,
+        repeat: bool,
+    },
 }
 
 async fn handle<S: Service>(
@@ -153,7 +167,13 @@ async fn handle<S: Service>(
         return Err(Failure::invalid("the message's variant is not deployed"));
     };
     let handled = service.handle(incoming.request.clone()).await?;
-    let Handled { answer, events, timers, reply, repeat } = handled;
+    let Handled {
+        answer,
+        events,
+        timers,
+        reply,
+        repeat,
+    } = handled;
     // A replayed message that changed nothing has nothing to tell either; one
     // that was lost the first time is handled as if new.
     if !(repeat && context.replay) {
@@ -161,7 +181,13 @@ async fn handle<S: Service>(
             wires.publish(carrier, &events).await?;
         }
         for timer in timers {
-            send_timer(wires, &delivery.queue, &timer_message(timer, &context.message, S::NAME), now).await?;
+            send_timer(
+                wires,
+                &delivery.queue,
+                &timer_message(timer, &context.message, S::NAME),
+                now,
+            )
+            .await?;
         }
         if let Some(reply) = &reply {
             wires.answer(reply).await?;
@@ -179,19 +205,41 @@ fn timer_message(timer: Timer, cause: &Metadata, service: &str) -> CommandMessag
     let Timer { due, command, data } = timer;
     let id = format!("{service}/{}/timer/{command}/{due}", cause.subject);
     let metadata = cause.answer(id, format!("duet.{service}"), &command, &cause.subject, due);
-    CommandMessage { command, metadata, data, reply_to: None, due: Some(due) }
+    CommandMessage {
+        command,
+        metadata,
+        data,
+        reply_to: None,
+        due: Some(due),
+    }
 }
 
-async fn send_timer(wires: &impl Wires, queue: &str, message: &CommandMessage, now: Timestamp) -> Result<(), Failure> {
-    let left = message.due.map_or(0.0, |due| due.duration_since(now).as_secs_f64().ceil());
+async fn send_timer(
+    wires: &impl Wires,
+    queue: &str,
+    message: &CommandMessage,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let left = message
+        .due
+        .map_or(0.0, |due| due.duration_since(now).as_secs_f64().ceil());
     let seconds = left.clamp(0.0, f64::from(MAX_DELAY_SECONDS)) as u32;
     wires.send_later(queue, message, seconds).await
 }
 
-fn parse<S: Service>(delivery: &Delivery, now: Timestamp, retries: Retries) -> Result<Incoming<S::Command>, Failure> {
+fn parse<S: Service>(
+    delivery: &Delivery,
+    now: Timestamp,
+    retries: Retries,
+) -> Result<Incoming<S::Command>, Failure> {
     // The text itself may be personal data: say where it broke, not what it was.
-    let body: Value = serde_json::from_str(&delivery.body)
-        .map_err(|e| Failure::invalid(format!("no JSON from line {} column {}", e.line(), e.column())))?;
+    let body: Value = serde_json::from_str(&delivery.body).map_err(|e| {
+        Failure::invalid(format!(
+            "no JSON from line {} column {}",
+            e.line(),
+            e.column()
+        ))
+    })?;
     let context = |message, reply_to, replay| Context {
         message,
         reply_to,
@@ -200,19 +248,37 @@ fn parse<S: Service>(delivery: &Delivery, now: Timestamp, retries: Retries) -> R
         replay,
     };
     if body.get("detail-type").is_some() {
-        let BusEvent { detail_type, detail, replay_name } = read("a bus event", body)?;
+        let BusEvent {
+            detail_type,
+            detail,
+            replay_name,
+        } = read("a bus event", body)?;
         let event = Event::parse(&detail_type, detail).map_err(Failure::invalid)?;
         let Some(command) = S::policy(&event) else {
-            return Err(Failure::invalid(format!("{} has no policy for {}", S::NAME, event.metadata.kind)));
+            return Err(Failure::invalid(format!(
+                "{} has no policy for {}",
+                S::NAME,
+                event.metadata.kind
+            )));
         };
         let context = context(event.metadata, None, replay_name.is_some());
-        return Ok(Incoming { request: Request { command, context }, early: None });
+        return Ok(Incoming {
+            request: Request { command, context },
+            early: None,
+        });
     }
     let message: CommandMessage = read("a command message", body)?;
-    let command = S::Command::parse(&message.command, message.data.clone()).map_err(Failure::invalid)?;
-    let early = message.due.is_some_and(|due| due > now).then(|| message.clone());
+    let command =
+        S::Command::parse(&message.command, message.data.clone()).map_err(Failure::invalid)?;
+    let early = message
+        .due
+        .is_some_and(|due| due > now)
+        .then(|| message.clone());
     let context = context(message.metadata, message.reply_to, false);
-    Ok(Incoming { request: Request { command, context }, early })
+    Ok(Incoming {
+        request: Request { command, context },
+        early,
+    })
 }
 
 fn read<T: for<'de> Deserialize<'de>>(what: &'static str, body: Value) -> Result<T, Failure> {

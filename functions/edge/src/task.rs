@@ -6,7 +6,10 @@
 //! everyone what is next, and has the clock.
 
 use duet_core::outcome::INVALID_COMMAND;
-use duet_core::{Answer, Clock, CommandMessage, Context, Failure, Handled, Refusal, Request, Service, Timestamp, Vocabulary};
+use duet_core::{
+    Answer, Clock, CommandMessage, Context, Failure, Handled, Refusal, Request, Service, Timestamp,
+    Vocabulary,
+};
 use serde_json::Value;
 
 use crate::log::{Envelope, Log, Step};
@@ -24,13 +27,19 @@ pub struct TaskError {
 impl From<Failure> for TaskError {
     fn from(failure: Failure) -> Self {
         let (Failure::Transient(text) | Failure::Invalid(text)) = &failure;
-        Self { name: failure.name().to_owned(), text: text.clone() }
+        Self {
+            name: failure.name().to_owned(),
+            text: text.clone(),
+        }
     }
 }
 
 impl From<Refusal> for TaskError {
     fn from(refusal: Refusal) -> Self {
-        Self { name: refusal.name, text: refusal.detail }
+        Self {
+            name: refusal.name,
+            text: refusal.detail,
+        }
     }
 }
 
@@ -54,7 +63,10 @@ pub async fn perform<S: Service>(
         Err(invalid) => Err(invalid),
     };
     let (level, word, why) = match &outcome {
-        Ok(Handled { answer: Answer::Declined(no), .. }) => ("INFO", "declined", Some(no.name.clone())),
+        Ok(Handled {
+            answer: Answer::Declined(no),
+            ..
+        }) => ("INFO", "declined", Some(no.name.clone())),
         Ok(Handled { repeat: true, .. }) => ("INFO", "repeat", None),
         Ok(_) => ("INFO", "done", None),
         Err(failure @ Failure::Transient(_)) => ("WARN", "transient", Some(failure.to_string())),
@@ -79,7 +91,11 @@ pub async fn perform<S: Service>(
     }
 }
 
-async fn handle<S: Service>(service: &S, wires: &impl Wires, request: Request<S::Command>) -> Result<Handled, Failure> {
+async fn handle<S: Service>(
+    service: &S,
+    wires: &impl Wires,
+    request: Request<S::Command>,
+) -> Result<Handled, Failure> {
     let handled = service.handle(request).await?;
     if let Some(reply) = &handled.reply {
         wires.answer(reply).await?;

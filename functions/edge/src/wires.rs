@@ -15,7 +15,11 @@ pub trait Wires: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Failure::Transient`] when any of them was not taken.
-    fn publish(&self, carrier: &Carrier, events: &[Event]) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn publish(
+        &self,
+        carrier: &Carrier,
+        events: &[Event],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Puts `message` on `queue` (its ARN), to be delivered in `seconds`, at
     /// most [`queue::MAX_DELAY_SECONDS`](crate::queue::MAX_DELAY_SECONDS).

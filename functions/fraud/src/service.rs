@@ -154,6 +154,13 @@ impl Command {
 
 impl<S: Store, C: Clock> Service for Frauds<S, C> {
     const NAME: &'static str = "fraud";
+    const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
+        ("ScreenOrder", &["NoFraudDetected", "PossibleFraud", "FraudConfirmed"]),
+        ("ScreenCustomer", &["NoFraudDetected", "PossibleFraud"]),
+        ("OpenReview", &[]),
+        ("DecideReview", &["NoFraudDetected", "FraudConfirmed"]),
+        ("CloseReview", &["ReviewTimedOut"]),
+    ];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {

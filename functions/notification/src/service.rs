@@ -32,6 +32,9 @@ pub fn key(subject: impl ToString, kind: Kind) -> Key {
 
 impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
     const NAME: &'static str = "notification";
+    const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
+        ("NotifyCustomer", &["CustomerNotified"]),
+    ];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
@@ -49,9 +52,9 @@ impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
                 |recorded, now| domain::decide(recorded, notify, now),
             )
             .await?;
-        // The first delivery may have died before it published; only a repeat
-        // can make up for it. A replay is no such repeat.
-        if !context.replay {
+        // The first delivery may have died before it published, so a repeat
+        // publishes too; but not one that is a replay.
+        if !(handled.repeat && context.replay) {
             let notice = Notice {
                 id: domain::id(&notify.subject, notify.kind),
                 subject: notify.subject.clone(),

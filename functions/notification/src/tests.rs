@@ -8,6 +8,7 @@ use duet_core::fact::{
 };
 use duet_core::order::Reason;
 use duet_core::store::{Browse, Memory, Store};
+use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{
     Answer, Context, Event, Failure, Metadata, Money, Request, Service, Timestamp, Vocabulary,
 };
@@ -88,24 +89,14 @@ async fn a_notice_is_recorded_once_and_published_each_time() {
 }
 
 #[tokio::test]
-async fn a_replay_publishes_nothing() {
+async fn a_replay_publishes_only_what_was_lost() {
     let topic = adapters::Memory::default();
     let (service, _) = service(topic.clone());
-    let first = service
-        .handle(notify("o-1", Kind::OrderRejected, true))
-        .await
-        .unwrap();
-    assert!(!first.repeat);
-    let _ = service
-        .handle(notify("o-1", Kind::OrderRejected, true))
-        .await
-        .unwrap();
-    assert_eq!(topic.count(), 0);
-    let _ = service
-        .handle(notify("o-1", Kind::OrderRejected, false))
-        .await
-        .unwrap();
-    assert_eq!(topic.count(), 1, "what was lost before is made up for");
+    for (replay, repeat, published) in [(true, false, 1), (true, true, 1), (false, true, 2)] {
+        let notify = notify("o-1", Kind::OrderRejected, replay);
+        let handled = service.handle(notify).await.unwrap();
+        assert_eq!((handled.repeat, topic.count()), (repeat, published));
+    }
 }
 
 /// A topic that is down.
@@ -242,5 +233,29 @@ proptest! {
                 assert_eq!(recorded.read::<Recorded>().unwrap().id, notice.id);
             }
         });
+    }
+
+    /// Delivered at once, killed and redelivered at any point: one record, and
+    /// no delivery is acknowledged before its notice went out.
+    #[test]
+    fn nothing_is_acknowledged_unpublished(
+        schedule in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let (table, clock) = (Memory::default(), HandClock::default());
+        let topic = adapters::Memory::default();
+        let service = Notifications::new(Stepwise(table.clone()), clock.clone(), topic.clone());
+        let commands = [Kind::OrderRejected, Kind::PaymentRefunded]
+            .map(|kind| notify("o-1", kind, false).command);
+        let told = rehearse(&service, &clock, &commands, 9, &schedule).unwrap();
+        for (outcomes, kind) in told.iter().zip([Kind::OrderRejected, Kind::PaymentRefunded]) {
+            let published = topic.published().iter().filter(|n| n.kind == kind).count();
+            prop_assert!(published >= outcomes.len());
+            prop_assert_eq!(outcomes.iter().filter(|handled| !handled.repeat).count() <= 1, true);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let items = runtime.block_on(table.partition("o-1")).unwrap();
+        let records = items.iter().filter(|item| item.key.sk.starts_with("notice#"));
+        prop_assert!(records.clone().all(|record| record.version == 1));
+        prop_assert_eq!(records.count(), 2);
     }
 }

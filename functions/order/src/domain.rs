@@ -231,7 +231,7 @@ fn extend(order: Order, now: Timestamp, patience: Patience) -> Decision<Order> {
     let id = order.placed.order.clone();
     let order = Order {
         deadline,
-        waits_for: "NoFraudDetected".to_owned(),
+        waits_for: "NoFraudDetected, DeliveryScheduled".to_owned(),
         ..order
     };
     Decision::done(order.standing())

@@ -70,6 +70,16 @@ impl Command {
 
 impl<S: Store, C: Clock> Service for Orders<S, C> {
     const NAME: &'static str = "order";
+    const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
+        ("PlaceOrder", &["NewOrder"]),
+        ("ConfirmOrder", &["OrderConfirmed"]),
+        ("RejectOrder", &["OrderRejected"]),
+        ("ExtendDeadline", &[]),
+        ("NoteUndone", &[]),
+        ("ParkOrder", &["OrderNeedsAttention"]),
+        ("ExpireOrder", &["OrderRejected"]),
+        ("ExpireCompensation", &["OrderNeedsAttention"]),
+    ];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {

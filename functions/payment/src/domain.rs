@@ -7,8 +7,8 @@
 use duet_core::fact::{
     PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentUnavailable, RefundFailed,
 };
-use duet_core::lock::{End, Lock, Step, locked};
-use duet_core::{Decision, Failure, Money, OrderId, Refusal, Timestamp};
+use duet_core::lock::{End, Lock, Step};
+use duet_core::{Context, Decision, Failure, Money, OrderId, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, RefundPayment};
@@ -118,8 +118,7 @@ fn settled(status: Status, asked: bool) -> Payment {
     }
 }
 
-/// What `command`, one that may lead to a charge, calls for. `lock` is what its
-/// message would hold the payment by.
+/// What `command`, one that may lead to a charge, calls for.
 ///
 /// # Errors
 /// [`Failure::Transient`] while another message is asking the provider;
@@ -127,7 +126,7 @@ fn settled(status: Status, asked: bool) -> Payment {
 pub fn capture(
     state: Option<Payment>,
     command: &Command,
-    lock: Lock,
+    context: &Context,
     now: Timestamp,
 ) -> Begun<Capture> {
     let order = command.order();
@@ -139,13 +138,7 @@ pub fn capture(
         // Charged by another command, or rejected before it was: nothing to do.
         status => return Ok(Step::Settle(done(order, status))),
     }
-    if payment
-        .lock
-        .as_ref()
-        .is_some_and(|theirs| theirs.keeps_out(&lock, now))
-    {
-        return Err(locked());
-    }
+    let lock = Lock::take(payment.lock.as_ref(), provider_key(order), context, now)?;
     payment.note(command)?;
     match &payment.due {
         Some(due) if payment.reserved => {
@@ -165,6 +158,13 @@ pub fn capture(
 }
 
 impl Payment {
+    fn released(self) -> Self {
+        Self {
+            lock: self.lock.and_then(Lock::release),
+            ..self
+        }
+    }
+
     fn note(&mut self, command: &Command) -> Result<(), Failure> {
         let due = match command {
             Command::CapturePayment(c) => Due {
@@ -203,7 +203,7 @@ pub fn captured(
     order: &OrderId,
     amount: Money,
     answer: Result<(), CaptureError>,
-    last_attempt: bool,
+    context: &Context,
 ) -> End<Payment> {
     let order = order.clone();
     End::Settle(match answer {
@@ -218,17 +218,11 @@ pub fn captured(
         Err(CaptureError::Declined | CaptureError::Voided) => refused("PaymentDeclined")
             .state(settled(Status::Declined, true))
             .fact(PaymentDeclined { order }),
-        Err(CaptureError::Unavailable(_)) if last_attempt => refused("PaymentUnavailable")
+        Err(CaptureError::Unavailable(_)) if context.last_attempt => refused("PaymentUnavailable")
             .state(settled(Status::Unavailable, true))
             .fact(PaymentUnavailable { order }),
         Err(CaptureError::Unavailable(silence)) => {
-            return End::Release(
-                Payment {
-                    lock: None,
-                    ..payment
-                },
-                Failure::transient(silence),
-            );
+            return End::Release(payment.released(), Failure::transient(silence));
         }
     })
 }
@@ -242,7 +236,7 @@ pub fn captured(
 pub fn refund(
     state: Option<Payment>,
     command: &RefundPayment,
-    lock: Lock,
+    context: &Context,
     now: Timestamp,
 ) -> Begun<String> {
     let payment = state.unwrap_or_default();
@@ -254,13 +248,6 @@ pub fn refund(
         Status::Waiting if !payment.asked => None,
         Status::Waiting | Status::Unavailable => Some(None),
         Status::Captured { amount } | Status::RefundFailed { amount } => Some(Some(amount)),
-        Status::Refunding { .. }
-            if payment
-                .lock
-                .is_some_and(|theirs| theirs.keeps_out(&lock, now)) =>
-        {
-            return Err(locked());
-        }
         Status::Refunding { charged } => Some(charged),
     };
     let Some(charged) = charged else {
@@ -270,6 +257,11 @@ pub fn refund(
         return Ok(Step::Settle(
             refunded_to(&command.order, nothing).state(tombstone),
         ));
+    };
+    let key = provider_key(&command.order);
+    let lock = match payment.status {
+        Status::Refunding { .. } => Lock::take(payment.lock.as_ref(), key, context, now)?,
+        _ => Lock::seize(key, context),
     };
     let question = lock.key.clone();
     let locked = Payment {
@@ -292,7 +284,7 @@ pub fn refunded(
     payment: Payment,
     command: &RefundPayment,
     answer: Result<Option<Money>, Unavailable>,
-    last_attempt: bool,
+    context: &Context,
 ) -> End<Payment> {
     let order = command.order.clone();
     match answer {
@@ -301,7 +293,7 @@ pub fn refunded(
             let state = settled(Status::Refunded { amount }, true);
             End::Settle(refunded_to(&order, amount).state(state))
         }
-        Err(_) if last_attempt => {
+        Err(_) if context.last_attempt => {
             let amount = match payment.status {
                 Status::Refunding {
                     charged: Some(amount),
@@ -315,275 +307,9 @@ pub fn refunded(
                     .fact(RefundFailed { order, amount }),
             )
         }
-        Err(silence) => End::Release(
-            Payment {
-                lock: None,
-                ..payment
-            },
-            Failure::transient(silence),
-        ),
+        Err(silence) => End::Release(payment.released(), Failure::transient(silence)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command::{CapturePayment, NoteOrder, NoteReservation};
-
-    fn euros(amount: i64) -> Money {
-        serde_json::from_value(serde_json::json!({"amount": amount, "currency": "EUR"})).unwrap()
-    }
-
-    fn order() -> OrderId {
-        "o-1".parse().unwrap()
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn lock(by: &str, until: i64) -> Lock {
-        Lock {
-            key: provider_key(&order()),
-            by: by.to_owned(),
-            until: at(until),
-        }
-    }
-
-    fn note_order(amount: i64) -> Command {
-        NoteOrder {
-            order: order(),
-            total: euros(amount),
-            payment_token: "tok_ok".into(),
-        }
-        .into()
-    }
-
-    fn note_reservation() -> Command {
-        NoteReservation { order: order() }.into()
-    }
-
-    fn refund_all() -> RefundPayment {
-        RefundPayment {
-            order: order(),
-            total: euros(500),
-            attempt: 0,
-        }
-    }
-
-    fn state<Q: std::fmt::Debug>(step: Begun<Q>) -> Payment {
-        match step.unwrap() {
-            Step::Settle(decision) => decision.state.unwrap(),
-            Step::Ask { locked, .. } => locked,
-        }
-    }
-
-    fn waiting() -> Payment {
-        state(capture(None, &note_order(500), lock("a", 10), at(0)))
-    }
-
-    fn asking() -> Payment {
-        state(capture(
-            Some(waiting()),
-            &note_reservation(),
-            lock("b", 10),
-            at(0),
-        ))
-    }
-
-    #[test]
-    fn the_note_that_completes_the_set_asks() {
-        for (first, second) in [
-            (note_order(500), note_reservation()),
-            (note_reservation(), note_order(500)),
-        ] {
-            let half = capture(None, &first, lock("a", 10), at(0));
-            assert!(matches!(half, Ok(Step::Settle(_))));
-            let Ok(Step::Ask { locked, question }) =
-                capture(Some(state(half)), &second, lock("b", 10), at(0))
-            else {
-                panic!("the set is complete");
-            };
-            assert_eq!(
-                (question.key.as_str(), question.due.total),
-                ("payment-o-1", euros(500))
-            );
-            assert_eq!((locked.asked, locked.lock), (true, Some(lock("b", 10))));
-        }
-    }
-
-    #[test]
-    fn a_charge_at_once_needs_no_notes() {
-        let command = CapturePayment {
-            order: order(),
-            amount: euros(500),
-            payment_token: "tok_ok".into(),
-        }
-        .into();
-        assert!(matches!(
-            capture(None, &command, lock("a", 10), at(0)),
-            Ok(Step::Ask { .. })
-        ));
-    }
-
-    #[test]
-    fn an_order_is_noted_with_one_total() {
-        let other = capture(Some(waiting()), &note_order(501), lock("b", 10), at(0));
-        assert!(matches!(other, Err(Failure::Invalid(_))));
-    }
-
-    #[test]
-    fn a_lock_keeps_others_out_until_it_expires() {
-        let again = |by, now| capture(Some(asking()), &note_reservation(), lock(by, 20), at(now));
-        assert!(matches!(again("c", 9), Err(Failure::Transient(_))));
-        assert!(matches!(again("c", 10), Ok(Step::Ask { .. })));
-        assert!(
-            matches!(again("b", 9), Ok(Step::Ask { .. })),
-            "its own message goes on"
-        );
-    }
-
-    #[test]
-    fn silence_releases_the_lock_and_keeps_the_notes() {
-        let silence = || Err(CaptureError::Unavailable(Unavailable("x".into())));
-        let End::Release(payment, Failure::Transient(_)) =
-            captured(asking(), &order(), euros(500), silence(), false)
-        else {
-            panic!("silence is transient");
-        };
-        assert_eq!(
-            (payment.lock, payment.due.is_some(), payment.reserved),
-            (None, true, true)
-        );
-        let End::Settle(given_up) = captured(asking(), &order(), euros(500), silence(), true)
-        else {
-            panic!("the last attempt gives up");
-        };
-        assert_eq!(given_up.state, Some(settled(Status::Unavailable, true)));
-        assert_eq!(
-            given_up.facts,
-            [PaymentUnavailable { order: order() }.into()]
-        );
-    }
-
-    #[test]
-    fn a_rejection_that_comes_first_leaves_a_tombstone() {
-        let Ok(Step::Settle(decision)) = refund(None, &refund_all(), lock("r", 10), at(0)) else {
-            panic!("nobody needs to be asked");
-        };
-        assert_eq!(
-            decision.facts,
-            [PaymentRefunded {
-                order: order(),
-                amount: euros(0)
-            }
-            .into()]
-        );
-        let late = capture(decision.state, &note_order(500), lock("a", 10), at(0));
-        let Ok(Step::Settle(late)) = late else {
-            panic!("a late note does nothing")
-        };
-        assert_eq!(
-            (late.state, late.facts),
-            (None, vec![]),
-            "and its token is not kept"
-        );
-    }
-
-    #[test]
-    fn a_rejection_asks_the_provider_once_anybody_did() {
-        let unavailable = settled(Status::Unavailable, true);
-        let released = Payment {
-            lock: None,
-            ..asking()
-        };
-        let charged = settled(Status::Captured { amount: euros(500) }, true);
-        for there in [asking(), released, unavailable, charged] {
-            let step = refund(Some(there), &refund_all(), lock("r", 10), at(0));
-            assert!(matches!(step, Ok(Step::Ask { .. })));
-            let payment = state(step);
-            assert_eq!(payment.due, None, "the token is not kept");
-            let other = refund(Some(payment), &refund_all(), lock("s", 10), at(0));
-            assert!(
-                matches!(other, Err(Failure::Transient(_))),
-                "one refund at a time"
-            );
-        }
-        let declined = Some(settled(Status::Declined, true));
-        assert!(matches!(
-            refund(declined, &refund_all(), lock("r", 10), at(0)),
-            Ok(Step::Settle(_))
-        ));
-    }
-
-    #[test]
-    fn what_the_provider_gave_back_counts() {
-        let there = settled(Status::Refunding { charged: None }, true);
-        for (given_back, amount) in [(None, 0), (Some(euros(500)), 500)] {
-            let End::Settle(decision) =
-                refunded(there.clone(), &refund_all(), Ok(given_back), true)
-            else {
-                panic!("an answer settles it");
-            };
-            assert_eq!(
-                decision.facts,
-                [PaymentRefunded {
-                    order: order(),
-                    amount: euros(amount)
-                }
-                .into()]
-            );
-        }
-    }
-
-    #[test]
-    fn giving_up_names_what_is_owed() {
-        let silence = || Err(Unavailable("x".into()));
-        for (charged, owed) in [(Some(euros(300)), 300), (None, 500)] {
-            let there = settled(Status::Refunding { charged }, true);
-            let End::Settle(decision) = refunded(there, &refund_all(), silence(), true) else {
-                panic!("the last attempt gives up");
-            };
-            assert_eq!(
-                decision.facts,
-                [RefundFailed {
-                    order: order(),
-                    amount: euros(owed)
-                }
-                .into()]
-            );
-            let again = state(refund(decision.state, &refund_all(), lock("r", 10), at(0)));
-            assert_eq!(
-                again.status,
-                Status::Refunding {
-                    charged: Some(euros(owed))
-                }
-            );
-        }
-    }
-
-    #[test]
-    fn documents_survive_the_table() {
-        for payment in [
-            waiting(),
-            asking(),
-            settled(
-                Status::Refunding {
-                    charged: Some(euros(5)),
-                },
-                true,
-            ),
-        ] {
-            let text = serde_json::to_string(&payment).unwrap();
-            assert_eq!(serde_json::from_str::<Payment>(&text).unwrap(), payment);
-        }
-        let standing = Standing {
-            order: order(),
-            status: Status::Refunded { amount: euros(0) },
-        };
-        assert_eq!(
-            serde_json::to_value(standing).unwrap(),
-            serde_json::json!({"order": "o-1", "status": "Refunded", "amount": {"amount": 0, "currency": "EUR"}}),
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,5 @@
 //! Load, decide, ask the provider where it takes that, save.
 
-use duet_core::lock::Lock;
 use duet_core::store::{Key, Store};
 use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
 
@@ -32,30 +31,43 @@ pub fn key(id: impl ToString) -> Key {
 
 impl<S: Store, C: Clock, P: Provider> Service for Payments<S, C, P> {
     const NAME: &'static str = "payment";
+    const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
+        (
+            "CapturePayment",
+            &["PaymentCaptured", "PaymentDeclined", "PaymentUnavailable"],
+        ),
+        ("RefundPayment", &["PaymentRefunded", "RefundFailed"]),
+        (
+            "NoteOrder",
+            &["PaymentCaptured", "PaymentDeclined", "PaymentUnavailable"],
+        ),
+        (
+            "NoteReservation",
+            &["PaymentCaptured", "PaymentDeclined", "PaymentUnavailable"],
+        ),
+    ];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let order = command.order();
         let ticket = self.desk.ticket(&command, order.as_str(), &command.part());
-        let lock = || Lock::new(domain::provider_key(order), &context);
-        let last = context.last_attempt;
         match &command {
             Command::RefundPayment(refund) => {
-                let begin = |state, now| domain::refund(state, refund, lock(), now);
+                let begin = |state, now| domain::refund(state, refund, &context, now);
                 let ask = |key: String| async move { self.provider.void(&key).await };
-                let end = |payment, _, answer| domain::refunded(payment, refund, answer, last);
+                let end = |payment, _, answer| domain::refunded(payment, refund, answer, &context);
                 self.desk
                     .ask(&ticket, &context, &key(order), begin, ask, end)
                     .await
             }
             Command::CapturePayment(_) | Command::NoteOrder(_) | Command::NoteReservation(_) => {
-                let begin = |state, now| domain::capture(state, &command, lock(), now);
+                let begin = |state, now| domain::capture(state, &command, &context, now);
                 let ask = |Capture { key, due }: Capture| async move {
                     self.provider.capture(&key, &due.token, due.total).await
                 };
                 let end = |payment, question: Capture, answer| {
-                    domain::captured(payment, order, question.due.total, answer, last)
+                    domain::captured(payment, order, question.due.total, answer, &context)
                 };
                 self.desk
                     .ask(&ticket, &context, &key(order), begin, ask, end)

@@ -43,7 +43,6 @@ impl Execution {
                 slots,
                 next: running,
                 running,
-                limit: running,
                 items: None,
                 last_event: started,
             })),
@@ -78,7 +77,6 @@ impl Execution {
                 slots: items.iter().map(|_| Slot::Pending).collect(),
                 next: 0,
                 running: 0,
-                limit,
                 items: Some(items),
                 last_event: started,
             })),
@@ -139,7 +137,9 @@ impl Execution {
                 .collect()),
             (other, Items::Template(_)) => Err(Failure::evaluation(
                 &"Items".into(),
-                format!("The field 'Items' must evaluate to an array or an object, but it is {other}"),
+                format!(
+                    "The field 'Items' must evaluate to an array or an object, but it is {other}"
+                ),
             )),
             (other, _) => Err(Failure::runtime(format!(
                 "Reference path '{}' must point to array, but it is {other}",
@@ -161,7 +161,12 @@ impl Execution {
             return Ok(());
         };
         let index = join.next;
-        let Some(item) = join.items.as_ref().and_then(|items| items.get(index)).cloned() else {
+        let Some(item) = join
+            .items
+            .as_ref()
+            .and_then(|items| items.get(index))
+            .cloned()
+        else {
             return Ok(());
         };
         join.next += 1;
@@ -199,7 +204,9 @@ impl Execution {
             let previous = self.thread(thread).last_event;
             if self.status == Status::Running {
                 self.output = Some(output.clone());
-                self.end(Status::Succeeded, previous, || Detail::ExecutionSucceeded { output });
+                self.end(Status::Succeeded, previous, || Detail::ExecutionSucceeded {
+                    output,
+                });
             }
             return;
         };

@@ -51,8 +51,11 @@ impl Execution {
             identity: &self.identity,
             state: &state.name,
             entered: t.entered_at,
-            retries: matches!(state.kind, Kind::Task(_) | Kind::Parallel { .. } | Kind::Map(_))
-                .then_some(t.retries),
+            retries: matches!(
+                state.kind,
+                Kind::Task(_) | Kind::Parallel { .. } | Kind::Map(_)
+            )
+            .then_some(t.retries),
             token: view.token,
             item: view.item.or(t.item.as_deref()),
         };

@@ -11,6 +11,7 @@
 //! `MapIterationFailed` and `…Aborted` do not move a chain on; the next
 //! iteration follows the last event of the one whose place it takes.
 
+mod api;
 mod branches;
 mod io;
 mod recover;
@@ -20,10 +21,12 @@ mod thread;
 use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
 use crate::history::{Detail, History, HistoryEvent, MAX_EVENTS};
-use crate::model::{MachineType, Resource, StateMachine};
+use crate::model::{MachineType, StateMachine};
 use crate::{Data, Millis};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+pub use api::{
+    AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
+};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -39,144 +42,6 @@ const REDRIVE_MILLIS: Millis = 14 * 24 * 3_600 * 1_000;
 /// Express executions have no event limit; one that makes this many transitions
 /// at a single instant would have used up its five minutes at 2 ms each.
 const EXPRESS_INSTANT_TRANSITIONS: u64 = 150_000;
-
-/// Where an execution stands, in AWS's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Status {
-    /// Not over yet.
-    Running,
-    /// Reached an end.
-    Succeeded,
-    /// A failure nothing handled.
-    Failed,
-    /// Outlived the machine's `TimeoutSeconds` (no Catch runs), or the type's limit.
-    TimedOut,
-    /// Stopped from outside.
-    Aborted,
-}
-
-/// A task, within its execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(pub u64);
-
-/// A call the driver must make.
-#[derive(Debug, Clone)]
-pub struct TaskCall {
-    /// Names the call when it is answered.
-    pub id: TaskId,
-    /// The state that calls.
-    pub state: Arc<str>,
-    /// What to call.
-    pub resource: Resource,
-    /// The task's input: `Arguments`, or the input after `Parameters`.
-    pub arguments: Data,
-    /// For `.waitForTaskToken`: the token that answers the task. The answer to the
-    /// call itself only says that the message went out.
-    pub token: Option<Arc<str>>,
-    /// Retries of this state so far.
-    pub retries: u32,
-    /// Seconds until the execution gives up on the task.
-    pub timeout_seconds: Option<u64>,
-    /// Seconds of silence it bears from the holder of the token.
-    pub heartbeat_seconds: Option<u64>,
-}
-
-/// What the driver must do.
-#[derive(Debug, Clone)]
-pub enum Effect {
-    /// Make this call, and answer with [`Execution::complete_task`].
-    Invoke(TaskCall),
-    /// The answer to this call is no longer wanted (it may still run).
-    Cancel(TaskId),
-    /// Call [`Execution::advance`] at this time, or earlier and again.
-    WakeAt(Millis),
-    /// The execution is over.
-    Ended(Status),
-}
-
-/// Why a task failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskError {
-    /// The name that Retry and Catch match.
-    pub error: String,
-    /// The rest of the story.
-    pub cause: Option<String>,
-}
-
-impl TaskError {
-    /// A failure with a name and a cause.
-    pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
-        TaskError {
-            error: error.into(),
-            cause: Some(cause.into()),
-        }
-    }
-}
-
-/// Why an answer was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerError {
-    /// No task waits under this id: it was answered, timed out or was cancelled.
-    #[error("no task waits under this id: it was answered, timed out or was cancelled")]
-    UnknownTask,
-    /// AWS answers `TaskTimedOut` or `InvalidToken`.
-    #[error("no task waits for this token: it was answered, timed out or never given")]
-    UnknownToken,
-}
-
-/// Why an execution cannot be redriven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RedriveError {
-    /// Only Standard executions can be.
-    #[error("an Express execution cannot be redriven: start a new one")]
-    Express,
-    /// It still runs, or it succeeded.
-    #[error("only a failed, aborted or timed out execution can be redriven")]
-    NotFailed,
-    /// It ended more than 14 days ago.
-    #[error("the execution ended more than 14 days ago: start a new one")]
-    TooLate,
-    /// There is no room for more events.
-    #[error("the execution's history has no room for a redrive: start a new one")]
-    HistoryFull,
-}
-
-/// Who an execution is and what it records.
-#[derive(Debug, Clone)]
-pub struct ExecutionOptions {
-    /// The execution's name.
-    pub name: String,
-    /// The machine's name.
-    pub machine_name: String,
-    /// Region and account of the ARNs in the context object.
-    pub region: String,
-    /// See `region`.
-    pub account: String,
-    /// `$$.Execution.RoleArn`.
-    pub role_arn: String,
-    /// Decides jitter, UUIDs, tokens and random numbers.
-    pub seed: u64,
-    /// Whether events are kept; they are counted in any case.
-    pub history: bool,
-    /// More members for the context object.
-    pub context: Option<Map<String, Value>>,
-}
-
-impl Default for ExecutionOptions {
-    fn default() -> Self {
-        ExecutionOptions {
-            name: "execution".into(),
-            machine_name: "machine".into(),
-            region: "us-east-1".into(),
-            account: "123456789012".into(),
-            role_arn: "arn:aws:iam::123456789012:role/machine".into(),
-            seed: 0,
-            history: true,
-            context: None,
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Alarm {
@@ -232,7 +97,13 @@ impl Execution {
         options: &ExecutionOptions,
         now: Millis,
     ) -> Self {
-        let ExecutionOptions { name, machine_name, region, account, .. } = options;
+        let ExecutionOptions {
+            name,
+            machine_name,
+            region,
+            account,
+            ..
+        } = options;
         let owner = format!("arn:aws:states:{region}:{account}");
         let execution_arn = match machine.kind {
             MachineType::Standard => format!("{owner}:execution:{machine_name}:{name}"),
@@ -262,7 +133,10 @@ impl Execution {
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
             effects: Vec::new(),
-            history: History { keep: options.history, ..History::default() },
+            history: History {
+                keep: options.history,
+                ..History::default()
+            },
             status: Status::Running,
             output: None,
             error: None,
@@ -276,11 +150,14 @@ impl Execution {
             transitions_before: 0,
         };
         let role = this.identity.role_arn.clone();
-        this.history.add(0, now, || Detail::ExecutionStarted { input: input.clone(), role });
+        this.history.add(0, now, || Detail::ExecutionStarted {
+            input: input.clone(),
+            role,
+        });
         this.set_deadline();
         // The first state's event follows nothing, not even ExecutionStarted.
         this.spawn(Thread::new(machine.start, input, 0));
-        this.run();
+        this.settle();
         this
     }
 
@@ -293,6 +170,7 @@ impl Execution {
     pub fn advance(&mut self, now: Millis) {
         self.fire(|at| at <= now);
         self.set_now(now);
+        self.settle();
     }
 
     /// Answers the call `id`. For a task with a token, `Ok` only says that the
@@ -309,7 +187,7 @@ impl Execution {
         self.catch_up(now);
         let thread = self.find(id.0).ok_or(AnswerError::UnknownTask)?;
         self.answer(thread, result, false);
-        self.run();
+        self.settle();
         Ok(())
     }
 
@@ -355,7 +233,7 @@ impl Execution {
             task.silent_at = Some(due);
             self.set_timer(due, activity, Alarm::Heartbeat);
         }
-        self.announce();
+        self.settle();
         Ok(())
     }
 
@@ -405,7 +283,7 @@ impl Execution {
             .add(last, now, || Detail::ExecutionRedriven { count });
         self.set_deadline();
         self.revive(event);
-        self.run();
+        self.settle();
         Ok(())
     }
 
@@ -493,6 +371,7 @@ impl Execution {
     fn catch_up(&mut self, now: Millis) {
         self.fire(|at| at < now);
         self.set_now(now);
+        self.announce();
     }
 
     fn set_timer(&mut self, at: Millis, activity: u64, alarm: Alarm) {
@@ -632,7 +511,7 @@ impl Execution {
         self.catch_up(now);
         let thread = self.holder(token).ok_or(AnswerError::UnknownToken)?;
         self.answer(thread, result, true);
-        self.run();
+        self.settle();
         Ok(())
     }
 
@@ -647,6 +526,11 @@ impl Execution {
         if self.status != Status::Running {
             self.ready.clear();
         }
+    }
+
+    /// Ends every call from outside: runs what can run, says when to come back.
+    fn settle(&mut self) {
+        self.run();
         self.announce();
     }
 
@@ -675,8 +559,9 @@ impl Execution {
         }
         // The last place is kept for the event that ends the execution.
         if self.machine.kind == MachineType::Standard && self.history.count >= MAX_EVENTS - 1 {
-            let cause =
-                format!("The execution reached the maximum number of history events ({MAX_EVENTS}).");
+            let cause = format!(
+                "The execution reached the maximum number of history events ({MAX_EVENTS})."
+            );
             self.fail_execution(previous, &Failure::reported(RUNTIME, Some(cause)));
             return previous;
         }
@@ -724,6 +609,8 @@ impl Execution {
 
 /// The moment `seconds` after `from`.
 fn after(from: Millis, seconds: u64) -> Millis {
-    let millis = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    let millis = i64::try_from(seconds)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000);
     from.saturating_add(millis)
 }

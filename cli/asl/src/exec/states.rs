@@ -216,9 +216,10 @@ impl Execution {
     fn wait(&mut self, thread: usize, state: &State, wait: &Wait) -> Result<Progress, Failure> {
         let effective = self.effective(thread, state)?;
         let until: Millis = match wait {
-            Wait::Seconds(seconds) => {
-                after(self.now, self.number(thread, seconds, &effective, "Seconds")?)
-            }
+            Wait::Seconds(seconds) => after(
+                self.now,
+                self.number(thread, seconds, &effective, "Seconds")?,
+            ),
             Wait::Timestamp(template) => {
                 let value = self.fill(thread, template, View::of(&effective))?;
                 timestamp(&value)
@@ -310,7 +311,9 @@ impl Execution {
             "{}#{}#{nonce:016x}",
             self.identity.execution_arn, self.sequence
         );
-        base64::engine::general_purpose::STANDARD.encode(text).into()
+        base64::engine::general_purpose::STANDARD
+            .encode(text)
+            .into()
     }
 
     /// Takes the answer to a task: of the call, or of the token's holder.
@@ -322,7 +325,9 @@ impl Execution {
     ) {
         let machine = self.machine.clone();
         let state = machine.state(self.thread(thread).state);
-        let Kind::Task(task) = &state.kind else { return };
+        let Kind::Task(task) = &state.kind else {
+            return;
+        };
         let resource = &task.resource;
         let result = match result {
             Ok(value) if resource.pattern == Pattern::TaskToken && !by_token => {
@@ -364,7 +369,9 @@ impl Execution {
     pub(super) fn task_timed_out(&mut self, thread: usize, heartbeat: bool) {
         let machine = self.machine.clone();
         let state = machine.state(self.thread(thread).state);
-        let Kind::Task(task) = &state.kind else { return };
+        let Kind::Task(task) = &state.kind else {
+            return;
+        };
         let id = self.thread(thread).activity_id;
         self.effects.push(Effect::Cancel(TaskId(id)));
         self.begin(thread, Activity::Halted);

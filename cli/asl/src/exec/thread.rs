@@ -72,7 +72,6 @@ pub(super) struct Join {
     /// Items not started yet begin here; branches all start at once.
     pub(super) next: usize,
     pub(super) running: usize,
-    pub(super) limit: usize,
     /// A Map's items.
     pub(super) items: Option<Vec<Arc<MapItem>>>,
     /// The latest last event of the branches that are done.

@@ -49,7 +49,9 @@ impl Compiler {
             if fields.contains_key(name) {
                 self.schema(
                     site.at,
-                    format!("There should only be one of the following fields: [{name}, {path_name}]"),
+                    format!(
+                        "There should only be one of the following fields: [{name}, {path_name}]"
+                    ),
                 );
             }
             return self
@@ -128,7 +130,12 @@ impl Compiler {
     }
 
     /// A text written down, pointed at (`namePath`) or computed.
-    pub(super) fn text(&mut self, fields: &Object, name: &str, site: &Site<'_>) -> Option<Template> {
+    pub(super) fn text(
+        &mut self,
+        fields: &Object,
+        name: &str,
+        site: &Site<'_>,
+    ) -> Option<Template> {
         let path_name = format!("{name}Path");
         if site.language == Language::JsonPath
             && let Some(value) = fields.get(&path_name)
@@ -137,7 +144,9 @@ impl Compiler {
             if fields.contains_key(name) {
                 self.schema(
                     site.at,
-                    format!("There should only be one of the following fields: [{name}, {path_name}]"),
+                    format!(
+                        "There should only be one of the following fields: [{name}, {path_name}]"
+                    ),
                 );
             }
             return Some(self.dynamic(value, &at, &path_name));
@@ -151,7 +160,12 @@ impl Compiler {
     }
 
     /// A template field, such as `Parameters` or `Output`.
-    pub(super) fn field(&mut self, fields: &Object, name: &str, site: &Site<'_>) -> Option<Template> {
+    pub(super) fn field(
+        &mut self,
+        fields: &Object,
+        name: &str,
+        site: &Site<'_>,
+    ) -> Option<Template> {
         let value = fields.get(name)?;
         let at = format!("{}/{name}", site.at);
         let location = format!("{}{name}", site.prefix);
@@ -195,7 +209,12 @@ impl Compiler {
         Some(assign)
     }
 
-    pub(super) fn recovery(&mut self, fields: &Object, site: &Site<'_>, to: &mut super::state::Edges<'_, '_>) -> Recovery {
+    pub(super) fn recovery(
+        &mut self,
+        fields: &Object,
+        site: &Site<'_>,
+        to: &mut super::state::Edges<'_, '_>,
+    ) -> Recovery {
         let mut recovery = Recovery::default();
         for (i, last, value, at) in self.entries(fields, "Retry", site.at) {
             let errors = self.error_equals(&value, &at, last);
@@ -235,7 +254,15 @@ impl Compiler {
             self.only(
                 &value,
                 &at,
-                &["ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy", "Comment"],
+                &[
+                    "ErrorEquals",
+                    "IntervalSeconds",
+                    "MaxAttempts",
+                    "BackoffRate",
+                    "MaxDelaySeconds",
+                    "JitterStrategy",
+                    "Comment",
+                ],
             );
             let _ = i;
             recovery.retry.push(Retrier {
@@ -260,7 +287,13 @@ impl Compiler {
             self.only(
                 &value,
                 &at,
-                &["ErrorEquals", "Next", "Assign", "Comment", if jsonata { "Output" } else { "ResultPath" }],
+                &[
+                    "ErrorEquals",
+                    "Next",
+                    "Assign",
+                    "Comment",
+                    if jsonata { "Output" } else { "ResultPath" },
+                ],
             );
             let output = if jsonata {
                 self.field(&value, "Output", &catch_site)
@@ -283,7 +316,12 @@ impl Compiler {
     }
 
     /// The entries of an array of objects: index, whether it is the last, fields, place.
-    pub(super) fn entries(&mut self, fields: &Object, name: &str, at: &str) -> Vec<(usize, bool, Object, String)> {
+    pub(super) fn entries(
+        &mut self,
+        fields: &Object,
+        name: &str,
+        at: &str,
+    ) -> Vec<(usize, bool, Object, String)> {
         let Some(value) = fields.get(name) else {
             return Vec::new();
         };
@@ -379,7 +417,11 @@ impl Compiler {
             return self.invalid_resource(&here, arn);
         }
         if rest.starts_with("activity:") {
-            self.refuse_here(&here, "an activity", "use a Lambda function or a task token");
+            self.refuse_here(
+                &here,
+                "an activity",
+                "use a Lambda function or a task token",
+            );
             return None;
         }
         let (service, action) = match rest.strip_prefix("aws-sdk:") {

@@ -1,5 +1,6 @@
 //! Reading one state.
 
+use super::table::{DISTRIBUTED, JSONATA_ONLY, JSONPATH_ONLY, allowed};
 use super::{Compiler, Object, Scope};
 use crate::choice::{Condition, Test};
 use crate::jsonata::delimited;
@@ -95,59 +96,6 @@ pub(super) fn assigned(states: &Object) -> HashSet<String> {
     }
     names
 }
-
-/// The fields of each type: for both languages, for JSONPath, for JSONata.
-fn allowed(kind: &str) -> Option<[&'static [&'static str]; 3]> {
-    Some(match kind {
-        "Pass" => [
-            &["Next", "End", "Assign"],
-            &["Result", "InputPath", "OutputPath", "ResultPath", "Parameters"],
-            &["Output"],
-        ],
-        "Task" => [
-            &["Resource", "Credentials", "TimeoutSeconds", "HeartbeatSeconds", "Retry", "Catch", "Next", "End", "Assign"],
-            &["TimeoutSecondsPath", "HeartbeatSecondsPath", "InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters"],
-            &["Arguments", "Output"],
-        ],
-        "Choice" => [
-            &["Choices", "Default", "Assign"],
-            &["InputPath", "OutputPath"],
-            &["Output"],
-        ],
-        "Wait" => [
-            &["Seconds", "Timestamp", "Next", "End", "Assign"],
-            &["SecondsPath", "TimestampPath", "InputPath", "OutputPath"],
-            &["Output"],
-        ],
-        "Succeed" => [&[], &["InputPath", "OutputPath"], &["Output"]],
-        "Fail" => [&["Error", "Cause"], &["ErrorPath", "CausePath"], &[]],
-        "Parallel" => [
-            &["Branches", "Retry", "Catch", "Next", "End", "Assign"],
-            &["InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters"],
-            &["Arguments", "Output"],
-        ],
-        "Map" => [
-            &["ItemProcessor", "Iterator", "MaxConcurrency", "ItemSelector", "Retry", "Catch", "Next", "End", "Assign"],
-            &["MaxConcurrencyPath", "ItemsPath", "InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters"],
-            &["Items", "Output"],
-        ],
-        _ => return None,
-    })
-}
-
-/// Fields that belong to one language on every state type.
-const JSONPATH_ONLY: &[&str] = &[
-    "InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "Result", "ItemsPath",
-    "MaxConcurrencyPath", "TimeoutSecondsPath", "HeartbeatSecondsPath", "SecondsPath",
-    "TimestampPath", "ErrorPath", "CausePath",
-];
-const JSONATA_ONLY: &[&str] = &["Arguments", "Output", "Items"];
-
-/// Fields of the distributed Map.
-const DISTRIBUTED: &[&str] = &[
-    "ItemReader", "ItemBatcher", "ResultWriter", "Label", "ToleratedFailureCount",
-    "ToleratedFailureCountPath", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
-];
 
 impl Compiler {
     pub(super) fn state(
@@ -263,7 +211,11 @@ impl Compiler {
             if wrong.contains(&name) {
                 // A refused language is the whole answer for the state.
                 if !downgraded {
-                    let set = if other == "JSONata" { "JSONPath" } else { "JSONata" };
+                    let set = if other == "JSONata" {
+                        "JSONPath"
+                    } else {
+                        "JSONata"
+                    };
                     self.schema(
                         at,
                         format!("The QueryLanguage is set to '{set}', but field '{name}' is only supported for the '{other}' QueryLanguage"),
@@ -284,14 +236,15 @@ impl Compiler {
                 false
             }
         };
+        edges.graph.ends |= end;
         match (fields.contains_key("Next"), end) {
             (true, false) => edges.target(self, fields, "Next", at),
-            (false, true) => {
-                edges.graph.ends = true;
-                None
-            }
+            (false, true) => None,
             (true, true) => {
-                self.schema(at, "There should only be one of the following fields: [Next, End]");
+                self.schema(
+                    at,
+                    "There should only be one of the following fields: [Next, End]",
+                );
                 None
             }
             (false, false) => {
@@ -333,7 +286,8 @@ impl Compiler {
                 Severity::Warning,
                 codes::PASS_RESULT_IS_STATIC,
                 &format!("{at}/Result"),
-                "Attempt to use a path in the result of a pass state: use Parameters instead".into(),
+                "Attempt to use a path in the result of a pass state: use Parameters instead"
+                    .into(),
             );
         }
         Kind::Pass {
@@ -362,7 +316,10 @@ impl Compiler {
 
     fn wait(&mut self, fields: &Object, site: &Site<'_>) -> Option<Kind> {
         const NAMES: [&str; 4] = ["Seconds", "Timestamp", "SecondsPath", "TimestampPath"];
-        let given: Vec<&str> = NAMES.into_iter().filter(|n| fields.contains_key(*n)).collect();
+        let given: Vec<&str> = NAMES
+            .into_iter()
+            .filter(|n| fields.contains_key(*n))
+            .collect();
         let [one] = given[..] else {
             self.schema(
                 site.at,
@@ -387,7 +344,10 @@ impl Compiler {
     }
 
     fn choice(&mut self, fields: &Object, site: &Site<'_>, edges: &mut Edges<'_, '_>) -> Kind {
-        if fields.get("Choices").is_none_or(|c| c.as_array().is_some_and(Vec::is_empty)) {
+        if fields
+            .get("Choices")
+            .is_none_or(|c| c.as_array().is_some_and(Vec::is_empty))
+        {
             self.schema(site.at, "These fields are required: [Choices]");
         }
         let mut rules = Vec::new();
@@ -400,7 +360,11 @@ impl Compiler {
             let next = edges.target(self, &rule, "Next", &at).unwrap_or(StateId(0));
             let condition = match site.language {
                 Language::Jsonata => {
-                    self.only(&rule, &at, &["Condition", "Next", "Assign", "Output", "Comment"]);
+                    self.only(
+                        &rule,
+                        &at,
+                        &["Condition", "Next", "Assign", "Output", "Comment"],
+                    );
                     self.condition(&rule, &rule_site)
                 }
                 Language::JsonPath => self.rule(&rule, &at, true),
@@ -437,7 +401,10 @@ impl Compiler {
             }),
             Some(value) => {
                 let Some(source) = value.as_str().and_then(delimited) else {
-                    self.schema(&at, "Condition must be a JSONata expression between {% and %}");
+                    self.schema(
+                        &at,
+                        "Condition must be a JSONata expression between {% and %}",
+                    );
                     return None;
                 };
                 let location = format!("{}Condition", site.prefix);
@@ -449,12 +416,19 @@ impl Compiler {
 
     /// A JSONPath rule, or a part of one.
     fn rule(&mut self, rule: &Object, at: &str, top: bool) -> Option<Condition> {
-        let extra: &[&str] = if top { &["Next", "Assign", "Comment"] } else { &["Comment"] };
+        let extra: &[&str] = if top {
+            &["Next", "Assign", "Comment"]
+        } else {
+            &["Comment"]
+        };
         let mut operators = rule
             .iter()
             .filter(|(n, _)| !extra.contains(&n.as_str()) && *n != "Variable");
         let (Some((name, value)), None) = (operators.next(), operators.next()) else {
-            self.schema(at, "a choice rule has exactly one comparison operator, And, Or or Not");
+            self.schema(
+                at,
+                "a choice rule has exactly one comparison operator, And, Or or Not",
+            );
             return None;
         };
         let here = format!("{at}/{name}");
@@ -478,7 +452,10 @@ impl Compiler {
                 .rule(part, &here, false)
                 .map(|c| Condition::Not(Box::new(c))),
             ("And" | "Or" | "Not", _) => {
-                self.schema(&here, "And and Or take a non-empty array of rules, Not takes one rule");
+                self.schema(
+                    &here,
+                    "And and Or take a non-empty array of rules, Not takes one rule",
+                );
                 None
             }
             _ => {
@@ -517,7 +494,10 @@ impl Compiler {
     }
 
     fn map(&mut self, fields: &Object, site: &Site<'_>, scope: &Scope<'_>) -> Option<Kind> {
-        let name = match (fields.contains_key("ItemProcessor"), fields.contains_key("Iterator")) {
+        let name = match (
+            fields.contains_key("ItemProcessor"),
+            fields.contains_key("Iterator"),
+        ) {
             (true, false) => "ItemProcessor",
             (false, true) => "Iterator",
             (true, true) => {
@@ -537,7 +517,11 @@ impl Compiler {
             self.schema(&at, "Expected value of type [OBJECT]");
             return None;
         };
-        self.only(processor, &at, &["StartAt", "States", "Comment", "ProcessorConfig"]);
+        self.only(
+            processor,
+            &at,
+            &["StartAt", "States", "Comment", "ProcessorConfig"],
+        );
         if let Some(config) = processor.get("ProcessorConfig")
             && config.get("Mode").is_some_and(|m| m != "INLINE")
         {

@@ -17,21 +17,33 @@ impl Memory {
     fn items(&self) -> MutexGuard<'_, BTreeMap<Key, Item>> {
         // A panic while the lock is held leaves whole documents behind: every
         // write below is checked before the first is applied.
-        self.items.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.items
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 /// Whether `write` may go through against the document that is there.
 fn allowed(write: &Write, there: Option<&Item>) -> bool {
     match write {
-        Write::Put { expect: Expect::Anything, .. } => true,
-        Write::Put { expect: Expect::Absent, .. } => there.is_none(),
-        Write::Put { expect: Expect::Version(version), .. } => {
-            there.is_some_and(|item| item.version == *version)
-        }
+        Write::Put {
+            expect: Expect::Anything,
+            ..
+        } => true,
+        Write::Put {
+            expect: Expect::Absent,
+            ..
+        } => there.is_none(),
+        Write::Put {
+            expect: Expect::Version(version),
+            ..
+        } => there.is_some_and(|item| item.version == *version),
         Write::Add { deltas, .. } => there.is_some_and(|item| {
             deltas.iter().all(|(field, delta)| {
-                item.body[field].as_i64().and_then(|n| n.checked_add(*delta)).is_some_and(|n| n >= 0)
+                item.body[field]
+                    .as_i64()
+                    .and_then(|n| n.checked_add(*delta))
+                    .is_some_and(|n| n >= 0)
             })
         }),
     }
@@ -45,7 +57,10 @@ impl Store for Memory {
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
         let mut items = self.items();
-        if !writes.iter().all(|write| allowed(write, items.get(write.key()))) {
+        if !writes
+            .iter()
+            .all(|write| allowed(write, items.get(write.key())))
+        {
             return Err(CommitError::Conflict);
         }
         for write in writes {
@@ -73,7 +88,11 @@ impl Browse for Memory {
     async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreFault> {
         let first = Key::new(pk, "");
         let items = self.items();
-        Ok(items.range(first..).take_while(|(key, _)| key.pk == pk).map(|(_, item)| item.clone()).collect())
+        Ok(items
+            .range(first..)
+            .take_while(|(key, _)| key.pk == pk)
+            .map(|(_, item)| item.clone())
+            .collect())
     }
 
     async fn everything(&self) -> Result<Vec<Item>, StoreFault> {
@@ -95,22 +114,43 @@ mod tests {
     async fn a_transaction_is_all_or_nothing() {
         let table = Memory::default();
         table.commit(vec![put("a", Expect::Absent)]).await.unwrap();
-        let refused = table.commit(vec![put("b", Expect::Absent), put("a", Expect::Absent)]).await;
+        let refused = table
+            .commit(vec![put("b", Expect::Absent), put("a", Expect::Absent)])
+            .await;
         assert_eq!(refused, Err(CommitError::Conflict));
         assert_eq!(table.partition("o-1").await.unwrap().len(), 1);
-        table.commit(vec![put("a", Expect::Version(1))]).await.unwrap();
-        assert_eq!(table.commit(vec![put("a", Expect::Version(1))]).await, Err(CommitError::Conflict));
+        table
+            .commit(vec![put("a", Expect::Version(1))])
+            .await
+            .unwrap();
+        assert_eq!(
+            table.commit(vec![put("a", Expect::Version(1))]).await,
+            Err(CommitError::Conflict)
+        );
     }
 
     #[tokio::test]
     async fn counters_never_fall_below_zero() {
         let table = Memory::default();
         let key = Key::new("sku", "stock");
-        let add = |n| Write::Add { key: key.clone(), deltas: BTreeMap::from([("n", n)]) };
+        let add = |n| Write::Add {
+            key: key.clone(),
+            deltas: BTreeMap::from([("n", n)]),
+        };
         assert_eq!(table.commit(vec![add(1)]).await, Err(CommitError::Conflict));
-        table.commit(vec![Write::put(key.clone(), &json!({"n": 2}), Expect::Absent)]).await.unwrap();
+        table
+            .commit(vec![Write::put(
+                key.clone(),
+                &json!({"n": 2}),
+                Expect::Absent,
+            )])
+            .await
+            .unwrap();
         table.commit(vec![add(-2)]).await.unwrap();
-        assert_eq!(table.commit(vec![add(-1)]).await, Err(CommitError::Conflict));
+        assert_eq!(
+            table.commit(vec![add(-1)]).await,
+            Err(CommitError::Conflict)
+        );
         let item = table.load(&[key]).await.unwrap().remove(0).unwrap();
         assert_eq!((item.version, item.body["n"].as_i64()), (2, Some(0)));
     }

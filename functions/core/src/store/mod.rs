@@ -26,7 +26,10 @@ pub struct Key {
 impl Key {
     /// The document `sk` of `pk`.
     pub fn new(pk: impl ToString, sk: impl ToString) -> Self {
-        Self { pk: pk.to_string(), sk: sk.to_string() }
+        Self {
+            pk: pk.to_string(),
+            sk: sk.to_string(),
+        }
     }
 }
 
@@ -48,8 +51,12 @@ impl Item {
     /// [`Failure::Invalid`] when it is none: the table holds something this
     /// version of the service did not write.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        T::deserialize(&self.body)
-            .map_err(|e| Failure::invalid(format!("stored document {} is unreadable: {e}", self.key.sk)))
+        T::deserialize(&self.body).map_err(|e| {
+            Failure::invalid(format!(
+                "stored document {} is unreadable: {e}",
+                self.key.sk
+            ))
+        })
     }
 }
 
@@ -98,7 +105,11 @@ pub enum Write {
 impl Write {
     /// `body` at `key`, provided the document is still as it was loaded.
     pub fn put(key: Key, body: &impl Serialize, expect: Expect) -> Self {
-        Self::Put { key, body: serde_json::to_value(body).unwrap_or_default(), expect }
+        Self::Put {
+            key,
+            body: serde_json::to_value(body).unwrap_or_default(),
+            expect,
+        }
     }
 
     /// Where the write goes.
@@ -138,7 +149,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreFault`] when the store did not answer.
-    fn load(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Option<Item>>, StoreFault>> + Send;
+    fn load(
+        &self,
+        keys: &[Key],
+    ) -> impl Future<Output = Result<Vec<Option<Item>>, StoreFault>> + Send;
 
     /// Writes all of `writes`, or nothing. No two may share a key, and there
     /// are at most [`MAX_WRITES`].

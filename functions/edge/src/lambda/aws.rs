@@ -63,14 +63,30 @@ impl Aws {
     }
 
     async fn url(&self, queue: &str) -> Result<String, Failure> {
-        let known = self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(queue).cloned();
+        let known = self
+            .urls
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(queue)
+            .cloned();
         if let Some(url) = known {
             return Ok(url);
         }
         let name = queue.rsplit(':').next().unwrap_or(queue);
-        let answer = self.queues.get_queue_url().queue_name(name).send().await.map_err(failed)?;
-        let url = answer.queue_url.ok_or_else(|| Failure::transient("a queue without a URL"))?;
-        self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(queue.to_owned(), url.clone());
+        let answer = self
+            .queues
+            .get_queue_url()
+            .queue_name(name)
+            .send()
+            .await
+            .map_err(failed)?;
+        let url = answer
+            .queue_url
+            .ok_or_else(|| Failure::transient("a queue without a URL"))?;
+        self.urls
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(queue.to_owned(), url.clone());
         Ok(url)
     }
 
@@ -98,7 +114,9 @@ impl Wires for Aws {
     }
 
     async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        let Carrier::Eventbridge { bus } = carrier else { return Ok(()) };
+        let Carrier::Eventbridge { bus } = carrier else {
+            return Ok(());
+        };
         let entries = events.iter().map(|event| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(bus)
@@ -107,16 +125,32 @@ impl Wires for Aws {
                 .detail(event.detail().to_string())
                 .build()
         });
-        let answer = self.bus.put_events().set_entries(Some(entries.collect())).send().await.map_err(failed)?;
+        let answer = self
+            .bus
+            .put_events()
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await
+            .map_err(failed)?;
         // The call succeeds even when entries fail: every one has its own result.
         let refused = answer.entries().iter().find_map(|entry| entry.error_code());
         match refused {
-            None if answer.failed_entry_count() == 0 && answer.entries().len() == events.len() => Ok(()),
-            code => Err(Failure::transient(format!("the bus refused an entry: {}", code.unwrap_or("unknown")))),
+            None if answer.failed_entry_count() == 0 && answer.entries().len() == events.len() => {
+                Ok(())
+            }
+            code => Err(Failure::transient(format!(
+                "the bus refused an entry: {}",
+                code.unwrap_or("unknown")
+            ))),
         }
     }
 
-    async fn send_later(&self, queue: &str, message: &CommandMessage, seconds: u32) -> Result<(), Failure> {
+    async fn send_later(
+        &self,
+        queue: &str,
+        message: &CommandMessage,
+        seconds: u32,
+    ) -> Result<(), Failure> {
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let sent = self
             .queues
@@ -143,7 +177,10 @@ impl Wires for Aws {
             Err(error)
                 if matches!(
                     error.as_service_error(),
-                    Some(SendTaskSuccessError::TaskTimedOut(_) | SendTaskSuccessError::TaskDoesNotExist(_))
+                    Some(
+                        SendTaskSuccessError::TaskTimedOut(_)
+                            | SendTaskSuccessError::TaskDoesNotExist(_)
+                    )
                 ) =>
             {
                 Ok(())
@@ -155,6 +192,8 @@ impl Wires for Aws {
 
 /// An SDK error as a transient failure. The context names operations and
 /// codes; payloads are not part of it.
-fn failed<E: std::error::Error + Send + Sync + 'static>(error: aws_sdk_sqs::error::SdkError<E>) -> Failure {
+fn failed<E: std::error::Error + Send + Sync + 'static>(
+    error: aws_sdk_sqs::error::SdkError<E>,
+) -> Failure {
     Failure::transient(DisplayErrorContext(error))
 }

@@ -1,0 +1,145 @@
+//! What an execution and its driver say to each other.
+
+use crate::model::Resource;
+use crate::{Data, Millis};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Where an execution stands, in AWS's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// Not over yet.
+    Running,
+    /// Reached an end.
+    Succeeded,
+    /// A failure nothing handled.
+    Failed,
+    /// Outlived the machine's `TimeoutSeconds` (no Catch runs), or the type's limit.
+    TimedOut,
+    /// Stopped from outside.
+    Aborted,
+}
+
+/// A task, within its execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub u64);
+
+/// A call the driver must make.
+#[derive(Debug, Clone)]
+pub struct TaskCall {
+    /// Names the call when it is answered.
+    pub id: TaskId,
+    /// The state that calls.
+    pub state: Arc<str>,
+    /// What to call.
+    pub resource: Resource,
+    /// The task's input: `Arguments`, or the input after `Parameters`.
+    pub arguments: Data,
+    /// For `.waitForTaskToken`: the token that answers the task. The answer to the
+    /// call itself only says that the message went out.
+    pub token: Option<Arc<str>>,
+    /// Retries of this state so far.
+    pub retries: u32,
+    /// Seconds until the execution gives up on the task.
+    pub timeout_seconds: Option<u64>,
+    /// Seconds of silence it bears from the holder of the token.
+    pub heartbeat_seconds: Option<u64>,
+}
+
+/// What the driver must do.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Make this call, and answer with [`crate::Execution::complete_task`].
+    Invoke(TaskCall),
+    /// The answer to this call is no longer wanted (it may still run).
+    Cancel(TaskId),
+    /// Call [`crate::Execution::advance`] at this time, or earlier and again.
+    WakeAt(Millis),
+    /// The execution is over.
+    Ended(Status),
+}
+
+/// Why a task failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskError {
+    /// The name that Retry and Catch match.
+    pub error: String,
+    /// The rest of the story.
+    pub cause: Option<String>,
+}
+
+impl TaskError {
+    /// A failure with a name and a cause.
+    pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
+        TaskError {
+            error: error.into(),
+            cause: Some(cause.into()),
+        }
+    }
+}
+
+/// Why an answer was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// No task waits under this id: it was answered, timed out or was cancelled.
+    #[error("no task waits under this id: it was answered, timed out or was cancelled")]
+    UnknownTask,
+    /// AWS answers `TaskTimedOut` or `InvalidToken`.
+    #[error("no task waits for this token: it was answered, timed out or never given")]
+    UnknownToken,
+}
+
+/// Why an execution cannot be redriven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RedriveError {
+    /// Only Standard executions can be.
+    #[error("an Express execution cannot be redriven: start a new one")]
+    Express,
+    /// It still runs, or it succeeded.
+    #[error("only a failed, aborted or timed out execution can be redriven")]
+    NotFailed,
+    /// It ended more than 14 days ago.
+    #[error("the execution ended more than 14 days ago: start a new one")]
+    TooLate,
+    /// There is no room for more events.
+    #[error("the execution's history has no room for a redrive: start a new one")]
+    HistoryFull,
+}
+
+/// Who an execution is and what it records.
+#[derive(Debug, Clone)]
+pub struct ExecutionOptions {
+    /// The execution's name.
+    pub name: String,
+    /// The machine's name.
+    pub machine_name: String,
+    /// Region and account of the ARNs in the context object.
+    pub region: String,
+    /// See `region`.
+    pub account: String,
+    /// `$$.Execution.RoleArn`.
+    pub role_arn: String,
+    /// Decides jitter, UUIDs, tokens and random numbers.
+    pub seed: u64,
+    /// Whether events are kept; they are counted in any case.
+    pub history: bool,
+    /// Laid over the context object, member by member.
+    pub context: Option<Map<String, Value>>,
+}
+
+impl Default for ExecutionOptions {
+    fn default() -> Self {
+        ExecutionOptions {
+            name: "execution".into(),
+            machine_name: "machine".into(),
+            region: "us-east-1".into(),
+            account: "123456789012".into(),
+            role_arn: "arn:aws:iam::123456789012:role/machine".into(),
+            seed: 0,
+            history: true,
+            context: None,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Random machines under random events: whatever happens, the books must balance.
+
+use crate::world::{CALLBACK, FUNCTION, LAMBDA, machine};
+use duet_asl::{
+    Effect, Execution, ExecutionOptions, HistoryEvent, Status, TaskCall, TaskError, TaskId,
+};
+use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+
+struct Maker {
+    random: fastrand::Rng,
+    names: usize,
+    jsonata: bool,
+}
+
+impl Maker {
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("N{}", self.names)
+    }
+
+    /// A chain of states; failures may be caught into its last one.
+    fn flow(&mut self, depth: usize) -> Value {
+        let names: Vec<String> = (0..self.random.usize(1..4)).map(|_| self.name()).collect();
+        let last = self.name();
+        let mut states = Map::new();
+        for (i, name) in names.iter().enumerate() {
+            let next = names.get(i + 1).unwrap_or(&last).clone();
+            let state = self.state(depth, &next, &last);
+            states.insert(name.clone(), state);
+        }
+        let end = match self.random.u8(0..5) {
+            0 => json!({"Type": "Fail", "Error": "Deliberate"}),
+            1 => json!({"Type": "Succeed"}),
+            _ => json!({"Type": "Pass", "End": true}),
+        };
+        states.insert(last, end);
+        json!({"StartAt": names[0], "States": states})
+    }
+
+    fn state(&mut self, depth: usize, next: &str, last: &str) -> Value {
+        let kinds = if depth < 2 { 9 } else { 6 };
+        let mut state = match self.random.u8(0..kinds) {
+            0 => {
+                let variable = format!("v{depth}_{}", self.names);
+                json!({"Type": "Pass", "Assign": {variable: 1}})
+            }
+            1 => json!({"Type": "Wait", "Seconds": self.random.u8(0..20)}),
+            2 if self.jsonata => {
+                return json!({"Type": "Choice", "Default": next,
+                    "Choices": [{"Condition": "{% $states.input.absent = 1 %}", "Next": last}]});
+            }
+            2 => {
+                return json!({"Type": "Choice", "Default": next,
+                    "Choices": [{"Variable": "$.q", "IsPresent": true, "Next": last}]});
+            }
+            3 => json!({"Type": "Task", "Resource": FUNCTION, "TimeoutSeconds": 30}),
+            4 => json!({"Type": "Task", "Resource": LAMBDA}),
+            5 => {
+                json!({"Type": "Task", "Resource": CALLBACK, "TimeoutSeconds": 60, "HeartbeatSeconds": 15})
+            }
+            6 | 7 => {
+                let branches: Vec<Value> = (0..self.random.usize(1..4))
+                    .map(|_| self.flow(depth + 1))
+                    .collect();
+                json!({"Type": "Parallel", "Branches": branches})
+            }
+            _ => {
+                let limit = self.random.u8(0..3);
+                let items = if self.jsonata {
+                    json!({"Items": [1, 2, 3]})
+                } else {
+                    json!({"ItemsPath": "$$.Execution.Input.items"})
+                };
+                let mut map = json!({"Type": "Map", "MaxConcurrency": limit, "ItemProcessor": self.flow(depth + 1)});
+                map.as_object_mut()
+                    .unwrap()
+                    .extend(items.as_object().unwrap().clone());
+                map
+            }
+        };
+        state["Next"] = json!(next);
+        if matches!(state["Type"].as_str(), Some("Task" | "Parallel" | "Map")) {
+            if self.random.bool() {
+                state["Retry"] = json!([{"ErrorEquals": ["States.ALL"], "MaxAttempts": self.random.u8(0..3), "JitterStrategy": "FULL"}]);
+            }
+            if self.random.bool() {
+                state["Catch"] = json!([{"ErrorEquals": ["States.ALL"], "Next": last}]);
+            }
+        }
+        state
+    }
+}
+
+/// Runs one random machine; gives its history.
+fn live(seed: u64) -> Vec<HistoryEvent> {
+    let mut maker = Maker {
+        random: fastrand::Rng::with_seed(seed),
+        names: 0,
+        jsonata: seed.is_multiple_of(2),
+    };
+    let mut definition = maker.flow(0);
+    definition["QueryLanguage"] = json!(if maker.jsonata { "JSONata" } else { "JSONPath" });
+    if seed.is_multiple_of(5) {
+        definition["TimeoutSeconds"] = json!(90);
+    }
+    let machine = machine(&definition);
+    let options = ExecutionOptions {
+        seed,
+        ..ExecutionOptions::default()
+    };
+    let mut random = maker.random;
+    let mut now = 0;
+    let mut run = Execution::start(&machine, json!({"items": [1, 2, 3]}), &options, now);
+    let mut open: Vec<TaskCall> = Vec::new();
+    let mut tokens: Vec<TaskCall> = Vec::new();
+    let mut known: HashSet<TaskId> = HashSet::new();
+    let mut redrives = 0;
+    for _ in 0..2_000 {
+        for effect in run.take_effects() {
+            match effect {
+                Effect::Invoke(call) => {
+                    assert!(known.insert(call.id), "an id is used once");
+                    if call.token.is_some() {
+                        tokens.push(call.clone());
+                    }
+                    open.push(call);
+                }
+                Effect::Cancel(id) => {
+                    open.retain(|c| c.id != id);
+                    tokens.retain(|c| c.id != id);
+                }
+                Effect::WakeAt(at) => assert!(at >= now),
+                Effect::Ended(status) => assert_eq!(status, run.status()),
+            }
+        }
+        if run.status() != Status::Running {
+            assert!(run.next_wake().is_none());
+            if run.status() == Status::Succeeded || redrives == 3 {
+                break;
+            }
+            redrives += 1;
+            (open, tokens) = (Vec::new(), Vec::new());
+            now += 1_000;
+            run.redrive(now).unwrap();
+            continue;
+        }
+        match random.u8(0..20) {
+            0 => run.stop(None, None, now),
+            1..4 if !tokens.is_empty() => {
+                let call = tokens.swap_remove(random.usize(..tokens.len()));
+                let token = call.token.unwrap();
+                match random.u8(0..3) {
+                    0 => run.heartbeat(&token, now).unwrap(),
+                    1 => run
+                        .task_token_failure(&token, TaskError::new("E", "c"), now)
+                        .unwrap(),
+                    _ => run
+                        .task_token_success(&token, json!({"t": 1}), now)
+                        .unwrap(),
+                }
+                open.retain(|c| c.id != call.id);
+            }
+            4..14 if !open.is_empty() => {
+                let call = open.swap_remove(random.usize(..open.len()));
+                let result = match random.u8(0..12) {
+                    0 | 1 => Err(TaskError::new("E", "c")),
+                    2 => Err(TaskError::new("States.Timeout", "")),
+                    3 if random.u8(0..4) == 0 => Err(TaskError::new("States.Runtime", "")),
+                    _ => Ok(json!({"r": 1})),
+                };
+                if result.is_err() {
+                    tokens.retain(|c| c.id != call.id);
+                }
+                run.complete_task(call.id, result, now).unwrap();
+            }
+            14 => {
+                now += 500;
+                run.advance(now);
+            }
+            _ => {
+                // A running execution always has its deadline before it.
+                now = run.next_wake().expect("a deadline at least");
+                run.advance(now);
+            }
+        }
+    }
+    assert_ne!(run.status(), Status::Running, "seed {seed}");
+    run.history().to_vec()
+}
+
+#[test]
+fn histories_stay_sound() {
+    for seed in 0..3_000 {
+        let history = live(seed);
+        let mut entered = 0_i64;
+        for (i, event) in history.iter().enumerate() {
+            assert_eq!(event.id, i as u64 + 1, "seed {seed}");
+            assert!(event.previous_event_id < event.id, "seed {seed}");
+            assert!(
+                i == 0 || event.timestamp >= history[i - 1].timestamp,
+                "seed {seed}"
+            );
+            let kind = event.event_type();
+            entered += i64::from(kind.ends_with("StateEntered"))
+                - i64::from(kind.ends_with("StateExited"));
+            assert!(entered >= 0, "seed {seed}");
+        }
+        let last = history.last().unwrap().event_type();
+        assert!(last.starts_with("Execution"), "seed {seed}: {last}");
+        assert!(last != "ExecutionSucceeded" || entered >= 0);
+    }
+}
+
+#[test]
+fn a_seed_tells_the_same_story_twice() {
+    for seed in 0..200 {
+        let story = |seed| serde_json::to_string(&live(seed)).unwrap();
+        assert_eq!(story(seed), story(seed));
+    }
+}
+
+#[test]
+fn executions_may_move_between_threads() {
+    fn movable<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    movable::<Execution>();
+    shared::<duet_asl::StateMachine>();
+}

@@ -1,0 +1,176 @@
+//! Every intrinsic function, its refusals, and JSONata's six additions.
+
+use crate::world::{failure, output, single};
+use serde_json::{Value, json};
+
+fn call(text: &str, input: Value) -> Value {
+    let state = json!({"Type": "Pass", "Parameters": {"v.$": text}});
+    output(&single("JSONPath", state), input)["v"].clone()
+}
+
+#[test]
+fn each_gives_what_aws_documents() {
+    let input = json!({
+        "name": "Ann", "n": 7, "arr": [1, 2, 3, 3, 1.0, "a"], "json": "{\"a\": [1]}",
+        "obj": {"x": 1, "y": {"a": 1}}, "other": {"y": {"b": 2}, "z": 3}, "empty": []
+    });
+    for (text, expect) in [
+        (
+            "States.Format('Hi {}, you are {} {}', $.name, $.n, $.obj.y)",
+            json!("Hi Ann, you are 7 {\"a\":1}"),
+        ),
+        (
+            r"States.Format('\{\} it\'s {} \\', 'x')",
+            json!("{} it's x \\"),
+        ),
+        ("States.StringToJson($.json)", json!({"a": [1]})),
+        (
+            "States.JsonToString($.obj)",
+            json!("{\"x\":1,\"y\":{\"a\":1}}"),
+        ),
+        (
+            "States.Array($.n, 'x', null, true, 1.5, States.Array())",
+            json!([7, "x", null, true, 1.5, []]),
+        ),
+        (
+            "States.ArrayPartition($.arr, 4)",
+            json!([[1, 2, 3, 3], [1.0, "a"]]),
+        ),
+        ("States.ArrayContains($.arr, 'a')", json!(true)),
+        ("States.ArrayContains($.arr, 9)", json!(false)),
+        ("States.ArrayRange(1, 9, 2)", json!([1, 3, 5, 7, 9])),
+        ("States.ArrayRange(5, 0, -2)", json!([5, 3, 1])),
+        ("States.ArrayGetItem($.arr, 5)", json!("a")),
+        ("States.ArrayLength($.empty)", json!(0)),
+        ("States.ArrayUnique($.arr)", json!([1, 2, 3, "a"])),
+        (
+            "States.Base64Encode('Data to encode')",
+            json!("RGF0YSB0byBlbmNvZGU="),
+        ),
+        (
+            "States.Base64Decode('RGF0YSB0byBlbmNvZGU=')",
+            json!("Data to encode"),
+        ),
+        (
+            "States.Hash('input data', 'SHA-1')",
+            json!("aaff4a450a104cd177d28d18d74485e8cae074b7"),
+        ),
+        (
+            "States.Hash('abc', 'MD5')",
+            json!("900150983cd24fb0d6963f7d28e17f72"),
+        ),
+        (
+            "States.Hash('abc', 'SHA-256')",
+            json!("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ),
+        (
+            "States.JsonMerge($.obj, $.other, false)",
+            json!({"x": 1, "y": {"b": 2}, "z": 3}),
+        ),
+        ("States.MathAdd($.n, -10)", json!(-3)),
+        (
+            "States.StringSplit('This.is+a,test=string', '.+,=')",
+            json!(["This", "is", "a", "test", "string"]),
+        ),
+        (
+            "States.ArrayGetItem(States.StringSplit('a/b/c', '/'), 1)",
+            json!("b"),
+        ),
+    ] {
+        assert_eq!(call(text, input.clone()), expect, "{text}");
+    }
+    let length = |algorithm: &str| {
+        let text = format!("States.Hash('abc', '{algorithm}')");
+        call(&text, json!({})).as_str().unwrap().len()
+    };
+    assert_eq!((length("SHA-384"), length("SHA-512")), (96, 128));
+}
+
+#[test]
+fn chance_comes_from_the_seed() {
+    let n = call("States.MathRandom(1, 10)", json!({}))
+        .as_i64()
+        .unwrap();
+    assert!((1..10).contains(&n));
+    assert_eq!(call("States.MathRandom(1, 10)", json!({})), n);
+    let seeded = |seed: i64| call("States.MathRandom(1, 1000000, $.s)", json!({"s": seed}));
+    assert_eq!(seeded(5), seeded(5));
+    assert_ne!(seeded(5), seeded(6));
+    let id = call("States.UUID()", json!({}));
+    assert_eq!(id.as_str().unwrap().len(), 36);
+}
+
+#[test]
+fn what_they_cannot_do_is_a_runtime_error() {
+    for text in [
+        "States.StringToJson($.bad)",
+        "States.ArrayGetItem($.arr, 2)",
+        "States.ArrayPartition($.arr, 0)",
+        "States.ArrayRange(0, 5000, 1)",
+        "States.ArrayRange(0, 5, 0)",
+        "States.Base64Decode('?')",
+        "States.Hash('a', 'CRC')",
+        "States.JsonMerge($, $, true)",
+        "States.MathAdd(2147483648, 1)",
+        "States.Format('{} {}', 'one')",
+        "States.ArrayLength($.bad)",
+        "States.Format('{}', $.missing)",
+    ] {
+        let state = json!({"Type": "Pass", "Parameters": {"v.$": text}});
+        let (error, cause) = failure(
+            &single("JSONPath", state),
+            json!({"bad": "{", "arr": [1, 2]}),
+        );
+        assert_eq!(error, "States.Runtime", "{text}");
+        assert!(
+            cause.starts_with(
+                "An error occurred while executing the state 'S' (entered at the event id #2). "
+            ),
+            "{cause}"
+        );
+    }
+}
+
+#[test]
+fn jsonata_has_its_own_six() {
+    let eval = |text: &str| {
+        let state = json!({"Type": "Pass", "Output": format!("{{% {text} %}}")});
+        output(
+            &single("JSONata", state),
+            json!({"text": "{\"a\":[1,2]}", "xs": [1, 2, 3]}),
+        )
+    };
+    for (text, expect) in [
+        ("$partition($states.input.xs, 2)", json!([[1, 2], [3]])),
+        ("$range(0, 10, 2)", json!([0, 2, 4, 6, 8, 10])),
+        ("$range(3, 1, -1)", json!([3, 2, 1])),
+        ("$range(4, 4, 1)", json!(4)),
+        (
+            "$hash('abc', 'SHA-1')",
+            json!("a9993e364706816aba3e25717850c26c9cd0d89d"),
+        ),
+        ("$parse($states.input.text).a[1]", json!(2)),
+        ("$random(7) = $random(7)", json!(true)),
+        ("$length($uuid())", json!(36)),
+        (
+            "$map($states.input.xs, function($x) { $parse('{\"v\":' & $x & '}').v })",
+            json!([1, 2, 3]),
+        ),
+        ("$now()", json!("2026-01-01T00:00:00.000Z")),
+        ("$millis()", json!(1_767_225_600_000_i64)),
+        ("$now('[Y]')", json!("2026")),
+        ("1/0", json!("Infinity")),
+    ] {
+        assert_eq!(eval(text), expect, "{text}");
+    }
+    for text in [
+        "$partition($states.input.xs, 0)",
+        "$range(1, 5)",
+        "$eval('1')",
+        "$hash('a')",
+    ] {
+        let state = json!({"Type": "Pass", "Output": format!("{{% {text} %}}")});
+        let (error, _) = failure(&single("JSONata", state), json!({"xs": [1]}));
+        assert_eq!(error, "States.QueryEvaluationError", "{text}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The engine seen from outside: definitions in, events and outcomes out.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers outside test functions may take the shortcuts tests may"
+)]
+
+mod chaos;
+mod data;
+mod failures;
+mod history;
+mod intrinsics;
+mod jsonata;
+mod mocks;
+mod project;
+mod timing;
+mod validation;
+mod wild;
+mod world;

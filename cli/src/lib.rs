@@ -1,0 +1,216 @@
+//! The `duet` command: drives, inspects and compares the order system.
+//!
+//! Commands are written against a [`world::World`]; where that world is (an
+//! emulator on this machine, or AWS) is [`stack`]'s business. Every command
+//! returns a [`report::Report`], printed as text or JSON.
+
+pub mod args;
+pub mod catalog;
+pub mod contracts;
+pub mod customer;
+pub mod demo;
+pub mod exit;
+pub mod input;
+pub mod invariants;
+pub mod local;
+pub mod message;
+pub mod place;
+pub mod report;
+pub mod scenario;
+pub mod show;
+pub mod stack;
+pub mod variant;
+pub mod view;
+pub mod world;
+
+use clap::CommandFactory;
+use duet_core::order::{Address, Line};
+use duet_core::{CustomerId, Money, OrderId};
+use duet_customer::command::RegisterCustomer;
+use duet_order::command::PlaceOrder;
+use serde_json::json;
+
+use crate::args::{Catalog, Cli, Command, Customer, On};
+use crate::exit::{Exit, Outcome, Problem};
+use crate::report::print;
+use crate::stack::Place;
+use crate::variant::Variant;
+use crate::world::World;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`Problem`] with the exit code, what was wrong, and what to do.
+pub async fn run(cli: Cli) -> Outcome<Exit> {
+    let format = cli.global.output;
+    let place = || Place::new(&cli.global);
+    match &cli.command {
+        Command::Up(up) => print(&place()?.up(up).await?, format),
+        Command::Down(down) => print(&place()?.down(down.delete).await?, format),
+        Command::Status => print(&place()?.status().await?, format),
+        Command::Demo(demo) => {
+            let place = place()?;
+            let world = open_for_demo(&place, cli.global.on).await?;
+            let scenarios = match demo.scenarios.as_slice() {
+                [] => scenario::ALL.iter().collect(),
+                some => some.to_vec(),
+            };
+            let choice = demo::Choice {
+                scenarios,
+                variants: chosen(&world, &demo.variants.variants),
+                copies: demo.orders as usize,
+                within: demo.within,
+            };
+            let choice = choice.fit(&world, !demo.scenarios.is_empty())?;
+            print(&demo::run(&world, &choice).await?, format)
+        }
+        Command::Place(args) => {
+            // What can be refused without asking anybody is refused first.
+            let from_file = args.file.as_deref().map(orders_of).transpose()?;
+            let world = place()?.open().await?;
+            let variants = match (args.all_variants, args.variants.variants.as_slice()) {
+                (true, _) => chosen(&world, &[]),
+                (false, []) => vec![&variant::ALL[0]],
+                (false, some) => some.to_vec(),
+            };
+            let orders = match (from_file, args.scenario) {
+                (Some(orders), _) => orders,
+                (None, Some(scenario)) => return place_scenario(&world, args, scenario, &variants, format).await,
+                (None, None) => vec![by_flags(&world, args).await?],
+            };
+            let orders = under(orders, &variants);
+            for (_, order) in &orders {
+                place::check(order)?;
+            }
+            print(&place::all(&world, orders, args.wait.then_some(args.within)).await?, format)
+        }
+        Command::Customer(Customer::Register { id, name, email, country, variant, wait, within }) => {
+            let command = RegisterCustomer {
+                customer: id.clone(),
+                name: name.clone(),
+                email: email.clone(),
+                country: country.clone(),
+            };
+            command.check().map_err(|wrong| Problem::usage(format!("{}: {}", wrong.path, wrong.problem)))?;
+            let world = place()?.open().await?;
+            print(&customer::register(&world, variant, &command, wait.then_some(*within)).await?, format)
+        }
+        Command::Catalog(Catalog::Seed { file }) => {
+            let entries = catalog::entries(file.as_deref())?;
+            print(&catalog::seed(&place()?.open().await?, &entries).await?, format)
+        }
+        Command::Catalog(Catalog::Show) => print(&catalog::show(&place()?.open().await?).await?, format),
+        Command::Show { order } => print(&show::show(&place()?.open().await?, order.as_str()).await?, format),
+        Command::Watch { order, within } => {
+            show::watch(&place()?.open().await?, order.as_str(), *within, format).await
+        }
+        Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut std::io::stdout()).map_err(Problem::environment)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// The world of the demo: brought up where that is ours to do.
+async fn open_for_demo(place: &Place, on: On) -> Outcome<world::aws::Aws> {
+    match on {
+        On::Local => place.up_as_it_is().await,
+        On::Aws => place.open().await,
+    }
+}
+
+/// The variants asked for, or all that are deployed.
+fn chosen<W: World>(world: &W, asked: &[&'static Variant]) -> Vec<&'static Variant> {
+    if !asked.is_empty() {
+        return asked.to_vec();
+    }
+    let there = &world.deployment().variants;
+    variant::ALL.iter().filter(|variant| there.contains(&variant.name)).collect()
+}
+
+/// The orders in a file, each checked.
+fn orders_of(path: &std::path::Path) -> Outcome<Vec<PlaceOrder>> {
+    let orders: Vec<PlaceOrder> = input::all(&input::read(path)?, &path.display().to_string())?;
+    orders.iter().try_for_each(place::check)?;
+    Ok(orders)
+}
+
+/// Each order under each variant; with several variants, each gets ids of its
+/// own, for no two variants may share one.
+fn under(orders: Vec<PlaceOrder>, variants: &[&'static Variant]) -> Vec<(&'static Variant, PlaceOrder)> {
+    let pairs = orders.iter().flat_map(|order| variants.iter().map(move |variant| (*variant, order)));
+    pairs
+        .map(|(variant, order)| {
+            let mut order = order.clone();
+            if variants.len() > 1
+                && let Ok(id) = OrderId::try_from(format!("{}-{}", order.order, variant.name))
+            {
+                order.order = id;
+            }
+            (variant, order)
+        })
+        .collect()
+}
+
+/// The order that the flags describe.
+async fn by_flags<W: World>(world: &W, args: &args::Place) -> Outcome<PlaceOrder> {
+    let fresh = format!("{:x}", world.now().as_millisecond());
+    let lines = match args.lines.as_slice() {
+        [] => vec![("kettle".parse().map_err(Problem::usage)?, std::num::NonZeroU32::MIN)],
+        some => some.to_vec(),
+    };
+    let total = match (args.total, &args.currency) {
+        (Some(amount), Some(currency)) => {
+            input::typed::<Money>(json!({ "amount": amount, "currency": currency }), "--total, --currency")?
+        }
+        _ => {
+            let lines: Vec<_> = lines.iter().map(|(sku, quantity)| (sku.clone(), quantity.get())).collect();
+            place::total(world, &lines).await?
+        }
+    };
+    let order = match &args.id {
+        Some(id) => id.clone(),
+        None => OrderId::try_from(format!("o-{fresh}")).map_err(Problem::usage)?,
+    };
+    let customer = match &args.customer {
+        Some(id) => id.clone(),
+        None => CustomerId::try_from(format!("guest-{fresh}")).map_err(Problem::usage)?,
+    };
+    Ok(PlaceOrder {
+        order,
+        customer,
+        lines: lines.into_iter().map(|(sku, quantity)| Line { sku, quantity }).collect(),
+        total,
+        payment_token: args.token.clone(),
+        ship_to: Address {
+            name: args.name.clone(),
+            street: args.street.clone(),
+            city: args.city.clone(),
+            postcode: args.postcode.clone(),
+            country: args.country.clone(),
+        },
+    })
+}
+
+/// Runs a scenario's plan as the demo does, without comparing.
+async fn place_scenario<W: World>(
+    world: &W,
+    args: &args::Place,
+    scenario: &'static scenario::Scenario,
+    variants: &[&'static Variant],
+    format: report::Format,
+) -> Outcome<Exit> {
+    let choice = demo::Choice {
+        scenarios: vec![scenario],
+        variants: variants.to_vec(),
+        copies: 1,
+        within: args.within,
+    };
+    print(&demo::run(world, &choice.fit(world, true)?).await?, format)
+}

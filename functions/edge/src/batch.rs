@@ -1,0 +1,75 @@
+//! What an event source mapping hands to a function, and what it gets back.
+//!
+//! The shape is AWS Lambda's SQS event (Lambda developer guide, "Using Lambda
+//! with Amazon SQS"). Only the fields in use are read, so that a new one breaks
+//! nothing.
+
+use duet_core::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::queue::Delivery;
+
+/// A batch of messages of one queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The messages, each independent of the others.
+    #[serde(rename = "Records")]
+    pub records: Vec<Record>,
+}
+
+/// One received message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The message's id on the queue.
+    pub message_id: String,
+    /// The handle of this receipt.
+    pub receipt_handle: String,
+    /// The text.
+    pub body: String,
+    /// What the queue says about it.
+    pub attributes: Attributes,
+    /// The queue.
+    #[serde(rename = "eventSourceARN")]
+    pub event_source_arn: String,
+}
+
+/// What the queue says about a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// How often it was received, this time included: a number as text.
+    #[serde(rename = "ApproximateReceiveCount")]
+    pub receives: String,
+}
+
+impl Record {
+    /// The record as a delivery to a receiver that is stopped at `deadline`.
+    #[must_use]
+    pub fn delivery(self, deadline: Timestamp) -> Delivery {
+        Delivery {
+            id: self.message_id,
+            queue: self.event_source_arn,
+            body: self.body,
+            // Not a number: as if it were the first, so that it is tried.
+            receives: self.attributes.receives.parse().unwrap_or(1),
+            deadline,
+        }
+    }
+}
+
+/// The answer to a batch: only the messages named return to the queue
+/// (`ReportBatchItemFailures`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    /// The failed messages.
+    pub batch_item_failures: Vec<Failure>,
+}
+
+/// A failed message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// Its id on the queue.
+    pub item_identifier: String,
+}

@@ -1,0 +1,431 @@
+//! Both entries against a service that does as it is told.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use duet_core::fact::{CustomerActivated, PaymentDeclined};
+use duet_core::{
+    Answer, CommandMessage, Event, Failure, Handled, Metadata, Refusal, Reply, Request, Service,
+    Timer, Timestamp, Vocabulary, vocabulary,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::batch::Batch;
+use crate::log::Silent;
+use crate::queue::{Delivery, Retries, Verdict, receive};
+use crate::task::perform;
+use crate::wires::{Carrier, Wires};
+
+vocabulary! {
+    /// The commands of the test service.
+    enum Command {
+        /// What to answer.
+        Act,
+    }
+}
+
+/// What to answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Act {
+    how: String,
+}
+
+/// A service that answers as the command says, and remembers how it was asked.
+#[derive(Clone, Default)]
+struct Obedient {
+    asked: Arc<Mutex<Vec<Request<Command>>>>,
+}
+
+fn fact_event(cause: &Metadata) -> Event {
+    let fact = PaymentDeclined {
+        order: "o-1".parse().unwrap(),
+    }
+    .into();
+    let metadata = cause.answer(
+        "e-1".into(),
+        "duet.test".into(),
+        "PaymentDeclined",
+        "o-1",
+        cause.time,
+    );
+    Event { metadata, fact }
+}
+
+impl Service for Obedient {
+    const NAME: &'static str = "test";
+    const SAYS: &'static [(&'static str, &'static [&'static str])] =
+        &[("Act", &["PaymentDeclined"])];
+    type Command = Command;
+
+    async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
+        self.asked.lock().unwrap().push(request.clone());
+        let Command::Act(Act { how }) = &request.command;
+        let done = Handled {
+            answer: Answer::Done(json!("fine")),
+            events: vec![fact_event(&request.context.message)],
+            timers: Vec::new(),
+            reply: None,
+            repeat: false,
+        };
+        match how.as_str() {
+            "done" => Ok(done),
+            "repeat" => Ok(Handled {
+                repeat: true,
+                ..done
+            }),
+            "decline" => Ok(Handled {
+                answer: Answer::Declined(Refusal::new("PaymentDeclined", "why")),
+                ..done
+            }),
+            "later" => {
+                let due = "2026-01-01T01:00:00Z".parse().unwrap();
+                let timer = Timer {
+                    due,
+                    command: "Act".into(),
+                    data: json!({ "how": "done" }),
+                };
+                Ok(Handled {
+                    timers: vec![timer],
+                    events: Vec::new(),
+                    ..done
+                })
+            }
+            "reply" => {
+                let to = request.context.reply_to.unwrap_or_default();
+                Ok(Handled {
+                    reply: Some(Reply {
+                        to,
+                        value: json!("yes"),
+                    }),
+                    events: Vec::new(),
+                    ..done
+                })
+            }
+            "transient" => Err(Failure::transient("not now")),
+            _ => Err(Failure::invalid("never")),
+        }
+    }
+
+    fn policy(event: &Event) -> Option<Command> {
+        (event.fact.name() == "PaymentDeclined").then(|| {
+            Act {
+                how: "repeat".into(),
+            }
+            .into()
+        })
+    }
+}
+
+/// Wires that write down what they are given.
+#[derive(Clone, Default)]
+struct Notebook {
+    lines: Arc<Mutex<Vec<String>>>,
+    broken: bool,
+}
+
+impl Notebook {
+    fn note(&self, line: String) -> Result<(), Failure> {
+        if self.broken {
+            return Err(Failure::transient("the wire is cut"));
+        }
+        self.lines.lock().unwrap().push(line);
+        Ok(())
+    }
+}
+
+impl Wires for Notebook {
+    fn carrier(&self, variant: &str) -> Option<&Carrier> {
+        const NONE: Carrier = Carrier::None {};
+        (variant == "known").then_some(&NONE)
+    }
+
+    async fn publish(&self, _: &Carrier, events: &[Event]) -> Result<(), Failure> {
+        self.note(format!("publish {}", events[0].metadata.id))
+    }
+
+    async fn send_later(
+        &self,
+        queue: &str,
+        message: &CommandMessage,
+        seconds: u32,
+    ) -> Result<(), Failure> {
+        self.note(format!("{queue} {} in {seconds}", message.command))
+    }
+
+    async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
+        self.note(format!("answer {} {}", reply.to, reply.value))
+    }
+}
+
+const RETRIES: Retries = Retries {
+    budget: 4,
+    backoff_seconds: 2,
+};
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn command(how: &str, variant: &str) -> Value {
+    json!({
+        "command": "Act",
+        "metadata": {
+            "id": "m-1", "source": "duet.cli", "type": "Act", "subject": "o-1", "time": "2026-01-01T00:00:00Z",
+            "schemaversion": "1.0", "correlationid": "o-1", "variant": variant,
+        },
+        "data": { "how": how },
+        "reply_to": "token",
+    })
+}
+
+fn delivery(body: &Value, receives: u32) -> Delivery {
+    let body = body
+        .as_str()
+        .map_or_else(|| body.to_string(), str::to_owned);
+    Delivery {
+        id: "d-1".into(),
+        queue: "arn:q".into(),
+        body,
+        receives,
+        deadline: now(),
+    }
+}
+
+async fn deliver(body: &Value, receives: u32) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
+    let (service, wires) = (Obedient::default(), Notebook::default());
+    let clock = Arc::new(now);
+    let verdict = receive(
+        &service,
+        &wires,
+        &clock,
+        &Silent,
+        RETRIES,
+        &delivery(body, receives),
+    )
+    .await;
+    let asked = service.asked.lock().unwrap().clone();
+    let lines = wires.lines.lock().unwrap().clone();
+    (verdict, lines, asked)
+}
+
+#[tokio::test]
+async fn a_message_is_rendered_by_what_the_service_says() {
+    let nothing: &[&str] = &[];
+    for (how, verdict, lines) in [
+        ("done", Verdict::Acknowledge, ["publish e-1"].as_slice()),
+        ("repeat", Verdict::Acknowledge, &["publish e-1"]),
+        ("decline", Verdict::Acknowledge, &["publish e-1"]),
+        ("later", Verdict::Acknowledge, &["arn:q Act in 900"]),
+        ("reply", Verdict::Acknowledge, &["answer token \"yes\""]),
+        ("nonsense", Verdict::Again(Duration::ZERO), nothing),
+    ] {
+        let (got, told, _) = deliver(&command(how, "known"), 1).await;
+        assert_eq!(
+            (got, told.as_slice()),
+            (
+                verdict,
+                lines
+                    .iter()
+                    .map(|l| (*l).to_owned())
+                    .collect::<Vec<_>>()
+                    .as_slice()
+            ),
+            "{how}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_transient_failure_returns_after_a_growing_jittered_backoff() {
+    for (receives, least, most) in [(1, 1, 2), (2, 2, 4), (3, 4, 8), (20, 150, 300)] {
+        let (verdict, told, asked) = deliver(&command("transient", "known"), receives).await;
+        let Verdict::Again(wait) = verdict else {
+            panic!("acknowledged")
+        };
+        assert!(
+            (least..=most).contains(&wait.as_secs()),
+            "{receives}: {wait:?}"
+        );
+        assert!(told.is_empty());
+        assert_eq!(asked[0].context.last_attempt, receives >= RETRIES.budget);
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_is_not_handled() {
+    let wrong_field = json!({ "command": "Act", "metadata": {}, "data": {}, "colour": "red" });
+    let unknown = json!({ "detail-type": "NoSuchFact", "detail": { "metadata": command("done", "known")["metadata"], "data": {} } });
+    for body in [
+        json!("{\"poison\""),
+        json!("null"),
+        json!({}),
+        wrong_field,
+        unknown,
+        command("done", "unknown"),
+    ] {
+        let (verdict, told, asked) = deliver(&body, 1).await;
+        assert_eq!(verdict, Verdict::Again(Duration::ZERO), "{body}");
+        assert!(told.is_empty() && asked.is_empty(), "{body}");
+    }
+}
+
+fn bus_event(fact: duet_core::Fact) -> Value {
+    let mut metadata = command("done", "known")["metadata"].clone();
+    metadata["type"] = json!(fact.name());
+    json!({ "detail-type": fact.name(), "source": "duet.test", "detail": { "metadata": metadata, "data": fact.data() } })
+}
+
+#[tokio::test]
+async fn a_fact_goes_through_the_policy() {
+    let wanted = bus_event(
+        PaymentDeclined {
+            order: "o-1".parse().unwrap(),
+        }
+        .into(),
+    );
+    let (verdict, told, _) = deliver(&wanted, 1).await;
+    assert_eq!(
+        (verdict, told),
+        (Verdict::Acknowledge, vec!["publish e-1".to_owned()])
+    );
+    let unwanted = bus_event(
+        CustomerActivated {
+            customer: "c-1".parse().unwrap(),
+        }
+        .into(),
+    );
+    assert_eq!(
+        deliver(&unwanted, 1).await.0,
+        Verdict::Again(Duration::ZERO)
+    );
+}
+
+#[tokio::test]
+async fn a_replayed_repeat_tells_nobody_anything() {
+    let mut event = bus_event(
+        PaymentDeclined {
+            order: "o-1".parse().unwrap(),
+        }
+        .into(),
+    );
+    event["replay-name"] = json!("replay-1");
+    let (verdict, told, asked) = deliver(&event, 1).await;
+    assert_eq!(verdict, Verdict::Acknowledge);
+    assert!(told.is_empty());
+    assert!(asked[0].context.replay);
+}
+
+#[tokio::test]
+async fn a_timer_that_comes_early_is_sent_again() {
+    let mut timer = command("done", "known");
+    for (due, seconds) in [
+        ("2026-01-01T00:00:30.5Z", 31),
+        ("2026-01-02T00:00:00Z", 900),
+    ] {
+        timer["due"] = json!(due);
+        let (verdict, told, asked) = deliver(&timer, 1).await;
+        assert_eq!(
+            (verdict, told),
+            (
+                Verdict::Acknowledge,
+                vec![format!("arn:q Act in {seconds}")]
+            )
+        );
+        assert!(asked.is_empty());
+    }
+    timer["due"] = json!("2026-01-01T00:00:00Z");
+    assert_eq!(deliver(&timer, 1).await.1, ["publish e-1"]);
+}
+
+#[tokio::test]
+async fn what_is_not_published_is_not_acknowledged() {
+    let wires = Notebook {
+        broken: true,
+        ..Notebook::default()
+    };
+    let message = delivery(&command("done", "known"), 1);
+    let verdict = receive(
+        &Obedient::default(),
+        &wires,
+        &Arc::new(now),
+        &Silent,
+        RETRIES,
+        &message,
+    )
+    .await;
+    assert!(matches!(verdict, Verdict::Again(wait) if wait > Duration::ZERO));
+}
+
+#[tokio::test]
+async fn a_task_gets_a_reply_or_a_named_error() {
+    for (how, expected) in [
+        ("done", Ok(json!("fine"))),
+        ("repeat", Ok(json!("fine"))),
+        ("decline", Err("PaymentDeclined")),
+        ("transient", Err("Transient")),
+        ("nonsense", Err("InvalidCommand")),
+    ] {
+        let wires = Notebook::default();
+        let reply = perform(
+            &Obedient::default(),
+            &wires,
+            &Arc::new(now),
+            &Silent,
+            command(how, "any"),
+            now(),
+        )
+        .await;
+        assert_eq!(
+            reply.map_err(|e| e.name),
+            expected.map_err(str::to_owned),
+            "{how}"
+        );
+        assert!(
+            wires.lines.lock().unwrap().is_empty(),
+            "a task publishes nothing"
+        );
+    }
+    let wires = Notebook::default();
+    let input = json!({ "command": "Act", "tok_secret": 1 });
+    let error = perform(
+        &Obedient::default(),
+        &wires,
+        &Arc::new(now),
+        &Silent,
+        input,
+        now(),
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(error.name, "InvalidCommand");
+    let reply = perform(
+        &Obedient::default(),
+        &wires,
+        &Arc::new(now),
+        &Silent,
+        command("reply", "any"),
+        now(),
+    )
+    .await;
+    assert!(reply.is_ok());
+    assert_eq!(
+        wires.lines.lock().unwrap().as_slice(),
+        ["answer token \"yes\""]
+    );
+}
+
+#[test]
+fn the_trigger_of_a_queue_is_read_by_its_type() {
+    let text = include_str!("../../../tests/fixtures/sqs-batch.json");
+    let batch: Batch = serde_json::from_str(text).unwrap();
+    let deliveries: Vec<Delivery> = batch
+        .records
+        .into_iter()
+        .map(|record| record.delivery(now()))
+        .collect();
+    assert_eq!(deliveries.len(), 2);
+    assert_eq!((deliveries[0].receives, deliveries[1].receives), (1, 3));
+    assert!(deliveries[0].queue.ends_with(":duet-order"));
+}

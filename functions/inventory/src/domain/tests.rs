@@ -1,0 +1,161 @@
+//! The decisions, one by one.
+
+use super::*;
+use crate::command::{ReleaseStock, ShipStock};
+
+fn euros(amount: i64) -> Money {
+    serde_json::from_value(serde_json::json!({"amount": amount, "currency": "EUR"})).unwrap()
+}
+
+fn order() -> OrderId {
+    "o-1".parse().unwrap()
+}
+
+fn shelf() -> BTreeMap<Sku, Stock> {
+    [("tea", 300, 5), ("cup", 1000, 1)]
+        .map(|(sku, price, n)| {
+            let sku: Sku = sku.parse().unwrap();
+            let price = euros(price);
+            (
+                sku.clone(),
+                Stock {
+                    sku,
+                    price,
+                    initial: n,
+                    available: n,
+                    reserved: 0,
+                    shipped: 0,
+                },
+            )
+        })
+        .into()
+}
+
+fn reserve(lines: &[(&str, u32)], total: Money) -> Command {
+    let lines = lines.iter().map(|&(sku, n)| Line {
+        sku: sku.parse().unwrap(),
+        quantity: n.try_into().unwrap(),
+    });
+    ReserveStock {
+        order: order(),
+        lines: lines.collect(),
+        total,
+    }
+    .into()
+}
+
+fn change(there: Option<Reservation>, command: &Command) -> Change {
+    decide(there, &shelf(), command).unwrap().state.unwrap()
+}
+
+fn release() -> Command {
+    ReleaseStock { order: order() }.into()
+}
+
+fn ship() -> Command {
+    ShipStock { order: order() }.into()
+}
+
+#[test]
+fn refusals_have_their_reasons() {
+    let dollars = Money {
+        currency: "USD".to_owned().try_into().unwrap(),
+        ..euros(300)
+    };
+    type Lines<'a> = &'a [(&'a str, u32)];
+    let cases: [(Lines<'_>, Money, Option<&str>); 9] = [
+        (&[("tea", 5), ("cup", 1)], euros(2500), None),
+        (&[("tea", 2), ("tea", 3)], euros(1500), None),
+        (&[("tea", 3), ("tea", 3)], euros(1800), Some("OutOfStock")),
+        (&[("tea", 1), ("cup", 2)], euros(2300), Some("OutOfStock")),
+        (&[("tea", 1)], euros(299), Some("PriceChanged")),
+        (&[("tea", 9)], euros(299), Some("PriceChanged")),
+        (&[("tea", 1)], dollars, Some("PriceChanged")),
+        (&[("tea", u32::MAX)], euros(i64::MAX), Some("PriceChanged")),
+        (&[("tea", 1), ("jam", 1)], euros(300), Some("UnknownSku")),
+    ];
+    for (lines, total, reason) in cases {
+        let decision = decide(None, &shelf(), &reserve(lines, total)).unwrap();
+        let expected = match reason {
+            None => {
+                duet_core::Answer::Done(serde_json::json!({"order": "o-1", "status": "Reserved"}))
+            }
+            Some(reason) => duet_core::Answer::Declined(Refusal::new("StockUnavailable", reason)),
+        };
+        assert_eq!(decision.answer, expected, "{lines:?}");
+        assert_eq!(
+            decision.state.unwrap().shift,
+            reason.is_none().then_some(Shift::Aside)
+        );
+    }
+}
+
+#[test]
+fn lines_that_are_no_order_are_invalid() {
+    let names: Vec<String> = (0..=MAX_SKUS).map(|n| format!("s-{n}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    for lines in [&[], many.as_slice()] {
+        assert!(matches!(
+            decide(None, &shelf(), &reserve(lines, euros(1))),
+            Err(Failure::Invalid(_))
+        ));
+    }
+}
+
+#[test]
+fn stock_only_moves() {
+    for shift in [Shift::Aside, Shift::Back, Shift::Out] {
+        assert_eq!(shift.deltas(3).values().sum::<i64>(), 0);
+    }
+}
+
+#[test]
+fn a_release_puts_back_what_was_set_aside_and_nothing_else() {
+    let reserved = change(None, &reserve(&[("tea", 2)], euros(600))).reservation;
+    assert_eq!(change(Some(reserved), &release()).shift, Some(Shift::Back));
+    let refused = change(None, &reserve(&[("tea", 9)], euros(2700))).reservation;
+    for there in [None, Some(refused)] {
+        let decision = decide(there, &shelf(), &release()).unwrap();
+        assert_eq!(
+            decision.facts,
+            [StockReleased {
+                order: order(),
+                lines: vec![]
+            }
+            .into()]
+        );
+        let tombstone = decision.state.unwrap();
+        assert_eq!(
+            (tombstone.shift, tombstone.reservation.status),
+            (None, Status::Released)
+        );
+    }
+}
+
+#[test]
+fn a_reservation_that_comes_late_does_nothing() {
+    let tombstone = change(None, &release()).reservation;
+    let late = decide(
+        Some(tombstone),
+        &shelf(),
+        &reserve(&[("tea", 2)], euros(600)),
+    )
+    .unwrap();
+    assert_eq!((late.state, late.facts), (None, vec![]));
+}
+
+#[test]
+fn only_what_is_set_aside_ships_and_only_what_is_here_goes_back() {
+    let reserved = change(None, &reserve(&[("tea", 2)], euros(600))).reservation;
+    let shipped = change(Some(reserved), &ship());
+    assert_eq!(shipped.shift, Some(Shift::Out));
+    let released = change(None, &release()).reservation;
+    for there in [None, Some(released)] {
+        assert!(matches!(
+            decide(there, &shelf(), &ship()),
+            Err(Failure::Invalid(_))
+        ));
+    }
+    let back = decide(Some(shipped.reservation), &shelf(), &release());
+    assert!(matches!(back, Err(Failure::Invalid(_))));
+}

@@ -1,0 +1,26 @@
+//! What a fact makes the inventory service do: choreography only.
+
+use duet_core::{Event, Fact};
+
+use crate::command::{Command, ReleaseStock, ReserveStock, ShipStock};
+
+/// The command that `event` calls for, if any.
+pub(crate) fn command(event: &Event) -> Option<Command> {
+    Some(match &event.fact {
+        Fact::NewOrder(fact) => ReserveStock {
+            order: fact.order.clone(),
+            lines: fact.lines.clone(),
+            total: fact.total,
+        }
+        .into(),
+        Fact::OrderRejected(fact) => ReleaseStock {
+            order: fact.order.clone(),
+        }
+        .into(),
+        Fact::OrderConfirmed(fact) => ShipStock {
+            order: fact.order.clone(),
+        }
+        .into(),
+        _ => return None,
+    })
+}

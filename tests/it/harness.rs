@@ -1,0 +1,104 @@
+//! What the tests stand on: the command, and one emulator for all of them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use duet_cli::world::aws::{self, Aws};
+use serde_json::Value;
+
+/// The project's root.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A file of the project, as text.
+pub fn text(path: &str) -> String {
+    let file = root().join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+}
+
+/// The `duet` command with an environment that names no target.
+pub fn duet(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duet"));
+    command.args(args).current_dir(root()).env("NO_COLOR", "1");
+    for name in ["DUET_ON", "DUET_STACK", "AWS_PROFILE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs `command` and gives what it said.
+pub fn run(command: &mut Command) -> Output {
+    command.output().expect("the command starts")
+}
+
+/// Standard output of a command that must succeed, as JSON.
+pub fn json(command: &mut Command) -> Value {
+    let output = run(command);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{errors}\n{text}", output.status);
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{command:?} printed no JSON ({e}):\n{text}"))
+}
+
+/// An emulator with the system deployed on it: one for this process, or the
+/// one that `AWS_ENDPOINT_URL` names.
+pub struct Local {
+    state: PathBuf,
+    /// Where it listens.
+    pub endpoint: String,
+}
+
+/// The stack with everything in it.
+pub const STACK: &str = "duet-it";
+
+/// The stack of the shop as it was before fraud detection.
+pub const BEFORE_FRAUD: &str = "duet-it-before";
+
+/// The emulator, brought up by whoever asks first.
+pub fn local() -> &'static Local {
+    static LOCAL: OnceLock<Local> = OnceLock::new();
+    LOCAL.get_or_init(|| {
+        let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("local");
+        let me = std::process::id().to_string();
+        // One of an earlier run that was killed may be about to end: never reuse it.
+        let _ = run(duet(&["down", "--on", "local"]).env("DUET_STATE", &state));
+        let up = |more: &[&str]| {
+            let args = [&["up", "--on", "local", "--output", "json", "--until-exit-of", &me], more].concat();
+            json(duet(&args).env("DUET_STATE", &state))
+        };
+        let endpoint = up(&["--stack", STACK])["endpoint"].as_str().expect("an endpoint").to_owned();
+        up(&["--stack", BEFORE_FRAUD, "--parameter", "WithFraud=false"]);
+        Local { state, endpoint }
+    })
+}
+
+impl Local {
+    /// The `duet` command against this emulator and the whole shop.
+    pub fn duet(&self, args: &[&str]) -> Command {
+        self.duet_on(STACK, args)
+    }
+
+    /// The `duet` command against this emulator and `stack`.
+    pub fn duet_on(&self, stack: &str, args: &[&str]) -> Command {
+        let mut command = duet(args);
+        command.args(["--on", "local", "--stack", stack]).env("DUET_STATE", &self.state);
+        command
+    }
+
+    /// Where the emulator keeps its state.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The whole shop, reached as the command reaches it.
+    pub async fn world(&self) -> Aws {
+        Aws::open(&aws::emulated(&self.endpoint), STACK).await.expect("the stack is deployed")
+    }
+}
+
+/// An id that no other test and no other run uses.
+pub fn fresh(what: &str) -> String {
+    format!("it-{what}-{:x}", fastrand::u64(..))
+}
