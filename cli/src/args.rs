@@ -30,19 +30,43 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Where the system runs.
-    #[arg(long, global = true, value_enum, env = "DUET_ON", default_value = "local")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "DUET_ON",
+        default_value = "local"
+    )]
     pub on: On,
     /// The name of the stack.
-    #[arg(long, global = true, env = "DUET_STACK", default_value = "duet", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "DUET_STACK",
+        default_value = "duet",
+        value_name = "NAME"
+    )]
     pub stack: String,
     /// How to print what was found.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Format,
     /// The directory for the emulator's state and logs [default: .duet in the project].
-    #[arg(long, global = true, env = "DUET_STATE", value_name = "DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "DUET_STATE",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
     pub state: Option<PathBuf>,
     /// Use this AWS-compatible endpoint in place of starting an emulator.
-    #[arg(long, global = true, env = "AWS_ENDPOINT_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "AWS_ENDPOINT_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub endpoint: Option<String>,
 }
 
@@ -73,7 +97,7 @@ pub enum Command {
     Demo(Demo),
     /// Place orders.
     #[command(after_help = "Example: duet place --line kettle=1 --all-variants --wait")]
-    Place(Place),
+    Place(Box<Place>),
     /// Register customers.
     #[command(subcommand)]
     Customer(Customer),
@@ -268,12 +292,20 @@ pub enum Catalog {
 fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
-    if valid { Ok((name.to_owned(), value.to_owned())) } else { Err("a parameter's name is alphanumeric".to_owned()) }
+    if valid {
+        Ok((name.to_owned(), value.to_owned()))
+    } else {
+        Err("a parameter's name is alphanumeric".to_owned())
+    }
 }
 
 fn line(text: &str) -> Result<(Sku, std::num::NonZeroU32), String> {
-    let (sku, quantity) = text.split_once('=').ok_or("write SKU=QUANTITY, such as kettle=2")?;
+    let (sku, quantity) = text
+        .split_once('=')
+        .ok_or("write SKU=QUANTITY, such as kettle=2")?;
     let sku = sku.parse().map_err(|e| format!("{sku}: {e}"))?;
-    let quantity = quantity.parse().map_err(|e| format!("quantity {quantity}: {e}"))?;
+    let quantity = quantity
+        .parse()
+        .map_err(|e| format!("quantity {quantity}: {e}"))?;
     Ok((sku, quantity))
 }

@@ -70,12 +70,19 @@ pub async fn seed<W: World>(world: &W, entries: &[Entry]) -> Outcome<Seeded> {
         .await?;
     let (added, kept): (Vec<_>, Vec<_>) = results.into_iter().partition(|(_, new)| *new);
     let skus = |some: Vec<(Sku, bool)>| some.into_iter().map(|(sku, _)| sku).collect();
-    Ok(Seeded { added: skus(added), kept: skus(kept) })
+    Ok(Seeded {
+        added: skus(added),
+        kept: skus(kept),
+    })
 }
 
 impl Report for Seeded {
     fn text(&self) -> String {
-        format!("{} added, {} already there", self.added.len(), self.kept.len())
+        format!(
+            "{} added, {} already there",
+            self.added.len(),
+            self.kept.len()
+        )
     }
 }
 
@@ -106,7 +113,14 @@ impl Report for Catalogue {
         if self.stock.is_empty() {
             return "the catalogue is empty; `duet catalog seed` fills it".to_owned();
         }
-        let mut rows = table(&["SKU", "PRICE", "INITIAL", "AVAILABLE", "RESERVED", "SHIPPED"]);
+        let mut rows = table(&[
+            "SKU",
+            "PRICE",
+            "INITIAL",
+            "AVAILABLE",
+            "RESERVED",
+            "SHIPPED",
+        ]);
         for stock in &self.stock {
             rows.add_row([
                 stock.sku.to_string(),

@@ -51,8 +51,12 @@ fn services() -> [Described; 7] {
         described::<duet_order::Orders<Memory, Clock>>(duet_order::Command::schemas()),
         described::<duet_fraud::Frauds<Memory, Clock>>(duet_fraud::Command::schemas()),
         described::<duet_inventory::Inventory<Memory, Clock>>(duet_inventory::Command::schemas()),
-        described::<Payments<Memory, Clock, SimulatedProvider<Memory>>>(duet_payment::Command::schemas()),
-        described::<Deliveries<Memory, Clock, SimulatedCarrier<Memory>>>(duet_delivery::Command::schemas()),
+        described::<Payments<Memory, Clock, SimulatedProvider<Memory>>>(
+            duet_payment::Command::schemas(),
+        ),
+        described::<Deliveries<Memory, Clock, SimulatedCarrier<Memory>>>(
+            duet_delivery::Command::schemas(),
+        ),
         described::<Notifications<Memory, Clock, Sent>>(duet_notification::Command::schemas()),
     ]
 }
@@ -81,12 +85,18 @@ pub fn interests() -> Outcome<Vec<Interest>> {
     let services = services();
     let mut interests = Vec::new();
     for fact in Fact::NAMES {
-        let says = |service: &&Described| service.says.iter().any(|(_, facts)| facts.contains(fact));
+        let says =
+            |service: &&Described| service.says.iter().any(|(_, facts)| facts.contains(fact));
         let said_by = services.iter().find(says);
         let after = said_by.into_iter().flat_map(|service| service.says);
-        let after = after.filter(|(_, facts)| facts.contains(fact)).map(|(command, _)| *command).collect::<Vec<_>>();
+        let after = after
+            .filter(|(_, facts)| facts.contains(fact))
+            .map(|(command, _)| *command)
+            .collect::<Vec<_>>();
         for (kind, event) in samples(fact)? {
-            let makes = services.iter().filter_map(|service| Some((service.name, (service.policy)(&event)?)));
+            let makes = services
+                .iter()
+                .filter_map(|service| Some((service.name, (service.policy)(&event)?)));
             interests.push(Interest {
                 fact,
                 kind,
@@ -118,17 +128,35 @@ fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
         }
         Fact::parse(fact, data)
     };
-    let plain = [(None, None), (None, Some("PaymentDeclined")), (None, Some("OutOfStock")), (None, Some("NotServed")), (Some("OrderConfirmed"), None)];
-    let mut found: Vec<(Option<&'static str>, Fact)> =
-        plain.iter().find_map(|(kind, reason)| Some((None, with(*kind, *reason).ok()?))).into_iter().collect();
+    let plain = [
+        (None, None),
+        (None, Some("PaymentDeclined")),
+        (None, Some("OutOfStock")),
+        (None, Some("NotServed")),
+        (Some("OrderConfirmed"), None),
+    ];
+    let mut found: Vec<(Option<&'static str>, Fact)> = plain
+        .iter()
+        .find_map(|(kind, reason)| Some((None, with(*kind, *reason).ok()?)))
+        .into_iter()
+        .collect();
     if found.is_empty() {
-        found.extend(kinds.iter().filter_map(|kind| Some((*kind, with(*kind, None).ok()?))));
+        found.extend(
+            kinds
+                .iter()
+                .filter_map(|kind| Some((*kind, with(*kind, None).ok()?))),
+        );
     }
     if found.is_empty() {
         return Err(Problem::failed(format!("no sample fits the fact {fact}")));
     }
     let event = |(kind, fact): (Option<&'static str>, Fact)| {
-        let metadata = crate::message::metadata(fact.name(), fact.subject(), "sample", jiff::Timestamp::UNIX_EPOCH);
+        let metadata = crate::message::metadata(
+            fact.name(),
+            fact.subject(),
+            "sample",
+            jiff::Timestamp::UNIX_EPOCH,
+        );
         (kind, Event { metadata, fact })
     };
     Ok(found.into_iter().map(event).collect())
@@ -141,9 +169,19 @@ fn event_table(interests: &[Interest]) -> String {
          | fact | said by | after | who listens, and what it makes them do |\n|---|---|---|---|\n",
     );
     for interest in interests {
-        let kind = interest.kind.map_or(String::new(), |kind| format!(" ({kind})"));
-        let makes: Vec<String> = interest.makes.iter().map(|(who, what)| format!("{who}: {what}")).collect();
-        let makes = if makes.is_empty() { "nobody: final".to_owned() } else { makes.join("; ") };
+        let kind = interest
+            .kind
+            .map_or(String::new(), |kind| format!(" ({kind})"));
+        let makes: Vec<String> = interest
+            .makes
+            .iter()
+            .map(|(who, what)| format!("{who}: {what}"))
+            .collect();
+        let makes = if makes.is_empty() {
+            "nobody: final".to_owned()
+        } else {
+            makes.join("; ")
+        };
         let _ = writeln!(
             text,
             "| {}{kind} | {} | {} | {makes} |",
@@ -162,11 +200,14 @@ fn event_table(interests: &[Interest]) -> String {
 pub fn files() -> Outcome<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     let mut schema = |path: String, schema: Value| {
-        let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&sorted(schema)).unwrap_or_default();
         files.insert(format!("{SCHEMAS}/{path}.json"), format!("{text}\n"));
     };
     schema("metadata".to_owned(), schema_for!(Metadata).to_value());
-    schema("command-message".to_owned(), schema_for!(CommandMessage).to_value());
+    schema(
+        "command-message".to_owned(),
+        schema_for!(CommandMessage).to_value(),
+    );
     for (name, data) in Fact::schemas() {
         schema(format!("events/{name}"), data.to_value());
     }
@@ -177,6 +218,22 @@ pub fn files() -> Outcome<BTreeMap<String, String>> {
     }
     files.insert(TABLE.to_owned(), event_table(&interests()?));
     Ok(files)
+}
+
+/// `value` with the keys of every map in alphabetical order, so that a file is
+/// the same whatever order the build keeps maps in.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let pairs: BTreeMap<String, Value> = map
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect();
+            pairs.into_iter().collect()
+        }
+        Value::Array(list) => list.into_iter().map(sorted).collect(),
+        plain => plain,
+    }
 }
 
 /// What generating or checking found.
@@ -205,26 +262,54 @@ pub fn run(root: &Path, check: bool) -> Outcome<Contracts> {
         }
         changed.push(path.clone());
         if !check {
-            let failed = |e: std::io::Error| Problem::environment(format!("{}: {e}", file.display()));
-            file.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+            let failed =
+                |e: std::io::Error| Problem::environment(format!("{}: {e}", file.display()));
+            file.parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .map_err(failed)?;
             std::fs::write(&file, text).map_err(failed)?;
         }
     }
     let mut stale = Vec::new();
     for dir in ["events", "commands"] {
-        let there = std::fs::read_dir(root.join(SCHEMAS).join(dir)).into_iter().flatten().flatten();
-        let paths = there.map(|entry| format!("{SCHEMAS}/{dir}/{}", entry.file_name().to_string_lossy()));
+        let there = std::fs::read_dir(root.join(SCHEMAS).join(dir))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let paths =
+            there.map(|entry| format!("{SCHEMAS}/{dir}/{}", entry.file_name().to_string_lossy()));
         stale.extend(paths.filter(|path| !files.contains_key(path)));
     }
-    Ok(Contracts { files: files.len(), changed, stale, checked: check })
+    Ok(Contracts {
+        files: files.len(),
+        changed,
+        stale,
+        checked: check,
+    })
 }
 
 impl Report for Contracts {
     fn text(&self) -> String {
-        let verb = if self.checked { "out of date" } else { "written" };
-        let mut lines: Vec<String> = self.changed.iter().map(|path| format!("{verb}: {path}")).collect();
-        lines.extend(self.stale.iter().map(|path| format!("nothing generates {path} any more; delete it")));
-        lines.push(format!("{} files, {} {verb}", self.files, self.changed.len()));
+        let verb = if self.checked {
+            "out of date"
+        } else {
+            "written"
+        };
+        let mut lines: Vec<String> = self
+            .changed
+            .iter()
+            .map(|path| format!("{verb}: {path}"))
+            .collect();
+        lines.extend(
+            self.stale
+                .iter()
+                .map(|path| format!("nothing generates {path} any more; delete it")),
+        );
+        lines.push(format!(
+            "{} files, {} {verb}",
+            self.files,
+            self.changed.len()
+        ));
         lines.join("\n")
     }
 

@@ -16,7 +16,12 @@ use crate::world::{Subject, Submitted, TableOf, World};
 /// # Errors
 /// [`Problem`] when the table does not answer.
 pub async fn find<W: World>(world: &W, id: &str) -> Outcome<Option<Customer>> {
-    let found = world.table(TableOf::Customer).load(&[duet_customer::key(id)]).await?.pop().flatten();
+    let found = world
+        .table(TableOf::Customer)
+        .load(&[duet_customer::key(id)])
+        .await?
+        .pop()
+        .flatten();
     Ok(found.map(|item| item.read()).transpose()?)
 }
 
@@ -44,14 +49,35 @@ pub async fn register<W: World>(
     wait: Option<u64>,
 ) -> Outcome<Registered> {
     let id = command.customer.as_str();
-    let taken = || Problem::failed(format!("customer {id} was registered before with other content"));
+    let taken = || {
+        Problem::failed(format!(
+            "customer {id} was registered before with other content"
+        ))
+    };
     if let Some(there) = find(world, id).await? {
-        let was = (&there.variant[..], &there.name, &there.registered.email, &there.registered.country);
-        if was != (variant.name, &command.name, &command.email, &command.country) {
+        let was = (
+            &there.variant[..],
+            &there.name,
+            &there.registered.email,
+            &there.registered.country,
+        );
+        if was
+            != (
+                variant.name,
+                &command.name,
+                &command.email,
+                &command.country,
+            )
+        {
             return Err(taken().hint("choose another id"));
         }
     } else {
-        let message = message::command(&Command::from(command.clone()), id, variant.name, world.now());
+        let message = message::command(
+            &Command::from(command.clone()),
+            id,
+            variant.name,
+            world.now(),
+        );
         if world.submit(variant, Subject::Customer, &message).await? == Submitted::Clashes {
             return Err(taken().hint("choose another id"));
         }
@@ -60,7 +86,11 @@ pub async fn register<W: World>(
         Some(seconds) => Some(decided(world, id, seconds).await?),
         None => None,
     };
-    Ok(Registered { customer: id.to_owned(), variant: variant.name, status })
+    Ok(Registered {
+        customer: id.to_owned(),
+        variant: variant.name,
+        status,
+    })
 }
 
 async fn decided<W: World>(world: &W, id: &str, seconds: u64) -> Outcome<Status> {
@@ -69,7 +99,9 @@ async fn decided<W: World>(world: &W, id: &str, seconds: u64) -> Outcome<Status>
         match find(world, id).await? {
             Some(customer) if customer.status != Status::Pending => return Ok(customer.status),
             _ if world.now().duration_since(began).as_secs() >= seconds as i64 => {
-                return Err(Problem::failed(format!("customer {id} is not decided after {seconds} s")));
+                return Err(Problem::failed(format!(
+                    "customer {id} is not decided after {seconds} s"
+                )));
             }
             _ => world.pause(250).await,
         }
@@ -87,6 +119,10 @@ impl Report for Registered {
     }
 
     fn exit(&self) -> Exit {
-        if self.status == Some(Status::Blocked) { Exit::Failed } else { Exit::Done }
+        if self.status == Some(Status::Blocked) {
+            Exit::Failed
+        } else {
+            Exit::Done
+        }
     }
 }

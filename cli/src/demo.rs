@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use duet_core::store::Store;
 use duet_core::fact::Notice;
+use duet_core::store::Store;
 use duet_inventory::domain::{Status as ReservationStatus, Stock};
 use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
@@ -111,7 +111,10 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     });
     let jobs: Vec<_> = jobs.collect();
     // All goods first: seeding is no part of any scenario's time.
-    let goods: Vec<_> = jobs.iter().flat_map(|(_, _, plan)| plan.goods.clone()).collect();
+    let goods: Vec<_> = jobs
+        .iter()
+        .flat_map(|(_, _, plan)| plan.goods.clone())
+        .collect();
     catalog::seed(world, &goods).await?;
     let ran: Vec<(Row, Findings)> = stream::iter(jobs)
         .map(|(scenario, variant, plan)| one(world, scenario, variant, plan, choice.within))
@@ -127,7 +130,12 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         all.broken(7, why);
     }
     let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
-    Ok(DemoReport { parity, invariants: all.invariants(), rows, elapsed_ms })
+    Ok(DemoReport {
+        parity,
+        invariants: all.invariants(),
+        rows,
+        elapsed_ms,
+    })
 }
 
 /// The scenarios that left different footprints under different variants.
@@ -159,7 +167,9 @@ async fn one<W: World>(
     let mut words = Words::default();
     for registration in &plan.customers {
         let registered = customer::register(world, variant, registration, Some(within)).await?;
-        let status = registered.status.map_or(String::new(), |status| format!("{status:?}"));
+        let status = registered
+            .status
+            .map_or(String::new(), |status| format!("{status:?}"));
         let id = registration.customer.as_str();
         let notices = noticed(world, id, within).await?;
         if plan.waves.is_empty() {
@@ -171,17 +181,27 @@ async fn one<W: World>(
         world.submit_poison(variant, marker).await?;
     }
     for wave in &plan.waves {
-        let submitted = wave.iter().flat_map(|order| std::iter::repeat_n(order, plan.times));
+        let submitted = wave
+            .iter()
+            .flat_map(|order| std::iter::repeat_n(order, plan.times));
         try_join_all(submitted.map(|order| place::submit(world, variant, order))).await?;
         for order in wave {
             let id = order.order.as_str();
             let view = settled(world, id, within).await?;
-            let standing = view.order.as_ref().map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
+            let standing = view
+                .order
+                .as_ref()
+                .map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
             findings.order(id, &view, world.deployment().with_fraud);
             let mut notices = view.noticed();
             notices.retain(|kind| *kind != Notice::PaymentRefunded.to_string());
             words.add(standing.clone());
-            footprint.orders.push(OrderPrint { standing, net: view.net(), booked: view.is_booked(), notices });
+            footprint.orders.push(OrderPrint {
+                standing,
+                net: view.net(),
+                booked: view.is_booked(),
+                notices,
+            });
         }
     }
     if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
@@ -195,15 +215,26 @@ async fn one<W: World>(
         if footprint.dead {
             words.add(Expected::DeadLettered.to_string());
         } else {
-            findings.broken(6, format!("{marker}: neither handled nor in a dead-letter queue"));
+            findings.broken(
+                6,
+                format!("{marker}: neither handled nor in a dead-letter queue"),
+            );
         }
     }
     for entry in &plan.goods {
         let key = duet_inventory::stock_key(&entry.sku);
-        for item in world.table(TableOf::Inventory).load(&[key]).await?.into_iter().flatten() {
+        for item in world
+            .table(TableOf::Inventory)
+            .load(&[key])
+            .await?
+            .into_iter()
+            .flatten()
+        {
             let stock: Stock = item.read()?;
             findings.stock(&stock);
-            footprint.stock.push((stock.available, stock.reserved, stock.shipped));
+            footprint
+                .stock
+                .push((stock.available, stock.reserved, stock.shipped));
         }
     }
     let (outcome, expected) = (words.to_string(), expected(scenario, &plan));
@@ -214,7 +245,12 @@ async fn one<W: World>(
         outcome,
         expected,
         elapsed_ms: world.now().duration_since(began).as_millis() as i64,
-        orders: plan.waves.iter().flatten().map(|order| order.order.to_string()).collect(),
+        orders: plan
+            .waves
+            .iter()
+            .flatten()
+            .map(|order| order.order.to_string())
+            .collect(),
         footprint,
     };
     Ok((row, findings))
@@ -226,7 +262,14 @@ fn expected(scenario: &Scenario, plan: &Plan) -> String {
     for (n, wave) in plan.waves.iter().enumerate() {
         for _ in wave {
             let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
-            words.add(if last { scenario.expected } else { Expected::Confirmed }.to_string());
+            words.add(
+                if last {
+                    scenario.expected
+                } else {
+                    Expected::Confirmed
+                }
+                .to_string(),
+            );
         }
     }
     if plan.waves.is_empty() || scenario.expected == Expected::DeadLettered {
@@ -263,7 +306,10 @@ impl std::fmt::Display for Words {
 
 /// Whether the id of `order` with other content is refused.
 async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &PlaceOrder) -> bool {
-    let forged = PlaceOrder { payment_token: "tok_forged".to_owned(), ..order.clone() };
+    let forged = PlaceOrder {
+        payment_token: "tok_forged".to_owned(),
+        ..order.clone()
+    };
     matches!(place::submit(world, variant, &forged).await, Err(problem) if problem.exit == Exit::Failed)
 }
 
@@ -283,12 +329,17 @@ async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outcome<View> {
 /// Whether everything an order leads to has happened: decided, undone where it
 /// has to be, shipped where it has to be, and everybody told.
 fn is_settled(view: &View) -> bool {
-    let Some(order) = &view.order else { return false };
+    let Some(order) = &view.order else {
+        return false;
+    };
     let told = |kind: Notice| view.notices.iter().any(|notice| notice.kind == kind);
     match order.fate {
         Fate::Undecided => false,
         Fate::Confirmed => {
-            let shipped = view.reservation.as_ref().is_some_and(|r| r.status == ReservationStatus::Shipped);
+            let shipped = view
+                .reservation
+                .as_ref()
+                .is_some_and(|r| r.status == ReservationStatus::Shipped);
             shipped && told(Notice::OrderConfirmed)
         }
         Fate::Rejected { .. } => {
@@ -307,7 +358,8 @@ async fn noticed<W: World>(world: &W, id: &str, within: u64) -> Outcome<Vec<Stri
     let began = world.now();
     loop {
         let view = View::load(world, id).await?;
-        if !view.notices.is_empty() || world.now().duration_since(began).as_secs() >= within as i64 {
+        if !view.notices.is_empty() || world.now().duration_since(began).as_secs() >= within as i64
+        {
             return Ok(view.noticed());
         }
         world.pause(LOOK_EVERY).await;
@@ -315,7 +367,12 @@ async fn noticed<W: World>(world: &W, id: &str, within: u64) -> Outcome<Vec<Stri
 }
 
 /// Whether something with `marker` in it lies dead.
-async fn died<W: World>(world: &W, variant: &'static Variant, marker: &str, within: u64) -> Outcome<bool> {
+async fn died<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    marker: &str,
+    within: u64,
+) -> Outcome<bool> {
     let began = world.now();
     loop {
         if !world.dead_letters(variant, marker).await?.is_empty() {
@@ -338,13 +395,23 @@ impl Choice {
         let there = world.deployment();
         for variant in &self.variants {
             if !there.variants.contains(&variant.name) {
-                return Err(Problem::usage(format!("variant {} is not deployed", variant.name)));
+                return Err(Problem::usage(format!(
+                    "variant {} is not deployed",
+                    variant.name
+                )));
             }
         }
         if !there.with_fraud {
-            if let Some(scenario) = self.scenarios.iter().find(|scenario| by_name && scenario.fraud) {
-                return Err(Problem::usage(format!("scenario {} needs the fraud service", scenario.name))
-                    .hint("deploy with `duet up --parameter WithFraud=true`"));
+            if let Some(scenario) = self
+                .scenarios
+                .iter()
+                .find(|scenario| by_name && scenario.fraud)
+            {
+                return Err(Problem::usage(format!(
+                    "scenario {} needs the fraud service",
+                    scenario.name
+                ))
+                .hint("deploy with `duet up --parameter WithFraud=true`"));
             }
             self.scenarios.retain(|scenario| !scenario.fraud);
         }
@@ -364,16 +431,32 @@ impl Report for DemoReport {
         header.extend(&variants);
         let mut rows = table(&header);
         for of_scenario in self.rows.chunks(variants.len().max(1)) {
-            let mut cells = vec![of_scenario[0].scenario.to_owned(), of_scenario[0].expected.clone()];
+            let mut cells = vec![
+                of_scenario[0].scenario.to_owned(),
+                of_scenario[0].expected.clone(),
+            ];
             cells.extend(of_scenario.iter().map(|row| {
                 let seconds = row.elapsed_ms as f64 / 1000.0;
-                if row.ok { format!("ok {seconds:.1} s") } else { format!("FAILED: {}", row.outcome) }
+                if row.ok {
+                    format!("ok {seconds:.1} s")
+                } else {
+                    format!("FAILED: {}", row.outcome)
+                }
             }));
             rows.add_row(cells);
         }
         let mut text = vec![trimmed(&rows), String::new()];
-        for Invariant { number, says, holds, violations } in &self.invariants {
-            text.push(format!("{} {number} {says}", if *holds { "ok    " } else { "BROKEN" }));
+        for Invariant {
+            number,
+            says,
+            holds,
+            violations,
+        } in &self.invariants
+        {
+            text.push(format!(
+                "{} {number} {says}",
+                if *holds { "ok    " } else { "BROKEN" }
+            ));
             text.extend(violations.iter().map(|why| format!("         {why}")));
         }
         let ok = self.rows.iter().filter(|row| row.ok).count();
@@ -388,7 +471,9 @@ impl Report for DemoReport {
     }
 
     fn exit(&self) -> Exit {
-        let holds = self.parity && self.invariants.iter().all(|i| i.holds) && self.rows.iter().all(|row| row.ok);
+        let holds = self.parity
+            && self.invariants.iter().all(|i| i.holds)
+            && self.rows.iter().all(|row| row.ok);
         if holds { Exit::Done } else { Exit::Failed }
     }
 }

@@ -29,7 +29,11 @@ pub type Outcome<T> = Result<T, Problem>;
 
 impl Problem {
     fn new(exit: Exit, message: impl fmt::Display) -> Self {
-        Self { exit, message: message.to_string(), hint: None }
+        Self {
+            exit,
+            message: message.to_string(),
+            hint: None,
+        }
     }
 
     /// The business declined, or something that must hold does not.

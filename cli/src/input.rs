@@ -21,7 +21,10 @@ pub fn read(path: &Path) -> Outcome<String> {
     };
     match result {
         Ok(_) => Ok(text),
-        Err(error) => Err(Problem::usage(format!("{} cannot be read: {error}", path.display()))),
+        Err(error) => Err(Problem::usage(format!(
+            "{} cannot be read: {error}",
+            path.display()
+        ))),
     }
 }
 
@@ -42,7 +45,11 @@ pub fn all<T: DeserializeOwned>(text: &str, origin: &str) -> Outcome<Vec<T>> {
     }
     let several = values.len() > 1;
     let one = |(n, value)| {
-        let place = if several { format!("{origin}, entry {}", n + 1) } else { origin.to_owned() };
+        let place = if several {
+            format!("{origin}, entry {}", n + 1)
+        } else {
+            origin.to_owned()
+        };
         typed(value, &place)
     };
     values.into_iter().enumerate().map(one).collect()
@@ -55,7 +62,11 @@ pub fn all<T: DeserializeOwned>(text: &str, origin: &str) -> Outcome<Vec<T>> {
 pub fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Outcome<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let at = if path == "." { String::new() } else { format!("{path}: ") };
+        let at = if path == "." {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
         Problem::usage(format!("{origin}: {at}{}", error.inner()))
     })
 }
@@ -80,7 +91,11 @@ mod tests {
     #[test]
     fn one_a_list_or_lines() {
         let one = order().to_string();
-        for text in [one.clone(), format!("[{one},{one}]"), format!("{one}\n{one}\n")] {
+        for text in [
+            one.clone(),
+            format!("[{one},{one}]"),
+            format!("{one}\n{one}\n"),
+        ] {
             assert!(all::<PlaceOrder>(&text, "orders.json").is_ok(), "{text}");
         }
         assert!(all::<PlaceOrder>("", "orders.json").is_err());
@@ -90,16 +105,37 @@ mod tests {
     fn mistakes_are_told_with_their_place() {
         let cases: [(&str, Value, &str); 5] = [
             ("/lines/0/quantity", json!(0), "lines[0].quantity: "),
-            ("/total/currency", json!("XQQ"), "total.currency: not an ISO 4217"),
-            ("/total/amount", json!(-1), "total.amount: an amount is never negative"),
-            ("/order", json!("a b"), "order: an id has 1 to 64 characters"),
-            ("/lines/0", json!({"sku": "k", "quantity": 1, "colour": "red"}), "lines[0].colour: unknown field"),
+            (
+                "/total/currency",
+                json!("XQQ"),
+                "total.currency: not an ISO 4217",
+            ),
+            (
+                "/total/amount",
+                json!(-1),
+                "total.amount: an amount is never negative",
+            ),
+            (
+                "/order",
+                json!("a b"),
+                "order: an id has 1 to 64 characters",
+            ),
+            (
+                "/lines/0",
+                json!({"sku": "k", "quantity": 1, "colour": "red"}),
+                "lines[0].colour: unknown field",
+            ),
         ];
         for (pointer, value, expected) in cases {
             let mut order = order();
             *order.pointer_mut(pointer).unwrap() = value;
-            let problem = all::<PlaceOrder>(&order.to_string(), "o.json").unwrap_err().to_string();
-            assert!(problem.contains(expected), "{problem} should contain {expected}");
+            let problem = all::<PlaceOrder>(&order.to_string(), "o.json")
+                .unwrap_err()
+                .to_string();
+            assert!(
+                problem.contains(expected),
+                "{problem} should contain {expected}"
+            );
         }
     }
 }

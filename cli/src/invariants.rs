@@ -59,8 +59,14 @@ impl Findings {
     pub fn invariants(&self) -> Vec<Invariant> {
         let one = |(n, says): (usize, &&'static str)| {
             let number = n as u8 + 1;
-            let violations: Vec<String> = self.0.get(&number).into_iter().flatten().cloned().collect();
-            Invariant { number, says, holds: violations.is_empty(), violations }
+            let violations: Vec<String> =
+                self.0.get(&number).into_iter().flatten().cloned().collect();
+            Invariant {
+                number,
+                says,
+                holds: violations.is_empty(),
+                violations,
+            }
         };
         SAYS.iter().enumerate().map(one).collect()
     }
@@ -75,14 +81,23 @@ impl Findings {
         self.delivery(id, order, view, with_fraud);
         self.notices(id, order, view);
         let undone = order.compensation == Compensation::Done;
-        let reserved = view.reservation.as_ref().is_some_and(|r| r.status == ReservationStatus::Reserved);
+        let reserved = view
+            .reservation
+            .as_ref()
+            .is_some_and(|r| r.status == ReservationStatus::Reserved);
         if undone && reserved {
             self.broken(2, format!("{id}: undone, but stock is reserved"));
         }
         if undone && (reserved || view.is_booked() || view.net() != 0) {
-            self.broken(8, format!("{id}: undone, but something came late and stayed"));
+            self.broken(
+                8,
+                format!("{id}: undone, but something came late and stayed"),
+            );
         }
-        let shipped = view.reservation.as_ref().is_some_and(|r| r.status == ReservationStatus::Shipped);
+        let shipped = view
+            .reservation
+            .as_ref()
+            .is_some_and(|r| r.status == ReservationStatus::Shipped);
         if order.fate == Fate::Confirmed && !shipped {
             self.broken(6, format!("{id}: confirmed, but not shipped"));
         }
@@ -106,9 +121,19 @@ impl Findings {
             (Fate::Rejected { .. }, ..) => net == 0,
         };
         if !right {
-            self.broken(1, format!("{id}: {} with {net} of {total} held by the provider", fate(order)));
+            self.broken(
+                1,
+                format!(
+                    "{id}: {} with {net} of {total} held by the provider",
+                    fate(order)
+                ),
+            );
         }
-        if view.charge.as_ref().is_some_and(|charge| charge.captured > total) {
+        if view
+            .charge
+            .as_ref()
+            .is_some_and(|charge| charge.captured > total)
+        {
             self.broken(1, format!("{id}: captured more than once"));
         }
     }
@@ -131,14 +156,24 @@ impl Findings {
             _ => order.compensation == Compensation::None,
         };
         if !fits {
-            self.broken(3, format!("{id}: {} with compensation {:?}", fate(order), order.compensation));
+            self.broken(
+                3,
+                format!(
+                    "{id}: {} with compensation {:?}",
+                    fate(order),
+                    order.compensation
+                ),
+            );
         }
     }
 
     fn delivery(&mut self, id: &str, order: &Order, view: &View, with_fraud: bool) {
         if !view.is_booked() {
             if order.fate == Fate::Confirmed {
-                self.broken(4, format!("{id}: confirmed, but the carrier has no delivery"));
+                self.broken(
+                    4,
+                    format!("{id}: confirmed, but the carrier has no delivery"),
+                );
             }
             return;
         }
@@ -149,7 +184,11 @@ impl Findings {
         if with_fraud && !cleared {
             self.broken(4, format!("{id}: on its way without a cleared fraud check"));
         }
-        if view.charge.as_ref().is_none_or(|charge| charge.captured == 0) {
+        if view
+            .charge
+            .as_ref()
+            .is_none_or(|charge| charge.captured == 0)
+        {
             self.broken(4, format!("{id}: on its way without a captured payment"));
         }
         if matches!(order.fate, Fate::Rejected { .. }) && order.compensation == Compensation::Done {
@@ -158,8 +197,17 @@ impl Findings {
     }
 
     fn notices(&mut self, id: &str, order: &Order, view: &View) {
-        let of = |kind: Notice| view.notices.iter().filter(|notice| notice.kind == kind).count();
-        for kind in [Notice::OrderConfirmed, Notice::OrderRejected, Notice::PaymentRefunded] {
+        let of = |kind: Notice| {
+            view.notices
+                .iter()
+                .filter(|notice| notice.kind == kind)
+                .count()
+        };
+        for kind in [
+            Notice::OrderConfirmed,
+            Notice::OrderRejected,
+            Notice::PaymentRefunded,
+        ] {
             if of(kind) > 1 {
                 self.broken(5, format!("{id}: {} notices {kind}", of(kind)));
             }
@@ -171,7 +219,13 @@ impl Findings {
             Fate::Rejected { .. } => (yes, no) == (0, 1),
         };
         if !fits {
-            self.broken(5, format!("{id}: {} with {yes} confirmations and {no} rejections sent", fate(order)));
+            self.broken(
+                5,
+                format!(
+                    "{id}: {} with {yes} confirmations and {no} rejections sent",
+                    fate(order)
+                ),
+            );
         }
     }
 
@@ -179,7 +233,10 @@ impl Findings {
     pub fn stock(&mut self, stock: &Stock) {
         let there = stock.available + stock.reserved + stock.shipped;
         if there != stock.initial {
-            self.broken(2, format!("{}: {} initially, {there} now", stock.sku, stock.initial));
+            self.broken(
+                2,
+                format!("{}: {} initially, {there} now", stock.sku, stock.initial),
+            );
         }
     }
 }

@@ -75,32 +75,58 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             };
             let orders = match (from_file, args.scenario) {
                 (Some(orders), _) => orders,
-                (None, Some(scenario)) => return place_scenario(&world, args, scenario, &variants, format).await,
+                (None, Some(scenario)) => {
+                    return place_scenario(&world, args, scenario, &variants, format).await;
+                }
                 (None, None) => vec![by_flags(&world, args).await?],
             };
             let orders = under(orders, &variants);
             for (_, order) in &orders {
                 place::check(order)?;
             }
-            print(&place::all(&world, orders, args.wait.then_some(args.within)).await?, format)
+            print(
+                &place::all(&world, orders, args.wait.then_some(args.within)).await?,
+                format,
+            )
         }
-        Command::Customer(Customer::Register { id, name, email, country, variant, wait, within }) => {
+        Command::Customer(Customer::Register {
+            id,
+            name,
+            email,
+            country,
+            variant,
+            wait,
+            within,
+        }) => {
             let command = RegisterCustomer {
                 customer: id.clone(),
                 name: name.clone(),
                 email: email.clone(),
                 country: country.clone(),
             };
-            command.check().map_err(|wrong| Problem::usage(format!("{}: {}", wrong.path, wrong.problem)))?;
+            command
+                .check()
+                .map_err(|wrong| Problem::usage(format!("{}: {}", wrong.path, wrong.problem)))?;
             let world = place()?.open().await?;
-            print(&customer::register(&world, variant, &command, wait.then_some(*within)).await?, format)
+            print(
+                &customer::register(&world, variant, &command, wait.then_some(*within)).await?,
+                format,
+            )
         }
         Command::Catalog(Catalog::Seed { file }) => {
             let entries = catalog::entries(file.as_deref())?;
-            print(&catalog::seed(&place()?.open().await?, &entries).await?, format)
+            print(
+                &catalog::seed(&place()?.open().await?, &entries).await?,
+                format,
+            )
         }
-        Command::Catalog(Catalog::Show) => print(&catalog::show(&place()?.open().await?).await?, format),
-        Command::Show { order } => print(&show::show(&place()?.open().await?, order.as_str()).await?, format),
+        Command::Catalog(Catalog::Show) => {
+            print(&catalog::show(&place()?.open().await?).await?, format)
+        }
+        Command::Show { order } => print(
+            &show::show(&place()?.open().await?, order.as_str()).await?,
+            format,
+        ),
         Command::Watch { order, within } => {
             show::watch(&place()?.open().await?, order.as_str(), *within, format).await
         }
@@ -111,7 +137,8 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         }
         Command::Man => {
             let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout()).map_err(Problem::environment)?;
+            page.render(&mut std::io::stdout())
+                .map_err(Problem::environment)?;
             Ok(Exit::Done)
         }
     }
@@ -131,7 +158,10 @@ fn chosen<W: World>(world: &W, asked: &[&'static Variant]) -> Vec<&'static Varia
         return asked.to_vec();
     }
     let there = &world.deployment().variants;
-    variant::ALL.iter().filter(|variant| there.contains(&variant.name)).collect()
+    variant::ALL
+        .iter()
+        .filter(|variant| there.contains(&variant.name))
+        .collect()
 }
 
 /// The orders in a file, each checked.
@@ -143,8 +173,13 @@ fn orders_of(path: &std::path::Path) -> Outcome<Vec<PlaceOrder>> {
 
 /// Each order under each variant; with several variants, each gets ids of its
 /// own, for no two variants may share one.
-fn under(orders: Vec<PlaceOrder>, variants: &[&'static Variant]) -> Vec<(&'static Variant, PlaceOrder)> {
-    let pairs = orders.iter().flat_map(|order| variants.iter().map(move |variant| (*variant, order)));
+fn under(
+    orders: Vec<PlaceOrder>,
+    variants: &[&'static Variant],
+) -> Vec<(&'static Variant, PlaceOrder)> {
+    let pairs = orders
+        .iter()
+        .flat_map(|order| variants.iter().map(move |variant| (*variant, order)));
     pairs
         .map(|(variant, order)| {
             let mut order = order.clone();
@@ -162,15 +197,22 @@ fn under(orders: Vec<PlaceOrder>, variants: &[&'static Variant]) -> Vec<(&'stati
 async fn by_flags<W: World>(world: &W, args: &args::Place) -> Outcome<PlaceOrder> {
     let fresh = format!("{:x}", world.now().as_millisecond());
     let lines = match args.lines.as_slice() {
-        [] => vec![("kettle".parse().map_err(Problem::usage)?, std::num::NonZeroU32::MIN)],
+        [] => vec![(
+            "kettle".parse().map_err(Problem::usage)?,
+            std::num::NonZeroU32::MIN,
+        )],
         some => some.to_vec(),
     };
     let total = match (args.total, &args.currency) {
-        (Some(amount), Some(currency)) => {
-            input::typed::<Money>(json!({ "amount": amount, "currency": currency }), "--total, --currency")?
-        }
+        (Some(amount), Some(currency)) => input::typed::<Money>(
+            json!({ "amount": amount, "currency": currency }),
+            "--total, --currency",
+        )?,
         _ => {
-            let lines: Vec<_> = lines.iter().map(|(sku, quantity)| (sku.clone(), quantity.get())).collect();
+            let lines: Vec<_> = lines
+                .iter()
+                .map(|(sku, quantity)| (sku.clone(), quantity.get()))
+                .collect();
             place::total(world, &lines).await?
         }
     };
@@ -185,7 +227,10 @@ async fn by_flags<W: World>(world: &W, args: &args::Place) -> Outcome<PlaceOrder
     Ok(PlaceOrder {
         order,
         customer,
-        lines: lines.into_iter().map(|(sku, quantity)| Line { sku, quantity }).collect(),
+        lines: lines
+            .into_iter()
+            .map(|(sku, quantity)| Line { sku, quantity })
+            .collect(),
         total,
         payment_token: args.token.clone(),
         ship_to: Address {

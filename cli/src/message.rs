@@ -24,7 +24,12 @@ pub fn metadata(kind: &str, subject: &str, variant: &str, now: Timestamp) -> Met
 
 /// `command` about `subject`, under `variant`.
 #[must_use]
-pub fn command(command: &impl Vocabulary, subject: &str, variant: &str, now: Timestamp) -> CommandMessage {
+pub fn command(
+    command: &impl Vocabulary,
+    subject: &str,
+    variant: &str,
+    now: Timestamp,
+) -> CommandMessage {
     CommandMessage {
         command: command.name().to_owned(),
         metadata: metadata(command.name(), subject, variant, now),

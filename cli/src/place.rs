@@ -32,12 +32,26 @@ const LOOK_EVERY: u64 = 250;
 /// # Errors
 /// [`Problem`] with the path of the offending field.
 pub fn check(order: &PlaceOrder) -> Outcome<()> {
-    let no = |path: &str, problem: &str| Problem::usage(format!("order {}: {path}: {problem}", order.order));
-    order.check().map_err(|wrong| no(&wrong.path, &wrong.problem))?;
-    let message = message::command(&Command::from(order.clone()), order.order.as_str(), "", jiff::Timestamp::UNIX_EPOCH);
-    let bytes = serde_json::to_vec(&message).map_err(Problem::environment)?.len();
+    let no = |path: &str, problem: &str| {
+        Problem::usage(format!("order {}: {path}: {problem}", order.order))
+    };
+    order
+        .check()
+        .map_err(|wrong| no(&wrong.path, &wrong.problem))?;
+    let message = message::command(
+        &Command::from(order.clone()),
+        order.order.as_str(),
+        "",
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    let bytes = serde_json::to_vec(&message)
+        .map_err(Problem::environment)?
+        .len();
     if bytes > MAX_BYTES {
-        return Err(no(".", &format!("{bytes} bytes; an order has at most {MAX_BYTES}")));
+        return Err(no(
+            ".",
+            &format!("{bytes} bytes; an order has at most {MAX_BYTES}"),
+        ));
     }
     Ok(())
 }
@@ -47,7 +61,12 @@ pub fn check(order: &PlaceOrder) -> Outcome<()> {
 /// # Errors
 /// [`Problem`] when the table does not answer.
 pub async fn find<W: World>(world: &W, id: &str) -> Outcome<Option<Order>> {
-    let found = world.table(TableOf::Order).load(&[duet_order::key(id)]).await?.pop().flatten();
+    let found = world
+        .table(TableOf::Order)
+        .load(&[duet_order::key(id)])
+        .await?
+        .pop()
+        .flatten();
     Ok(found.map(|item| item.read()).transpose()?)
 }
 
@@ -56,15 +75,27 @@ pub async fn find<W: World>(world: &W, id: &str) -> Outcome<Option<Order>> {
 /// # Errors
 /// [`Problem`] when the id is taken by other content or by another variant, or
 /// the target does not answer.
-pub async fn submit<W: World>(world: &W, variant: &'static Variant, order: &PlaceOrder) -> Outcome<Submitted> {
+pub async fn submit<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    order: &PlaceOrder,
+) -> Outcome<Submitted> {
     let taken = |why: &str| {
-        Problem::failed(format!("order {} was placed before {why}", order.order)).hint("choose another --id")
+        Problem::failed(format!("order {} was placed before {why}", order.order))
+            .hint("choose another --id")
     };
     if let Some(there) = find(world, order.order.as_str()).await? {
         if there.variant != variant.name {
-            return Err(taken(&format!("under {}; an order never changes style", there.variant)));
+            return Err(taken(&format!(
+                "under {}; an order never changes style",
+                there.variant
+            )));
         }
-        return if same(order, &there) { Ok(Submitted::Already) } else { Err(taken("with other content")) };
+        return if same(order, &there) {
+            Ok(Submitted::Already)
+        } else {
+            Err(taken("with other content"))
+        };
     }
     let command = Command::from(order.clone());
     let message = message::command(&command, order.order.as_str(), variant.name, world.now());
@@ -77,8 +108,19 @@ pub async fn submit<W: World>(world: &W, variant: &'static Variant, order: &Plac
 /// Whether `order` is what was placed as `there`.
 fn same(order: &PlaceOrder, there: &Order) -> bool {
     let placed = &there.placed;
-    (&order.customer, &order.lines, &order.total, &order.payment_token, &order.ship_to)
-        == (&placed.customer, &placed.lines, &placed.total, &placed.payment_token, &placed.ship_to)
+    (
+        &order.customer,
+        &order.lines,
+        &order.total,
+        &order.payment_token,
+        &order.ship_to,
+    ) == (
+        &placed.customer,
+        &placed.lines,
+        &placed.total,
+        &placed.payment_token,
+        &placed.ship_to,
+    )
 }
 
 /// An order, as far as it is known.
@@ -154,9 +196,13 @@ pub async fn ended<W: World>(world: &W, id: &str, seconds: u64) -> Outcome<Order
             return Ok(order.clone());
         }
         if world.now().duration_since(began).as_secs() >= seconds as i64 {
-            let how = order.map_or("not known to the order service".to_owned(), |o| word(&o.standing()));
-            return Err(Problem::failed(format!("order {id} has not ended after {seconds} s: {how}"))
-                .hint(format!("`duet show {id}` tells what it waits for")));
+            let how = order.map_or("not known to the order service".to_owned(), |o| {
+                word(&o.standing())
+            });
+            return Err(Problem::failed(format!(
+                "order {id} has not ended after {seconds} s: {how}"
+            ))
+            .hint(format!("`duet show {id}` tells what it waits for")));
         }
         world.pause(LOOK_EVERY).await;
     }
@@ -169,8 +215,14 @@ pub fn word(standing: &Standing) -> String {
     let fate = match &standing.fate {
         Fate::Undecided => "Undecided".to_owned(),
         Fate::Confirmed => "Confirmed".to_owned(),
-        Fate::Rejected { reason, detail: None } => format!("Rejected({reason})"),
-        Fate::Rejected { reason, detail: Some(detail) } => format!("Rejected({reason}, {detail})"),
+        Fate::Rejected {
+            reason,
+            detail: None,
+        } => format!("Rejected({reason})"),
+        Fate::Rejected {
+            reason,
+            detail: Some(detail),
+        } => format!("Rejected({reason}, {detail})"),
     };
     match standing.compensation {
         Compensation::Failed => format!("{fate}, NeedsAttention"),
@@ -188,17 +240,31 @@ impl Report for Orders {
                 (None, false) => "submitted".to_owned(),
                 (None, true) => "submitted before".to_owned(),
             };
-            let elapsed = placed.elapsed_ms.map_or(String::new(), |ms| format!("{ms} ms"));
-            rows.add_row([placed.order.clone(), placed.variant.to_owned(), how, elapsed]);
+            let elapsed = placed
+                .elapsed_ms
+                .map_or(String::new(), |ms| format!("{ms} ms"));
+            rows.add_row([
+                placed.order.clone(),
+                placed.variant.to_owned(),
+                how,
+                elapsed,
+            ]);
         }
         trimmed(&rows)
     }
 
     fn exit(&self) -> Exit {
         let rejected = |placed: &Placed| {
-            placed.standing.as_ref().is_some_and(|standing| matches!(standing.fate, Fate::Rejected { .. }))
+            placed
+                .standing
+                .as_ref()
+                .is_some_and(|standing| matches!(standing.fate, Fate::Rejected { .. }))
         };
-        if self.orders.iter().any(rejected) { Exit::Failed } else { Exit::Done }
+        if self.orders.iter().any(rejected) {
+            Exit::Failed
+        } else {
+            Exit::Done
+        }
     }
 }
 
@@ -207,7 +273,10 @@ impl Report for Orders {
 /// # Errors
 /// [`Problem`] when the catalogue lacks a SKU or the prices do not add up.
 pub async fn total<W: World>(world: &W, lines: &[(Sku, u32)]) -> Outcome<Money> {
-    let keys: Vec<_> = lines.iter().map(|(sku, _)| duet_inventory::stock_key(sku)).collect();
+    let keys: Vec<_> = lines
+        .iter()
+        .map(|(sku, _)| duet_inventory::stock_key(sku))
+        .collect();
     let mut distinct = keys.clone();
     distinct.sort();
     distinct.dedup();
@@ -230,7 +299,9 @@ pub async fn total<W: World>(world: &W, lines: &[(Sku, u32)]) -> Outcome<Money> 
             (Some(_), None) => None,
         };
         if sum.is_none() {
-            return Err(Problem::usage("the lines do not add up: different currencies, or too large a sum"));
+            return Err(Problem::usage(
+                "the lines do not add up: different currencies, or too large a sum",
+            ));
         }
     }
     sum.ok_or_else(|| Problem::usage("an order has at least one line"))

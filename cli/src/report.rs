@@ -47,9 +47,9 @@ pub fn print(report: &impl Report, format: Format) -> Outcome<Exit> {
 /// When standard output cannot be written, other than because its reader left.
 pub fn line(text: &str) -> Outcome<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Problem::environment(format!("standard output cannot be written: {error}")))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::environment(
+            format!("standard output cannot be written: {error}"),
+        )),
         _ => Ok(()),
     }
 }

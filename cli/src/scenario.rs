@@ -1,8 +1,8 @@
 //! The scenarios: what the input does, and the outcome in every variant. The
 //! names are shared by the demo, the tests and the documentation.
 
-use duet_core::order::{Address, Line, Reason};
 use duet_core::money::Currency;
+use duet_core::order::{Address, Line, Reason};
 use duet_core::{CustomerId, Money, Sku};
 use duet_customer::command::RegisterCustomer;
 use duet_fraud::rules;
@@ -90,19 +90,28 @@ impl Draft {
     fn money(amount: i64) -> Money {
         // EUR is in ISO 4217; the built-in fallback keeps this free of panics.
         let currency = Currency::try_from(CURRENCY.to_owned());
-        Money { amount, currency: currency.unwrap_or_else(|why| unreachable!("{CURRENCY}: {why}")) }
+        Money {
+            amount,
+            currency: currency.unwrap_or_else(|why| unreachable!("{CURRENCY}: {why}")),
+        }
     }
 
     fn id<T: TryFrom<String>>(&self, what: &str) -> T
     where
         T::Error: std::fmt::Debug,
     {
-        T::try_from(format!("{}-{what}", self.stem)).unwrap_or_else(|e| unreachable!("a drawn id is valid: {e:?}"))
+        T::try_from(format!("{}-{what}", self.stem))
+            .unwrap_or_else(|e| unreachable!("a drawn id is valid: {e:?}"))
     }
 
     fn sell(&mut self, price: i64) -> Sku {
         let sku: Sku = self.id("sku");
-        self.plan.goods.push(Entry { sku: sku.clone(), name: None, price: Self::money(price), quantity: STOCK });
+        self.plan.goods.push(Entry {
+            sku: sku.clone(),
+            name: None,
+            price: Self::money(price),
+            quantity: STOCK,
+        });
         sku
     }
 
@@ -124,7 +133,10 @@ impl Draft {
         PlaceOrder {
             order: self.id("1"),
             customer,
-            lines: vec![Line { sku, quantity: NonZeroU32::MIN }],
+            lines: vec![Line {
+                sku,
+                quantity: NonZeroU32::MIN,
+            }],
             total: Self::money(PRICE),
             payment_token: "tok_visa".to_owned(),
             ship_to: Address {
@@ -150,7 +162,10 @@ impl Draft {
 
     /// Places `order`, and copies of it under further ids, in the last wave.
     fn place(&mut self, order: PlaceOrder) {
-        let copies = (0..self.copies).map(|n| PlaceOrder { order: self.id(&format!("{}", n + 1)), ..order.clone() });
+        let copies = (0..self.copies).map(|n| PlaceOrder {
+            order: self.id(&format!("{}", n + 1)),
+            ..order.clone()
+        });
         let wave = copies.collect();
         self.plan.waves.push(wave);
     }
@@ -190,7 +205,10 @@ pub const ALL: &[Scenario] = &[
         expected: Expected::Rejected(Reason::StockUnavailable, Some("PriceChanged")),
         plan: |draft| {
             let order = draft.order();
-            draft.place(PlaceOrder { total: Draft::money(PRICE - 1), ..order });
+            draft.place(PlaceOrder {
+                total: Draft::money(PRICE - 1),
+                ..order
+            });
         },
     },
     Scenario {
@@ -233,7 +251,10 @@ pub const ALL: &[Scenario] = &[
         plan: |draft| {
             let order = draft.order();
             for n in 1..=rules::VELOCITY {
-                let order = PlaceOrder { order: draft.id(&n.to_string()), ..order.clone() };
+                let order = PlaceOrder {
+                    order: draft.id(&n.to_string()),
+                    ..order.clone()
+                };
                 draft.plan.waves.push(vec![order]);
             }
         },
@@ -294,7 +315,10 @@ pub const ALL: &[Scenario] = &[
 
 fn with_token(draft: &mut Draft, token: &str) {
     let order = draft.order();
-    draft.place(PlaceOrder { payment_token: token.to_owned(), ..order });
+    draft.place(PlaceOrder {
+        payment_token: token.to_owned(),
+        ..order
+    });
 }
 
 /// The scenario called `name`.
@@ -302,10 +326,12 @@ fn with_token(draft: &mut Draft, token: &str) {
 /// # Errors
 /// The names there are, when there is none of that name.
 pub fn named(name: &str) -> Result<&'static Scenario, String> {
-    ALL.iter().find(|scenario| scenario.name == name).ok_or_else(|| {
-        let names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
-        format!("no such scenario; there are {}", names.join(", "))
-    })
+    ALL.iter()
+        .find(|scenario| scenario.name == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+            format!("no such scenario; there are {}", names.join(", "))
+        })
 }
 
 impl Scenario {
@@ -316,7 +342,10 @@ impl Scenario {
         let mut draft = Draft {
             stem: stem.to_owned(),
             copies: copies.max(1),
-            plan: Plan { times: 1, ..Plan::default() },
+            plan: Plan {
+                times: 1,
+                ..Plan::default()
+            },
         };
         (self.plan)(&mut draft);
         draft.plan

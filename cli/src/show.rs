@@ -32,8 +32,14 @@ pub struct Shown {
 pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
     let view = View::load(world, id).await?;
     let mut execution = None;
-    for variant in variant::ALL.iter().filter(|variant| world.deployment().variants.contains(&variant.name)) {
-        let known = view.order.as_ref().is_none_or(|order| order.variant == variant.name);
+    for variant in variant::ALL
+        .iter()
+        .filter(|variant| world.deployment().variants.contains(&variant.name))
+    {
+        let known = view
+            .order
+            .as_ref()
+            .is_none_or(|order| order.variant == variant.name);
         if known && execution.is_none() {
             execution = world.execution(variant, Subject::Order, id).await?;
         }
@@ -47,7 +53,12 @@ pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
         (None, Some(execution)) => format!("never placed; its execution is {}", execution.status),
         (None, None) => "never placed".to_owned(),
     };
-    Ok(Shown { order: id.to_owned(), outcome, view, execution })
+    Ok(Shown {
+        order: id.to_owned(),
+        outcome,
+        view,
+        execution,
+    })
 }
 
 impl Report for Shown {
@@ -60,10 +71,15 @@ impl Report for Shown {
                 order.variant, placed.placed_at, placed.total, placed.customer
             ));
             if order.fate == Fate::Undecided {
-                parts.push(format!("waits for {} until {}", order.waits_for, order.deadline));
+                parts.push(format!(
+                    "waits for {} until {}",
+                    order.waits_for, order.deadline
+                ));
             }
             for owed in &order.owed {
-                let amount = owed.amount.map_or("an unknown amount".to_owned(), |amount| amount.to_string());
+                let amount = owed
+                    .amount
+                    .map_or("an unknown amount".to_owned(), |amount| amount.to_string());
                 parts.push(format!("owed: {:?}, {amount}", owed.part));
             }
         }
@@ -77,8 +93,15 @@ impl Report for Shown {
         parts.push(trimmed(&steps(&self.view.steps)));
         if let Some(execution) = &self.execution {
             parts.push(String::new());
-            let error = execution.error.as_ref().map_or(String::new(), |error| format!(" ({error})"));
-            parts.push(format!("workflow {}{error}: {}", execution.status, execution.states.join(" > ")));
+            let error = execution
+                .error
+                .as_ref()
+                .map_or(String::new(), |error| format!(" ({error})"));
+            parts.push(format!(
+                "workflow {}{error}: {}",
+                execution.status,
+                execution.states.join(" > ")
+            ));
         }
         parts.join("\n")
     }
@@ -88,9 +111,15 @@ impl Shown {
     /// One line per service and ledger: its status, and the fields that matter.
     fn states(&self) -> Vec<(&'static str, String)> {
         let view = &self.view;
-        let review = view.review.as_ref().map(|r| format!("{} (score {}; {})", r.status, r.score, r.reasons.join(", ")));
+        let review = view
+            .review
+            .as_ref()
+            .map(|r| format!("{} (score {}; {})", r.status, r.score, r.reasons.join(", ")));
         let charge = view.charge.as_ref().map(|charge| {
-            format!("captured {}, refunded {}, {} attempts", charge.captured, charge.refunded, charge.capture_attempts)
+            format!(
+                "captured {}, refunded {}, {} attempts",
+                charge.captured, charge.refunded, charge.capture_attempts
+            )
         });
         let notices = (!view.notices.is_empty()).then(|| view.noticed().join(", "));
         [
@@ -111,7 +140,10 @@ impl Shown {
 /// The `status` field of a document, as every service has one.
 fn status(document: &Option<impl Serialize>) -> Option<String> {
     let value = serde_json::to_value(document.as_ref()?).ok()?;
-    value.get("status").and_then(Value::as_str).map(str::to_owned)
+    value
+        .get("status")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
 }
 
 fn steps(steps: &[Step]) -> comfy_table::Table {
@@ -126,7 +158,13 @@ fn steps(steps: &[Step]) -> comfy_table::Table {
 fn row(step: &Step, began: Option<duet_core::Timestamp>) -> [String; 5] {
     let after = began.map_or(0, |began| step.at.duration_since(began).as_millis());
     let facts = step.facts.join(", ");
-    [format!("{after} ms"), step.service.to_owned(), step.command.clone(), step.outcome.clone(), facts]
+    [
+        format!("{after} ms"),
+        step.service.to_owned(),
+        step.command.clone(),
+        step.outcome.clone(),
+        facts,
+    ]
 }
 
 /// Prints each step of the order `id` as it happens, until the order ends.
@@ -141,10 +179,15 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
         let first = view.steps.first().map(|step| step.at);
         for step in view.steps.iter().filter(|step| !told.contains(step)) {
             match format {
-                Format::Json => report::line(&serde_json::to_string(step).map_err(Problem::environment)?)?,
+                Format::Json => {
+                    report::line(&serde_json::to_string(step).map_err(Problem::environment)?)?
+                }
                 Format::Text => {
                     let [after, service, command, outcome, facts] = row(step, first);
-                    report::line(format!("{after:>9}  {service:<12}  {command:<24}  {outcome:<12}  {facts}").trim_end())?;
+                    report::line(
+                        format!("{after:>9}  {service:<12}  {command:<24}  {outcome:<12}  {facts}")
+                            .trim_end(),
+                    )?;
                 }
             }
         }
@@ -157,11 +200,17 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
             if format == Format::Text {
                 report::line(&place::word(&standing))?;
             }
-            return Ok(if order.fate == Fate::Confirmed { Exit::Done } else { Exit::Failed });
+            return Ok(if order.fate == Fate::Confirmed {
+                Exit::Done
+            } else {
+                Exit::Failed
+            });
         }
         if world.now().duration_since(began).as_secs() >= within as i64 {
-            return Err(Problem::failed(format!("order {id} has not ended after {within} s"))
-                .hint(format!("`duet show {id}` tells what it waits for")));
+            return Err(
+                Problem::failed(format!("order {id} has not ended after {within} s"))
+                    .hint(format!("`duet show {id}` tells what it waits for")),
+            );
         }
         world.pause(250).await;
     }

@@ -19,8 +19,15 @@ use crate::world::aws::{self, Aws, EMULATED_REGION};
 use crate::world::{Deployment, World};
 
 /// The services: a package and a binary each.
-pub const SERVICES: [&str; 7] =
-    ["customer", "order", "fraud", "inventory", "payment", "delivery", "notification"];
+pub const SERVICES: [&str; 7] = [
+    "customer",
+    "order",
+    "fraud",
+    "inventory",
+    "payment",
+    "delivery",
+    "notification",
+];
 
 /// How long the emulator may take to start and to stop.
 const EMULATOR_LIMIT: Duration = Duration::from_secs(60);
@@ -66,10 +73,16 @@ impl Place {
     pub fn new(global: &Global) -> Outcome<Self> {
         let root = root()?;
         let state = global.state.clone().unwrap_or_else(|| root.join(".duet"));
-        std::fs::create_dir_all(&state)
-            .map_err(|e| Problem::environment(format!("{} cannot be made: {e}", state.display())))?;
+        std::fs::create_dir_all(&state).map_err(|e| {
+            Problem::environment(format!("{} cannot be made: {e}", state.display()))
+        })?;
         let environment = Environment::new(std::env::vars_os());
-        Ok(Self { root, state, environment, global: global.clone() })
+        Ok(Self {
+            root,
+            state,
+            environment,
+            global: global.clone(),
+        })
     }
 
     /// Opens the system there, without starting anything.
@@ -95,7 +108,8 @@ impl Place {
         }
         match emulator::status(&self.state).map_err(Problem::environment)? {
             Some(emulator) => Ok(emulator.endpoint),
-            None => Err(Problem::environment("the emulator is not running").hint("run `duet up --on local` first")),
+            None => Err(Problem::environment("the emulator is not running")
+                .hint("run `duet up --on local` first")),
         }
     }
 
@@ -117,8 +131,15 @@ impl Place {
     /// # Errors
     /// [`Problem`] saying which step did not work, and what to do.
     pub async fn up_as_it_is(&self) -> Outcome<Aws> {
-        let parameters = self.last_deployed().map_or(Vec::new(), |note| note.parameters);
-        self.up(&Up { parameters, deploy: false, until_exit_of: None }).await?;
+        let parameters = self
+            .last_deployed()
+            .map_or(Vec::new(), |note| note.parameters);
+        self.up(&Up {
+            parameters,
+            deploy: false,
+            until_exit_of: None,
+        })
+        .await?;
         self.open().await
     }
 
@@ -142,18 +163,30 @@ impl Place {
                 emulator::start(start, &self.environment)
             }
         })?;
-        emulator.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+        emulator
+            .warnings
+            .iter()
+            .for_each(|warning| tell(&format!("warning: {warning}")));
         let architecture = Architecture::here().ok_or_else(|| {
-            Problem::environment("this machine is neither x86_64 nor arm64, the architectures Lambda has")
+            Problem::environment(
+                "this machine is neither x86_64 nor arm64, the architectures Lambda has",
+            )
         })?;
         let built = self.step("services", || self.build(architecture, Purpose::Here))?;
-        let mut parameters: BTreeMap<String, String> =
-            EMULATED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        parameters.insert("Architecture".to_owned(), architecture.sam_name().to_owned());
+        let mut parameters: BTreeMap<String, String> = EMULATED
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        parameters.insert(
+            "Architecture".to_owned(),
+            architecture.sam_name().to_owned(),
+        );
         parameters.extend(up.parameters.iter().cloned());
         let fingerprint = self.fingerprint(&built, &parameters, &emulator)?;
         let config = aws::emulated(&emulator.endpoint);
-        let deployed = self.last_deployed().is_some_and(|note| note.fingerprint == fingerprint)
+        let deployed = self
+            .last_deployed()
+            .is_some_and(|note| note.fingerprint == fingerprint)
             && matches!(aws::outputs(&config, &self.global.stack).await, Ok(Some(_)));
         if !deployed {
             let target = Target::Endpoint {
@@ -181,7 +214,9 @@ impl Place {
                 _ => Architecture::X86_64,
             };
             self.step("services", || self.build(architecture, Purpose::Lambda))?;
-            self.step("stack", || self.deploy(&python, &parameters, Target::Account))?;
+            self.step("stack", || {
+                self.deploy(&python, &parameters, Target::Account)
+            })?;
         }
         let world = self.open().await.map_err(|problem| match up.deploy {
             true => problem,
@@ -193,7 +228,12 @@ impl Place {
     async fn seeded(&self, world: Aws, endpoint: Option<String>, began: Instant) -> Outcome<Upped> {
         catalog::seed(&world, &catalog::entries(None)?).await?;
         let elapsed_ms = began.elapsed().as_millis() as u64;
-        Ok(Upped { stack: self.global.stack.clone(), endpoint, deployment: world.deployment().clone(), elapsed_ms })
+        Ok(Upped {
+            stack: self.global.stack.clone(),
+            endpoint,
+            deployment: world.deployment().clone(),
+            elapsed_ms,
+        })
     }
 
     /// Runs one step and says how long it took, where it took long.
@@ -202,17 +242,28 @@ impl Place {
         let result = work().map_err(Problem::environment);
         let elapsed = began.elapsed();
         if result.is_ok() && elapsed > Duration::from_millis(500) {
-            tell(&format!("{what}: ready after {:.1} s", elapsed.as_secs_f64()));
+            tell(&format!(
+                "{what}: ready after {:.1} s",
+                elapsed.as_secs_f64()
+            ));
         }
         result
     }
 
-    fn build(&self, architecture: Architecture, purpose: Purpose) -> crate::local::Result<Vec<build::Built>> {
+    fn build(
+        &self,
+        architecture: Architecture,
+        purpose: Purpose,
+    ) -> crate::local::Result<Vec<build::Built>> {
         let packages = SERVICES.map(|service| format!("duet-{service}"));
         let binaries: Vec<Binary<'_>> = SERVICES
             .iter()
             .zip(&packages)
-            .map(|(service, package)| Binary { package, name: package, directory: service })
+            .map(|(service, package)| Binary {
+                package,
+                name: package,
+                directory: service,
+            })
             .collect();
         let build = Build {
             root: &self.root,
@@ -232,7 +283,10 @@ impl Place {
         target: Target<'_>,
     ) -> crate::local::Result<deploy::Deployed> {
         tell(&format!("stack {}: deploying", self.global.stack));
-        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let parameters: Vec<(&str, &str)> = parameters
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
         let deploy = Deploy {
             root: &self.root,
             template: Path::new("template.yaml"),
@@ -253,18 +307,32 @@ impl Place {
     pub async fn down(&self, delete: bool) -> Outcome<Downed> {
         let what = match self.global.on {
             On::Local if self.global.endpoint.is_some() => {
-                return Err(Problem::usage("the endpoint was named, so it is not ours to stop")
-                    .hint("unset AWS_ENDPOINT_URL to stop the emulator that `duet up` started"));
+                return Err(
+                    Problem::usage("the endpoint was named, so it is not ours to stop")
+                        .hint("unset AWS_ENDPOINT_URL to stop the emulator that `duet up` started"),
+                );
             }
             On::Local => {
-                let stopped = emulator::stop(&self.state, EMULATOR_LIMIT).map_err(Problem::environment)?;
-                if stopped { "the emulator is stopped" } else { "the emulator was not running" }
+                let stopped =
+                    emulator::stop(&self.state, EMULATOR_LIMIT).map_err(Problem::environment)?;
+                if stopped {
+                    "the emulator is stopped"
+                } else {
+                    "the emulator was not running"
+                }
             }
             On::Aws if delete => {
                 let client = aws_sdk_cloudformation::Client::new(&aws::ordinary().await);
-                client.delete_stack().stack_name(&self.global.stack).send().await.map_err(|error| {
-                    Problem::environment(aws_sdk_cloudformation::error::DisplayErrorContext(error))
-                })?;
+                client
+                    .delete_stack()
+                    .stack_name(&self.global.stack)
+                    .send()
+                    .await
+                    .map_err(|error| {
+                        Problem::environment(aws_sdk_cloudformation::error::DisplayErrorContext(
+                            error,
+                        ))
+                    })?;
                 "the stack is being deleted; tables with data may be kept, see the README"
             }
             On::Aws => {
@@ -288,7 +356,13 @@ impl Place {
             Ok(world) => (Some(world.deployment().clone()), None),
             Err(problem) => (None, Some(problem.to_string())),
         };
-        Ok(Status { on: self.global.on, stack: self.global.stack.clone(), emulator, deployment, problem })
+        Ok(Status {
+            on: self.global.on,
+            stack: self.global.stack.clone(),
+            emulator,
+            deployment,
+            problem,
+        })
     }
 
     /// What a deployment is made of, as a digest: templates, binaries,
@@ -303,20 +377,35 @@ impl Place {
         let mut files = vec![self.root.join("template.yaml")];
         for dir in ["infra/orchestration", "infra/choreography"] {
             let entries = std::fs::read_dir(self.root.join(dir)).map_err(Problem::environment)?;
-            files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()));
+            files.extend(
+                entries
+                    .filter_map(|entry| Some(entry.ok()?.path()))
+                    .filter(|path| path.is_file()),
+            );
         }
         files.sort();
         files.extend(built.iter().map(|built| built.bootstrap.clone()));
         for file in files {
             digest.update(file.to_string_lossy().as_bytes());
-            digest.update(std::fs::read(&file).map_err(|e| Problem::environment(format!("{}: {e}", file.display())))?);
+            digest.update(
+                std::fs::read(&file)
+                    .map_err(|e| Problem::environment(format!("{}: {e}", file.display())))?,
+            );
         }
-        digest.update(format!("{parameters:?} {:?} {}", emulator.pid, emulator.endpoint));
-        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        digest.update(format!(
+            "{parameters:?} {:?} {}",
+            emulator.pid, emulator.endpoint
+        ));
+        Ok(digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 
     fn note(&self) -> PathBuf {
-        self.state.join(format!("deployed-{}.json", self.global.stack))
+        self.state
+            .join(format!("deployed-{}.json", self.global.stack))
     }
 
     fn last_deployed(&self) -> Option<Note> {
@@ -324,7 +413,10 @@ impl Place {
     }
 
     fn note_deployed(&self, fingerprint: &str, parameters: &[(String, String)]) -> Outcome<()> {
-        let note = Note { fingerprint: fingerprint.to_owned(), parameters: parameters.to_vec() };
+        let note = Note {
+            fingerprint: fingerprint.to_owned(),
+            parameters: parameters.to_vec(),
+        };
         let text = serde_json::to_string(&note).map_err(Problem::environment)?;
         std::fs::write(self.note(), text).map_err(Problem::environment)
     }
@@ -355,7 +447,11 @@ pub struct Upped {
 impl Report for Upped {
     fn text(&self) -> String {
         let at = self.endpoint.as_deref().unwrap_or("AWS");
-        let fraud = if self.deployment.with_fraud { "with" } else { "without" };
+        let fraud = if self.deployment.with_fraud {
+            "with"
+        } else {
+            "without"
+        };
         format!(
             "stack {} is up at {at}, {} {fraud} fraud detection, after {:.1} s",
             self.stack,
@@ -411,6 +507,10 @@ impl Report for Status {
     }
 
     fn exit(&self) -> crate::exit::Exit {
-        if self.deployment.is_some() { crate::exit::Exit::Done } else { crate::exit::Exit::Failed }
+        if self.deployment.is_some() {
+            crate::exit::Exit::Done
+        } else {
+            crate::exit::Exit::Failed
+        }
     }
 }

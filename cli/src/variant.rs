@@ -50,7 +50,9 @@ impl Entry {
     #[must_use]
     pub fn outputs(self) -> [&'static str; 2] {
         match self {
-            Self::Execution { order, customer } | Self::Queue { order, customer } => [order, customer],
+            Self::Execution { order, customer } | Self::Queue { order, customer } => {
+                [order, customer]
+            }
         }
     }
 }
@@ -61,13 +63,19 @@ pub const ALL: &[Variant] = &[
         name: "standard",
         style: Style::Orchestration,
         carried_by: "Step Functions Standard",
-        entry: Entry::Execution { order: "OrderMachine", customer: "CustomerMachine" },
+        entry: Entry::Execution {
+            order: "OrderMachine",
+            customer: "CustomerMachine",
+        },
     },
     Variant {
         name: "eventbridge",
         style: Style::Choreography,
         carried_by: "EventBridge bus, rules, SQS",
-        entry: Entry::Queue { order: "OrderQueueUrl", customer: "CustomerQueueUrl" },
+        entry: Entry::Queue {
+            order: "OrderQueueUrl",
+            customer: "CustomerQueueUrl",
+        },
     },
 ];
 
@@ -76,8 +84,10 @@ pub const ALL: &[Variant] = &[
 /// # Errors
 /// The names there are, when there is none of that name.
 pub fn named(name: &str) -> Result<&'static Variant, String> {
-    ALL.iter().find(|variant| variant.name == name).ok_or_else(|| {
-        let names: Vec<_> = ALL.iter().map(|variant| variant.name).collect();
-        format!("no such variant; there are {}", names.join(", "))
-    })
+    ALL.iter()
+        .find(|variant| variant.name == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = ALL.iter().map(|variant| variant.name).collect();
+            format!("no such variant; there are {}", names.join(", "))
+        })
 }

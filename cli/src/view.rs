@@ -11,8 +11,8 @@ use duet_order::domain::Order;
 use duet_payment::adapters::Charge;
 use duet_payment::domain::Payment;
 use futures_util::future::try_join_all;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::exit::{Outcome, Problem};
 use crate::world::{TableOf, World};
@@ -79,10 +79,23 @@ impl View {
         };
         let order: OrderId = id.parse().map_err(Problem::usage)?;
         let charge = duet_payment::adapters::charge_key(duet_payment::domain::provider_key(&order));
-        let booking = duet_delivery::adapters::booking_key(duet_delivery::domain::carrier_key(&order));
-        let charge = world.table(TableOf::Provider).load(&[charge]).await?.pop().flatten();
-        let booking = world.table(TableOf::Carrier).load(&[booking]).await?.pop().flatten();
-        let notices = of(TableOf::Notification).iter().filter(|item| item.key.sk.starts_with("notice#"));
+        let booking =
+            duet_delivery::adapters::booking_key(duet_delivery::domain::carrier_key(&order));
+        let charge = world
+            .table(TableOf::Provider)
+            .load(&[charge])
+            .await?
+            .pop()
+            .flatten();
+        let booking = world
+            .table(TableOf::Carrier)
+            .load(&[booking])
+            .await?
+            .pop()
+            .flatten();
+        let notices = of(TableOf::Notification)
+            .iter()
+            .filter(|item| item.key.sk.starts_with("notice#"));
         Ok(Self {
             order: document(of(TableOf::Order), "order")?,
             review: document(of(TableOf::Fraud), "review")?,
@@ -117,20 +130,31 @@ impl View {
     /// The kinds of notices sent about the order.
     #[must_use]
     pub fn noticed(&self) -> Vec<String> {
-        self.notices.iter().map(|notice| notice.kind.to_string()).collect()
+        self.notices
+            .iter()
+            .map(|notice| notice.kind.to_string())
+            .collect()
     }
 }
 
 fn document<T: DeserializeOwned>(items: &[Item], sk: &str) -> Outcome<Option<T>> {
-    Ok(items.iter().find(|item| item.key.sk == sk).map(Item::read).transpose()?)
+    Ok(items
+        .iter()
+        .find(|item| item.key.sk == sk)
+        .map(Item::read)
+        .transpose()?)
 }
 
 /// The steps in the idempotency records of each service's partition.
-pub fn steps<'a>(partitions: impl Iterator<Item = (&'a TableOf, &'a Vec<Item>)>) -> Outcome<Vec<Step>> {
+pub fn steps<'a>(
+    partitions: impl Iterator<Item = (&'a TableOf, &'a Vec<Item>)>,
+) -> Outcome<Vec<Step>> {
     let mut steps = Vec::new();
     for (of, items) in partitions {
         for item in items {
-            let Some(command) = item.key.sk.strip_prefix("done#") else { continue };
+            let Some(command) = item.key.sk.strip_prefix("done#") else {
+                continue;
+            };
             let Record { at, answer, events } = item.read()?;
             steps.push(Step {
                 at,
@@ -141,7 +165,10 @@ pub fn steps<'a>(partitions: impl Iterator<Item = (&'a TableOf, &'a Vec<Item>)>)
                     Answer::Declined(no) if no.detail.is_empty() => no.name,
                     Answer::Declined(no) => format!("{} ({})", no.name, no.detail),
                 },
-                facts: events.into_iter().map(|event| event.metadata.kind).collect(),
+                facts: events
+                    .into_iter()
+                    .map(|event| event.metadata.kind)
+                    .collect(),
             });
         }
     }

@@ -11,7 +11,7 @@ Owns how the emulator (ministack) runs on this machine:
 - DIR/emulator.json says where it is, and which of the changes below are in.
 
 It also takes out waits that say nothing about AWS and would blur a comparison
-of two coordination styles. Each change replaces a private part of ministack
+of two coordination styles, and mends what keeps a stack from being updated. Each change replaces a private part of ministack
 (pinned in requirements.txt) and first checks that the part is still what it
 was written for. If it is not, the emulator runs unchanged in that respect and
 says so, in its log and in emulator.json. `--stock` makes none of them.
@@ -151,7 +151,32 @@ def start_workflows_at_once() -> None:
     stepfunctions.time = Clock()
 
 
-CHANGES = (send_answers_at_once, collect_logs_promptly, start_workflows_at_once)
+def update_nested_stacks() -> None:
+    """CloudFormation: let a change reach the resources of a nested stack.
+
+    As delivered, updating a child whose resources refer to each other by
+    GetAtt fails, because the attributes they had are not passed on.
+    """
+    from ministack.services import cloudformation
+    from ministack.services.cloudformation import provisioners
+
+    update = getattr(provisioners, "_update_resource", None)
+    expect(callable(update), "provisioners._update_resource is gone")
+    expect("old_attrs" in inspect.signature(update).parameters,
+           "provisioners._update_resource takes no old_attrs")
+    expect(hasattr(cloudformation, "_stacks"), "cloudformation._stacks is gone")
+
+    def update_with_attributes(resource_type, physical_id, old, new, stack,
+                               logical_id=None, old_attrs=None):
+        if old_attrs is None:
+            there = (cloudformation._stacks.get(stack) or {}).get("_resources", {})
+            old_attrs = (there.get(logical_id) or {}).get("Attributes")
+        return update(resource_type, physical_id, old, new, stack, logical_id, old_attrs)
+
+    provisioners._update_resource = update_with_attributes
+
+
+CHANGES = (send_answers_at_once, collect_logs_promptly, start_workflows_at_once, update_nested_stacks)
 
 
 def make_changes() -> tuple[list[str], list[dict[str, str]]]:

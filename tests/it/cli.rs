@@ -8,8 +8,15 @@ use crate::harness::{duet, run};
 fn refused(args: &[&str]) -> (Option<i32>, String) {
     // An endpoint where nobody listens: only what never asks it gets past.
     let output = run(duet(args).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9"));
-    assert!(output.stdout.is_empty(), "data on standard output: {}", String::from_utf8_lossy(&output.stdout));
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    assert!(
+        output.stdout.is_empty(),
+        "data on standard output: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 #[test]
@@ -17,13 +24,31 @@ fn every_command_has_help_with_an_example() {
     let top = run(&mut duet(&["--help"]));
     let text = String::from_utf8_lossy(&top.stdout).into_owned();
     assert!(top.status.success() && text.contains("Exit codes: 0 done"));
-    let commands = ["up", "down", "demo", "place", "show", "watch", "contracts", "completions", "man"];
-    for command in commands.iter().map(|c| vec![*c]).chain([vec!["customer", "register"], vec!["catalog", "seed"], vec!["catalog", "show"], vec!["status"]]) {
+    let commands = [
+        "up",
+        "down",
+        "demo",
+        "place",
+        "show",
+        "watch",
+        "contracts",
+        "completions",
+        "man",
+    ];
+    for command in commands.iter().map(|c| vec![*c]).chain([
+        vec!["customer", "register"],
+        vec!["catalog", "seed"],
+        vec!["catalog", "show"],
+        vec!["status"],
+    ]) {
         let output = run(&mut duet(&[command.as_slice(), &["--help"]].concat()));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{command:?}");
         if command != ["man"] {
-            assert!(text.contains("Example: duet "), "{command:?} shows no example:\n{text}");
+            assert!(
+                text.contains("Example: duet "),
+                "{command:?} shows no example:\n{text}"
+            );
         }
     }
 }
@@ -32,17 +57,26 @@ fn every_command_has_help_with_an_example() {
 fn completions_and_the_manual_come_from_the_command_line_itself() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&mut duet(&["completions", shell]));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("catalog"), "{shell}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("catalog"),
+            "{shell}"
+        );
     }
     let manual = run(&mut duet(&["man"]));
-    assert!(String::from_utf8_lossy(&manual.stdout).starts_with(".ie"), "roff");
+    assert!(
+        String::from_utf8_lossy(&manual.stdout).starts_with(".ie"),
+        "roff"
+    );
 }
 
 #[test]
 fn wrong_usage_ends_with_2_and_names_what_there_is() {
     for (args, part) in [
         (vec!["demo", "--scenario", "sad"], "there are happy, "),
-        (vec!["demo", "--variant", "mqtt"], "there are standard, eventbridge"),
+        (
+            vec!["demo", "--variant", "mqtt"],
+            "there are standard, eventbridge",
+        ),
         (vec!["place", "--line", "kettle"], "write SKU=QUANTITY"),
         (vec!["place", "--line", "kettle=0"], "quantity 0"),
         (vec!["place", "--id", "a b"], "an id has 1 to 64 characters"),
@@ -52,7 +86,10 @@ fn wrong_usage_ends_with_2_and_names_what_there_is() {
     ] {
         let (code, said) = refused(&args);
         assert_eq!(code, Some(2), "{args:?}: {said}");
-        assert!(said.contains(part), "{args:?} should mention {part:?}: {said}");
+        assert!(
+            said.contains(part),
+            "{args:?} should mention {part:?}: {said}"
+        );
     }
 }
 
@@ -69,20 +106,48 @@ fn order() -> serde_json::Value {
 #[test]
 fn a_wrong_order_is_refused_before_anything_is_sent() {
     let dir = tempfile::tempdir().unwrap();
-    let lines = |n: usize, sku: fn(usize) -> String| (0..n).map(|i| json!({ "sku": sku(i), "quantity": 1 })).collect::<Vec<_>>();
+    let lines = |n: usize, sku: fn(usize) -> String| {
+        (0..n)
+            .map(|i| json!({ "sku": sku(i), "quantity": 1 }))
+            .collect::<Vec<_>>()
+    };
     let cases = [
         ("/lines", json!([]), "lines: an order has at least one line"),
-        ("/lines", json!(lines(101, |_| "kettle".to_owned())), "lines: 101 lines; an order has at most 100"),
-        ("/lines", json!(lines(99, |i| format!("sku-{i}"))), "lines: 99 different SKUs; an order has at most 98"),
+        (
+            "/lines",
+            json!(lines(101, |_| "kettle".to_owned())),
+            "lines: 101 lines; an order has at most 100",
+        ),
+        (
+            "/lines",
+            json!(lines(99, |i| format!("sku-{i}"))),
+            "lines: 99 different SKUs; an order has at most 98",
+        ),
         ("/lines/0/quantity", json!(-1), "lines[0].quantity"),
         ("/lines/0/sku", json!("å"), "lines[0].sku"),
-        ("/total/amount", json!(0), "total.amount: an order costs something"),
+        (
+            "/total/amount",
+            json!(0),
+            "total.amount: an order costs something",
+        ),
         ("/total/amount", json!(1.5), "total.amount"),
-        ("/total/currency", json!("EURO"), "total.currency: not an ISO 4217 currency code"),
+        (
+            "/total/currency",
+            json!("EURO"),
+            "total.currency: not an ISO 4217 currency code",
+        ),
         ("/ship_to/country", json!("Sweden"), "ship_to.country"),
         ("/ship_to/postcode", json!(""), "ship_to.postcode"),
-        ("/ship_to/street", json!("x".repeat(300_000)), "ship_to.street"),
-        ("/order", json!("no spaces"), "order: an id has 1 to 64 characters"),
+        (
+            "/ship_to/street",
+            json!("x".repeat(300_000)),
+            "ship_to.street",
+        ),
+        (
+            "/order",
+            json!("no spaces"),
+            "order: an id has 1 to 64 characters",
+        ),
     ];
     for (pointer, value, part) in cases {
         let mut order = order();
@@ -91,7 +156,10 @@ fn a_wrong_order_is_refused_before_anything_is_sent() {
         std::fs::write(&file, order.to_string()).unwrap();
         let (code, said) = refused(&["place", "--file", file.to_str().unwrap()]);
         assert_eq!(code, Some(2), "{pointer}: {said}");
-        assert!(said.contains(part), "{pointer} should mention {part:?}: {said}");
+        assert!(
+            said.contains(part),
+            "{pointer} should mention {part:?}: {said}"
+        );
     }
 }
 
@@ -104,7 +172,10 @@ fn a_file_of_orders_names_the_entry_at_fault() {
     std::fs::write(&file, format!("{}\n{second}\n", order())).unwrap();
     let (code, said) = refused(&["place", "--file", file.to_str().unwrap()]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("entry 2") && said.contains("unknown field `colour`"), "{said}");
+    assert!(
+        said.contains("entry 2") && said.contains("unknown field `colour`"),
+        "{said}"
+    );
     let (code, said) = refused(&["place", "--file", "/no/such/file"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("/no/such/file cannot be read"), "{said}");
@@ -112,7 +183,18 @@ fn a_file_of_orders_names_the_entry_at_fault() {
 
 #[test]
 fn a_wrong_registration_is_refused_before_anything_is_sent() {
-    let args = ["customer", "register", "--id", "c-1", "--name", "Ada", "--email", "nobody", "--country", "SE"];
+    let args = [
+        "customer",
+        "register",
+        "--id",
+        "c-1",
+        "--name",
+        "Ada",
+        "--email",
+        "nobody",
+        "--country",
+        "SE",
+    ];
     let (code, said) = refused(&args);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("email"), "{said}");
@@ -121,10 +203,15 @@ fn a_wrong_registration_is_refused_before_anything_is_sent() {
 #[test]
 fn a_target_that_is_not_there_ends_with_3_and_a_hint() {
     let dir = tempfile::tempdir().unwrap();
-    let output = run(duet(&["show", "o-1"]).env("DUET_STATE", dir.path()).env_remove("AWS_ENDPOINT_URL"));
+    let output = run(duet(&["show", "o-1"])
+        .env("DUET_STATE", dir.path())
+        .env_remove("AWS_ENDPOINT_URL"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("error: ") && said.contains("hint: run `duet up"), "{said}");
+    assert!(
+        said.contains("error: ") && said.contains("hint: run `duet up"),
+        "{said}"
+    );
     let (code, said) = refused(&["show", "o-1"]);
     assert_eq!(code, Some(3), "{said}");
 }

@@ -7,7 +7,11 @@ use crate::harness::root;
 #[test]
 fn the_checked_in_contracts_are_up_to_date() {
     let found = contracts::run(root(), true).unwrap();
-    assert!(found.changed.is_empty(), "run `duet contracts`: {:?}", found.changed);
+    assert!(
+        found.changed.is_empty(),
+        "run `duet contracts`: {:?}",
+        found.changed
+    );
     assert!(found.stale.is_empty(), "delete {:?}", found.stale);
 }
 
@@ -18,6 +22,11 @@ fn every_fact_is_said_by_somebody_and_heard_or_final() {
     for interest in contracts::interests().unwrap() {
         assert_ne!(interest.said_by, "nobody", "{}", interest.fact);
         let heard = !interest.makes.is_empty();
-        assert_ne!(heard, FINAL.contains(&interest.fact), "{}: heard, or listed as final; never both", interest.fact);
+        assert_ne!(
+            heard,
+            FINAL.contains(&interest.fact),
+            "{}: heard, or listed as final; never both",
+            interest.fact
+        );
     }
 }

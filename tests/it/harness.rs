@@ -38,8 +38,13 @@ pub fn json(command: &mut Command) -> Value {
     let output = run(command);
     let errors = String::from_utf8_lossy(&output.stderr);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{command:?} ended with {}:\n{errors}\n{text}", output.status);
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{command:?} printed no JSON ({e}):\n{text}"))
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{errors}\n{text}",
+        output.status
+    );
+    serde_json::from_str(&text)
+        .unwrap_or_else(|e| panic!("{command:?} printed no JSON ({e}):\n{text}"))
 }
 
 /// An emulator with the system deployed on it: one for this process, or the
@@ -65,10 +70,25 @@ pub fn local() -> &'static Local {
         // One of an earlier run that was killed may be about to end: never reuse it.
         let _ = run(duet(&["down", "--on", "local"]).env("DUET_STATE", &state));
         let up = |more: &[&str]| {
-            let args = [&["up", "--on", "local", "--output", "json", "--until-exit-of", &me], more].concat();
+            let args = [
+                &[
+                    "up",
+                    "--on",
+                    "local",
+                    "--output",
+                    "json",
+                    "--until-exit-of",
+                    &me,
+                ],
+                more,
+            ]
+            .concat();
             json(duet(&args).env("DUET_STATE", &state))
         };
-        let endpoint = up(&["--stack", STACK])["endpoint"].as_str().expect("an endpoint").to_owned();
+        let endpoint = up(&["--stack", STACK])["endpoint"]
+            .as_str()
+            .expect("an endpoint")
+            .to_owned();
         up(&["--stack", BEFORE_FRAUD, "--parameter", "WithFraud=false"]);
         Local { state, endpoint }
     })
@@ -83,8 +103,22 @@ impl Local {
     /// The `duet` command against this emulator and `stack`.
     pub fn duet_on(&self, stack: &str, args: &[&str]) -> Command {
         let mut command = duet(args);
-        command.args(["--on", "local", "--stack", stack]).env("DUET_STATE", &self.state);
         command
+            .args(["--on", "local", "--stack", stack])
+            .env("DUET_STATE", &self.state);
+        command
+    }
+
+    /// Deploys a further stack, or finds it deployed.
+    pub fn deploy(&self, stack: &str, parameters: &[&str]) {
+        let given = parameters
+            .iter()
+            .flat_map(|parameter| ["--parameter", parameter]);
+        let args: Vec<&str> = ["up", "--output", "json"]
+            .into_iter()
+            .chain(given)
+            .collect();
+        json(&mut self.duet_on(stack, &args));
     }
 
     /// Where the emulator keeps its state.
@@ -94,7 +128,9 @@ impl Local {
 
     /// The whole shop, reached as the command reaches it.
     pub async fn world(&self) -> Aws {
-        Aws::open(&aws::emulated(&self.endpoint), STACK).await.expect("the stack is deployed")
+        Aws::open(&aws::emulated(&self.endpoint), STACK)
+            .await
+            .expect("the stack is deployed")
     }
 }
 

@@ -14,13 +14,14 @@
 //! The last five share one emulator, which is brought up by the first that
 //! needs it and ends with this process.
 
-// mod choreography;
-// mod cli;
-// mod contracts;
-// mod faults;
-// mod harness;
-// mod orchestration;
-// mod parity;
-// mod runtime;
-// mod templates;
-// mod tidy;
+mod choreography;
+mod cli;
+mod contracts;
+mod faults;
+mod harness;
+mod orchestration;
+mod parity;
+mod runtime;
+mod shop;
+mod templates;
+mod tidy;

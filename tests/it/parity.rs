@@ -19,7 +19,8 @@ fn assert_good(report: &Value) {
 fn pairs(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let rows = report["rows"].as_array().unwrap().iter();
-    rows.map(|row| (text(&row["scenario"]), text(&row["variant"]))).collect()
+    rows.map(|row| (text(&row["scenario"]), text(&row["variant"])))
+        .collect()
 }
 
 #[test]
@@ -28,7 +29,11 @@ fn every_scenario_ends_the_same_under_every_variant() {
     assert_good(&report);
     let wanted: Vec<_> = scenario::ALL
         .iter()
-        .flat_map(|s| variant::ALL.iter().map(|v| (s.name.to_owned(), v.name.to_owned())))
+        .flat_map(|s| {
+            variant::ALL
+                .iter()
+                .map(|v| (s.name.to_owned(), v.name.to_owned()))
+        })
         .collect();
     assert_eq!(pairs(&report), wanted);
 }
@@ -39,13 +44,26 @@ fn the_shop_as_it_was_before_fraud_detection_works_too() {
     assert_good(&report);
     let ran = pairs(&report);
     for scenario in scenario::ALL {
-        assert_eq!(ran.iter().any(|(name, _)| name == scenario.name), !scenario.fraud, "{}", scenario.name);
+        assert_eq!(
+            ran.iter().any(|(name, _)| name == scenario.name),
+            !scenario.fraud,
+            "{}",
+            scenario.name
+        );
     }
 }
 
 #[test]
 fn fifty_orders_at_once_all_end() {
-    let report = json(&mut local().duet(&["demo", "--scenario", "happy", "--orders", "50", "--output", "json"]));
+    let report = json(&mut local().duet(&[
+        "demo",
+        "--scenario",
+        "happy",
+        "--orders",
+        "50",
+        "--output",
+        "json",
+    ]));
     assert_good(&report);
     for row in report["rows"].as_array().unwrap() {
         assert_eq!(row["outcome"], "Confirmed x50");

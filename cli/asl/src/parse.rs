@@ -4,6 +4,7 @@
 //! and what a field may hold. Every finding is collected; the first does not
 //! stop the reading. The compiled machine exists only when there is no error.
 
+mod choice;
 mod fields;
 mod state;
 mod table;
@@ -225,6 +226,10 @@ impl Compiler {
             outer: Some(&scope),
             assigned: Some(&assigned),
         };
+        let targets = state::Targets {
+            first,
+            names: states,
+        };
         let mut graph = Graph {
             start: Some((start.clone(), format!("{at}/StartAt"))),
             ..Graph::default()
@@ -246,10 +251,6 @@ impl Compiler {
                     format!("Duplicate State name: {name}"),
                 );
             }
-            let targets = state::Targets {
-                first,
-                names: states,
-            };
             let Value::Object(fields) = value else {
                 self.schema(&here, "Expected value of type [OBJECT]");
                 continue;
@@ -258,11 +259,7 @@ impl Compiler {
             self.states[first + i] = state;
         }
         graph.check(&mut self.findings);
-        state::Targets {
-            first,
-            names: states,
-        }
-        .find(start)
+        targets.find(start)
     }
 
     /// Compiles a template of either language. `at` is the absolute place,

@@ -37,9 +37,9 @@ pub fn emulated(endpoint: &str) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(EMULATED_REGION))
         .endpoint_url(endpoint)
-        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(Credentials::new(
-            "test", "test", None, None, "emulator",
-        )))
+        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
+            Credentials::new("test", "test", None, None, "emulator"),
+        ))
         .build()
 }
 
@@ -59,13 +59,23 @@ pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap
         Err(error) if error.code() == Some("ValidationError") => return Ok(None),
         Err(error) => return Err(unreachable("CloudFormation", &error)),
     };
-    let Some(found) = answer.stacks().first() else { return Ok(None) };
-    let status = found.stack_status().map_or("UNKNOWN", |status| status.as_str());
-    if !matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE") {
+    let Some(found) = answer.stacks().first() else {
+        return Ok(None);
+    };
+    let status = found
+        .stack_status()
+        .map_or("UNKNOWN", |status| status.as_str());
+    if !matches!(
+        status,
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE"
+    ) {
         return Err(Problem::environment(format!("stack {stack} is {status}"))
             .hint("wait until it is complete, or run `duet down` and `duet up` again"));
     }
-    let pairs = found.outputs().iter().filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())));
+    let pairs = found
+        .outputs()
+        .iter()
+        .filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())));
     Ok(Some(pairs.collect()))
 }
 
@@ -75,29 +85,37 @@ impl Aws {
     /// # Errors
     /// [`Problem`] when there is no such stack, or it is not one of this system.
     pub async fn open(config: &SdkConfig, stack: &str) -> Outcome<Self> {
-        let outputs = outputs(config, stack)
-            .await?
-            .ok_or_else(|| Problem::environment(format!("there is no stack {stack}")).hint("run `duet up` first"))?;
+        let outputs = outputs(config, stack).await?.ok_or_else(|| {
+            Problem::environment(format!("there is no stack {stack}")).hint("run `duet up` first")
+        })?;
         let output = |name: &str| {
             outputs.get(name).cloned().ok_or_else(|| {
-                Problem::environment(format!("stack {stack} has no output {name}: it is not a stack of this version"))
-                    .hint("run `duet up` to bring it up to date")
+                Problem::environment(format!(
+                    "stack {stack} has no output {name}: it is not a stack of this version"
+                ))
+                .hint("run `duet up` to bring it up to date")
             })
         };
         let dynamodb = aws_sdk_dynamodb::Client::new(config);
-        let tables = TableOf::SERVICES.into_iter().chain([TableOf::Provider, TableOf::Carrier]);
+        let tables = TableOf::SERVICES
+            .into_iter()
+            .chain([TableOf::Provider, TableOf::Carrier]);
         let tables = tables
             .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
             .collect::<Outcome<_>>()?;
-        let variants = variant::ALL
-            .iter()
-            .filter(|variant| variant.entry.outputs().iter().all(|name| outputs.contains_key(*name)));
+        let variants = variant::ALL.iter().filter(|variant| {
+            variant
+                .entry
+                .outputs()
+                .iter()
+                .all(|name| outputs.contains_key(*name))
+        });
         let deployment = Deployment {
             variants: variants.map(|variant| variant.name).collect(),
             with_fraud: output("WithFraud")? == "true",
-            retry_budget: output("RetryBudget")?
-                .parse()
-                .map_err(|e| Problem::environment(format!("output RetryBudget of stack {stack}: {e}")))?,
+            retry_budget: output("RetryBudget")?.parse().map_err(|e| {
+                Problem::environment(format!("output RetryBudget of stack {stack}: {e}"))
+            })?,
         };
         Ok(Self {
             deployment,
@@ -116,7 +134,9 @@ impl Aws {
     fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
         match (variant.entry, subject) {
             (Entry::Execution { order, .. }, Subject::Order) => self.output(order).map(Some),
-            (Entry::Execution { customer, .. }, Subject::Customer) => self.output(customer).map(Some),
+            (Entry::Execution { customer, .. }, Subject::Customer) => {
+                self.output(customer).map(Some)
+            }
             (Entry::Queue { .. }, _) => Ok(None),
         }
     }
@@ -144,18 +164,35 @@ impl Aws {
             // while it runs; afterwards, and on emulators always, the name is taken.
             Err(error) if error.code() == Some("ExecutionAlreadyExists") => {
                 let arn = execution_arn(machine, name);
-                let there = self.workflows.describe_execution().execution_arn(arn).send().await;
+                let there = self
+                    .workflows
+                    .describe_execution()
+                    .execution_arn(arn)
+                    .send()
+                    .await;
                 let there = there.map_err(|error| unreachable("Step Functions", &error))?;
-                let was: Option<Value> = there.input().and_then(|text| serde_json::from_str(text).ok());
+                let was: Option<Value> = there
+                    .input()
+                    .and_then(|text| serde_json::from_str(text).ok());
                 let same = was.is_some_and(|was| was["data"] == input["data"]);
-                Ok(if same { Submitted::Already } else { Submitted::Clashes })
+                Ok(if same {
+                    Submitted::Already
+                } else {
+                    Submitted::Clashes
+                })
             }
             Err(error) => Err(unreachable("Step Functions", &error)),
         }
     }
 
     async fn send(&self, queue: &str, body: String) -> Outcome<()> {
-        let sent = self.queues.send_message().queue_url(queue).message_body(body).send().await;
+        let sent = self
+            .queues
+            .send_message()
+            .queue_url(queue)
+            .message_body(body)
+            .send()
+            .await;
         sent.map(drop).map_err(|error| unreachable("SQS", &error))
     }
 
@@ -184,19 +221,39 @@ impl Aws {
                 receipts.extend(message.receipt_handle().map(str::to_owned));
                 let id = message.message_id().unwrap_or_default().to_owned();
                 let body = message.body().unwrap_or_default().to_owned();
-                letters.insert(id.clone(), DeadLetter { place: place.clone(), id, cause: None, body });
+                letters.insert(
+                    id.clone(),
+                    DeadLetter {
+                        place: place.clone(),
+                        id,
+                        cause: None,
+                        body,
+                    },
+                );
             }
         }
         for receipt in receipts {
-            let shown = self.queues.change_message_visibility().queue_url(queue).receipt_handle(receipt);
-            shown.visibility_timeout(0).send().await.map_err(|error| unreachable("SQS", &error))?;
+            let shown = self
+                .queues
+                .change_message_visibility()
+                .queue_url(queue)
+                .receipt_handle(receipt);
+            shown
+                .visibility_timeout(0)
+                .send()
+                .await
+                .map_err(|error| unreachable("SQS", &error))?;
         }
         Ok(letters.into_values().collect())
     }
 
     async fn failed_execution(&self, machine: &str, marker: &str) -> Outcome<Vec<DeadLetter>> {
         let mut letters = Vec::new();
-        for status in [ExecutionStatus::Failed, ExecutionStatus::TimedOut, ExecutionStatus::Aborted] {
+        for status in [
+            ExecutionStatus::Failed,
+            ExecutionStatus::TimedOut,
+            ExecutionStatus::Aborted,
+        ] {
             let mut pages = self
                 .workflows
                 .list_executions()
@@ -210,7 +267,12 @@ impl Aws {
                 if !found.name().contains(marker) {
                     continue;
                 }
-                let described = self.workflows.describe_execution().execution_arn(found.execution_arn()).send().await;
+                let described = self
+                    .workflows
+                    .describe_execution()
+                    .execution_arn(found.execution_arn())
+                    .send()
+                    .await;
                 let described = described.map_err(|error| unreachable("Step Functions", &error))?;
                 letters.push(DeadLetter {
                     place: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
@@ -239,7 +301,12 @@ impl World for Aws {
         SystemClock.now()
     }
 
-    async fn submit(&self, variant: &'static Variant, subject: Subject, message: &CommandMessage) -> Outcome<Submitted> {
+    async fn submit(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> Outcome<Submitted> {
         if let Some(machine) = self.machine(variant, subject)? {
             let input = json!({ "metadata": message.metadata, "data": message.data });
             return self.start(machine, &message.metadata.subject, &input).await;
@@ -259,38 +326,70 @@ impl World for Aws {
             self.start(machine, marker, &input).await?;
         }
         if let Some(queue) = self.queue(variant, Subject::Order)? {
-            self.send(queue, format!("{{\"poison\": \"{marker}\"")).await?;
+            self.send(queue, format!("{{\"poison\": \"{marker}\""))
+                .await?;
         }
         Ok(())
     }
 
-    async fn dead_letters(&self, variant: &'static Variant, marker: &str) -> Outcome<Vec<DeadLetter>> {
+    async fn dead_letters(
+        &self,
+        variant: &'static Variant,
+        marker: &str,
+    ) -> Outcome<Vec<DeadLetter>> {
         if let Some(machine) = self.machine(variant, Subject::Order)? {
             return self.failed_execution(machine, marker).await;
         }
         let mut letters = Vec::new();
-        for queue in self.output("ChoreographyDeadLetterQueues")?.split(',').filter(|url| !url.is_empty()) {
+        for queue in self
+            .output("ChoreographyDeadLetterQueues")?
+            .split(',')
+            .filter(|url| !url.is_empty())
+        {
             letters.extend(self.peek(queue).await?);
         }
         letters.retain(|letter| letter.body.contains(marker));
         Ok(letters)
     }
 
-    async fn execution(&self, variant: &'static Variant, subject: Subject, id: &str) -> Outcome<Option<Execution>> {
-        let Some(machine) = self.machine(variant, subject)? else { return Ok(None) };
+    async fn execution(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Option<Execution>> {
+        let Some(machine) = self.machine(variant, subject)? else {
+            return Ok(None);
+        };
         let arn = execution_arn(machine, id);
-        let described = match self.workflows.describe_execution().execution_arn(&arn).send().await {
+        let described = match self
+            .workflows
+            .describe_execution()
+            .execution_arn(&arn)
+            .send()
+            .await
+        {
             Ok(described) => described,
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
             Err(error) => return Err(unreachable("Step Functions", &error)),
         };
         let mut states = Vec::new();
-        let mut events = self.workflows.get_execution_history().execution_arn(&arn).into_paginator().items().send();
+        let mut events = self
+            .workflows
+            .get_execution_history()
+            .execution_arn(&arn)
+            .into_paginator()
+            .items()
+            .send();
         while let Some(event) = events.next().await {
             let event = event.map_err(|error| unreachable("Step Functions", &error))?;
             // Every kind of state has an Entered event of its own.
             if event.r#type().as_str().ends_with("StateEntered") {
-                states.extend(event.state_entered_event_details().map(|details| details.name().to_owned()));
+                states.extend(
+                    event
+                        .state_entered_event_details()
+                        .map(|details| details.name().to_owned()),
+                );
             }
         }
         Ok(Some(Execution {
@@ -309,15 +408,22 @@ impl World for Aws {
 /// The ARN of an execution, from its machine's and its name (Step Functions
 /// API reference, ARN formats).
 fn execution_arn(machine: &str, name: &str) -> String {
-    format!("{}:{name}", machine.replacen(":stateMachine:", ":execution:", 1))
+    format!(
+        "{}:{name}",
+        machine.replacen(":stateMachine:", ":execution:", 1)
+    )
 }
 
 /// A service of AWS did not do as asked.
-fn unreachable(service: &str, error: &(impl std::error::Error + ProvideErrorMetadata + Send + Sync)) -> Problem {
+fn unreachable(
+    service: &str,
+    error: &(impl std::error::Error + ProvideErrorMetadata + Send + Sync),
+) -> Problem {
     let text = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{service} answered {code}: {message}"),
         (Some(code), None) => format!("{service} answered {code}"),
         _ => format!("{service} did not answer: {}", DisplayErrorContext(error)),
     };
-    Problem::environment(text).hint("is the target up? `duet status` tells; for AWS, check the credentials and region")
+    Problem::environment(text)
+        .hint("is the target up? `duet status` tells; for AWS, check the credentials and region")
 }

@@ -164,7 +164,11 @@ pub trait World: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Outcome<Submitted>> + Send;
 
     /// Submits something nobody can parse, with `marker` in it.
-    fn submit_poison(&self, variant: &'static Variant, marker: &str) -> impl Future<Output = Outcome<()>> + Send;
+    fn submit_poison(
+        &self,
+        variant: &'static Variant,
+        marker: &str,
+    ) -> impl Future<Output = Outcome<()>> + Send;
 
     /// What lies dead under `variant` and has `marker` in its text or id.
     fn dead_letters(

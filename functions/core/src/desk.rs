@@ -11,7 +11,6 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::message::hex;
@@ -172,8 +171,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
         } else {
             format!("done#{name}#{part}")
         };
-        // serde_json writes maps sorted by key and structs in their own order:
-        // equal data, equal text.
+        // Commands are structs, so their data has one order: equal data, equal text.
         let text = command.data().to_string();
         Ticket {
             key: Key::new(subject, sk),
@@ -337,6 +335,3 @@ pub fn contended() -> Failure {
 pub fn attempts() -> std::ops::Range<usize> {
     0..ATTEMPTS
 }
-
-/// An empty reply.
-pub const NOTHING: Value = Value::Null;

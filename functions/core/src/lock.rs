@@ -78,6 +78,10 @@ impl Lock {
 /// What a document and a command call for.
 #[derive(Debug)]
 #[must_use]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per command and taken apart at once; a box would only add an allocation"
+)]
 pub enum Step<T, Q> {
     /// Nobody needs to be asked.
     Settle(Decision<T>),
@@ -106,8 +110,6 @@ impl<S: Store, C: Clock> Desk<S, C> {
     /// decides by the answer. When the document changed meanwhile (a lock that
     /// expired was taken over, or a compensation went ahead), the answer is
     /// dropped and all of it is done again.
-    ///
-    /// Under a replay nobody is asked, and nothing is kept.
     ///
     /// # Errors
     /// What `begin` and `end` say; [`Failure::Transient`] when the store did
@@ -139,9 +141,6 @@ impl<S: Store, C: Clock> Desk<S, C> {
             let seen = Expect::unchanged(item.as_ref());
             let (decision, seen) = match begin(state, self.clock.now())? {
                 Step::Settle(decision) => (decision, seen),
-                Step::Ask { .. } if context.replay => {
-                    (Decision::done(crate::desk::NOTHING).unkept(), seen)
-                }
                 Step::Ask { locked, question } => {
                     let lock = Write::put(key.clone(), &locked, seen);
                     match self.store.commit(vec![lock]).await {

@@ -3,8 +3,8 @@
 
 use duet_core::order::Address;
 use duet_core::store::{Browse, Key, Memory, Store};
-use duet_core::testing::{HandClock, Stepwise, context, rehearse};
-use duet_core::{Clock, Handled, OrderId, Request, Service, Vocabulary};
+use duet_core::testing::{HandClock, Stepwise, rehearse};
+use duet_core::{Handled, OrderId, Vocabulary};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -260,20 +260,4 @@ proptest! {
         prop_assert_eq!((world.status(), world.active()), (Status::Cancelled, false));
         world.assert_no_address_kept();
     }
-}
-
-#[test]
-fn a_replay_asks_nobody() {
-    let world = World::new();
-    let shop = world.shop(world.carrier(), true);
-    let tell = |replay| {
-        let mut context = context("m-1", world.clock.now(), false);
-        context.replay = replay;
-        let command = commands(false, "11122").remove(0);
-        now(shop.handle(Request { command, context })).unwrap()
-    };
-    assert!(tell(true).events.is_empty());
-    assert!(!world.active());
-    assert_eq!(tell(false).events.len(), 1);
-    assert!(world.active());
 }

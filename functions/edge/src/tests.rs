@@ -1,5 +1,7 @@
 //! Both entries against a service that does as it is told.
 
+#![allow(unexpected_cfgs, reason = "this crate has no schemas to generate")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -155,7 +155,10 @@ impl Command {
 impl<S: Store, C: Clock> Service for Frauds<S, C> {
     const NAME: &'static str = "fraud";
     const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
-        ("ScreenOrder", &["NoFraudDetected", "PossibleFraud", "FraudConfirmed"]),
+        (
+            "ScreenOrder",
+            &["NoFraudDetected", "PossibleFraud", "FraudConfirmed"],
+        ),
         ("ScreenCustomer", &["NoFraudDetected", "PossibleFraud"]),
         ("OpenReview", &[]),
         ("DecideReview", &["NoFraudDetected", "FraudConfirmed"]),

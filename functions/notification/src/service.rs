@@ -32,9 +32,8 @@ pub fn key(subject: impl ToString, kind: Kind) -> Key {
 
 impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
     const NAME: &'static str = "notification";
-    const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
-        ("NotifyCustomer", &["CustomerNotified"]),
-    ];
+    const SAYS: &'static [(&'static str, &'static [&'static str])] =
+        &[("NotifyCustomer", &["CustomerNotified"])];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {

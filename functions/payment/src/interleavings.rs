@@ -3,7 +3,7 @@
 
 use duet_core::store::{Browse, Memory, Store};
 use duet_core::testing::{HandClock, Stepwise, context, rehearse};
-use duet_core::{Answer, Clock, Failure, Handled, Money, OrderId, Request, Service};
+use duet_core::{Clock, Failure, Handled, Money, OrderId, Request, Service};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -249,30 +249,15 @@ proptest! {
     }
 }
 
-fn tell(world: &World, command: Command, replay: bool) -> Result<Handled, Failure> {
-    let mut context = context("m-1", world.clock.now(), false);
-    context.replay = replay;
+fn tell(world: &World, command: Command) -> Result<Handled, Failure> {
+    let context = context("m-1", world.clock.now(), false);
     now(world.shop.handle(Request { command, context }))
-}
-
-#[test]
-fn a_replay_asks_nobody() {
-    let world = World::new();
-    let capture = at_once("tok_ok").remove(0);
-    let replayed = tell(&world, capture.clone(), true).unwrap();
-    assert!(replayed.events.is_empty());
-    assert_eq!(world.charge().capture_attempts, 0);
-    assert!(matches!(
-        tell(&world, capture, false).unwrap().answer,
-        Answer::Done(_)
-    ));
-    assert_eq!(world.charge().captured, TOTAL);
 }
 
 #[test]
 fn a_capture_with_other_data_is_refused() {
     let world = World::new();
-    let _ = tell(&world, at_once("tok_ok").remove(0), false).unwrap();
-    let other = tell(&world, at_once("tok_visa").remove(0), false);
+    let _ = tell(&world, at_once("tok_ok").remove(0)).unwrap();
+    let other = tell(&world, at_once("tok_visa").remove(0));
     assert!(matches!(other, Err(Failure::Invalid(_))));
 }

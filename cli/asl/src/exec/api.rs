@@ -55,7 +55,8 @@ pub enum Effect {
     Invoke(TaskCall),
     /// The answer to this call is no longer wanted (it may still run).
     Cancel(TaskId),
-    /// Call [`crate::Execution::advance`] at this time, or earlier and again.
+    /// Call [`crate::Execution::advance`] at this time. Only the latest of these counts,
+    /// and none once the execution has ended.
     WakeAt(Millis),
     /// The execution is over.
     Ended(Status),

@@ -13,6 +13,7 @@
 
 mod api;
 mod branches;
+mod clock;
 mod io;
 mod recover;
 mod states;
@@ -26,6 +27,7 @@ use crate::{Data, Millis};
 pub use api::{
     AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
 };
+use clock::{Alarm, Timer, after};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -33,32 +35,11 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use thread::{Activity, Thread};
 
-/// How long a Standard execution may stay open: a year.
-const STANDARD_SECONDS: u64 = 31_536_000;
-/// How long an Express execution may run.
-const EXPRESS_SECONDS: u64 = 300;
 /// A redrive must come within this time after the end: 14 days.
 const REDRIVE_MILLIS: Millis = 14 * 24 * 3_600 * 1_000;
 /// Express executions have no event limit; one that makes this many transitions
 /// at a single instant would have used up its five minutes at 2 ms each.
 const EXPRESS_INSTANT_TRANSITIONS: u64 = 150_000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
-    Deadline,
-    Timeout,
-    Heartbeat,
-    Wake,
-}
-
-/// An alarm for an activity; void once that activity is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Timer {
-    at: Millis,
-    sequence: u64,
-    activity: u64,
-    alarm: Alarm,
-}
 
 /// One run of a machine.
 #[derive(Debug)]
@@ -347,6 +328,18 @@ impl Execution {
         &self.identity.execution_arn
     }
 
+    /// The execution's input.
+    #[must_use]
+    pub fn input(&self) -> &Data {
+        &self.identity.input
+    }
+
+    /// How often it was redriven.
+    #[must_use]
+    pub fn redrive_count(&self) -> u32 {
+        self.identity.redrives
+    }
+
     /// The next time something falls due by itself.
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
@@ -355,100 +348,6 @@ impl Execution {
             .filter(|Reverse(t)| self.is_live(t))
             .map(|Reverse(t)| t.at)
             .min()
-    }
-
-    // ---- the clock
-
-    fn set_now(&mut self, now: Millis) {
-        if now > self.now {
-            self.now = now;
-            self.transitions_before = self.transitions;
-        }
-    }
-
-    /// Fires what fell due before `now`; what is due at `now` itself comes after
-    /// the event that happens then.
-    fn catch_up(&mut self, now: Millis) {
-        self.fire(|at| at < now);
-        self.set_now(now);
-        self.announce();
-    }
-
-    fn set_timer(&mut self, at: Millis, activity: u64, alarm: Alarm) {
-        self.sequence += 1;
-        self.timers.push(Reverse(Timer {
-            at,
-            sequence: self.sequence,
-            activity,
-            alarm,
-        }));
-    }
-
-    fn set_deadline(&mut self) {
-        let limit = match self.machine.kind {
-            MachineType::Standard => STANDARD_SECONDS,
-            MachineType::Express => EXPRESS_SECONDS,
-        };
-        let seconds = self.machine.timeout_seconds.unwrap_or(limit).min(limit);
-        self.sequence += 1;
-        self.deadline = self.sequence;
-        self.set_timer(after(self.now, seconds), self.deadline, Alarm::Deadline);
-    }
-
-    fn is_live(&self, timer: &Timer) -> bool {
-        self.status == Status::Running
-            && (timer.activity == self.deadline || self.find(timer.activity).is_some())
-    }
-
-    fn fire(&mut self, due: impl Fn(Millis) -> bool) {
-        while let Some(Reverse(timer)) = self.timers.peek().copied() {
-            if !due(timer.at) {
-                break;
-            }
-            self.timers.pop();
-            if !self.is_live(&timer) {
-                continue;
-            }
-            self.set_now(timer.at);
-            match (timer.alarm, self.find(timer.activity)) {
-                (Alarm::Deadline, _) => self.time_out(),
-                (alarm, Some(thread)) => self.ring(thread, alarm, timer.at),
-                (_, None) => {}
-            }
-            self.run();
-        }
-    }
-
-    fn ring(&mut self, thread: usize, alarm: Alarm, at: Millis) {
-        match &self.thread(thread).activity {
-            Activity::Task(task) => {
-                if alarm == Alarm::Heartbeat && task.silent_at.is_some_and(|due| due > at) {
-                    return;
-                }
-                self.task_timed_out(thread, alarm == Alarm::Heartbeat);
-            }
-            Activity::Waiting => self.wait_over(thread),
-            Activity::Backoff => {
-                self.thread_mut(thread).activity = Activity::Attempt;
-                self.ready.push_back(thread);
-            }
-            _ => {}
-        }
-    }
-
-    /// Tells the driver when it is next needed, if that has changed.
-    fn announce(&mut self) {
-        while let Some(Reverse(timer)) = self.timers.peek() {
-            if self.is_live(timer) {
-                break;
-            }
-            self.timers.pop();
-        }
-        let next = self.timers.peek().map(|Reverse(t)| t.at);
-        if next != self.announced {
-            self.announced = next;
-            self.effects.extend(next.map(Effect::WakeAt));
-        }
     }
 
     // ---- threads
@@ -605,12 +504,4 @@ impl Execution {
         self.announced = None;
         self.effects.push(Effect::Ended(status));
     }
-}
-
-/// The moment `seconds` after `from`.
-fn after(from: Millis, seconds: u64) -> Millis {
-    let millis = i64::try_from(seconds)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1_000);
-    from.saturating_add(millis)
 }

@@ -216,7 +216,7 @@ impl Compiler {
         to: &mut super::state::Edges<'_, '_>,
     ) -> Recovery {
         let mut recovery = Recovery::default();
-        for (i, last, value, at) in self.entries(fields, "Retry", site.at) {
+        for (_, last, value, at) in self.entries(fields, "Retry", site.at) {
             let errors = self.error_equals(&value, &at, last);
             let seconds = |c: &mut Self, name: &str, min: u64| {
                 let v = value.get(name)?;
@@ -225,9 +225,7 @@ impl Compiler {
             let interval = seconds(self, "IntervalSeconds", 1);
             let max_attempts = seconds(self, "MaxAttempts", 0);
             let max_delay = seconds(self, "MaxDelaySeconds", 1);
-            if let (Some(delay), interval) = (max_delay, interval.unwrap_or(1))
-                && delay <= interval
-            {
+            if max_delay.is_some_and(|delay| delay <= interval.unwrap_or(1)) {
                 self.schema(
                     &format!("{at}/MaxDelaySeconds"),
                     "MaxDelaySeconds must be greater than IntervalSeconds",
@@ -264,7 +262,6 @@ impl Compiler {
                     "Comment",
                 ],
             );
-            let _ = i;
             recovery.retry.push(Retrier {
                 errors,
                 interval_seconds: interval.unwrap_or(1) as f64,

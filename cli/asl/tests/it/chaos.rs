@@ -191,9 +191,11 @@ fn live(seed: u64) -> Vec<HistoryEvent> {
 
 #[test]
 fn histories_stay_sound() {
+    let mut seen = HashSet::new();
     for seed in 0..3_000 {
         let history = live(seed);
-        let mut entered = 0_i64;
+        // States entered and not left: never negative, and none when all went well.
+        let mut inside = 0_i64;
         for (i, event) in history.iter().enumerate() {
             assert_eq!(event.id, i as u64 + 1, "seed {seed}");
             assert!(event.previous_event_id < event.id, "seed {seed}");
@@ -202,13 +204,40 @@ fn histories_stay_sound() {
                 "seed {seed}"
             );
             let kind = event.event_type();
-            entered += i64::from(kind.ends_with("StateEntered"))
+            inside += i64::from(kind.ends_with("StateEntered"))
                 - i64::from(kind.ends_with("StateExited"));
-            assert!(entered >= 0, "seed {seed}");
+            assert!(inside >= 0, "seed {seed}");
+            seen.insert(kind.into_owned());
         }
         let last = history.last().unwrap().event_type();
         assert!(last.starts_with("Execution"), "seed {seed}: {last}");
-        assert!(last != "ExecutionSucceeded" || entered >= 0);
+        let cut = history
+            .iter()
+            .any(|e| e.event_type().ends_with("Aborted") || e.event_type().ends_with("Failed"));
+        assert!(
+            last != "ExecutionSucceeded" || cut || inside == 0,
+            "seed {seed}"
+        );
+    }
+    // The chaos reaches what it is meant to reach.
+    for kind in [
+        "ExecutionSucceeded",
+        "ExecutionFailed",
+        "ExecutionTimedOut",
+        "ExecutionAborted",
+        "ExecutionRedriven",
+        "TaskTimedOut",
+        "LambdaFunctionTimedOut",
+        "TaskSubmitted",
+        "MapIterationAborted",
+        "MapIterationFailed",
+        "ParallelStateFailed",
+        "ParallelStateAborted",
+        "MapStateAborted",
+        "WaitStateAborted",
+        "TaskStateAborted",
+    ] {
+        assert!(seen.contains(kind), "{kind} never happened");
     }
 }
 

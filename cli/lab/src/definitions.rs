@@ -1,0 +1,576 @@
+//! What is deployed: functions, tables, queues, buses, rules, workflows.
+//!
+//! Everything here is read from the templates and state machines that are
+//! deployed to AWS, which travel in the binary; no number is stated again in
+//! code. Where a template leaves a property out, AWS's default stands in, with
+//! its source beside it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use duet_asl::{MachineType, StateMachine, substitute, validate_as};
+use duet_pattern::{Matcher, Pattern, TargetInput};
+use serde_json::Value;
+
+use crate::template::{ACCOUNT, DefinitionError, Files, REGION, Resource, Stack, queue_url, text};
+
+/// The name of the bus that every account has.
+pub(crate) const DEFAULT_BUS: &str = "default";
+
+/// The files that are deployed, as they were when this was built.
+#[must_use]
+pub fn bundled() -> Files {
+    macro_rules! files {
+        ($($path:literal),+ $(,)?) => {
+            [$(($path, include_str!(concat!("../../../", $path)))),+]
+        };
+    }
+    let files = files![
+        "template.yaml",
+        "infra/orchestration/template.yaml",
+        "infra/orchestration/order.asl.json",
+        "infra/orchestration/order.before-fraud.asl.json",
+        "infra/orchestration/customer.asl.json",
+        "infra/orchestration/customer.before-fraud.asl.json",
+        "infra/choreography/template.yaml",
+        "infra/choreography/fraud.yaml",
+    ];
+    files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
+}
+
+/// A function.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The service whose code it runs, from its `CodeUri`.
+    pub service: String,
+    /// Its timeout in milliseconds.
+    pub timeout: i64,
+    /// Its memory in MiB.
+    pub memory: u64,
+    /// Its environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its URL.
+    pub url: String,
+    /// How long a received message stays hidden, in milliseconds.
+    pub visibility: i64,
+    /// How long a message is kept, in milliseconds.
+    pub retention: i64,
+    /// How long a message without a delay of its own is held back, in milliseconds.
+    pub delay: i64,
+    /// Where a message goes that was received too often, and after how many receives.
+    pub redrive: Option<(usize, u32)>,
+    /// Patterns of the ARNs that EventBridge may deliver from.
+    pub sources: Vec<String>,
+}
+
+/// An event source mapping: a queue to a function.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// Index of the queue.
+    pub queue: usize,
+    /// Index of the function.
+    pub function: usize,
+    /// Most messages of one invocation.
+    pub batch: usize,
+    /// Most invocations at once.
+    pub concurrency: usize,
+    /// Whether the function may name the failed messages of a batch.
+    pub partial: bool,
+}
+
+/// A bus with the rules on it.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+}
+
+/// A rule.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Index of its bus.
+    pub bus: usize,
+    /// What it listens for.
+    pub pattern: Pattern,
+    /// Where it delivers.
+    pub targets: Vec<Target>,
+}
+
+/// A rule's target: a queue.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its id in the rule.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Index of the queue; `None` when nothing of that ARN is deployed.
+    pub queue: Option<usize>,
+    /// What it receives.
+    pub input: TargetInput,
+    /// How old an event may get before it is given up, in milliseconds.
+    pub max_age: i64,
+    /// How often a delivery is tried again.
+    pub max_attempts: u32,
+    /// Index of the queue for what could not be delivered.
+    pub dead_letters: Option<usize>,
+}
+
+/// A state machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The role it runs under.
+    pub role: String,
+    /// Its definition.
+    pub machine: Arc<StateMachine>,
+}
+
+/// An archive of a bus.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// Its name.
+    pub name: String,
+    /// Index of its bus.
+    pub bus: usize,
+    /// What it keeps.
+    pub pattern: Option<Pattern>,
+    /// For how long, in milliseconds; `None` for ever.
+    pub retention: Option<i64>,
+}
+
+/// Everything that is deployed.
+#[derive(Debug, Clone)]
+pub struct Definitions {
+    /// The root stack's outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// Tables by name.
+    pub tables: Vec<String>,
+    /// Topics by ARN.
+    pub topics: Vec<String>,
+    /// Functions.
+    pub functions: Vec<Function>,
+    /// Queues.
+    pub queues: Vec<Queue>,
+    /// Event source mappings.
+    pub mappings: Vec<Mapping>,
+    /// Buses; the first is the account's default bus.
+    pub buses: Vec<Bus>,
+    /// Rules.
+    pub rules: Vec<Rule>,
+    /// State machines.
+    pub machines: Vec<Machine>,
+    /// Archives.
+    pub archives: Vec<Archive>,
+}
+
+const FUNCTION: &str = "AWS::Serverless::Function";
+const TABLE: &str = "AWS::DynamoDB::Table";
+const TOPIC: &str = "AWS::SNS::Topic";
+const QUEUE: &str = "AWS::SQS::Queue";
+const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
+const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
+const BUS: &str = "AWS::Events::EventBus";
+const RULE: &str = "AWS::Events::Rule";
+const ARCHIVE: &str = "AWS::Events::Archive";
+const MACHINE: &str = "AWS::StepFunctions::StateMachine";
+
+type Read<T> = Result<T, DefinitionError>;
+
+impl Definitions {
+    /// What `files` deploy as a stack called `stack`, with `parameters` in
+    /// place of the root template's defaults.
+    ///
+    /// # Errors
+    /// [`DefinitionError`] naming the file or resource that AWS would refuse,
+    /// or that the lab does not model.
+    pub fn read(files: Files, stack: &str, parameters: &BTreeMap<String, String>) -> Read<Self> {
+        let given = parameters.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let root = Rc::new(Stack::new(&Rc::new(files), "template.yaml", stack, &given)?);
+        let mut stacks = vec![root.clone()];
+        let mut at = 0;
+        while at < stacks.len() {
+            let nested = stacks[at].nested()?;
+            stacks.extend(nested);
+            at += 1;
+        }
+        let mut this = Self {
+            outputs: root.outputs()?,
+            tables: Vec::new(),
+            topics: Vec::new(),
+            functions: Vec::new(),
+            queues: Vec::new(),
+            mappings: Vec::new(),
+            buses: vec![Bus {
+                name: DEFAULT_BUS.to_owned(),
+                arn: format!("arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{DEFAULT_BUS}"),
+            }],
+            rules: Vec::new(),
+            machines: Vec::new(),
+            archives: Vec::new(),
+        };
+        // What is referred to comes before what refers to it.
+        this.each(&stacks, &[TABLE, TOPIC, FUNCTION, BUS], Self::simple)?;
+        this.each(&stacks, &[QUEUE], Self::queue)?;
+        this.each(&stacks, &[QUEUE], Self::redrive)?;
+        this.each(&stacks, &[QUEUE_POLICY], Self::queue_policy)?;
+        this.each(&stacks, &[MAPPING], Self::mapping)?;
+        this.each(&stacks, &[RULE], Self::rule)?;
+        this.each(&stacks, &[ARCHIVE], Self::archive)?;
+        this.each(&stacks, &[MACHINE], Self::machine)?;
+        Ok(this)
+    }
+
+    fn each(
+        &mut self,
+        stacks: &[Rc<Stack>],
+        kinds: &[&str],
+        take: impl Fn(&mut Self, &Stack, Resource) -> Read<()>,
+    ) -> Read<()> {
+        for stack in stacks {
+            for resource in stack.resources(kinds)? {
+                take(self, stack, resource)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn simple(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
+        let Resource { logical, kind, properties } = resource;
+        match kind.as_str() {
+            TABLE => self.tables.push(stack.reference(&logical)?),
+            TOPIC => self.topics.push(stack.reference(&logical)?),
+            BUS => self.buses.push(Bus {
+                name: stack.reference(&logical)?,
+                arn: stack.attribute(&logical, "Arn")?,
+            }),
+            _ => {
+                let uri = properties["CodeUri"].as_str().unwrap_or_default();
+                let service = uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                let variables = properties["Environment"]["Variables"].as_object();
+                self.functions.push(Function {
+                    name: stack.reference(&logical)?,
+                    arn: stack.attribute(&logical, "Arn")?,
+                    service: service.to_owned(),
+                    // Lambda's own defaults: 3 s, 128 MB (CreateFunction API reference).
+                    timeout: seconds(&properties["Timeout"], 3),
+                    memory: number(&properties["MemorySize"]).unwrap_or(128) as u64,
+                    environment: variables.into_iter().flatten().map(|(k, v)| (k.clone(), text(v))).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
+        let Resource { logical, properties, .. } = resource;
+        let name = stack.attribute(&logical, "QueueName")?;
+        if properties["FifoQueue"] == true {
+            return Err(DefinitionError::new(name, "FIFO queues are not modelled yet"));
+        }
+        self.queues.push(Queue {
+            arn: stack.attribute(&logical, "Arn")?,
+            url: queue_url(&name),
+            name,
+            // SQS's own defaults: 30 s, 4 days, 0 s (SetQueueAttributes API reference).
+            visibility: seconds(&properties["VisibilityTimeout"], 30),
+            retention: seconds(&properties["MessageRetentionPeriod"], 345_600),
+            delay: seconds(&properties["DelaySeconds"], 0),
+            redrive: None,
+            sources: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn redrive(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
+        let policy = &resource.properties["RedrivePolicy"];
+        if let Some(arn) = policy["deadLetterTargetArn"].as_str() {
+            let own = stack.attribute(&resource.logical, "Arn")?;
+            let target = self.queue_at(&own, arn)?;
+            let receives = number(&policy["maxReceiveCount"])
+                .and_then(|n| u32::try_from(n).ok())
+                .ok_or_else(|| DefinitionError::new(&own, "RedrivePolicy without maxReceiveCount"))?;
+            let at = self.queue_at(&own, &own)?;
+            self.queues[at].redrive = Some((target, receives));
+        }
+        Ok(())
+    }
+
+    fn queue_policy(&mut self, _: &Stack, resource: Resource) -> Read<()> {
+        let statements = &resource.properties["PolicyDocument"]["Statement"];
+        for queue in resource.properties["Queues"].as_array().into_iter().flatten() {
+            let url = text(queue);
+            let Some(at) = self.queues.iter().position(|queue| queue.url == url) else {
+                return Err(DefinitionError::new(&resource.logical, format!("no queue {url}")));
+            };
+            for statement in statements.as_array().into_iter().flatten() {
+                let conditions = statement["Condition"].as_object();
+                let patterns = conditions.into_iter().flatten().filter_map(|(_, of)| of["aws:SourceArn"].as_str());
+                self.queues[at].sources.extend(patterns.map(str::to_owned));
+            }
+        }
+        Ok(())
+    }
+
+    fn mapping(&mut self, _: &Stack, resource: Resource) -> Read<()> {
+        let Resource { logical, properties, .. } = resource;
+        let queue = self.queue_at(&logical, properties["EventSourceArn"].as_str().unwrap_or_default())?;
+        let function = properties["FunctionName"].as_str().unwrap_or_default();
+        let function = self
+            .functions
+            .iter()
+            .position(|known| known.arn == function || known.name == function)
+            .ok_or_else(|| DefinitionError::new(&logical, format!("no function {function}")))?;
+        let types = properties["FunctionResponseTypes"].as_array();
+        self.mappings.push(Mapping {
+            queue,
+            function,
+            // Ten messages a batch; up to 1,250 pollers (Lambda developer guide, SQS event source).
+            batch: number(&properties["BatchSize"]).unwrap_or(10) as usize,
+            concurrency: number(&properties["ScalingConfig"]["MaximumConcurrency"]).unwrap_or(1_250) as usize,
+            partial: types.is_some_and(|types| types.contains(&"ReportBatchItemFailures".into())),
+        });
+        Ok(())
+    }
+
+    fn rule(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
+        let Resource { logical, properties, .. } = resource;
+        let arn = stack.attribute(&logical, "Arn")?;
+        let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&arn, why);
+        let bus = properties["EventBusName"].as_str().unwrap_or(DEFAULT_BUS);
+        let bus = self
+            .buses
+            .iter()
+            .position(|known| known.name == bus || known.arn == bus)
+            .ok_or_else(|| wrong(&format!("no bus {bus}")))?;
+        let mut targets = Vec::new();
+        for target in properties["Targets"].as_array().into_iter().flatten() {
+            let at = target["Arn"].as_str().unwrap_or_default();
+            let dead = target["DeadLetterConfig"]["Arn"].as_str();
+            targets.push(Target {
+                id: text(&target["Id"]),
+                arn: at.to_owned(),
+                queue: self.queues.iter().position(|queue| queue.arn == at),
+                input: TargetInput::from_target(target).map_err(|e| wrong(&e))?,
+                // 24 hours and 185 attempts (EventBridge user guide, eb-rule-retry-policy).
+                max_age: seconds(&target["RetryPolicy"]["MaximumEventAgeInSeconds"], 86_400),
+                max_attempts: number(&target["RetryPolicy"]["MaximumRetryAttempts"]).unwrap_or(185) as u32,
+                dead_letters: dead.map(|dead| self.queue_at(&arn, dead)).transpose()?,
+            });
+        }
+        self.rules.push(Rule {
+            name: text(&properties["Name"]),
+            pattern: Pattern::from_value(&properties["EventPattern"]).map_err(|e| wrong(&e))?,
+            bus,
+            targets,
+            arn,
+        });
+        Ok(())
+    }
+
+    fn archive(&mut self, _: &Stack, resource: Resource) -> Read<()> {
+        let Resource { logical, properties, .. } = resource;
+        let source = properties["SourceArn"].as_str().unwrap_or_default();
+        let bus = self.buses.iter().position(|bus| bus.arn == source);
+        let pattern = Some(&properties["EventPattern"]).filter(|pattern| !pattern.is_null());
+        self.archives.push(Archive {
+            name: text(&properties["ArchiveName"]),
+            bus: bus.ok_or_else(|| DefinitionError::new(&logical, format!("no bus {source}")))?,
+            pattern: pattern.map(Pattern::from_value).transpose().map_err(|e| DefinitionError::new(&logical, e))?,
+            // 0 and none both mean for ever (CreateArchive API reference).
+            retention: number(&properties["RetentionDays"]).filter(|days| *days > 0).map(|days| days * 86_400_000),
+        });
+        Ok(())
+    }
+
+    fn machine(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
+        let Resource { logical, properties, .. } = resource;
+        let arn = stack.attribute(&logical, "Arn")?;
+        let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&arn, why);
+        let path = properties["DefinitionS3Location"].as_str().unwrap_or_default();
+        let definition = stack.file(path)?;
+        let values = &properties["DefinitionSubstitutions"];
+        let definition = substitute(definition, |name| values.get(name).map(text))
+            .map_err(|missing| wrong(&format!("{path}: nothing is put in for {}", missing.join(", "))))?;
+        let kind = match properties["StateMachineType"].as_str() {
+            Some("EXPRESS") => MachineType::Express,
+            _ => MachineType::Standard,
+        };
+        let machine = StateMachine::parse_as(&definition, kind)
+            .map_err(|findings| wrong(&format!("{path}: {}", first(&findings).unwrap_or_default())))?;
+        drop(validate_as(&definition, kind));
+        self.machines.push(Machine {
+            name: stack.attribute(&logical, "Name")?,
+            role: text(&properties["RoleArn"]),
+            machine: Arc::new(machine),
+            arn,
+        });
+        Ok(())
+    }
+
+    fn queue_at(&self, whose: &str, arn: &str) -> Read<usize> {
+        let found = self.queues.iter().position(|queue| queue.arn == arn);
+        found.ok_or_else(|| DefinitionError::new(whose, format!("no queue {arn}")))
+    }
+
+    /// The rules of each bus, compiled together; keys are indices of rules.
+    pub(crate) fn matchers(&self) -> Vec<Matcher<usize>> {
+        let of = |bus| {
+            let rules = self.rules.iter().enumerate().filter(move |(_, rule)| rule.bus == bus);
+            rules.map(|(at, rule)| (at, rule.pattern.clone())).collect()
+        };
+        (0..self.buses.len()).map(of).collect()
+    }
+
+    /// The function with this name or ARN.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<usize> {
+        self.functions.iter().position(|function| function.arn == name || function.name == name)
+    }
+
+    /// The queue with this name, ARN or URL.
+    #[must_use]
+    pub fn queue_named(&self, name: &str) -> Option<usize> {
+        self.queues.iter().position(|queue| queue.arn == name || queue.url == name || queue.name == name)
+    }
+
+    /// The state machine with this name or ARN.
+    #[must_use]
+    pub fn machine_named(&self, name: &str) -> Option<usize> {
+        self.machines.iter().position(|machine| machine.arn == name || machine.name == name)
+    }
+
+    /// The queues that dead letters end in: behind another queue, or a target.
+    #[must_use]
+    pub fn dead_letter_queues(&self) -> Vec<usize> {
+        let behind = self.queues.iter().filter_map(|queue| queue.redrive.map(|(at, _)| at));
+        let targets = self.rules.iter().flat_map(|rule| &rule.targets);
+        let mut all: Vec<usize> = behind.chain(targets.filter_map(|target| target.dead_letters)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+fn first(findings: &[duet_asl::Finding]) -> Option<String> {
+    findings.first().map(|finding| format!("{finding:?}"))
+}
+
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn seconds(value: &Value, otherwise: i64) -> i64 {
+    number(value).unwrap_or(otherwise).saturating_mul(1_000)
+}
+
+/// Whether `arn` fits `pattern`, in which `*` stands for any text (IAM's `ArnLike`).
+pub(crate) fn is_like(pattern: &str, arn: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = arn.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(parameters: &[(&str, &str)]) -> Definitions {
+        let parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Definitions::read(bundled(), "duet", &parameters).unwrap()
+    }
+
+    #[test]
+    fn the_deployed_templates_are_read() {
+        let all = read(&[]);
+        assert_eq!((all.tables.len(), all.functions.len(), all.machines.len()), (9, 14, 2));
+        let order = &all.queues[all.queue_named("duet-order").unwrap()];
+        assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 6));
+        let dead = &all.queues[order.redrive.unwrap().0];
+        assert_eq!((dead.name.as_str(), dead.retention), ("duet-order-dlq", 1_209_600_000));
+        let payment = &all.functions[all.function("duet-payment-queue").unwrap()];
+        assert_eq!((payment.service.as_str(), payment.timeout), ("payment", 10_000));
+        assert_eq!(payment.environment["DUET_RETRY_BUDGET"], "4");
+        assert_eq!(payment.environment["DUET_LEDGER_TABLE"], "duet-provider-ledger");
+        assert_eq!(all.outputs["OrderQueueUrl"], order.url);
+        let urls: usize = ["OrchestrationDeadLetterQueues", "ChoreographyDeadLetterQueues"]
+            .map(|name| all.outputs[name].split(',').count())
+            .iter()
+            .sum();
+        assert_eq!(all.dead_letter_queues().len(), urls);
+    }
+
+    #[test]
+    fn every_rule_may_deliver_where_it_wants_to() {
+        let all = read(&[]);
+        for rule in &all.rules {
+            for target in &rule.targets {
+                let queue = &all.queues[target.queue.expect("a queue")];
+                assert!(queue.sources.iter().any(|source| is_like(source, &rule.arn)), "{}", rule.name);
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_choose_what_is_deployed() {
+        let before = read(&[("WithFraud", "false"), ("TaskTimeoutSeconds", "5"), ("RetryBudget", "6")]);
+        assert_eq!(before.machines[0].name, "duet-order-before-fraud");
+        assert!(before.function("duet-fraud-queue").is_none());
+        let order = &before.queues[before.queue_named("duet-order").unwrap()];
+        assert_eq!((order.visibility, order.redrive.unwrap().1), (30_000, 8));
+        let only = read(&[("WithOrchestration", "false")]);
+        assert!(only.machines.is_empty() && !only.outputs.contains_key("OrderMachine"));
+        let wrong = BTreeMap::from([("RetryBudget".to_owned(), "99".to_owned())]);
+        let refused = Definitions::read(bundled(), "duet", &wrong).unwrap_err();
+        assert!(refused.to_string().contains("RetryBudget"), "{refused}");
+    }
+
+    #[test]
+    fn arns_are_compared_as_iam_does() {
+        for (pattern, arn, fits) in [
+            ("a:b", "a:b", true),
+            ("a:b", "a:bc", false),
+            ("a:*", "a:bc", true),
+            ("a:*:d", "a:b:c:d", true),
+            ("a:*:d", "a:b:c", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(is_like(pattern, arn), fits, "{pattern} {arn}");
+        }
+    }
+}

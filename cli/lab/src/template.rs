@@ -1,0 +1,545 @@
+//! CloudFormation templates: reading them, and working out what they deploy.
+//!
+//! Owns the template language: parameters, conditions, mappings, intrinsic
+//! functions, nested stacks and their outputs. It must not know what a queue
+//! or a rule does; [`definitions`](crate::definitions) reads that.
+//!
+//! Physical ids follow the resources' own name properties; `Ref` and
+//! `Fn::GetAtt` give what the CloudFormation user guide's resource reference
+//! says for each type in use, and refuse a type or attribute they do not know.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::{Map, Value, json};
+use serde_norway::Value as Yaml;
+
+/// The account that the lab plays.
+pub(crate) const ACCOUNT: &str = "123456789012";
+/// The region that the lab plays.
+pub(crate) const REGION: &str = "us-east-1";
+
+/// The text of the files that are deployed, by path from the repository's root.
+pub type Files = BTreeMap<String, String>;
+
+/// Why the definitions cannot be deployed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct DefinitionError {
+    /// Which file, stack or resource.
+    pub place: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl DefinitionError {
+    pub(crate) fn new(place: impl ToString, problem: impl ToString) -> Self {
+        Self {
+            place: place.to_string(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+type Resolved<T> = Result<T, DefinitionError>;
+
+/// A stack: a template with its parameters.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    files: Rc<Files>,
+    template: Value,
+    parameters: BTreeMap<String, Value>,
+    children: RefCell<BTreeMap<String, Rc<Stack>>>,
+}
+
+/// A resource of a stack, with everything in it resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    pub(crate) logical: String,
+    pub(crate) kind: String,
+    pub(crate) properties: Value,
+}
+
+impl Stack {
+    /// The stack called `name` from the template at `path`.
+    pub(crate) fn new(
+        files: &Rc<Files>,
+        path: &str,
+        name: &str,
+        given: &BTreeMap<String, Value>,
+    ) -> Resolved<Self> {
+        let text = files
+            .get(path)
+            .ok_or_else(|| DefinitionError::new(path, "no such file among the definitions"))?;
+        let yaml: Yaml = serde_norway::from_str(text).map_err(|e| DefinitionError::new(path, e))?;
+        let template = long_form(&yaml).map_err(|e| DefinitionError::new(path, e))?;
+        let mut parameters = BTreeMap::new();
+        let declared = template["Parameters"].as_object();
+        for (parameter, declaration) in declared.into_iter().flatten() {
+            let value = given.get(parameter).or_else(|| declaration.get("Default"));
+            let value = value.ok_or_else(|| {
+                DefinitionError::new(path, format!("parameter {parameter} has no value"))
+            })?;
+            allowed(declaration, value)
+                .map_err(|why| DefinitionError::new(path, format!("parameter {parameter}: {why}")))?;
+            parameters.insert(parameter.clone(), value.clone());
+        }
+        if let Some(unknown) = given.keys().find(|name| !parameters.contains_key(*name)) {
+            let known: Vec<_> = parameters.keys().map(String::as_str).collect();
+            let why = format!("there is no parameter {unknown}; there are {}", known.join(", "));
+            return Err(DefinitionError::new(path, why));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            files: files.clone(),
+            template,
+            parameters,
+            children: RefCell::default(),
+        })
+    }
+
+    /// The file `name`, from the directory of the stack's template.
+    pub(crate) fn file(&self, name: &str) -> Resolved<&str> {
+        let path = self.sibling(name);
+        self.files
+            .get(&path)
+            .map(String::as_str)
+            .ok_or_else(|| DefinitionError::new(path, "no such file among the definitions"))
+    }
+
+    fn sibling(&self, name: &str) -> String {
+        match self.path.rsplit_once('/') {
+            Some((directory, _)) => format!("{directory}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+
+    /// The resources whose conditions hold and whose type is in `kinds`.
+    pub(crate) fn resources(&self, kinds: &[&str]) -> Resolved<Vec<Resource>> {
+        let mut found = Vec::new();
+        for (logical, resource) in self.template["Resources"].as_object().into_iter().flatten() {
+            let kind = resource["Type"].as_str().unwrap_or_default();
+            if !kinds.contains(&kind) || !self.is_deployed(resource)? {
+                continue;
+            }
+            found.push(Resource {
+                logical: logical.clone(),
+                kind: kind.to_owned(),
+                properties: self.properties(resource)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The nested stacks.
+    pub(crate) fn nested(&self) -> Resolved<Vec<Rc<Stack>>> {
+        let mut found = Vec::new();
+        for (logical, resource) in self.template["Resources"].as_object().into_iter().flatten() {
+            if resource["Type"] == "AWS::CloudFormation::Stack" && self.is_deployed(resource)? {
+                found.push(self.child(logical)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The outputs whose conditions hold.
+    pub(crate) fn outputs(&self) -> Resolved<BTreeMap<String, String>> {
+        let mut outputs = BTreeMap::new();
+        for (name, output) in self.template["Outputs"].as_object().into_iter().flatten() {
+            if self.is_deployed(output)?
+                && let Some(value) = self.resolve(&output["Value"])?
+            {
+                outputs.insert(name.clone(), text(&value));
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// What `Ref` gives for a resource of this stack.
+    pub(crate) fn reference(&self, logical: &str) -> Resolved<String> {
+        let resource = self.resource(logical)?;
+        let kind = resource["Type"].as_str().unwrap_or_default();
+        let name = self.physical_name(logical)?;
+        Ok(match kind {
+            "AWS::SQS::Queue" => queue_url(&name),
+            "AWS::SNS::Topic" => self.attribute(logical, "TopicArn")?,
+            "AWS::StepFunctions::StateMachine" | "AWS::CloudFormation::Stack" => {
+                self.attribute(logical, "Arn")?
+            }
+            _ => name,
+        })
+    }
+
+    /// What `Fn::GetAtt` gives.
+    pub(crate) fn attribute(&self, logical: &str, attribute: &str) -> Resolved<String> {
+        let resource = self.resource(logical)?;
+        let kind = resource["Type"].as_str().unwrap_or_default();
+        let unknown = || {
+            let why = format!("{kind} has no attribute {attribute} that is known here");
+            DefinitionError::new(format!("{}: {logical}", self.path), why)
+        };
+        if let Some(output) = attribute.strip_prefix("Outputs.") {
+            let child = self.child(logical)?;
+            return child.outputs()?.remove(output).ok_or_else(|| {
+                DefinitionError::new(&child.path, format!("no output {output} is deployed"))
+            });
+        }
+        let name = self.physical_name(logical)?;
+        let arn = |service: &str, resource: String| format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}");
+        Ok(match (kind, attribute) {
+            ("AWS::Serverless::Function", "Arn") => arn("lambda", format!("function:{name}")),
+            ("AWS::DynamoDB::Table", "Arn") => arn("dynamodb", format!("table/{name}")),
+            ("AWS::SQS::Queue", "Arn") => arn("sqs", name),
+            ("AWS::SQS::Queue", "QueueName") => name,
+            ("AWS::SNS::Topic", "TopicArn") => arn("sns", name),
+            ("AWS::Events::EventBus", "Arn") => arn("events", format!("event-bus/{name}")),
+            ("AWS::Events::Archive", "Arn") => arn("events", format!("archive/{name}")),
+            ("AWS::Events::Rule", "Arn") => {
+                let bus = self.resolve(&resource["Properties"]["EventBusName"])?;
+                match bus.map(|bus| text(&bus)).filter(|bus| !bus.is_empty() && bus != "default") {
+                    Some(bus) => arn("events", format!("rule/{bus}/{name}")),
+                    None => arn("events", format!("rule/{name}")),
+                }
+            }
+            ("AWS::StepFunctions::StateMachine", "Arn") => arn("states", format!("stateMachine:{name}")),
+            ("AWS::StepFunctions::StateMachine", "Name") => name,
+            ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
+            ("AWS::Logs::LogGroup", "Arn") => arn("logs", format!("log-group:{name}:*")),
+            ("AWS::CloudFormation::Stack", "Arn") => {
+                arn("cloudformation", format!("stack/{name}/{logical}"))
+            }
+            _ => return Err(unknown()),
+        })
+    }
+
+    fn physical_name(&self, logical: &str) -> Resolved<String> {
+        let resource = self.resource(logical)?;
+        let property = match resource["Type"].as_str().unwrap_or_default() {
+            "AWS::Serverless::Function" => "FunctionName",
+            "AWS::DynamoDB::Table" => "TableName",
+            "AWS::SQS::Queue" => "QueueName",
+            "AWS::SNS::Topic" => "TopicName",
+            "AWS::Events::EventBus" | "AWS::Events::Rule" => "Name",
+            "AWS::Events::Archive" => "ArchiveName",
+            "AWS::StepFunctions::StateMachine" => "StateMachineName",
+            "AWS::Logs::LogGroup" => "LogGroupName",
+            "AWS::IAM::Role" => "RoleName",
+            _ => "",
+        };
+        let named = self.resolve(&resource["Properties"][property])?;
+        // Without a name of its own, CloudFormation makes one up from these two.
+        Ok(named.filter(|name| !name.is_null()).map_or_else(|| format!("{}-{logical}", self.name), |name| text(&name)))
+    }
+
+    fn resource(&self, logical: &str) -> Resolved<&Value> {
+        let resource = &self.template["Resources"][logical];
+        if resource.is_null() {
+            return Err(DefinitionError::new(&self.path, format!("there is no resource {logical}")));
+        }
+        Ok(resource)
+    }
+
+    fn properties(&self, resource: &Value) -> Resolved<Value> {
+        let own = resource.get("Properties").cloned().unwrap_or_else(|| json!({}));
+        let whole = match resource["Type"].as_str() {
+            Some("AWS::Serverless::Function") => merged(&self.template["Globals"]["Function"], own),
+            _ => own,
+        };
+        Ok(self.resolve(&whole)?.unwrap_or_else(|| json!({})))
+    }
+
+    fn child(&self, logical: &str) -> Resolved<Rc<Stack>> {
+        if let Some(child) = self.children.borrow().get(logical) {
+            return Ok(child.clone());
+        }
+        let properties = self.properties(self.resource(logical)?)?;
+        let template = properties["TemplateURL"].as_str().unwrap_or_default();
+        let parameters = properties["Parameters"].as_object().cloned().unwrap_or_default();
+        let name = format!("{}-{logical}", self.name);
+        let child = Self::new(&self.files, &self.sibling(template), &name, &parameters.into_iter().collect())?;
+        let child = Rc::new(child);
+        self.children.borrow_mut().insert(logical.to_owned(), child.clone());
+        Ok(child)
+    }
+
+    fn is_deployed(&self, resource: &Value) -> Resolved<bool> {
+        match resource.get("Condition").and_then(Value::as_str) {
+            Some(condition) => self.condition(condition),
+            None => Ok(true),
+        }
+    }
+
+    fn condition(&self, name: &str) -> Resolved<bool> {
+        let condition = &self.template["Conditions"][name];
+        if condition.is_null() {
+            return Err(DefinitionError::new(&self.path, format!("there is no condition {name}")));
+        }
+        self.holds(condition)
+    }
+
+    fn holds(&self, condition: &Value) -> Resolved<bool> {
+        let Some((function, argument)) = function(condition) else {
+            return Err(DefinitionError::new(&self.path, format!("no condition: {condition}")));
+        };
+        let all = || -> Resolved<Vec<bool>> {
+            argument.as_array().into_iter().flatten().map(|one| self.holds(one)).collect()
+        };
+        Ok(match function {
+            "Condition" => self.condition(argument.as_str().unwrap_or_default())?,
+            "Fn::Not" => !all()?.contains(&true),
+            "Fn::And" => !all()?.contains(&false),
+            "Fn::Or" => all()?.contains(&true),
+            "Fn::Equals" => {
+                let side = |n: usize| Ok(self.resolve(&argument[n])?.map(|value| text(&value)));
+                side(0)? == side(1)?
+            }
+            _ => return Err(DefinitionError::new(&self.path, format!("{function} is no condition"))),
+        })
+    }
+
+    /// `value` with every function in it worked out; `None` for `AWS::NoValue`.
+    fn resolve(&self, value: &Value) -> Resolved<Option<Value>> {
+        if let Some((function, argument)) = function(value) {
+            return self.call(function, argument);
+        }
+        Ok(Some(match value {
+            Value::Array(items) => {
+                let items = items.iter().map(|item| self.resolve(item));
+                let items: Vec<_> = items.collect::<Resolved<_>>()?;
+                Value::Array(items.into_iter().flatten().collect())
+            }
+            Value::Object(members) => {
+                let mut resolved = Map::new();
+                for (name, member) in members {
+                    if let Some(member) = self.resolve(member)? {
+                        resolved.insert(name.clone(), member);
+                    }
+                }
+                Value::Object(resolved)
+            }
+            plain => plain.clone(),
+        }))
+    }
+
+    fn call(&self, function: &str, argument: &Value) -> Resolved<Option<Value>> {
+        let words = |n: usize| argument[n].as_str().unwrap_or_default();
+        Ok(Some(match function {
+            "Ref" => return self.named(argument.as_str().unwrap_or_default()),
+            "Fn::GetAtt" => self.attribute(words(0), words(1))?.into(),
+            "Fn::Sub" => self.substituted(argument.as_str().unwrap_or_default())?.into(),
+            "Fn::If" => {
+                let branch = if self.condition(words(0))? { 1 } else { 2 };
+                return self.resolve(&argument[branch]);
+            }
+            "Fn::Join" => {
+                let parts = self.resolve(&argument[1])?.unwrap_or_default();
+                let parts: Vec<_> = parts.as_array().into_iter().flatten().map(text).collect();
+                parts.join(words(0)).into()
+            }
+            "Fn::Select" => {
+                let at = argument[0].as_u64().unwrap_or_default() as usize;
+                self.resolve(&argument[1])?.map(|all| all[at].clone()).unwrap_or_default()
+            }
+            "Fn::FindInMap" => {
+                let key = |n: usize| Ok(self.resolve(&argument[n])?.as_ref().map(text).unwrap_or_default());
+                let (map, first, second) = (key(0)?, key(1)?, key(2)?);
+                let found = &self.template["Mappings"][&map][&first][&second];
+                if found.is_null() {
+                    let why = format!("no {first}.{second} in mapping {map}");
+                    return Err(DefinitionError::new(&self.path, why));
+                }
+                found.clone()
+            }
+            _ => return Err(DefinitionError::new(&self.path, format!("{function} is not known here"))),
+        }))
+    }
+
+    fn named(&self, name: &str) -> Resolved<Option<Value>> {
+        Ok(Some(match name {
+            "AWS::NoValue" => return Ok(None),
+            "AWS::StackName" => self.name.clone().into(),
+            "AWS::Region" => REGION.into(),
+            "AWS::AccountId" => ACCOUNT.into(),
+            "AWS::Partition" => "aws".into(),
+            "AWS::URLSuffix" => "amazonaws.com".into(),
+            _ => match self.parameters.get(name) {
+                Some(value) => value.clone(),
+                None => self.reference(name)?.into(),
+            },
+        }))
+    }
+
+    fn substituted(&self, template: &str) -> Resolved<String> {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, from)) = rest.split_once("${") {
+            out.push_str(before);
+            let (name, after) = from
+                .split_once('}')
+                .ok_or_else(|| DefinitionError::new(&self.path, format!("an open placeholder in {template:?}")))?;
+            match (name.strip_prefix('!'), name.split_once('.')) {
+                (Some(literal), _) => out.push_str(&format!("${{{literal}}}")),
+                (None, Some((logical, attribute))) => out.push_str(&self.attribute(logical, attribute)?),
+                (None, None) => out.push_str(&self.named(name)?.as_ref().map(text).unwrap_or_default()),
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// Whether `value` may be given for the parameter.
+fn allowed(declaration: &Value, value: &Value) -> Result<(), String> {
+    let given = text(value);
+    if let Some(values) = declaration["AllowedValues"].as_array()
+        && !values.iter().any(|one| text(one) == given)
+    {
+        let values: Vec<_> = values.iter().map(text).collect();
+        return Err(format!("{given:?} is none of {}", values.join(", ")));
+    }
+    if declaration["Type"] == "Number" {
+        let number: f64 = given.parse().map_err(|_| format!("{given:?} is no number"))?;
+        let least = declaration["MinValue"].as_f64().unwrap_or(f64::MIN);
+        let most = declaration["MaxValue"].as_f64().unwrap_or(f64::MAX);
+        if !(least..=most).contains(&number) {
+            return Err(format!("{given} is not between {least} and {most}"));
+        }
+    }
+    Ok(())
+}
+
+/// The function that `value` calls, with its argument.
+fn function(value: &Value) -> Option<(&str, &Value)> {
+    let members = value.as_object().filter(|members| members.len() == 1)?;
+    let (name, argument) = members.iter().next()?;
+    // A policy's `Condition` is an object; the function's names one.
+    let is_condition = name == "Condition" && argument.is_string();
+    (name == "Ref" || is_condition || name.starts_with("Fn::")).then_some((name, argument))
+}
+
+/// The URL of the queue called `name`.
+pub(crate) fn queue_url(name: &str) -> String {
+    format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}")
+}
+
+/// A scalar as text.
+pub(crate) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `own` over `defaults`, objects member by member (SAM's `Globals`).
+fn merged(defaults: &Value, own: Value) -> Value {
+    match (defaults, own) {
+        (Value::Object(defaults), Value::Object(mut own)) => {
+            for (name, default) in defaults {
+                let mine = own.remove(name);
+                let both = mine.map_or_else(|| default.clone(), |mine| merged(default, mine));
+                own.insert(name.clone(), both);
+            }
+            Value::Object(own)
+        }
+        (_, own) => own,
+    }
+}
+
+/// YAML with CloudFormation's short tags as the JSON with long ones.
+fn long_form(yaml: &Yaml) -> Result<Value, String> {
+    Ok(match yaml {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(it) => (*it).into(),
+        Yaml::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.into(),
+            (None, Some(real)) => real.into(),
+            (None, None) => Value::Null,
+        },
+        Yaml::String(text) => text.clone().into(),
+        Yaml::Sequence(items) => Value::Array(items.iter().map(long_form).collect::<Result<_, _>>()?),
+        Yaml::Mapping(members) => {
+            let mut object = Map::new();
+            for (name, member) in members {
+                let name = match long_form(name)? {
+                    Value::String(name) => name,
+                    other => other.to_string(),
+                };
+                object.insert(name, long_form(member)?);
+            }
+            Value::Object(object)
+        }
+        Yaml::Tagged(tagged) => {
+            let tag = tagged.tag.to_string();
+            let tag = tag.trim_start_matches('!');
+            let argument = long_form(&tagged.value)?;
+            match tag {
+                "Ref" | "Condition" => json!({ tag: argument }),
+                "GetAtt" => {
+                    let dotted = argument.as_str().ok_or("!GetAtt takes Resource.Attribute")?;
+                    let (logical, attribute) =
+                        dotted.split_once('.').ok_or("!GetAtt takes Resource.Attribute")?;
+                    json!({ "Fn::GetAtt": [logical, attribute] })
+                }
+                _ => json!({ format!("Fn::{tag}"): argument }),
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stack(template: &str) -> Resolved<Stack> {
+        let files = Rc::new(Files::from([("t.yaml".to_owned(), template.to_owned())]));
+        Stack::new(&files, "t.yaml", "s", &BTreeMap::new())
+    }
+
+    #[test]
+    fn intrinsic_functions_are_worked_out() {
+        let stack = stack(
+            r#"
+Parameters: { On: { Type: String, Default: "true" }, N: { Type: Number, Default: 3 } }
+Mappings: { M: { "3": { V: 18 } } }
+Conditions: { Is: !Equals [!Ref On, "true"], Not: !Not [!Condition Is], Both: !And [!Condition Is, !Not [!Condition Not]] }
+Resources:
+  Q:
+    Type: AWS::SQS::Queue
+    Properties: { QueueName: !Sub "${AWS::StackName}-q", VisibilityTimeout: !FindInMap [M, !Ref N, V], Gone: !If [Not, x, !Ref AWS::NoValue] }
+  Absent: { Type: AWS::SQS::Queue, Condition: Not }
+Outputs:
+  Url: { Value: !Ref Q }
+  Joined: { Condition: Both, Value: !Join [",", [!GetAtt Q.QueueName, !Select [1, [a, b]]]] }
+  Hidden: { Condition: Not, Value: x }
+"#,
+        )
+        .unwrap();
+        let queues = stack.resources(&["AWS::SQS::Queue"]).unwrap();
+        assert_eq!(queues.len(), 1);
+        assert_eq!(queues[0].properties, json!({"QueueName": "s-q", "VisibilityTimeout": 18}));
+        let outputs = stack.outputs().unwrap();
+        assert_eq!(outputs["Url"], "https://sqs.us-east-1.amazonaws.com/123456789012/s-q");
+        assert_eq!(outputs["Joined"], "s-q,b");
+        assert!(!outputs.contains_key("Hidden"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        for (template, names) in [
+            ("Parameters: { P: { Type: String } }", "P"),
+            ("Parameters: { P: { Type: Number, MinValue: 2, Default: 1 } }", "between 2"),
+        ] {
+            let refused = stack(template).unwrap_err().to_string();
+            assert!(refused.contains(names), "{refused}");
+        }
+        for output in ["!Ref Nothing", "!GetAtt Q.Colour", "!Cidr [a, b]"] {
+            let template = format!("Resources: {{ Q: {{ Type: AWS::SQS::Queue }} }}\nOutputs: {{ O: {{ Value: {output} }} }}");
+            assert!(stack(&template).unwrap().outputs().is_err(), "{output}");
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! A deployed shop as the tests reach it: orders to place, wires to send on,
+//! and a listener on its bus.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Target};
+use aws_sdk_sqs::types::QueueAttributeName;
+use duet_asl::{
+    DEFAULT_START, Effect, Execution, ExecutionOptions, StateMachine, Status, TaskError, substitute,
+};
+use duet_cli::scenario::{self, Plan};
+use duet_cli::variant::{self, Variant};
+use duet_cli::view::View;
+use duet_cli::world::aws::{self, Aws};
+use duet_cli::world::{Subject, World};
+use duet_cli::{catalog, customer, message, place};
+use duet_core::fact::Notice;
+use duet_core::{CommandMessage, Event};
+use duet_inventory::domain::Status as Reservation;
+use duet_order::Command;
+use duet_order::command::PlaceOrder;
+use duet_order::domain::{Compensation, Fate};
+use duet_payment::domain::Status as Payment;
+use serde_json::{Value, json};
+
+use crate::harness::{STACK, fresh, local, text};
+
+/// How long anything may take, in seconds: far longer than it does.
+pub const LIMIT: u64 = 180;
+
+/// Asks until there is an answer, for at most `seconds`.
+pub async fn until<T>(what: &str, seconds: u64, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(seconds),
+            "{what}: not within {seconds} s"
+        );
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}
+
+/// The variant whose tests are in `orchestration`.
+pub fn standard() -> &'static Variant {
+    variant::named("standard").unwrap()
+}
+
+/// The variant whose tests are in `choreography`.
+pub fn eventbridge() -> &'static Variant {
+    variant::named("eventbridge").unwrap()
+}
+
+/// A deployed stack.
+pub struct Shop {
+    /// The stack as the command reaches it.
+    pub world: Aws,
+    /// Its queues.
+    pub queues: aws_sdk_sqs::Client,
+    /// Its bus.
+    pub bus: aws_sdk_eventbridge::Client,
+    /// Its functions.
+    pub functions: aws_sdk_lambda::Client,
+    /// Its workflows.
+    pub workflows: aws_sdk_sfn::Client,
+    outputs: BTreeMap<String, String>,
+}
+
+/// An error as a workflow sees it: its name and its text.
+pub type Named = (String, String);
+
+/// The workflow's definition, run by the tests with the deployed functions
+/// answering.
+pub struct Driven {
+    /// How it ended.
+    pub status: Status,
+    /// Billed state transitions.
+    pub transitions: u64,
+    /// Every state entered, those inside a Parallel too.
+    pub states: Vec<String>,
+    /// Every call: a function's name and the command message it got.
+    pub calls: Vec<(String, Value)>,
+}
+
+impl Shop {
+    /// The whole shop.
+    pub async fn open() -> Self {
+        Self::of(STACK).await
+    }
+
+    /// The shop in `stack`.
+    pub async fn of(stack: &str) -> Self {
+        let config = aws::emulated(&local().endpoint);
+        Self {
+            world: Aws::open(&config, stack).await.unwrap(),
+            queues: aws_sdk_sqs::Client::new(&config),
+            bus: aws_sdk_eventbridge::Client::new(&config),
+            functions: aws_sdk_lambda::Client::new(&config),
+            workflows: aws_sdk_sfn::Client::new(&config),
+            outputs: aws::outputs(&config, stack)
+                .await
+                .unwrap()
+                .expect("the stack is deployed"),
+        }
+    }
+
+    /// What the stack says of itself under `name`.
+    pub fn output(&self, name: &str) -> &str {
+        self.outputs
+            .get(name)
+            .unwrap_or_else(|| panic!("the stack has no output {name}"))
+    }
+
+    /// A service's output: `Task` or `Queue` function, or `QueueUrl`.
+    pub fn of_service(&self, service: &str, what: &str) -> &str {
+        let (first, rest) = service.split_at(1);
+        self.output(&format!("{}{rest}{what}", first.to_uppercase()))
+    }
+
+    /// The plan of a scenario under ids of its own, its goods seeded and its
+    /// customers registered.
+    pub async fn prepare(&self, variant: &'static Variant, name: &str, copies: usize) -> Plan {
+        let plan = scenario::named(name).unwrap().plan(&fresh(name), copies);
+        catalog::seed(&self.world, &plan.goods).await.unwrap();
+        for registration in &plan.customers {
+            customer::register(&self.world, variant, registration, Some(LIMIT))
+                .await
+                .unwrap();
+        }
+        plan
+    }
+
+    /// The one order of a scenario, ready to be placed.
+    pub async fn order(&self, variant: &'static Variant, name: &str) -> PlaceOrder {
+        self.prepare(variant, name, 1)
+            .await
+            .waves
+            .remove(0)
+            .remove(0)
+    }
+
+    /// Places `order` and waits until nothing about it moves any more.
+    pub async fn placed(&self, variant: &'static Variant, order: &PlaceOrder) -> View {
+        place::submit(&self.world, variant, order).await.unwrap();
+        self.settled(variant, order.order.as_str()).await
+    }
+
+    /// The order `id` once everything it leads to has happened.
+    pub async fn settled(&self, variant: &'static Variant, id: &str) -> View {
+        until(&format!("{id} settles"), LIMIT, async || {
+            let view = View::load(&self.world, id).await.unwrap();
+            if !is_settled(&view) {
+                return None;
+            }
+            let execution = self
+                .world
+                .execution(variant, Subject::Order, id)
+                .await
+                .unwrap();
+            execution
+                .is_none_or(|execution| execution.status != "RUNNING")
+                .then_some(view)
+        })
+        .await
+    }
+
+    /// Sends `body` to the queue behind `url`.
+    pub async fn send(&self, url: &str, body: impl Into<String>) {
+        self.queues
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Puts events on the bus as the services do.
+    pub async fn publish(&self, events: &[Event]) {
+        for some in events.chunks(10) {
+            let entries = some.iter().map(|event| {
+                PutEventsRequestEntry::builder()
+                    .event_bus_name(self.output("Bus"))
+                    .source(&event.metadata.source)
+                    .detail_type(&event.metadata.kind)
+                    .detail(event.detail().to_string())
+                    .build()
+            });
+            let answer = self
+                .bus
+                .put_events()
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(answer.failed_entry_count(), 0);
+        }
+    }
+
+    /// Invokes a function as a workflow does.
+    pub async fn invoke(&self, function: &str, message: &Value) -> Result<Value, Named> {
+        let call = self.functions.invoke().function_name(function);
+        let answer = call
+            .payload(message.to_string().into_bytes().into())
+            .send()
+            .await
+            .unwrap();
+        let body: Value = serde_json::from_slice(answer.payload().unwrap().as_ref()).unwrap();
+        match answer.function_error() {
+            None => Ok(body),
+            Some(_) => Err((string(&body["errorType"]), string(&body["errorMessage"]))),
+        }
+    }
+
+    /// Waits until no service's queue has a message to handle or in hand
+    /// (timers may lie there for later).
+    pub async fn quiet(&self) {
+        let mut looks = 0;
+        until("the queues are empty", LIMIT, async || {
+            let mut there = 0;
+            for service in duet_cli::stack::SERVICES {
+                let url = self.of_service(service, "QueueUrl");
+                for name in [
+                    QueueAttributeName::ApproximateNumberOfMessages,
+                    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+                ] {
+                    there += self.count(url, name).await;
+                }
+            }
+            // An event may be between two queues: twice in a row counts.
+            looks = if there == 0 { looks + 1 } else { 0 };
+            (looks > 2).then_some(())
+        })
+        .await;
+    }
+
+    /// One of a queue's counts.
+    pub async fn count(&self, url: &str, name: QueueAttributeName) -> u32 {
+        let answer = self
+            .queues
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(name.clone());
+        let answer = answer.send().await.unwrap();
+        let counts = answer.attributes().expect("a queue has counts");
+        counts[&name].parse().unwrap()
+    }
+
+    /// Makes a queue of the test's own; gives its URL and its ARN.
+    pub async fn own_queue(&self, name: &str) -> (String, String) {
+        let made = self
+            .queues
+            .create_queue()
+            .queue_name(name)
+            .send()
+            .await
+            .unwrap();
+        let url = made.queue_url().unwrap().to_owned();
+        let name = QueueAttributeName::QueueArn;
+        let answer = self
+            .queues
+            .get_queue_attributes()
+            .queue_url(&url)
+            .attribute_names(name.clone());
+        let arn = answer.send().await.unwrap().attributes().unwrap()[&name].clone();
+        (url, arn)
+    }
+
+    /// Runs the order workflow's definition here, for the execution called
+    /// `id`: its tasks call the deployed functions, its waits take no time.
+    pub async fn drive(&self, id: &str, input: Value) -> Driven {
+        let definition = substitute(&text("infra/orchestration/order.asl.json"), |name| {
+            Some(match name {
+                "RetryBudget" => self.output("RetryBudget").to_owned(),
+                "BackoffSeconds" => "1".to_owned(),
+                "StepTimeoutSeconds" => "15".to_owned(),
+                "ReviewSeconds" => "86400".to_owned(),
+                function => self
+                    .output(&function.replace("Function", "TaskFunction"))
+                    .to_owned(),
+            })
+        });
+        let machine = Arc::new(StateMachine::parse(&definition.unwrap()).unwrap());
+        let arn: Vec<&str> = self.output("OrderMachine").split(':').collect();
+        let options = ExecutionOptions {
+            name: id.to_owned(),
+            machine_name: arn[6].to_owned(),
+            region: arn[3].to_owned(),
+            account: arn[4].to_owned(),
+            ..ExecutionOptions::default()
+        };
+        let (mut now, mut calls) = (DEFAULT_START, Vec::new());
+        let mut run = Execution::start(&machine, input, &options, now);
+        while run.status() == Status::Running {
+            let before = calls.len();
+            for effect in run.take_effects() {
+                let Effect::Invoke(call) = effect else {
+                    continue;
+                };
+                let function = string(&call.arguments["FunctionName"]);
+                let message = call.arguments["Payload"].clone();
+                let answer = match self.invoke(&function, &message).await {
+                    Ok(reply) => Ok(json!({ "Payload": reply, "StatusCode": 200 })),
+                    Err((name, text)) => {
+                        let cause = json!({ "errorType": name, "errorMessage": text });
+                        Err(TaskError::new(name, cause.to_string()))
+                    }
+                };
+                // A sibling's failure may have cancelled the call: then the answer is not wanted.
+                let _ = run.complete_task(call.id, answer, now);
+                calls.push((function, message));
+            }
+            if calls.len() == before && run.status() == Status::Running {
+                now = run.next_wake().expect("something falls due");
+                run.advance(now);
+            }
+        }
+        let history = serde_json::to_value(run.history()).unwrap();
+        let entered = history
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| &event["stateEnteredEventDetails"]["name"]);
+        Driven {
+            status: run.status(),
+            transitions: run.transitions(),
+            states: entered
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
+            calls,
+        }
+    }
+}
+
+/// A JSON string's text.
+pub fn string(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// `order` as the message that places it under `variant`.
+pub fn place_message(shop: &Shop, variant: &Variant, order: &PlaceOrder) -> CommandMessage {
+    let command = Command::from(order.clone());
+    message::command(
+        &command,
+        order.order.as_str(),
+        variant.name,
+        shop.world.now(),
+    )
+}
+
+fn is_settled(view: &View) -> bool {
+    let Some(order) = &view.order else {
+        return false;
+    };
+    let told = |kind: Notice| view.notices.iter().any(|notice| notice.kind == kind);
+    match order.fate {
+        Fate::Undecided => false,
+        Fate::Confirmed => {
+            let shipped = view
+                .reservation
+                .as_ref()
+                .is_some_and(|r| r.status == Reservation::Shipped);
+            shipped && told(Notice::OrderConfirmed)
+        }
+        Fate::Rejected { .. } => {
+            let refunded = view.payment.as_ref().map(|payment| payment.status);
+            let refunded =
+                matches!(refunded, Some(Payment::Refunded { amount }) if amount.amount > 0);
+            order.compensation != Compensation::Pending
+                && told(Notice::OrderRejected)
+                && (!refunded || told(Notice::PaymentRefunded))
+        }
+    }
+}
+
+/// Hears what is said on a bus: a rule and a queue of the test's own.
+pub struct Listener<'a> {
+    shop: &'a Shop,
+    bus: String,
+    name: String,
+    queue: String,
+}
+
+impl<'a> Listener<'a> {
+    /// Hears every fact on the shop's bus that follows from the requests called
+    /// `correlations`.
+    pub async fn attach(shop: &'a Shop, correlations: &[&str]) -> Self {
+        let pattern = json!({ "detail": { "metadata": { "correlationid": correlations } } });
+        Self::on(shop, shop.output("Bus"), &pattern).await
+    }
+
+    /// Hears what fits `pattern` on `bus`.
+    pub async fn on(shop: &'a Shop, bus: &str, pattern: &Value) -> Self {
+        let name = fresh("listener");
+        let (queue, arn) = shop.own_queue(&name).await;
+        let rule = shop
+            .bus
+            .put_rule()
+            .name(&name)
+            .event_bus_name(bus)
+            .event_pattern(pattern.to_string());
+        rule.send().await.unwrap();
+        let target = Target::builder().id("listener").arn(arn).build().unwrap();
+        let targets = shop
+            .bus
+            .put_targets()
+            .rule(&name)
+            .event_bus_name(bus)
+            .targets(target)
+            .send()
+            .await;
+        assert_eq!(targets.unwrap().failed_entry_count(), 0);
+        Self {
+            shop,
+            bus: bus.to_owned(),
+            name,
+            queue,
+        }
+    }
+
+    /// What was said since the last time.
+    pub async fn heard(&self) -> Vec<Event> {
+        let mut heard = Vec::new();
+        loop {
+            let receive = self
+                .shop
+                .queues
+                .receive_message()
+                .queue_url(&self.queue)
+                .max_number_of_messages(10);
+            let answer = receive.send().await.unwrap();
+            if answer.messages().is_empty() {
+                return heard;
+            }
+            for message in answer.messages() {
+                let said: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+                let kind = said["detail-type"].as_str().unwrap();
+                let event = Event::parse(kind, said["detail"].clone()).unwrap();
+                assert_eq!(
+                    (said["source"].as_str(), kind),
+                    (Some(&*event.metadata.source), &*event.metadata.kind)
+                );
+                heard.push(event);
+                let done = self.shop.queues.delete_message().queue_url(&self.queue);
+                done.receipt_handle(message.receipt_handle().unwrap())
+                    .send()
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+
+    /// What is said until `enough` of it is, and a moment longer.
+    pub async fn hear(&self, enough: usize) -> Vec<Event> {
+        let mut all = Vec::new();
+        until(&format!("{enough} facts are heard"), LIMIT, async || {
+            all.extend(self.heard().await);
+            (all.len() >= enough).then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        all.extend(self.heard().await);
+        all
+    }
+
+    /// Ends it.
+    pub async fn detach(self) {
+        let (bus, shop) = (&self.bus, self.shop);
+        shop.bus
+            .remove_targets()
+            .rule(&self.name)
+            .event_bus_name(bus)
+            .ids("listener")
+            .send()
+            .await
+            .unwrap();
+        shop.bus
+            .delete_rule()
+            .name(&self.name)
+            .event_bus_name(bus)
+            .send()
+            .await
+            .unwrap();
+        shop.queues
+            .delete_queue()
+            .queue_url(&self.queue)
+            .send()
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,515 @@
+//! Architecture, as what must not be there and what must resolve. The rules
+//! are those of `docs/architecture.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use duet_asl::{StateMachine, substitute};
+use duet_cli::contracts::interests;
+use duet_cli::stack::SERVICES;
+use duet_core::outcome::{INVALID_COMMAND, TRANSIENT};
+use duet_core::{Fact, Vocabulary};
+use duet_pattern::Pattern;
+use serde_json::{Value as Json, json};
+use serde_norway::Value;
+
+use crate::harness::{root, text};
+
+/// Every Rust file below `dir`.
+fn rust_files(dir: &str) -> Vec<PathBuf> {
+    let mut open = vec![root().join(dir)];
+    let mut files = Vec::new();
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    assert!(!files.is_empty(), "no Rust below {dir}");
+    files
+}
+
+/// A file's code that is no test: without files that hold tests only, and
+/// without what follows an inline test module.
+fn shipped(path: &Path) -> String {
+    let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    let test_only = ["tests", "interleavings", "testing", "benches"];
+    if path
+        .components()
+        .any(|part| test_only.contains(&&*part.as_os_str().to_string_lossy()))
+        || test_only.contains(&&*name)
+    {
+        return String::new();
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Fails for every file below `dirs`, but those under `except`, with a line of
+/// code that `holds` one of `words`.
+fn nowhere(dirs: &[&str], except: &[&str], words: &[&str], why: &str) {
+    for dir in dirs {
+        for path in rust_files(dir) {
+            let relative = path
+                .strip_prefix(root())
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            if except.iter().any(|exempt| relative.starts_with(exempt)) {
+                continue;
+            }
+            for (n, line) in shipped(&path).lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                for word in words {
+                    assert!(
+                        !code.contains(word),
+                        "{why}: {relative}:{} has {word}",
+                        n + 1
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_service_publishes() {
+    let wires = [
+        "PutEvents",
+        "put_events",
+        "SendMessage",
+        "send_message",
+        "aws_sdk_eventbridge",
+        "aws_sdk_sqs",
+        "aws_sdk_sfn",
+    ];
+    nowhere(
+        &["functions"],
+        &["functions/edge"],
+        &wires,
+        "only the edge publishes",
+    );
+}
+
+#[test]
+fn only_the_edge_names_lambda() {
+    nowhere(
+        &["functions"],
+        &["functions/edge"],
+        &["lambda_runtime", "aws_lambda_events"],
+        "only the edge names Lambda",
+    );
+    for service in SERVICES {
+        let manifest = text(&format!("functions/{service}/Cargo.toml"));
+        assert!(!manifest.contains("lambda_runtime"), "{service}");
+    }
+}
+
+#[test]
+fn time_randomness_and_environment_come_in_through_ports() {
+    let words = [
+        "SystemTime::now",
+        "Timestamp::now",
+        "Instant::now",
+        "env::var",
+        "rand::",
+        "fastrand::",
+    ];
+    let adapters = [
+        "functions/core/src/time.rs",
+        "functions/edge/src/dynamo.rs",
+        "functions/edge/src/lambda.rs",
+    ];
+    nowhere(&["functions"], &adapters, &words, "through a port only");
+}
+
+#[test]
+fn nothing_hard_codes_the_variants() {
+    let names = ["\"standard\"", "\"eventbridge\""];
+    let listed = ["cli/src/variant.rs", "cli/lab"];
+    nowhere(&["functions", "cli"], &listed, &names, "variants are data");
+}
+
+#[test]
+fn a_services_library_is_pure() {
+    for service in SERVICES {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--offline",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--no-default-features",
+            ])
+            .args(["--package", &format!("duet-{service}")])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+        let crates: BTreeSet<&str> = tree
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        for name in &crates {
+            assert!(
+                !name.starts_with("aws-") && *name != "tokio" && *name != "hyper",
+                "{service} depends on {name}"
+            );
+        }
+        assert!(
+            crates.len() <= 40,
+            "{service} depends on {} crates: {crates:?}",
+            crates.len()
+        );
+    }
+}
+
+/// A template, with its tags.
+fn template(path: &str) -> Value {
+    serde_norway::from_str(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+const TEMPLATES: [&str; 4] = [
+    "template.yaml",
+    "infra/orchestration/template.yaml",
+    "infra/choreography/template.yaml",
+    "infra/choreography/fraud.yaml",
+];
+
+/// The resources of `template` of type `kind`, by logical id.
+fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
+    let all = template["Resources"].as_mapping().expect("resources");
+    let of_kind = all
+        .iter()
+        .filter(|(_, resource)| resource["Type"].as_str() == Some(kind));
+    of_kind
+        .map(|(id, resource)| (id.as_str().unwrap(), &resource["Properties"]))
+        .collect()
+}
+
+/// What a `!Ref X`, `!GetAtt X.Y` or plain text names.
+fn named(value: &Value) -> &str {
+    let text = match value {
+        Value::Tagged(tagged) => tagged.value.as_str(),
+        plain => plain.as_str(),
+    };
+    text.and_then(|text| text.split('.').next())
+        .unwrap_or_default()
+}
+
+#[test]
+fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
+    let mut ruled = BTreeSet::new();
+    for path in [
+        "infra/choreography/template.yaml",
+        "infra/choreography/fraud.yaml",
+    ] {
+        let template = template(path);
+        for (id, rule) in resources(&template, "AWS::Events::Rule") {
+            let pattern: Json = serde_norway::from_value(rule["EventPattern"].clone()).unwrap();
+            Pattern::from_value(&pattern).unwrap_or_else(|e| panic!("{path} {id}: {e}"));
+            let list = |value: &Json| {
+                value.as_array().map(|list| {
+                    list.iter()
+                        .filter_map(|v| v.as_str().map(str::to_owned))
+                        .collect::<Vec<_>>()
+                })
+            };
+            let facts = list(&pattern["detail-type"]).expect("a rule names its facts");
+            assert_eq!(facts.len(), 1, "{id}: one rule per fact and consumer");
+            assert!(
+                Fact::NAMES.contains(&facts[0].as_str()),
+                "{id}: no fact {}",
+                facts[0]
+            );
+            let source = list(&pattern["source"])
+                .expect("a rule names its source")
+                .remove(0);
+            let kind = list(&pattern["detail"]["data"]["kind"]).map(|mut kinds| kinds.remove(0));
+            let targets = rule["Targets"].as_sequence().unwrap();
+            assert_eq!(targets.len(), 1, "{id}: one target per rule");
+            let consumer = named(&targets[0]["Arn"])
+                .trim_end_matches("Queue")
+                .to_lowercase();
+            assert!(
+                SERVICES.contains(&consumer.as_str()),
+                "{id}: no service {consumer}"
+            );
+            assert!(
+                !targets[0]["DeadLetterConfig"]["Arn"].is_null(),
+                "{id}: no dead-letter queue"
+            );
+            assert!(
+                !targets[0]["RetryPolicy"]["MaximumRetryAttempts"].is_null(),
+                "{id}: no retry policy"
+            );
+            assert!(
+                ruled.insert((facts[0].clone(), kind, source, consumer)),
+                "{id}: twice the same"
+            );
+        }
+    }
+    let mut wanted = BTreeSet::new();
+    for interest in interests().unwrap() {
+        for (consumer, _) in &interest.makes {
+            let source = format!("duet.{}", interest.said_by);
+            wanted.insert((
+                interest.fact.to_owned(),
+                interest.kind.map(str::to_owned),
+                source,
+                (*consumer).to_owned(),
+            ));
+        }
+    }
+    assert_eq!(
+        ruled, wanted,
+        "left: rules; right: what the policies listen to"
+    );
+}
+
+/// The state machines and the names their `${..Function}` stand for.
+const MACHINES: [&str; 4] = [
+    "infra/orchestration/order.asl.json",
+    "infra/orchestration/order.before-fraud.asl.json",
+    "infra/orchestration/customer.asl.json",
+    "infra/orchestration/customer.before-fraud.asl.json",
+];
+
+/// A definition with its placeholders filled in: functions by their own name,
+/// numbers by a number.
+fn definition(path: &str) -> String {
+    let value = |name: &str| {
+        Some(if name.ends_with("Function") {
+            name.to_owned()
+        } else {
+            "4".to_owned()
+        })
+    };
+    substitute(&text(path), value).unwrap()
+}
+
+#[test]
+fn every_task_asks_a_service_for_a_command_it_has() {
+    for path in MACHINES {
+        let definition: Json = serde_json::from_str(&definition(path)).unwrap();
+        let mut seen = 0;
+        let mut open = vec![&definition];
+        while let Some(value) = open.pop() {
+            match value {
+                Json::Object(map) => {
+                    if let Some(arguments) = map
+                        .get("Arguments")
+                        .filter(|_| map.get("Type") == Some(&json!("Task")))
+                    {
+                        let function = arguments["FunctionName"].as_str().unwrap();
+                        let service = function.trim_end_matches("Function").to_lowercase();
+                        let command = arguments["Payload"]["command"].as_str().unwrap();
+                        assert!(
+                            commands(&service).contains(&command),
+                            "{path}: {service} has no command {command}"
+                        );
+                        assert!(
+                            map.contains_key("TimeoutSeconds") && map.contains_key("Retry"),
+                            "{path}: {command} without limit or retry"
+                        );
+                        seen += 1;
+                    }
+                    open.extend(map.values());
+                }
+                Json::Array(list) => open.extend(list),
+                _ => {}
+            }
+        }
+        assert!(seen >= 3, "{path}: {seen} tasks");
+    }
+}
+
+fn commands(service: &str) -> &'static [&'static str] {
+    match service {
+        "customer" => duet_customer::Command::NAMES,
+        "order" => duet_order::Command::NAMES,
+        "fraud" => duet_fraud::Command::NAMES,
+        "inventory" => duet_inventory::Command::NAMES,
+        "payment" => duet_payment::Command::NAMES,
+        "delivery" => duet_delivery::Command::NAMES,
+        "notification" => duet_notification::Command::NAMES,
+        other => panic!("no service {other}"),
+    }
+}
+
+#[test]
+fn every_error_name_is_of_the_vocabulary() {
+    for path in MACHINES {
+        let machine =
+            StateMachine::parse(&definition(path)).unwrap_or_else(|e| panic!("{path}: {e:?}"));
+        let mut names = 0;
+        for (state, name) in machine.error_names() {
+            let known = name.starts_with("States.")
+                || [TRANSIENT, INVALID_COMMAND].contains(&name)
+                || Fact::NAMES.contains(&name);
+            assert!(known, "{path}, {state}: nobody says {name}");
+            names += 1;
+        }
+        assert!(names > 0, "{path} catches nothing");
+        for (state, resource) in machine.tasks() {
+            let known = [
+                "arn:aws:states:::lambda:invoke",
+                "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            ];
+            assert!(known.contains(&resource), "{path}, {state}: {resource}");
+        }
+    }
+}
+
+/// What adding fraud detection costs is what differs between the two states of
+/// a workflow, and nothing else does.
+#[test]
+fn the_workflow_before_fraud_differs_by_fraud_only() {
+    for (with, without) in [(MACHINES[0], MACHINES[1]), (MACHINES[2], MACHINES[3])] {
+        let states = |path| -> BTreeMap<String, Json> {
+            let definition: Json = serde_json::from_str(&definition(path)).unwrap();
+            serde_json::from_value(definition["States"].clone()).unwrap()
+        };
+        let (with, without) = (states(with), states(without));
+        assert!(
+            with.len() > without.len() || with.values().any(|state| state["Type"] == "Parallel")
+        );
+        for (name, state) in &without {
+            let Some(other) = with.get(name) else {
+                continue;
+            };
+            let rest = |state: &Json| {
+                let mut state = state.clone();
+                let fields = state.as_object_mut().unwrap();
+                fields.remove("Next");
+                fields.remove("Assign");
+                fields.remove("Comment");
+                state
+            };
+            if !other.to_string().contains("raud") {
+                assert_eq!(
+                    rest(state),
+                    rest(other),
+                    "{name} differs for another reason than fraud"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_function_has_its_code_and_every_variable_its_reader() {
+    let template = template("template.yaml");
+    let functions = resources(&template, "AWS::Serverless::Function");
+    assert_eq!(functions.len(), 2 * SERVICES.len());
+    let mut set: BTreeSet<String> =
+        keys(&template["Globals"]["Function"]["Environment"]["Variables"]);
+    for (id, function) in functions {
+        let code = function["CodeUri"].as_str().unwrap();
+        let service = code
+            .trim_start_matches("target/lambda/")
+            .trim_end_matches('/');
+        assert!(SERVICES.contains(&service), "{id}: {code}");
+        assert_eq!(
+            id.to_lowercase()
+                .trim_end_matches("task")
+                .trim_end_matches("queue"),
+            service,
+            "{id}"
+        );
+        set.extend(keys(&function["Environment"]["Variables"]));
+    }
+    let mut read = BTreeSet::new();
+    for path in rust_files("functions") {
+        let code = shipped(&path);
+        for (start, _) in code.match_indices("\"DUET_") {
+            let name = code[start + 1..].split('"').next().unwrap_or_default();
+            if name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') {
+                read.insert(name.to_owned());
+            }
+        }
+    }
+    assert_eq!(
+        set, read,
+        "left: set by the template; right: read by the services"
+    );
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    let mapping = value.as_mapping().expect("variables");
+    mapping
+        .keys()
+        .filter_map(|key| key.as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_failures() {
+    let mut mappings = 0;
+    for path in &TEMPLATES[1..] {
+        let template = template(path);
+        let queues = resources(&template, "AWS::SQS::Queue");
+        for (id, mapping) in resources(&template, "AWS::Lambda::EventSourceMapping") {
+            let queue = queues[named(&mapping["EventSourceArn"])];
+            assert!(
+                !queue["RedrivePolicy"]["deadLetterTargetArn"].is_null(),
+                "{id}: no dead-letter queue"
+            );
+            assert_eq!(
+                mapping["FunctionResponseTypes"][0].as_str(),
+                Some("ReportBatchItemFailures"),
+                "{id}"
+            );
+            assert!(
+                mapping["ScalingConfig"]["MaximumConcurrency"]
+                    .as_u64()
+                    .is_some_and(|n| n >= 2),
+                "{id}"
+            );
+            mappings += 1;
+        }
+    }
+    assert_eq!(
+        mappings,
+        SERVICES.len() + 2,
+        "a queue per service, and the workflow's two inboxes"
+    );
+}
+
+#[test]
+fn the_derived_numbers_are_derived_rightly() {
+    let template = template("template.yaml");
+    let number = |value: &Value| value.as_u64().unwrap();
+    for (timeout, derived) in template["Mappings"]["TaskTimeout"].as_mapping().unwrap() {
+        let timeout: u64 = timeout.as_str().unwrap().parse().unwrap();
+        assert_eq!(number(&derived["Visibility"]), 6 * timeout);
+        assert!(number(&derived["Step"]) > timeout);
+    }
+    for (budget, derived) in template["Mappings"]["RetryBudget"].as_mapping().unwrap() {
+        let budget: u64 = budget.as_str().unwrap().parse().unwrap();
+        assert_eq!(number(&derived["MaxReceives"]), budget + 2);
+    }
+}
+
+#[test]
+fn an_order_may_have_as_many_skus_as_a_reservation_can_hold() {
+    assert_eq!(
+        duet_order::command::MAX_SKUS,
+        duet_inventory::domain::MAX_SKUS
+    );
+}
