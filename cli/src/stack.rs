@@ -199,7 +199,8 @@ impl Place {
             self.note_deployed(&fingerprint, &up.parameters)?;
         }
         let world = Aws::open(&config, &self.global.stack).await?;
-        self.seeded(world, Some(emulator.endpoint), began).await
+        catalog::seed(&world, &catalog::entries(None)?).await?;
+        Ok(self.upped(&world, Some(emulator.endpoint), began))
     }
 
     async fn up_aws(&self, up: &Up, began: Instant) -> Outcome<Upped> {
@@ -222,18 +223,19 @@ impl Place {
             true => problem,
             false => problem.hint("to deploy to the account your AWS configuration names: `duet up --on aws --deploy`"),
         })?;
-        self.seeded(world, None, began).await
+        if up.deploy {
+            catalog::seed(&world, &catalog::entries(None)?).await?;
+        }
+        Ok(self.upped(&world, None, began))
     }
 
-    async fn seeded(&self, world: Aws, endpoint: Option<String>, began: Instant) -> Outcome<Upped> {
-        catalog::seed(&world, &catalog::entries(None)?).await?;
-        let elapsed_ms = began.elapsed().as_millis() as u64;
-        Ok(Upped {
+    fn upped(&self, world: &Aws, endpoint: Option<String>, began: Instant) -> Upped {
+        Upped {
             stack: self.global.stack.clone(),
             endpoint,
             deployment: world.deployment().clone(),
-            elapsed_ms,
-        })
+            elapsed_ms: began.elapsed().as_millis() as u64,
+        }
     }
 
     /// Runs one step and says how long it took, where it took long.
@@ -333,7 +335,7 @@ impl Place {
                             error,
                         ))
                     })?;
-                "the stack is being deleted; tables with data may be kept, see the README"
+                "the stack is being deleted, with its tables and all that is in them"
             }
             On::Aws => {
                 return Err(Problem::usage("nothing was deleted")
