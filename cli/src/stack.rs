@@ -195,7 +195,14 @@ impl Place {
                 access_key: "test",
                 secret_key: "test",
             };
-            self.step("stack", || self.deploy(&python, &parameters, target))?;
+            let deployed = self.step("stack", || self.deploy(&python, &parameters, target))?;
+            let asked_before = self.last_deployed().map(|note| note.parameters);
+            if !deployed.changed && asked_before.is_some_and(|before| before != up.parameters) {
+                // Emulators may overlook a parameter that only turns conditions.
+                tell(
+                    "warning: the emulator saw nothing to change; `duet down`, then `duet up` again to be sure",
+                );
+            }
             self.note_deployed(&fingerprint, &up.parameters)?;
         }
         let world = Aws::open(&config, &self.global.stack).await?;

@@ -335,6 +335,52 @@ async fn orders_outlive_the_processes_that_work_on_them() {
     stop.store(true, Ordering::Relaxed);
     let deaths = killer.join().unwrap();
     let died: u32 = deaths.values().sum();
+    eprintln!("DEBUG deaths {deaths:?}");
+    for (v, o) in &orders {
+        if v.name == "standard" {
+            let e = shop
+                .world
+                .execution(v, duet_cli::world::Subject::Order, o.order.as_str())
+                .await
+                .unwrap()
+                .unwrap();
+            let h = shop
+                .workflows
+                .get_execution_history()
+                .execution_arn(e.arn)
+                .send()
+                .await
+                .unwrap();
+            let k: Vec<_> = h
+                .events()
+                .iter()
+                .filter(|e| {
+                    e.r#type().as_str().contains("Fail") || e.r#type().as_str().contains("Retr")
+                })
+                .map(|e| {
+                    (
+                        e.r#type().as_str().to_owned(),
+                        e.task_failed_event_details()
+                            .and_then(|d| d.error().map(str::to_owned)),
+                    )
+                })
+                .collect();
+            if !k.is_empty() {
+                eprintln!("DEBUG {} {k:?}", o.order);
+            }
+        } else {
+            let view = duet_cli::view::View::load(&shop.world, o.order.as_str())
+                .await
+                .unwrap();
+            let first = view.steps.first().unwrap().at;
+            let last = view.steps.last().unwrap().at;
+            eprintln!(
+                "DEBUG eb {} took {:?}",
+                o.order,
+                last.duration_since(first).as_secs_f64()
+            );
+        }
+    }
     // Somebody else's emulator runs its functions where they cannot be killed from here.
     let ours = local().state().join("emulator.json").is_file();
     assert!(!ours || died >= 10, "{died} died: {deaths:?}");
