@@ -11,8 +11,14 @@
 //! | `parity` | a scenario that ends differently under another variant |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
+//! All of them stand on `harness`, and those that place orders on `shop`.
 //! The last five share one emulator, which is brought up by the first that
 //! needs it and ends with this process.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot go on without stops it, in its helpers too"
+)]
 
 mod choreography;
 mod cli;
