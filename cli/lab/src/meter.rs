@@ -54,6 +54,29 @@ impl AddAssign for Meter {
     }
 }
 
+impl Meter {
+    /// A share of it: what each of `many` used on average, rounded.
+    #[must_use]
+    pub fn per(self, many: u64) -> Self {
+        let many = many.max(1);
+        let share = |all: u64| (all + many / 2) / many;
+        Self {
+            transitions: share(self.transitions),
+            invocations: share(self.invocations),
+            function_ms: share(self.function_ms),
+            retries: share(self.retries),
+            events: share(self.events),
+            event_bytes: share(self.event_bytes),
+            deliveries: share(self.deliveries),
+            queue_requests: share(self.queue_requests),
+            message_bytes: share(self.message_bytes),
+            notices: share(self.notices),
+            read_units: share(self.read_units),
+            write_units: share(self.write_units),
+        }
+    }
+}
+
 /// Whose use it is: the number of a subject.
 pub(crate) type Owner = u32;
 

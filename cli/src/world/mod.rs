@@ -4,6 +4,7 @@
 //! AWS.
 
 pub mod aws;
+pub mod lab;
 
 use std::future::Future;
 

@@ -1,0 +1,263 @@
+//! A world inside this process: the embedded lab.
+//!
+//! Time there is virtual. It moves when everybody who watches waits, and then
+//! straight to the next moment somebody waits for.
+
+mod script;
+pub mod simulate;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use duet_core::{CommandMessage, Timestamp};
+use duet_lab::{Config, Definitions, Started, Table, bundled};
+use serde_json::json;
+
+use super::{DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
+use crate::exit::{Outcome, Problem};
+use crate::variant::{self, Entry, Variant};
+
+/// The stack's name in the lab.
+const STACK: &str = "duet";
+
+/// A lab, as the commands see it; clones share it.
+#[derive(Debug, Clone)]
+pub struct Lab(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    deployment: Deployment,
+    definitions: Arc<Definitions>,
+    tables: BTreeMap<TableOf, Table>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    lab: duet_lab::Lab,
+    /// Until when each watcher waits, by the watcher's number.
+    waiting: BTreeMap<u64, Timestamp>,
+    next: u64,
+}
+
+/// Reads what is deployed, with `parameters` in place of the template's defaults.
+///
+/// # Errors
+/// [`Problem`] naming the parameter or resource that is wrong.
+pub fn definitions(parameters: &BTreeMap<String, String>) -> Outcome<Arc<Definitions>> {
+    let read = Definitions::read(bundled(), STACK, parameters);
+    read.map(Arc::new).map_err(Problem::usage)
+}
+
+impl Lab {
+    /// A new world in which `definitions` are deployed.
+    ///
+    /// # Errors
+    /// [`Problem`] when the definitions do not fit the code.
+    pub fn new(definitions: &Arc<Definitions>, config: Config) -> Outcome<Self> {
+        let lab = duet_lab::Lab::new(definitions.clone(), config).map_err(Problem::usage)?;
+        let output = |name: &str| {
+            let found = definitions.outputs.get(name).map(String::as_str);
+            found.ok_or_else(|| Problem::environment(format!("the definitions have no output {name}")))
+        };
+        let mut tables = BTreeMap::new();
+        for of in TableOf::SERVICES.into_iter().chain([TableOf::Provider, TableOf::Carrier]) {
+            let name = output(of.output())?;
+            let table = lab.table(name).cloned();
+            let table = table.ok_or_else(|| Problem::environment(format!("there is no table {name}")))?;
+            tables.insert(of, table);
+        }
+        let deployed = |variant: &&Variant| {
+            let outputs = variant.entry.outputs();
+            outputs.iter().all(|name| definitions.outputs.contains_key(*name))
+        };
+        let deployment = Deployment {
+            variants: variant::ALL.iter().filter(deployed).map(|variant| variant.name).collect(),
+            with_fraud: output("WithFraud")? == "true",
+            retry_budget: output("RetryBudget")?.parse().map_err(Problem::environment)?,
+        };
+        Ok(Self(Arc::new(Shared {
+            deployment,
+            definitions: definitions.clone(),
+            tables,
+            state: Mutex::new(State { lab, waiting: BTreeMap::new(), next: 0 }),
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in the lab is a bug that has been reported; what it left
+        // behind is still whole enough to look at.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the lab itself.
+    pub fn with<T>(&self, act: impl FnOnce(&mut duet_lab::Lab) -> T) -> T {
+        act(&mut self.state().lab)
+    }
+
+    /// Where `variant` takes commands about `subject`: the ARN of a machine or
+    /// the URL of a queue.
+    fn entry(&self, variant: &Variant, subject: Subject) -> Outcome<(bool, &str)> {
+        let (is_machine, name) = match (variant.entry, subject) {
+            (Entry::Execution { order, .. }, Subject::Order) => (true, order),
+            (Entry::Execution { customer, .. }, Subject::Customer) => (true, customer),
+            (Entry::Queue { order, .. }, Subject::Order) => (false, order),
+            (Entry::Queue { customer, .. }, Subject::Customer) => (false, customer),
+        };
+        let found = self.0.definitions.outputs.get(name);
+        let found = found.ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))?;
+        Ok((is_machine, found))
+    }
+}
+
+impl World for Lab {
+    type Table = Table;
+
+    fn deployment(&self) -> &Deployment {
+        &self.0.deployment
+    }
+
+    fn table(&self, of: TableOf) -> &Table {
+        &self.0.tables[&of]
+    }
+
+    fn now(&self) -> Timestamp {
+        self.state().lab.now()
+    }
+
+    async fn submit(&self, variant: &'static Variant, subject: Subject, message: &CommandMessage) -> Outcome<Submitted> {
+        let (is_machine, at) = self.entry(variant, subject)?;
+        let lab = &mut self.state().lab;
+        if is_machine {
+            let input = json!({ "metadata": message.metadata, "data": message.data });
+            let started = lab.start_execution(at, &message.metadata.subject, &input);
+            return Ok(match started.map_err(Problem::environment)? {
+                Started::New => Submitted::Accepted,
+                Started::Already => Submitted::Already,
+                Started::Clashes => Submitted::Clashes,
+            });
+        }
+        lab.send_command(at, message).map_err(Problem::environment)?;
+        Ok(Submitted::Accepted)
+    }
+
+    async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
+        let (is_machine, at) = self.entry(variant, Subject::Order)?;
+        let metadata = crate::message::metadata("Poison", marker, variant.name, self.now());
+        let lab = &mut self.state().lab;
+        if is_machine {
+            // An execution's input is JSON whatever one does; its data is nothing an order can be.
+            let input = json!({ "metadata": metadata, "data": { "poison": marker } });
+            lab.start_execution(at, marker, &input).map_err(Problem::environment)?;
+        } else {
+            let text = format!("{{\"poison\": \"{marker}\"");
+            lab.send_text(at, &text, marker).map_err(Problem::environment)?;
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(&self, variant: &'static Variant, marker: &str) -> Outcome<Vec<DeadLetter>> {
+        let (is_machine, at) = self.entry(variant, Subject::Order)?;
+        let lab = &self.state().lab;
+        if is_machine {
+            let failed = lab.failed_executions();
+            let ours = failed.into_iter().filter(|run| at.ends_with(&format!(":{}", run.machine)) && run.name.contains(marker));
+            return Ok(ours
+                .map(|run| DeadLetter { place: run.machine, id: run.name, cause: run.error, body: String::new() })
+                .collect());
+        }
+        let letters = lab.dead_letters().into_iter().filter(|letter| letter.body.contains(marker));
+        Ok(letters
+            .map(|letter| DeadLetter {
+                place: letter.queue,
+                id: letter.id,
+                cause: Some(letter.cause),
+                body: letter.body,
+            })
+            .collect())
+    }
+
+    async fn execution(&self, variant: &'static Variant, subject: Subject, id: &str) -> Outcome<Option<Execution>> {
+        let (true, at) = self.entry(variant, subject)? else {
+            return Ok(None);
+        };
+        let lab = &self.state().lab;
+        let Some(standing) = lab.execution_standing(at, id) else {
+            return Ok(None);
+        };
+        let events = lab.execution(at, id).map_or(&[][..], |execution| execution.history());
+        let entered = events.iter().filter(|event| event.event_type().ends_with("StateEntered"));
+        Ok(Some(Execution {
+            arn: standing.arn,
+            status: duet_lab::word(standing.status).to_owned(),
+            error: standing.error,
+            states: entered.filter_map(|event| event.state_name()).map(str::to_owned).collect(),
+        }))
+    }
+
+    async fn pause(&self, millis: u64) {
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        let watcher = {
+            let state = &mut *self.state();
+            state.next += 1;
+            let until = state.lab.now().saturating_add(jiff::SignedDuration::from_millis(millis));
+            state.waiting.insert(state.next, until.unwrap_or(Timestamp::MAX));
+            Watcher { lab: self, number: state.next }
+        };
+        let mut asked = false;
+        std::future::poll_fn(|context| {
+            let state = &mut *self.state();
+            let until = state.waiting[&watcher.number];
+            // Everybody else gets a turn first; then whoever waits for the
+            // earliest moment lets the time pass.
+            let first = state.waiting.values().all(|other| until <= *other);
+            if asked && first && state.lab.now() < until {
+                state.lab.advance(until);
+            }
+            if state.lab.now() >= until {
+                return Poll::Ready(());
+            }
+            asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Somebody who waits; gone when it is dropped.
+struct Watcher<'a> {
+    lab: &'a Lab,
+    number: u64,
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        self.lab.state().waiting.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::{self, Choice};
+    use crate::scenario;
+
+    #[tokio::test]
+    async fn every_scenario_ends_the_same_under_every_variant() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        let world = Lab::new(&definitions, Config { keep_succeeded: true, ..Config::default() }).unwrap();
+        let choice = Choice {
+            scenarios: scenario::ALL.iter().collect(),
+            variants: variant::ALL.iter().collect(),
+            copies: 2,
+            within: 600,
+        };
+        let report = demo::run(&world, &choice).await.unwrap();
+        let wrong: Vec<_> = report.rows.iter().filter(|row| !row.ok).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let broken: Vec<_> = report.invariants.iter().filter(|one| !one.holds).collect();
+        assert!(report.parity && broken.is_empty(), "{broken:#?}");
+    }
+}
