@@ -124,7 +124,11 @@ impl Shop {
     /// The plan of a scenario under ids of its own, its goods seeded and its
     /// customers registered.
     pub async fn prepare(&self, variant: &'static Variant, name: &str, copies: usize) -> Plan {
-        let plan = scenario::named(name).unwrap().plan(&fresh(name), copies);
+        let plan = scenario::named(name).unwrap().plan(
+            &fresh(name),
+            copies,
+            self.world.deployment().retry_budget,
+        );
         catalog::seed(&self.world, &plan.goods).await.unwrap();
         for registration in &plan.customers {
             customer::register(&self.world, variant, registration, Some(LIMIT))

@@ -1,0 +1,1 @@
+//! What an operator needs of a target beyond what the flows need.
