@@ -75,6 +75,25 @@ struct Footprint {
     dead: bool,
 }
 
+impl Footprint {
+    /// The first thing in which the two differ, as each has it.
+    fn difference(&self, other: &Self) -> Option<(String, String)> {
+        fn first<T: PartialEq + std::fmt::Debug>(
+            one: &[T],
+            other: &[T],
+        ) -> Option<(String, String)> {
+            let most = one.len().max(other.len());
+            let pairs = (0..most).map(|n| (one.get(n), other.get(n)));
+            let (one, other) = pairs.into_iter().find(|(one, other)| one != other)?;
+            Some((format!("{one:?}"), format!("{other:?}")))
+        }
+        first(&self.orders, &other.orders)
+            .or_else(|| first(&self.stock, &other.stock))
+            .or_else(|| first(&self.customers, &other.customers))
+            .or_else(|| first(&[self.dead], &[other.dead]))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OrderPrint {
     standing: String,
@@ -147,10 +166,10 @@ fn unequal(rows: &[Row]) -> Vec<String> {
     let mut unequal = Vec::new();
     for row in rows {
         let reference = *first.entry(row.scenario).or_insert(row);
-        if reference.footprint != row.footprint {
+        if let Some((one, other)) = reference.footprint.difference(&row.footprint) {
             unequal.push(format!(
-                "{}: {} left {:?}, {} left {:?}",
-                row.scenario, reference.variant, reference.footprint, row.variant, row.footprint
+                "{}: {} left {one}, {} left {other}",
+                row.scenario, reference.variant, row.variant
             ));
         }
     }
@@ -168,18 +187,26 @@ async fn one<W: World>(
     let mut findings = Findings::default();
     let mut footprint = Footprint::default();
     let mut words = Words::default();
-    for registration in &plan.customers {
-        let registered = customer::register(world, variant, registration, Some(within)).await?;
-        let status = registered
-            .status
-            .map_or(String::new(), |status| format!("{status:?}"));
-        let id = registration.customer.as_str();
-        let notices = noticed(world, id, within).await?;
-        if plan.waves.is_empty() {
-            words.add(status.clone());
-        }
-        footprint.customers.push((status, notices));
+    let registered: Vec<(String, Vec<String>)> = stream::iter(&plan.customers)
+        .map(|registration| async move {
+            let registered = customer::register(world, variant, registration, Some(within)).await?;
+            let status = registered
+                .status
+                .map_or(String::new(), |status| format!("{status:?}"));
+            Ok::<_, Problem>((
+                status,
+                noticed(world, registration.customer.as_str(), within).await?,
+            ))
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    if plan.waves.is_empty() {
+        registered
+            .iter()
+            .for_each(|(status, _)| words.add(status.clone()));
     }
+    footprint.customers = registered;
     if let Some(marker) = &plan.poison {
         world.submit_poison(variant, marker).await?;
     }

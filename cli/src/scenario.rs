@@ -189,13 +189,27 @@ impl Draft {
         self.place(order);
     }
 
-    /// Places `order`, and copies of it under further ids, in the last wave.
+    /// Places `order` in the last wave, and copies of it under further ids. Each
+    /// copy is another customer's: many orders of one would be the velocity
+    /// scenario.
     fn place(&mut self, order: PlaceOrder) {
-        let copies = (0..self.copies).map(|n| PlaceOrder {
-            order: self.id(&format!("{}", n + 1)),
-            ..order.clone()
-        });
-        let wave = copies.collect();
+        let registration = self.plan.customers.pop();
+        let mut wave = Vec::with_capacity(self.copies);
+        for n in 1..=self.copies {
+            let mut copy = PlaceOrder {
+                order: self.id(&n.to_string()),
+                ..order.clone()
+            };
+            if let Some(registration) = &registration {
+                copy.customer = self.id(&format!("customer-{n}"));
+                self.plan.customers.push(RegisterCustomer {
+                    customer: copy.customer.clone(),
+                    email: format!("{n}-{}", registration.email),
+                    ..registration.clone()
+                });
+            }
+            wave.push(copy);
+        }
         self.plan.waves.push(wave);
     }
 }

@@ -15,7 +15,7 @@ use crate::world::{Execution, Subject, World};
 #[derive(Debug, Serialize)]
 pub struct Shown {
     /// Its id.
-    pub order: String,
+    pub id: String,
     /// How it stands, in a word.
     pub outcome: String,
     /// Its state in every service and ledger, and what they did.
@@ -54,7 +54,7 @@ pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
         (None, None) => "never placed".to_owned(),
     };
     Ok(Shown {
-        order: id.to_owned(),
+        id: id.to_owned(),
         outcome,
         view,
         execution,
@@ -63,7 +63,7 @@ pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
 
 impl Report for Shown {
     fn text(&self) -> String {
-        let mut parts = vec![format!("{}  {}", self.order, self.outcome)];
+        let mut parts = vec![format!("{}  {}", self.id, self.outcome)];
         if let Some(order) = &self.view.order {
             let placed = &order.placed;
             parts.push(format!(
@@ -185,7 +185,7 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
                 Format::Text => {
                     let [after, service, command, outcome, facts] = row(step, first);
                     report::line(
-                        format!("{after:>9}  {service:<12}  {command:<24}  {outcome:<12}  {facts}")
+                        format!("{after:>9}  {service:<12}  {command:<34}  {outcome:<28}  {facts}")
                             .trim_end(),
                     )?;
                 }

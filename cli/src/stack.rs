@@ -200,11 +200,19 @@ impl Place {
                 access_key: "test",
                 secret_key: "test",
             };
-            self.step("stack", || self.deploy(&python, &parameters, target))?;
+            let deployed = self.step("stack", || self.deploy(&python, &parameters, target))?;
+            let asked_before = self.last_deployed().map(|note| note.parameters);
+            if !deployed.changed && asked_before.is_some_and(|before| before != up.parameters) {
+                // Emulators may overlook a parameter that only turns conditions.
+                tell(
+                    "warning: the emulator saw nothing to change; `duet down`, then `duet up` again to be sure",
+                );
+            }
             self.note_deployed(&fingerprint, &up.parameters)?;
         }
         let world = Aws::open(&config, &self.global.stack).await?;
-        self.seeded(world, Some(emulator.endpoint), began).await
+        catalog::seed(&world, &catalog::entries(None)?).await?;
+        Ok(self.upped(&world, Some(emulator.endpoint), began))
     }
 
     async fn up_aws(&self, up: &Up, began: Instant) -> Outcome<Upped> {
@@ -227,18 +235,19 @@ impl Place {
             true => problem,
             false => problem.hint("to deploy to the account your AWS configuration names: `duet up --on aws --deploy`"),
         })?;
-        self.seeded(world, None, began).await
+        if up.deploy {
+            catalog::seed(&world, &catalog::entries(None)?).await?;
+        }
+        Ok(self.upped(&world, None, began))
     }
 
-    async fn seeded(&self, world: Aws, endpoint: Option<String>, began: Instant) -> Outcome<Upped> {
-        catalog::seed(&world, &catalog::entries(None)?).await?;
-        let elapsed_ms = began.elapsed().as_millis() as u64;
-        Ok(Upped {
+    fn upped(&self, world: &Aws, endpoint: Option<String>, began: Instant) -> Upped {
+        Upped {
             stack: self.global.stack.clone(),
             endpoint,
             deployment: world.deployment().clone(),
-            elapsed_ms,
-        })
+            elapsed_ms: began.elapsed().as_millis() as u64,
+        }
     }
 
     /// Runs one step and says how long it took, where it took long.
@@ -338,7 +347,7 @@ impl Place {
                             error,
                         ))
                     })?;
-                "the stack is being deleted; tables with data may be kept, see the README"
+                "the stack is being deleted, with its tables and all that is in them"
             }
             On::Aws => {
                 return Err(Problem::usage("nothing was deleted")

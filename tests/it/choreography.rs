@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_cli::invariants::Findings;
 use duet_cli::view::View;
 use duet_cli::world::World;
 use duet_core::{Event, Metadata};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::fresh;
 use crate::runtime::Rie;
-use crate::shop::{LIMIT, Listener, Shop, eventbridge, place_message, until};
+use crate::shop::{LIMIT, Listener, Shop, eventbridge, holds, place_message, until};
 
 /// The facts of a happy order.
 const HAPPY: [&str; 8] = [
@@ -24,15 +23,6 @@ const HAPPY: [&str; 8] = [
     "StockReserved",
     "StockShipped",
 ];
-
-/// No invariant is broken by the order in `view`.
-fn holds(id: &str, view: &View) {
-    let mut findings = Findings::default();
-    findings.order(id, view, true);
-    for invariant in findings.invariants() {
-        assert!(invariant.holds, "{invariant:?}");
-    }
-}
 
 fn names(events: &[Event]) -> Vec<&str> {
     let mut names: Vec<_> = events

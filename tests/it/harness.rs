@@ -8,18 +8,18 @@ use duet_cli::world::aws::{self, Aws};
 use serde_json::Value;
 
 /// The project's root.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// A file of the project, as text.
-pub fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     let file = root().join(path);
     std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
 }
 
 /// The `duet` command with an environment that names no target.
-pub fn duet(args: &[&str]) -> Command {
+pub(crate) fn duet(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_duet"));
     command.args(args).current_dir(root()).env("NO_COLOR", "1");
     for name in ["DUET_ON", "DUET_STACK", "AWS_PROFILE"] {
@@ -29,12 +29,12 @@ pub fn duet(args: &[&str]) -> Command {
 }
 
 /// Runs `command` and gives what it said.
-pub fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     command.output().expect("the command starts")
 }
 
 /// Standard output of a command that must succeed, as JSON.
-pub fn json(command: &mut Command) -> Value {
+pub(crate) fn json(command: &mut Command) -> Value {
     let output = run(command);
     let errors = String::from_utf8_lossy(&output.stderr);
     let text = String::from_utf8_lossy(&output.stdout);
@@ -49,20 +49,20 @@ pub fn json(command: &mut Command) -> Value {
 
 /// An emulator with the system deployed on it: one for this process, or the
 /// one that `AWS_ENDPOINT_URL` names.
-pub struct Local {
+pub(crate) struct Local {
     state: PathBuf,
     /// Where it listens.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 /// The stack with everything in it.
-pub const STACK: &str = "duet-it";
+pub(crate) const STACK: &str = "duet-it";
 
 /// The stack of the shop as it was before fraud detection.
-pub const BEFORE_FRAUD: &str = "duet-it-before";
+pub(crate) const BEFORE_FRAUD: &str = "duet-it-before";
 
 /// The emulator, brought up by whoever asks first.
-pub fn local() -> &'static Local {
+pub(crate) fn local() -> &'static Local {
     static LOCAL: OnceLock<Local> = OnceLock::new();
     LOCAL.get_or_init(|| {
         let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("local");
@@ -96,12 +96,12 @@ pub fn local() -> &'static Local {
 
 impl Local {
     /// The `duet` command against this emulator and the whole shop.
-    pub fn duet(&self, args: &[&str]) -> Command {
+    pub(crate) fn duet(&self, args: &[&str]) -> Command {
         self.duet_on(STACK, args)
     }
 
     /// The `duet` command against this emulator and `stack`.
-    pub fn duet_on(&self, stack: &str, args: &[&str]) -> Command {
+    pub(crate) fn duet_on(&self, stack: &str, args: &[&str]) -> Command {
         let mut command = duet(args);
         command
             .args(["--on", "local", "--stack", stack])
@@ -110,7 +110,7 @@ impl Local {
     }
 
     /// Deploys a further stack, or finds it deployed.
-    pub fn deploy(&self, stack: &str, parameters: &[&str]) {
+    pub(crate) fn deploy(&self, stack: &str, parameters: &[&str]) {
         let given = parameters
             .iter()
             .flat_map(|parameter| ["--parameter", parameter]);
@@ -122,12 +122,12 @@ impl Local {
     }
 
     /// Where the emulator keeps its state.
-    pub fn state(&self) -> &Path {
+    pub(crate) fn state(&self) -> &Path {
         &self.state
     }
 
     /// The whole shop, reached as the command reaches it.
-    pub async fn world(&self) -> Aws {
+    pub(crate) async fn world(&self) -> Aws {
         Aws::open(&aws::emulated(&self.endpoint), STACK)
             .await
             .expect("the stack is deployed")
@@ -135,6 +135,6 @@ impl Local {
 }
 
 /// An id that no other test and no other run uses.
-pub fn fresh(what: &str) -> String {
+pub(crate) fn fresh(what: &str) -> String {
     format!("it-{what}-{:x}", fastrand::u64(..))
 }

@@ -1,6 +1,5 @@
 //! The workflows: what Step Functions and the services do together, on the emulator.
 
-use duet_cli::invariants::Findings;
 use duet_cli::place;
 use duet_cli::view::View;
 use duet_cli::world::{Subject, Submitted, TableOf, World};
@@ -9,17 +8,8 @@ use duet_core::store::Browse;
 use duet_order::domain::{Compensation, Fate};
 use serde_json::{Value, json};
 
-use crate::harness::{fresh, text};
-use crate::shop::{LIMIT, Shop, place_message, standard, until};
-
-/// No invariant is broken by the order in `view`.
-fn holds(id: &str, view: &View) {
-    let mut findings = Findings::default();
-    findings.order(id, view, true);
-    for invariant in findings.invariants() {
-        assert!(invariant.holds, "{invariant:?}");
-    }
-}
+use crate::harness::fresh;
+use crate::shop::{LIMIT, Shop, holds, place_message, standard, until};
 
 /// The input of the execution that places an order.
 fn input(message: &duet_core::CommandMessage) -> Value {
@@ -38,7 +28,7 @@ async fn an_order_submitted_twice_is_one_execution_and_other_content_is_refused(
             .await
             .unwrap()
     };
-    let (one, two) = futures_util::join!(submit(&message), submit(&message));
+    let (one, two) = futures_util::future::join(submit(&message), submit(&message)).await;
     assert!([one, two].contains(&Submitted::Accepted));
     assert!(![one, two].contains(&Submitted::Clashes));
 

@@ -1,1 +1,529 @@
-//! TBD
+//! Each service's binary as `sam local invoke` runs it: under Lambda's own
+//! runtime interface emulator, by both entries, with the example payloads that
+//! lie beside the templates.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use duet_cli::catalog::{self, Entry};
+use duet_cli::local::build::Architecture;
+use duet_cli::local::rie::RuntimeInterface;
+use duet_cli::local::{Environment, python};
+use duet_cli::stack::SERVICES;
+use duet_cli::world::aws::EMULATED_REGION;
+use duet_core::store::Memory;
+use duet_core::{CommandMessage, Event, Service, SystemClock, Vocabulary};
+use duet_edge::batch::Batch;
+use serde_json::{Value, json};
+
+use crate::harness::{fresh, local, root, text};
+use crate::shop::{Listener, Shop, string};
+
+/// What the environment of a function says.
+type Variables = BTreeMap<String, String>;
+
+/// A service's binary under the runtime interface emulator.
+pub(crate) struct Rie {
+    running: RuntimeInterface,
+    _log: tempfile::TempDir,
+}
+
+impl Rie {
+    /// The variables of the deployed function `what` (`Task` or `Queue`) of
+    /// `service`, and those by which Lambda tells it where AWS is.
+    pub(crate) async fn variables(shop: &Shop, service: &str, what: &str) -> Variables {
+        let name = shop.of_service(service, &format!("{what}Function"));
+        let found = shop
+            .functions
+            .get_function_configuration()
+            .function_name(name)
+            .send()
+            .await
+            .unwrap();
+        let mut variables: Variables = found
+            .environment()
+            .and_then(|e| e.variables())
+            .unwrap()
+            .clone()
+            .into_iter()
+            .collect();
+        for (name, value) in [
+            ("AWS_REGION", EMULATED_REGION),
+            ("AWS_ENDPOINT_URL", &local().endpoint),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ] {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        variables
+    }
+
+    /// Starts the binary of `service` with `variables` and nothing else.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test is its own composition root"
+    )]
+    pub(crate) fn start(service: &str, variables: &Variables) -> Self {
+        let environment = Environment::new(std::env::vars_os());
+        let requirements = root().join("infra/local/requirements.txt");
+        let python = python::prepare(
+            &requirements,
+            &root().join(".duet"),
+            &environment,
+            &mut |_| {},
+        )
+        .unwrap();
+        let emulator = python
+            .runtime_interface_emulator(Architecture::here().unwrap())
+            .unwrap();
+        let bootstrap = root()
+            .join("target/lambda")
+            .join(service)
+            .join("bootstrap")
+            .canonicalize()
+            .unwrap();
+        let log = tempfile::tempdir().unwrap();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let file = log.path().join("log");
+        let limit = Duration::from_secs(30);
+        let running = RuntimeInterface::start(
+            &emulator,
+            &bootstrap,
+            &variables,
+            &file,
+            limit,
+            &environment,
+        )
+        .unwrap();
+        Self { running, _log: log }
+    }
+
+    /// Invokes it; gives its answer, or its error record.
+    pub(crate) fn ask(&self, payload: &Value) -> Value {
+        let answer = self.running.invoke(&payload.to_string()).unwrap();
+        serde_json::from_str(&answer)
+            .unwrap_or_else(|e| panic!("no JSON ({e}): {answer}\n{}", self.log()))
+    }
+
+    /// The name and text of the error that `payload` must lead to.
+    fn error(&self, payload: &Value) -> (String, String) {
+        let answer = self.ask(payload);
+        assert!(answer["errorType"].is_string(), "no error: {answer}");
+        (
+            string(&answer["errorType"]),
+            string(&answer["errorMessage"]),
+        )
+    }
+
+    /// What one that cannot start printed when it was asked.
+    fn complaint(self) -> String {
+        let answer = self.running.invoke("{}").unwrap();
+        // The emulator answers for it: with an error, or with nothing at all.
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        assert!(
+            answer.is_null() || answer["errorType"].is_string(),
+            "it started: {answer}"
+        );
+        self.log()
+    }
+
+    /// What it printed.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.running.log()).unwrap()
+    }
+}
+
+/// One service on the bench: its binary, its deployed table, and a queue and a
+/// bus that only this test uses, so that nobody else acts on what it says.
+struct Bench {
+    shop: Shop,
+    service: &'static str,
+    sku: String,
+    queue: (String, String),
+    bus: String,
+}
+
+impl Bench {
+    async fn of(service: &'static str) -> Self {
+        let shop = Shop::open().await;
+        let (sku, bus) = (fresh("sku"), fresh("bus"));
+        // The example's order costs 49.00 and holds one of it.
+        let price = serde_json::from_value(json!({ "amount": 4900, "currency": "EUR" })).unwrap();
+        let entry = Entry {
+            sku: sku.parse().unwrap(),
+            name: None,
+            price,
+            quantity: 10,
+        };
+        catalog::seed(&shop.world, &[entry]).await.unwrap();
+        shop.bus.create_event_bus().name(&bus).send().await.unwrap();
+        let queue = shop.own_queue(&fresh(service)).await;
+        Self {
+            shop,
+            service,
+            sku,
+            queue,
+            bus,
+        }
+    }
+
+    /// The example for an entry, about an order and a customer of its own.
+    fn example(&self, entry: &str) -> Value {
+        let (order, customer) = (fresh("order"), fresh("customer"));
+        let example = text(&format!("infra/events/{}-{entry}.json", self.service));
+        let example = example
+            .replace("order-1001", &order)
+            .replace("customer-7", &customer);
+        let mut example: Value =
+            serde_json::from_str(&example.replace("kettle", &self.sku)).unwrap();
+        let records = example.get_mut("Records").and_then(Value::as_array_mut);
+        for record in records.into_iter().flatten() {
+            record["eventSourceARN"] = json!(self.queue.1);
+        }
+        example
+    }
+
+    /// The example of the task entry with `value` at `pointer`.
+    fn with(&self, pointer: &str, value: Value) -> Value {
+        let mut example = self.example("task");
+        *example.pointer_mut(pointer).unwrap() = value;
+        example
+    }
+
+    /// The task entry: gives the binary and its reply to the example. A repeat
+    /// gets the same reply, and what is no command is refused.
+    async fn task(&self) -> (Rie, Value) {
+        let task = Rie::start(
+            self.service,
+            &Rie::variables(&self.shop, self.service, "Task").await,
+        );
+        let example = self.example("task");
+        let reply = task.ask(&example);
+        assert_eq!(task.ask(&example), reply, "a repeat");
+        assert!(reply.is_object() && reply["errorType"].is_null(), "{reply}");
+        let mut stranger = self.example("task");
+        stranger["command"] = json!("Fly");
+        for nonsense in [
+            stranger,
+            json!({}),
+            json!([1]),
+            self.with("/metadata", json!("none")),
+        ] {
+            assert_eq!(task.error(&nonsense).0, "InvalidCommand", "{nonsense}");
+        }
+        (task, reply)
+    }
+
+    /// The queue entry: each message of the example is handled, and says the
+    /// `facts`; with a poisonous and a strange one beside them exactly those
+    /// two fail.
+    async fn queue(&self, settings: &[(&str, &str)], facts: &[&str]) {
+        let listener = Listener::on(
+            &self.shop,
+            &self.bus,
+            &json!({ "source": [{ "prefix": "duet." }] }),
+        )
+        .await;
+        let mut variables = Rie::variables(&self.shop, self.service, "Queue").await;
+        let carriers = json!({ "eventbridge": { "kind": "eventbridge", "bus": self.bus } });
+        variables.insert("DUET_CARRIERS".to_owned(), carriers.to_string());
+        variables.extend(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let queue = Rie::start(self.service, &variables);
+        let mut batch = self.example("queue");
+        let records = batch["Records"].as_array().unwrap().clone();
+        for record in &records {
+            let answer = queue.ask(&json!({ "Records": [record] }));
+            assert_eq!(
+                answer,
+                json!({ "batchItemFailures": [] }),
+                "{record}\n{}",
+                queue.log()
+            );
+        }
+        let said = listener.hear(facts.len()).await;
+        let names: Vec<_> = said
+            .iter()
+            .map(|event| event.metadata.kind.as_str())
+            .collect();
+        assert_eq!(names, facts);
+
+        let bad = |id: &str, body: String| {
+            let mut record = records[0].clone();
+            (record["messageId"], record["body"]) = (json!(id), json!(body));
+            record
+        };
+        let mut unknown: Value =
+            serde_json::from_str(records[0]["body"].as_str().unwrap()).unwrap();
+        let name = if unknown["command"].is_null() {
+            "detail-type"
+        } else {
+            "command"
+        };
+        unknown[name] = json!("StockEaten");
+        let all = batch["Records"].as_array_mut().unwrap();
+        all.insert(0, bad("poison", "{\"poison".to_owned()));
+        all.push(bad("stranger", unknown.to_string()));
+        let failures = json!([{ "itemIdentifier": "poison" }, { "itemIdentifier": "stranger" }]);
+        assert_eq!(queue.ask(&batch), json!({ "batchItemFailures": failures }));
+        // The good ones were repeats: the same is said again, word for word.
+        let again = listener.hear(facts.len()).await;
+        assert_eq!(again.len(), said.len());
+        assert!(again.iter().all(|event| said.contains(event)), "{again:?}");
+
+        assert_eq!(queue.error(&json!({ "records": [] })).0, "InvalidBatch");
+        listener.detach().await;
+        self.shop
+            .bus
+            .delete_event_bus()
+            .name(&self.bus)
+            .send()
+            .await
+            .unwrap();
+    }
+}
+
+fn error(name: &str, text: &str) -> (String, String) {
+    (name.to_owned(), text.to_owned())
+}
+
+#[tokio::test]
+async fn customer() {
+    let bench = Bench::of("customer").await;
+    let (task, reply) = bench.task().await;
+    assert_eq!(reply["email"], "alva@example.com");
+    assert!(reply["registered_at"].is_string());
+    let (name, text) = task.error(&bench.with("/data/email", json!("nobody")));
+    assert!(
+        name == "InvalidCommand" && text.contains("email"),
+        "{name}: {text}"
+    );
+    bench
+        .queue(&[], &["NewCustomer", "CustomerActivated"])
+        .await;
+}
+
+#[tokio::test]
+async fn order() {
+    let bench = Bench::of("order").await;
+    let (task, reply) = bench.task().await;
+    assert_eq!(reply["total"], json!({ "amount": 4900, "currency": "EUR" }));
+    assert!(reply["placed_at"].is_string());
+    let (name, text) = task.error(&bench.with("/data/lines", json!([])));
+    assert!(
+        name == "InvalidCommand" && text.contains("lines"),
+        "{name}: {text}"
+    );
+    bench.queue(&[], &["NewOrder", "OrderRejected"]).await;
+    // Two timers for later, each sent with the first delivery and with the repeat.
+    let delayed = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
+    assert_eq!(bench.shop.count(&bench.queue.0, delayed).await, 4);
+}
+
+#[tokio::test]
+async fn fraud() {
+    let bench = Bench::of("fraud").await;
+    let (task, reply) = bench.task().await;
+    assert_eq!(reply["verdict"], "Clear");
+    let dear = json!({ "amount": duet_fraud::rules::LARGE_AMOUNT * 100, "currency": "EUR" });
+    assert_eq!(
+        task.ask(&bench.with("/data/total", dear))["verdict"],
+        "Review"
+    );
+    bench.queue(&[], &["NoFraudDetected"]).await;
+}
+
+#[tokio::test]
+async fn inventory() {
+    let bench = Bench::of("inventory").await;
+    let (task, reply) = bench.task().await;
+    assert_eq!(reply["status"], "Reserved");
+    for (pointer, value, text) in [
+        ("/data/total/amount", json!(4901), "PriceChanged"),
+        ("/data/lines/0/sku", json!(fresh("sku")), "UnknownSku"),
+        (
+            "/data/lines",
+            json!([{ "sku": bench.sku, "quantity": 1000 }]),
+            "OutOfStock",
+        ),
+    ] {
+        let mut sent = bench.with(pointer, value);
+        if text == "OutOfStock" {
+            sent["data"]["total"]["amount"] = json!(4_900_000);
+        }
+        assert_eq!(task.error(&sent), error("StockUnavailable", text));
+    }
+    bench.queue(&[], &["StockReserved"]).await;
+}
+
+#[tokio::test]
+async fn payment() {
+    let bench = Bench::of("payment").await;
+    let (task, reply) = bench.task().await;
+    assert_eq!(reply["status"], "Captured");
+    assert_eq!(
+        reply["amount"],
+        json!({ "amount": 4900, "currency": "EUR" })
+    );
+    assert_eq!(
+        task.error(&bench.with("/data/payment_token", json!("tok_declined"))),
+        error("PaymentDeclined", "")
+    );
+    assert_eq!(
+        task.error(&bench.with("/data/payment_token", json!("tok_down")))
+            .0,
+        "Transient"
+    );
+    bench.queue(&[], &["PaymentCaptured"]).await;
+}
+
+#[tokio::test]
+async fn delivery() {
+    let bench = Bench::of("delivery").await;
+    let (task, reply) = bench.task().await;
+    assert_eq!(reply["status"], "Scheduled");
+    assert!(reply["tracking"].is_string());
+    assert_eq!(
+        task.error(&bench.with("/data/ship_to/postcode", json!("00000"))),
+        error("DeliveryFailed", "NotServed")
+    );
+    assert_eq!(
+        task.error(&bench.with("/data/ship_to/postcode", json!("99999")))
+            .0,
+        "Transient"
+    );
+    // The example is of the shop before fraud detection: nobody's clearance is waited for.
+    bench
+        .queue(
+            &[("DUET_AWAITS_CLEARANCE", "false")],
+            &["DeliveryScheduled"],
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn notification() {
+    let bench = Bench::of("notification").await;
+    let (task, reply) = bench.task().await;
+    assert_eq!(reply["kind"], "OrderConfirmed");
+    assert_eq!(
+        task.error(&bench.with("/data/kind", json!("OrderEaten"))).0,
+        "InvalidCommand"
+    );
+    bench.queue(&[], &["CustomerNotified"]).await;
+}
+
+/// What each service's functions read, besides what all do.
+const READ: [(&str, &[&str]); 7] = [
+    ("customer", &[]),
+    (
+        "order",
+        &[
+            "DUET_ORDER_DEADLINE_SECONDS",
+            "DUET_REVIEW_SECONDS",
+            "DUET_COMPENSATION_SECONDS",
+        ],
+    ),
+    ("fraud", &["DUET_REVIEW_SECONDS"]),
+    ("inventory", &[]),
+    ("payment", &["DUET_LEDGER_TABLE"]),
+    ("delivery", &["DUET_LEDGER_TABLE", "DUET_AWAITS_CLEARANCE"]),
+    ("notification", &["DUET_NOTICE_TOPIC"]),
+];
+
+#[tokio::test]
+async fn a_function_without_a_setting_says_which() {
+    let shop = Shop::open().await;
+    for (service, own) in READ {
+        let variables = Rie::variables(&shop, service, "Queue").await;
+        // What all services read is read by one piece of code.
+        let shared: &[&str] = match service {
+            "customer" => &[
+                "DUET_ENTRY",
+                "DUET_CARRIERS",
+                "DUET_RETRY_BUDGET",
+                "DUET_BACKOFF_SECONDS",
+            ],
+            _ => &[],
+        };
+        for missing in own.iter().chain(&["DUET_TABLE"]).chain(shared) {
+            let mut variables = variables.clone();
+            variables
+                .remove(*missing)
+                .unwrap_or_else(|| panic!("{service} is deployed without {missing}"));
+            let log = Rie::start(service, &variables).complaint();
+            assert!(
+                log.contains(&format!("environment variable {missing} is missing")),
+                "{service}: {log}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_function_with_a_wrong_setting_says_what_is_wrong() {
+    let shop = Shop::open().await;
+    let variables = Rie::variables(&shop, "delivery", "Queue").await;
+    for (name, value, says) in [
+        ("DUET_ENTRY", "both", "it is `task` or `queue`"),
+        ("DUET_CARRIERS", "{", "DUET_CARRIERS is unusable"),
+        ("DUET_RETRY_BUDGET", "many", "DUET_RETRY_BUDGET is unusable"),
+        (
+            "DUET_AWAITS_CLEARANCE",
+            "perhaps",
+            "DUET_AWAITS_CLEARANCE is unusable",
+        ),
+    ] {
+        let mut variables = variables.clone();
+        variables.insert(name.to_owned(), value.to_owned());
+        let log = Rie::start("delivery", &variables).complaint();
+        assert!(log.contains(says), "{name}={value}: {log}");
+    }
+}
+
+/// The examples of a service are read by the types that meet them.
+fn meets<S: Service>() {
+    let task = text(&format!("infra/events/{}-task.json", S::NAME));
+    let task: CommandMessage =
+        serde_json::from_str(&task).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
+    S::Command::parse(&task.command, task.data).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
+    let batch = text(&format!("infra/events/{}-queue.json", S::NAME));
+    let batch: Batch = serde_json::from_str(&batch).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
+    assert!(!batch.records.is_empty());
+    for record in batch.records {
+        let body: Value = serde_json::from_str(&record.body).unwrap();
+        let known = match body["detail-type"].as_str() {
+            Some(kind) => S::policy(&Event::parse(kind, body["detail"].clone()).unwrap()).is_some(),
+            None => {
+                let message: CommandMessage = serde_json::from_value(body).unwrap();
+                S::Command::parse(&message.command, message.data).is_ok()
+            }
+        };
+        assert!(known, "{}: {}", S::NAME, record.body);
+    }
+}
+
+#[test]
+fn every_example_is_read_by_the_type_that_meets_it() {
+    use duet_delivery::{Deliveries, SimulatedCarrier};
+    use duet_notification::{Notifications, adapters::Memory as Sent};
+    use duet_payment::{Payments, SimulatedProvider};
+    meets::<duet_customer::Customers<Memory, SystemClock>>();
+    meets::<duet_order::Orders<Memory, SystemClock>>();
+    meets::<duet_fraud::Frauds<Memory, SystemClock>>();
+    meets::<duet_inventory::Inventory<Memory, SystemClock>>();
+    meets::<Payments<Memory, SystemClock, SimulatedProvider<Memory>>>();
+    meets::<Deliveries<Memory, SystemClock, SimulatedCarrier<Memory>>>();
+    meets::<Notifications<Memory, SystemClock, Sent>>();
+    let files = std::fs::read_dir(root().join("infra/events"))
+        .unwrap()
+        .count();
+    assert_eq!(files, 2 * SERVICES.len(), "a file that no service reads");
+}

@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use duet_asl::{
     DEFAULT_START, Effect, Execution, ExecutionOptions, StateMachine, Status, TaskError, substitute,
 };
+use duet_cli::invariants::Findings;
 use duet_cli::scenario::{self, Plan};
 use duet_cli::variant::{self, Variant};
 use duet_cli::view::View;
@@ -28,10 +29,14 @@ use serde_json::{Value, json};
 use crate::harness::{STACK, fresh, local, text};
 
 /// How long anything may take, in seconds: far longer than it does.
-pub const LIMIT: u64 = 180;
+pub(crate) const LIMIT: u64 = 180;
 
 /// Asks until there is an answer, for at most `seconds`.
-pub async fn until<T>(what: &str, seconds: u64, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(
+    what: &str,
+    seconds: u64,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -46,54 +51,54 @@ pub async fn until<T>(what: &str, seconds: u64, mut ask: impl AsyncFnMut() -> Op
 }
 
 /// The variant whose tests are in `orchestration`.
-pub fn standard() -> &'static Variant {
+pub(crate) fn standard() -> &'static Variant {
     variant::named("standard").unwrap()
 }
 
 /// The variant whose tests are in `choreography`.
-pub fn eventbridge() -> &'static Variant {
+pub(crate) fn eventbridge() -> &'static Variant {
     variant::named("eventbridge").unwrap()
 }
 
 /// A deployed stack.
-pub struct Shop {
+pub(crate) struct Shop {
     /// The stack as the command reaches it.
-    pub world: Aws,
+    pub(crate) world: Aws,
     /// Its queues.
-    pub queues: aws_sdk_sqs::Client,
+    pub(crate) queues: aws_sdk_sqs::Client,
     /// Its bus.
-    pub bus: aws_sdk_eventbridge::Client,
+    pub(crate) bus: aws_sdk_eventbridge::Client,
     /// Its functions.
-    pub functions: aws_sdk_lambda::Client,
+    pub(crate) functions: aws_sdk_lambda::Client,
     /// Its workflows.
-    pub workflows: aws_sdk_sfn::Client,
+    pub(crate) workflows: aws_sdk_sfn::Client,
     outputs: BTreeMap<String, String>,
 }
 
 /// An error as a workflow sees it: its name and its text.
-pub type Named = (String, String);
+pub(crate) type Named = (String, String);
 
 /// The workflow's definition, run by the tests with the deployed functions
 /// answering.
-pub struct Driven {
+pub(crate) struct Driven {
     /// How it ended.
-    pub status: Status,
+    pub(crate) status: Status,
     /// Billed state transitions.
-    pub transitions: u64,
+    pub(crate) transitions: u64,
     /// Every state entered, those inside a Parallel too.
-    pub states: Vec<String>,
+    pub(crate) states: Vec<String>,
     /// Every call: a function's name and the command message it got.
-    pub calls: Vec<(String, Value)>,
+    pub(crate) calls: Vec<(String, Value)>,
 }
 
 impl Shop {
     /// The whole shop.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::of(STACK).await
     }
 
     /// The shop in `stack`.
-    pub async fn of(stack: &str) -> Self {
+    pub(crate) async fn of(stack: &str) -> Self {
         let config = aws::emulated(&local().endpoint);
         Self {
             world: Aws::open(&config, stack).await.unwrap(),
@@ -109,21 +114,26 @@ impl Shop {
     }
 
     /// What the stack says of itself under `name`.
-    pub fn output(&self, name: &str) -> &str {
+    pub(crate) fn output(&self, name: &str) -> &str {
         self.outputs
             .get(name)
             .unwrap_or_else(|| panic!("the stack has no output {name}"))
     }
 
     /// A service's output: `Task` or `Queue` function, or `QueueUrl`.
-    pub fn of_service(&self, service: &str, what: &str) -> &str {
+    pub(crate) fn of_service(&self, service: &str, what: &str) -> &str {
         let (first, rest) = service.split_at(1);
         self.output(&format!("{}{rest}{what}", first.to_uppercase()))
     }
 
     /// The plan of a scenario under ids of its own, its goods seeded and its
     /// customers registered.
-    pub async fn prepare(&self, variant: &'static Variant, name: &str, copies: usize) -> Plan {
+    pub(crate) async fn prepare(
+        &self,
+        variant: &'static Variant,
+        name: &str,
+        copies: usize,
+    ) -> Plan {
         let plan = scenario::named(name).unwrap().plan(
             &fresh(name),
             copies,
@@ -139,7 +149,7 @@ impl Shop {
     }
 
     /// The one order of a scenario, ready to be placed.
-    pub async fn order(&self, variant: &'static Variant, name: &str) -> PlaceOrder {
+    pub(crate) async fn order(&self, variant: &'static Variant, name: &str) -> PlaceOrder {
         self.prepare(variant, name, 1)
             .await
             .waves
@@ -148,13 +158,13 @@ impl Shop {
     }
 
     /// Places `order` and waits until nothing about it moves any more.
-    pub async fn placed(&self, variant: &'static Variant, order: &PlaceOrder) -> View {
+    pub(crate) async fn placed(&self, variant: &'static Variant, order: &PlaceOrder) -> View {
         place::submit(&self.world, variant, order).await.unwrap();
         self.settled(variant, order.order.as_str()).await
     }
 
     /// The order `id` once everything it leads to has happened.
-    pub async fn settled(&self, variant: &'static Variant, id: &str) -> View {
+    pub(crate) async fn settled(&self, variant: &'static Variant, id: &str) -> View {
         until(&format!("{id} settles"), LIMIT, async || {
             let view = View::load(&self.world, id).await.unwrap();
             if !is_settled(&view) {
@@ -173,7 +183,7 @@ impl Shop {
     }
 
     /// Sends `body` to the queue behind `url`.
-    pub async fn send(&self, url: &str, body: impl Into<String>) {
+    pub(crate) async fn send(&self, url: &str, body: impl Into<String>) {
         self.queues
             .send_message()
             .queue_url(url)
@@ -184,7 +194,7 @@ impl Shop {
     }
 
     /// Puts events on the bus as the services do.
-    pub async fn publish(&self, events: &[Event]) {
+    pub(crate) async fn publish(&self, events: &[Event]) {
         for some in events.chunks(10) {
             let entries = some.iter().map(|event| {
                 PutEventsRequestEntry::builder()
@@ -206,7 +216,7 @@ impl Shop {
     }
 
     /// Invokes a function as a workflow does.
-    pub async fn invoke(&self, function: &str, message: &Value) -> Result<Value, Named> {
+    pub(crate) async fn invoke(&self, function: &str, message: &Value) -> Result<Value, Named> {
         let call = self.functions.invoke().function_name(function);
         let answer = call
             .payload(message.to_string().into_bytes().into())
@@ -222,7 +232,7 @@ impl Shop {
 
     /// Waits until no service's queue has a message to handle or in hand
     /// (timers may lie there for later).
-    pub async fn quiet(&self) {
+    pub(crate) async fn quiet(&self) {
         let mut looks = 0;
         until("the queues are empty", LIMIT, async || {
             let mut there = 0;
@@ -243,7 +253,7 @@ impl Shop {
     }
 
     /// One of a queue's counts.
-    pub async fn count(&self, url: &str, name: QueueAttributeName) -> u32 {
+    pub(crate) async fn count(&self, url: &str, name: QueueAttributeName) -> u32 {
         let answer = self
             .queues
             .get_queue_attributes()
@@ -255,7 +265,7 @@ impl Shop {
     }
 
     /// Makes a queue of the test's own; gives its URL and its ARN.
-    pub async fn own_queue(&self, name: &str) -> (String, String) {
+    pub(crate) async fn own_queue(&self, name: &str) -> (String, String) {
         let made = self
             .queues
             .create_queue()
@@ -276,7 +286,7 @@ impl Shop {
 
     /// Runs the order workflow's definition here, for the execution called
     /// `id`: its tasks call the deployed functions, its waits take no time.
-    pub async fn drive(&self, id: &str, input: Value) -> Driven {
+    pub(crate) async fn drive(&self, id: &str, input: Value) -> Driven {
         let definition = substitute(&text("infra/orchestration/order.asl.json"), |name| {
             Some(match name {
                 "RetryBudget" => self.output("RetryBudget").to_owned(),
@@ -341,12 +351,12 @@ impl Shop {
 }
 
 /// A JSON string's text.
-pub fn string(value: &Value) -> String {
+pub(crate) fn string(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
 /// `order` as the message that places it under `variant`.
-pub fn place_message(shop: &Shop, variant: &Variant, order: &PlaceOrder) -> CommandMessage {
+pub(crate) fn place_message(shop: &Shop, variant: &Variant, order: &PlaceOrder) -> CommandMessage {
     let command = Command::from(order.clone());
     message::command(
         &command,
@@ -354,6 +364,15 @@ pub fn place_message(shop: &Shop, variant: &Variant, order: &PlaceOrder) -> Comm
         variant.name,
         shop.world.now(),
     )
+}
+
+/// No invariant is broken by the order in `view`.
+pub(crate) fn holds(id: &str, view: &View) {
+    let mut findings = Findings::default();
+    findings.order(id, view, true);
+    for invariant in findings.invariants() {
+        assert!(invariant.holds, "{invariant:?}");
+    }
 }
 
 fn is_settled(view: &View) -> bool {
@@ -382,7 +401,7 @@ fn is_settled(view: &View) -> bool {
 }
 
 /// Hears what is said on a bus: a rule and a queue of the test's own.
-pub struct Listener<'a> {
+pub(crate) struct Listener<'a> {
     shop: &'a Shop,
     bus: String,
     name: String,
@@ -392,13 +411,13 @@ pub struct Listener<'a> {
 impl<'a> Listener<'a> {
     /// Hears every fact on the shop's bus that follows from the requests called
     /// `correlations`.
-    pub async fn attach(shop: &'a Shop, correlations: &[&str]) -> Self {
+    pub(crate) async fn attach(shop: &'a Shop, correlations: &[&str]) -> Self {
         let pattern = json!({ "detail": { "metadata": { "correlationid": correlations } } });
         Self::on(shop, shop.output("Bus"), &pattern).await
     }
 
     /// Hears what fits `pattern` on `bus`.
-    pub async fn on(shop: &'a Shop, bus: &str, pattern: &Value) -> Self {
+    pub(crate) async fn on(shop: &'a Shop, bus: &str, pattern: &Value) -> Self {
         let name = fresh("listener");
         let (queue, arn) = shop.own_queue(&name).await;
         let rule = shop
@@ -427,7 +446,7 @@ impl<'a> Listener<'a> {
     }
 
     /// What was said since the last time.
-    pub async fn heard(&self) -> Vec<Event> {
+    pub(crate) async fn heard(&self) -> Vec<Event> {
         let mut heard = Vec::new();
         loop {
             let receive = self
@@ -459,7 +478,7 @@ impl<'a> Listener<'a> {
     }
 
     /// What is said until `enough` of it is, and a moment longer.
-    pub async fn hear(&self, enough: usize) -> Vec<Event> {
+    pub(crate) async fn hear(&self, enough: usize) -> Vec<Event> {
         let mut all = Vec::new();
         until(&format!("{enough} facts are heard"), LIMIT, async || {
             all.extend(self.heard().await);
@@ -472,7 +491,7 @@ impl<'a> Listener<'a> {
     }
 
     /// Ends it.
-    pub async fn detach(self) {
+    pub(crate) async fn detach(self) {
         let (bus, shop) = (&self.bus, self.shop);
         shop.bus
             .remove_targets()

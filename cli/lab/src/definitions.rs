@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use duet_asl::{MachineType, StateMachine, substitute, validate_as};
+use duet_asl::{MachineType, StateMachine, substitute};
 use duet_pattern::{Matcher, Pattern, TargetInput};
 use serde_json::Value;
 
@@ -419,8 +419,7 @@ impl Definitions {
             _ => MachineType::Standard,
         };
         let machine = StateMachine::parse_as(&definition, kind)
-            .map_err(|findings| wrong(&format!("{path}: {}", first(&findings).unwrap_or_default())))?;
-        drop(validate_as(&definition, kind));
+            .map_err(|findings| wrong(&format!("{path}: {}", findings.first().map(ToString::to_string).unwrap_or_default())))?;
         self.machines.push(Machine {
             name: stack.attribute(&logical, "Name")?,
             role: text(&properties["RoleArn"]),
@@ -472,10 +471,6 @@ impl Definitions {
         all.dedup();
         all
     }
-}
-
-fn first(findings: &[duet_asl::Finding]) -> Option<String> {
-    findings.first().map(|finding| format!("{finding:?}"))
 }
 
 fn number(value: &Value) -> Option<i64> {

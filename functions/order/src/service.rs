@@ -1,5 +1,6 @@
 //! Load, decide, save.
 
+use duet_core::order::Part;
 use duet_core::store::{Key, Store};
 use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
 
@@ -57,15 +58,17 @@ impl Command {
     fn part(&self) -> String {
         match self {
             Self::RejectOrder(c) => c.reason.to_string(),
-            Self::NoteUndone(c) => c.parts.iter().map(|part| format!("{part:?}")).collect(),
-            Self::ParkOrder(c) => c
-                .owed
-                .iter()
-                .map(|owed| format!("{:?}", owed.part))
-                .collect(),
+            Self::NoteUndone(c) => joined(c.parts.iter().copied()),
+            Self::ParkOrder(c) => joined(c.owed.iter().map(|owed| owed.part)),
             _ => String::new(),
         }
     }
+}
+
+/// Parts as one word: `Delivery+Payment`.
+fn joined(parts: impl Iterator<Item = Part>) -> String {
+    let names: Vec<String> = parts.map(|part| format!("{part:?}")).collect();
+    names.join("+")
 }
 
 impl<S: Store, C: Clock> Service for Orders<S, C> {

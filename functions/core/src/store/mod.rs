@@ -13,6 +13,7 @@ use serde_json::Value;
 pub use memory::Memory;
 
 use crate::Failure;
+use crate::desk::attempts;
 
 /// A document's key: a partition, and a place in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,4 +179,37 @@ pub trait Browse {
     /// # Errors
     /// [`StoreFault`] when the store did not answer.
     fn everything(&self) -> impl Future<Output = Result<Vec<Item>, StoreFault>> + Send;
+}
+
+/// Changes one document (`new` when there is none yet) under its version, again
+/// when it changed meanwhile. What `change` answers counts once it is written.
+///
+/// # Errors
+/// [`StoreFault`] when the store did not answer, the document is no `T`, or it
+/// kept changing.
+pub async fn revise<T, A>(
+    store: &impl Store,
+    key: &Key,
+    new: T,
+    change: impl Fn(&mut T) -> A + Send + Sync,
+) -> Result<A, StoreFault>
+where
+    T: Clone + Serialize + DeserializeOwned + Send + Sync,
+    A: Send,
+{
+    for _ in attempts() {
+        let item = store.load(std::slice::from_ref(key)).await?.pop().flatten();
+        let there = item.as_ref().map(Item::read).transpose();
+        let mut document = there
+            .map_err(|failure| StoreFault(failure.to_string()))?
+            .unwrap_or_else(|| new.clone());
+        let answer = change(&mut document);
+        let write = Write::put(key.clone(), &document, Expect::unchanged(item.as_ref()));
+        match store.commit(vec![write]).await {
+            Ok(()) => return Ok(answer),
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Fault(why)) => return Err(StoreFault(why)),
+        }
+    }
+    Err(StoreFault("the document kept changing".to_owned()))
 }

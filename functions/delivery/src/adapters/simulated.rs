@@ -9,9 +9,8 @@
 //! | `99999` | never answers, yet books at the second attempt: the lost answer |
 //! | any other | books |
 
-use duet_core::desk::attempts;
 use duet_core::order::Address;
-use duet_core::store::{CommitError, Expect, Item, Key, Store, Write};
+use duet_core::store::{Key, Store, revise};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{BookError, Carrier, Unavailable};
@@ -80,26 +79,9 @@ impl<S: Store> SimulatedCarrier<S> {
         key: &str,
         change: impl Fn(&mut Booking) -> T + Send + Sync,
     ) -> Result<T, Unavailable> {
-        let key = booking_key(key);
-        for _ in attempts() {
-            let items = self.ledger.load(std::slice::from_ref(&key)).await;
-            let item = items
-                .map_err(|fault| Unavailable(fault.to_string()))?
-                .pop()
-                .flatten();
-            let mut booking = match item.as_ref().map(Item::read).transpose() {
-                Ok(booking) => booking.unwrap_or(Booking::NEW),
-                Err(failure) => return Err(Unavailable(failure.to_string())),
-            };
-            let answer = change(&mut booking);
-            let write = Write::put(key.clone(), &booking, Expect::unchanged(item.as_ref()));
-            match self.ledger.commit(vec![write]).await {
-                Ok(()) => return Ok(answer),
-                Err(CommitError::Conflict) => {}
-                Err(CommitError::Fault(fault)) => return Err(Unavailable(fault)),
-            }
-        }
-        Err(Unavailable("the ledger kept changing".to_owned()))
+        revise(&self.ledger, &booking_key(key), Booking::NEW, change)
+            .await
+            .map_err(|fault| Unavailable(fault.to_string()))
     }
 }
 

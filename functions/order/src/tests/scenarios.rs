@@ -151,7 +151,10 @@ async fn a_person_gets_time_to_look() {
     );
     world.turn_to(1_600);
     let second = world.tell(expire()).await;
-    assert_eq!(second.events[0].fact.data()["detail"], "NoFraudDetected");
+    assert_eq!(
+        second.events[0].fact.data()["detail"],
+        "NoFraudDetected, DeliveryScheduled"
+    );
 }
 
 #[tokio::test]

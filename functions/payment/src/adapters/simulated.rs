@@ -11,8 +11,7 @@
 //! | `tok_refund_fails_<n>` | charges; the first n attempts to void get no answer |
 
 use duet_core::Money;
-use duet_core::desk::attempts;
-use duet_core::store::{CommitError, Expect, Item, Key, Store, Write};
+use duet_core::store::{Key, Store, revise};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{CaptureError, Provider, Unavailable};
@@ -113,26 +112,9 @@ impl<S: Store> SimulatedProvider<S> {
         key: &str,
         change: impl Fn(&mut Charge) -> T + Send + Sync,
     ) -> Result<T, Unavailable> {
-        let key = charge_key(key);
-        for _ in attempts() {
-            let items = self.ledger.load(std::slice::from_ref(&key)).await;
-            let item = items
-                .map_err(|fault| Unavailable(fault.to_string()))?
-                .pop()
-                .flatten();
-            let mut charge = match item.as_ref().map(Item::read).transpose() {
-                Ok(charge) => charge.unwrap_or(Charge::NEW),
-                Err(failure) => return Err(Unavailable(failure.to_string())),
-            };
-            let answer = change(&mut charge);
-            let write = Write::put(key.clone(), &charge, Expect::unchanged(item.as_ref()));
-            match self.ledger.commit(vec![write]).await {
-                Ok(()) => return Ok(answer),
-                Err(CommitError::Conflict) => {}
-                Err(CommitError::Fault(fault)) => return Err(Unavailable(fault)),
-            }
-        }
-        Err(Unavailable("the ledger kept changing".to_owned()))
+        revise(&self.ledger, &charge_key(key), Charge::NEW, change)
+            .await
+            .map_err(|fault| Unavailable(fault.to_string()))
     }
 }
 

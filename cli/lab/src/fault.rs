@@ -1,0 +1,248 @@
+//! What can go wrong, by name.
+//!
+//! Whether a fault strikes is a pure function of the seed, the kind, and what
+//! it would strike (an attempt at a step, a delivery of a message). So taking
+//! one fault away leaves the others where they were, and a schedule can be made
+//! smaller one fault at a time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use rustc_hash::FxHashSet;
+
+use crate::random::mix;
+
+macro_rules! faults {
+    ($($kind:ident, $name:literal, $touches:literal, $about:literal;)+) => {
+        /// A kind of fault.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Fault { $(#[doc = $about] $kind,)+ }
+
+        impl Fault {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),+];
+
+            /// Its name, as on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)+ }
+            }
+
+            /// What it does.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$kind => $about,)+ }
+            }
+
+            /// What it can touch: what its rate is a share of.
+            #[must_use]
+            pub fn touches(self) -> &'static str {
+                match self { $(Self::$kind => $touches,)+ }
+            }
+        }
+    };
+}
+
+faults! {
+    Duplicate, "duplicate", "messages put on a queue", "a message is put on its queue twice";
+    Delay, "delay", "messages put on a queue", "a message arrives seconds to minutes late";
+    Reorder, "reorder", "messages put on a queue", "a message lets later ones pass";
+    Drop, "drop", "messages received", "a received message reaches no function and returns when its visibility timeout is over";
+    CrashBeforeCommit, "crash-before-commit", "commits", "the process dies before it writes";
+    CrashAfterCommit, "crash-after-commit", "commits", "the process dies after it wrote, before it answered or acknowledged";
+    Timeout, "timeout", "calls of a store", "a call hangs until the function's timeout ends it";
+    Throttle, "throttle", "invocations", "the function may not start: concurrency is used up";
+    ColdStart, "cold-start", "invocations", "the instance is new and takes seconds to start";
+    PartialBatch, "partial-batch", "messages handled", "a message that was handled is reported as failed and returns";
+    Poison, "poison", "messages put on a queue", "a message nobody can parse arrives beside a good one";
+    TargetUnavailable, "target-unavailable", "deliveries of a rule", "the queue does not take the event; the rule tries again";
+    PutEvents, "put-events", "entries put on a bus", "the bus answers 200 and refuses an entry";
+    StoreConflict, "store-conflict", "commits", "a transaction is cancelled although nobody interfered";
+    StoreFault, "store-fault", "calls of a store", "the table does not answer";
+    StaleRead, "stale-read", "documents read", "a read shows a document as it was before its last update";
+    ClockSkew, "clock-skew", "invocations", "the instance's clock is up to three seconds off";
+    LostCallback, "lost-callback", "answers to task tokens", "the answer is taken and never heard of again";
+    Slow, "slow", "calls of a third party", "the third party takes seconds, perhaps more than there are";
+    Silent, "silent", "calls of a third party", "the third party does not answer; it may have done what was asked";
+    Compensation, "compensation", "calls that undo something", "the third party cannot undo it now";
+    TopicFault, "topic", "notices published", "the topic does not take a notice";
+    DoubleSubmission, "double-submission", "submissions", "the same thing is submitted twice, at once";
+    Replay, "replay", "worlds with an archive", "the archive is replayed while orders are under way";
+    Outage, "outage", "invocations", "every function of one service fails for a while";
+}
+
+impl Fault {
+    /// The share of what it can touch that it strikes unless told otherwise.
+    #[must_use]
+    pub fn rate(self) -> f64 {
+        match self {
+            // Strike one thing per world, so they need a larger share of worlds.
+            Self::Replay => 0.3,
+            Self::Outage => 0.1,
+            Self::DoubleSubmission | Self::LostCallback => 0.1,
+            _ => 0.04,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Faults to inject: a kind, where, and how often.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultRule {
+    /// The kind.
+    pub kind: Fault,
+    /// A service, or a step (a state, a rule or a command); everywhere if absent.
+    pub place: Option<String>,
+    /// The share of what it can touch, from 0 to 1.
+    pub rate: f64,
+}
+
+impl From<Fault> for FaultRule {
+    fn from(kind: Fault) -> Self {
+        Self { kind, place: None, rate: kind.rate() }
+    }
+}
+
+impl FaultRule {
+    /// Every kind at its usual rate.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        Fault::ALL.iter().map(|kind| (*kind).into()).collect()
+    }
+}
+
+impl FromStr for FaultRule {
+    type Err = String;
+
+    /// Reads `KIND[@service|step][:rate]`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (rest, rate) = match text.rsplit_once(':') {
+            Some((rest, rate)) => {
+                let share = rate.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+                (rest, Some(share.ok_or_else(|| format!("rate {rate:?} is not between 0 and 1"))?))
+            }
+            None => (text, None),
+        };
+        let (name, place) = match rest.split_once('@') {
+            Some((name, place)) if !place.is_empty() => (name, Some(place.to_owned())),
+            Some(_) => return Err(format!("{text:?} names no service or step after @")),
+            None => (rest, None),
+        };
+        let kind = Fault::ALL.iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names: Vec<_> = Fault::ALL.iter().map(|kind| kind.name()).collect();
+            format!("there is no fault {name:?}; there are {}", names.join(", "))
+        })?;
+        Ok(Self { kind: *kind, place, rate: rate.unwrap_or(kind.rate()) })
+    }
+}
+
+/// A fault that struck: its kind, and what tells it from others of its kind.
+pub type Strike = (Fault, u64);
+
+/// The faults of a world.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    seed: u64,
+    rules: Vec<Vec<(Option<String>, f64)>>,
+    /// Only these may strike.
+    only: Option<FxHashSet<Strike>>,
+    pub(crate) quiet: bool,
+    chances: BTreeMap<Fault, u64>,
+    struck: Vec<Strike>,
+}
+
+/// What a fault would strike.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Aim<'a> {
+    /// Which service.
+    pub(crate) service: &'a str,
+    /// Which state, rule or command.
+    pub(crate) step: &'a str,
+    /// Which attempt or delivery.
+    pub(crate) ident: u64,
+}
+
+impl Faults {
+    pub(crate) fn new(seed: u64, rules: &[FaultRule], only: Option<FxHashSet<Strike>>) -> Self {
+        let mut by_kind = vec![Vec::new(); Fault::ALL.len()];
+        for rule in rules {
+            by_kind[rule.kind as usize].push((rule.place.clone(), rule.rate));
+        }
+        Self { seed, rules: by_kind, only, ..Self::default() }
+    }
+
+    /// Whether any rule is about `kind`.
+    pub(crate) fn any(&self, kind: Fault) -> bool {
+        self.rules.get(kind as usize).is_some_and(|rules| !rules.is_empty())
+    }
+
+    /// Whether `kind` strikes here. Counts the chance, and the strike.
+    pub(crate) fn strikes(&mut self, kind: Fault, aim: Aim<'_>) -> bool {
+        let Some(rules) = self.rules.get(kind as usize).filter(|rules| !rules.is_empty()) else {
+            return false;
+        };
+        if self.quiet {
+            return false;
+        }
+        let rate = rules
+            .iter()
+            .filter(|(place, _)| place.as_ref().is_none_or(|place| place == aim.service || place == aim.step))
+            .map(|(_, rate)| *rate)
+            .fold(None, |most: Option<f64>, rate| Some(most.map_or(rate, |most| most.max(rate))));
+        let Some(rate) = rate else { return false };
+        *self.chances.entry(kind).or_default() += 1;
+        let drawn = mix(mix(self.seed, kind as u64 + 1), aim.ident);
+        let strike = (kind, aim.ident);
+        // 2^64 times the rate; a rate of 1 saturates.
+        let strikes = drawn < (rate * 18_446_744_073_709_551_616.0) as u64
+            && self.only.as_ref().is_none_or(|only| only.contains(&strike));
+        if strikes {
+            self.struck.push(strike);
+        }
+        strikes
+    }
+
+    /// What struck, in order.
+    pub(crate) fn struck(&self) -> &[Strike] {
+        &self.struck
+    }
+
+    /// How often each kind could have struck.
+    pub(crate) fn chances(&self) -> &BTreeMap<Fault, u64> {
+        &self.chances
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read() {
+        let rule: FaultRule = "crash-after-commit@payment:0.5".parse().unwrap();
+        assert_eq!((rule.kind, rule.place.as_deref(), rule.rate), (Fault::CrashAfterCommit, Some("payment"), 0.5));
+        assert_eq!("delay".parse::<FaultRule>().unwrap(), Fault::Delay.into());
+        for wrong in ["delays", "delay:2", "delay@", "delay:x"] {
+            assert!(wrong.parse::<FaultRule>().is_err(), "{wrong}");
+        }
+        assert!(Fault::ALL.len() >= 18);
+    }
+
+    #[test]
+    fn a_rate_is_kept_and_a_place_is_respected() {
+        let mut faults = Faults::new(7, &["delay@payment:0.05".parse().unwrap()], None);
+        let aim = |service, ident| Aim { service, step: "", ident };
+        let hits = (0..20_000).filter(|n| faults.strikes(Fault::Delay, aim("payment", mix(1, *n)))).count();
+        assert!((900..1_100).contains(&hits), "{hits}");
+        assert!((0..1_000).all(|n| !faults.strikes(Fault::Delay, aim("order", n))));
+        assert_eq!(faults.chances()[&Fault::Delay], 20_000);
+        faults.quiet = true;
+        assert!((0..1_000).all(|n| !faults.strikes(Fault::Delay, aim("payment", n))));
+    }
+}

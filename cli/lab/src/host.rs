@@ -1,0 +1,164 @@
+//! What a running function shares with the world around it.
+//!
+//! Functions run one at a time, from one port call to the next. While one runs,
+//! its [`Frame`] lies here: who it is, its random numbers, its clock. What it
+//! wants of the world comes out of here when it stops: a pause, its death, or
+//! things to send.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use duet_asl::Millis;
+use duet_core::{Clock, Timestamp};
+
+use crate::fault::{Aim, Fault, Faults};
+use crate::latency::Span;
+use crate::meter::{Meter, Meters, Owner};
+use crate::random::mix;
+
+/// One run of a function over one message or task.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Frame {
+    /// Tells this run from every other one of its world, in every replay.
+    pub(crate) ident: u64,
+    /// How many port calls it has made.
+    pub(crate) calls: u64,
+    /// Whose order it is about.
+    pub(crate) owner: Owner,
+    /// The service.
+    pub(crate) service: Arc<str>,
+    /// The state or rule that led here.
+    pub(crate) step: Arc<str>,
+    /// How far off its clock is.
+    pub(crate) skew: Millis,
+}
+
+/// Something a function sends.
+#[derive(Debug)]
+pub(crate) enum Out {
+    /// Entries for a bus.
+    Publish { bus: String, entries: Vec<Entry> },
+    /// A message for a queue, in seconds.
+    Send { queue: String, body: String, seconds: u32, ident: u64, owner: Owner },
+    /// The answer to a task token.
+    Answer { token: String, value: serde_json::Value },
+}
+
+/// An entry for a bus, as PutEvents takes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) source: String,
+    pub(crate) detail_type: String,
+    pub(crate) detail: String,
+    pub(crate) ident: u64,
+    pub(crate) owner: Owner,
+}
+
+/// The shared state.
+#[derive(Debug, Default)]
+pub(crate) struct Inner {
+    pub(crate) now: Millis,
+    pub(crate) frame: Frame,
+    /// When the running function wants to go on.
+    pub(crate) pause: Option<Millis>,
+    /// Whether its process is to die here.
+    pub(crate) dies: bool,
+    pub(crate) out: Vec<Out>,
+    pub(crate) faults: Faults,
+    pub(crate) meters: Meters,
+    pub(crate) notices: u64,
+}
+
+impl Inner {
+    /// What the running function's use is counted on.
+    pub(crate) fn meter(&mut self) -> &mut Meter {
+        self.meters.of(self.frame.owner)
+    }
+
+    /// Whether `kind` strikes the port call that the function is making.
+    pub(crate) fn strikes(&mut self, kind: Fault) -> bool {
+        if !self.faults.any(kind) {
+            return false;
+        }
+        let Frame { ident, calls, service, step, .. } = &self.frame;
+        let aim = Aim { service, step, ident: mix(*ident, *calls) };
+        self.faults.strikes(kind, aim)
+    }
+
+    /// A number from `span` for the port call that the function is making.
+    pub(crate) fn draw(&self, span: Span) -> Millis {
+        within(span, mix(self.frame.ident, self.frame.calls.wrapping_add(0x5eed)))
+    }
+
+    /// A number for the port call that the function is making.
+    pub(crate) fn coin(&self) -> bool {
+        mix(self.frame.ident, self.frame.calls.wrapping_add(0xc011)) & 1 == 0
+    }
+}
+
+/// The number of `span` that `drawn` stands for.
+pub(crate) fn within((least, most): Span, drawn: u64) -> Millis {
+    least + (drawn % (most - least + 1).max(1) as u64) as i64
+}
+
+/// Shares [`Inner`] between the world and the ports.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Host(Arc<Mutex<Inner>>);
+
+impl Host {
+    /// The shared state. Never held across a pause.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it holds this with work half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call that takes as long as `span` says.
+    pub(crate) async fn call(&self, span: Span) {
+        let mut due = None;
+        std::future::poll_fn(|_| {
+            let mut inner = self.lock();
+            match due {
+                Some(due) if inner.now >= due => Poll::Ready(()),
+                Some(due) => {
+                    inner.pause = Some(due);
+                    Poll::Pending
+                }
+                None => {
+                    inner.frame.calls += 1;
+                    let at = inner.now + inner.draw(span);
+                    due = Some(at);
+                    inner.pause = Some(at);
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+    }
+
+    /// The end of the process, here and now.
+    pub(crate) async fn die(&self) {
+        self.lock().dies = true;
+        std::future::pending::<()>().await;
+    }
+
+    /// A call that is never answered: the function's timeout ends it.
+    pub(crate) async fn hang(&self) {
+        self.call((i64::MAX / 4, i64::MAX / 4)).await;
+    }
+}
+
+/// The clock of a function's instance.
+#[derive(Debug, Clone)]
+pub(crate) struct InstanceClock(pub(crate) Host);
+
+impl Clock for InstanceClock {
+    fn now(&self) -> Timestamp {
+        let inner = self.0.lock();
+        timestamp(inner.now + inner.frame.skew)
+    }
+}
+
+/// A moment as a timestamp.
+pub(crate) fn timestamp(millis: Millis) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+}

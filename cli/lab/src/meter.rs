@@ -1,0 +1,121 @@
+//! What an order costs, counted where it happens. Prices are no matter of this
+//! module.
+
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Countable use of the cloud.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Meter {
+    /// State transitions of workflows, retries included.
+    pub transitions: u64,
+    /// Invocations of functions.
+    pub invocations: u64,
+    /// Milliseconds that functions ran.
+    pub function_ms: u64,
+    /// Steps and messages that were tried again.
+    pub retries: u64,
+    /// Entries put on a bus.
+    pub events: u64,
+    /// Bytes of those entries.
+    pub event_bytes: u64,
+    /// Deliveries of rules, further attempts included.
+    pub deliveries: u64,
+    /// Requests to queues: sends, receives, deletes, changes of visibility.
+    pub queue_requests: u64,
+    /// Bytes of messages sent to queues.
+    pub message_bytes: u64,
+    /// Notices published to a topic.
+    pub notices: u64,
+    /// DynamoDB read request units (strongly consistent: one per 4 KiB).
+    pub read_units: u64,
+    /// DynamoDB write request units (transactional: two per KiB).
+    pub write_units: u64,
+}
+
+impl AddAssign for Meter {
+    fn add_assign(&mut self, more: Self) {
+        self.transitions += more.transitions;
+        self.invocations += more.invocations;
+        self.function_ms += more.function_ms;
+        self.retries += more.retries;
+        self.events += more.events;
+        self.event_bytes += more.event_bytes;
+        self.deliveries += more.deliveries;
+        self.queue_requests += more.queue_requests;
+        self.message_bytes += more.message_bytes;
+        self.notices += more.notices;
+        self.read_units += more.read_units;
+        self.write_units += more.write_units;
+    }
+}
+
+/// Whose use it is: the number of a subject.
+pub(crate) type Owner = u32;
+
+/// A subject, the variant it runs under, and what it used.
+#[derive(Debug, Clone)]
+pub struct Used {
+    /// The order or customer.
+    pub subject: Arc<str>,
+    /// The variant.
+    pub variant: Arc<str>,
+    /// What it used.
+    pub meter: Meter,
+}
+
+/// Everybody's use.
+#[derive(Debug, Default)]
+pub(crate) struct Meters {
+    used: Vec<Used>,
+    numbers: FxHashMap<Arc<str>, Owner>,
+}
+
+impl Meters {
+    /// The number of `subject`.
+    pub(crate) fn owner(&mut self, subject: &str, variant: &str) -> Owner {
+        if let Some(owner) = self.numbers.get(subject) {
+            return *owner;
+        }
+        let owner = Owner::try_from(self.used.len()).unwrap_or(Owner::MAX);
+        let subject: Arc<str> = subject.into();
+        self.used.push(Used { subject: subject.clone(), variant: variant.into(), meter: Meter::default() });
+        self.numbers.insert(subject, owner);
+        owner
+    }
+
+    pub(crate) fn of(&mut self, owner: Owner) -> &mut Meter {
+        &mut self.used[owner as usize].meter
+    }
+
+    pub(crate) fn subject(&self, owner: Owner) -> &Arc<str> {
+        &self.used[owner as usize].subject
+    }
+
+    pub(crate) fn used(&self) -> &[Used] {
+        &self.used
+    }
+}
+
+/// The size of a document as DynamoDB counts it, roughly: names and texts in
+/// UTF-8, numbers by their digits, three bytes and one per member for nesting
+/// (DynamoDB developer guide, "Item sizes and formats").
+pub(crate) fn size(value: &Value) -> u64 {
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        Value::Number(number) => match number.as_u64() {
+            // One byte for two digits, and one more.
+            Some(n) => 2 + u64::from(n.checked_ilog10().unwrap_or(0)) / 2,
+            None => 11,
+        },
+        Value::String(text) => text.len() as u64,
+        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<u64>() + 3,
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| name.len() as u64 + size(member) + 1).sum::<u64>() + 3
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The services' ports: in-memory adapters behind which the world may go wrong.
+//!
+//! Every call takes time, so that two runs can meet between a load and a
+//! commit. What the adapters do in themselves is not decided here: tables are
+//! [`Memory`], the provider and the carrier are the services' own simulations.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use duet_core::order::Address;
+use duet_core::store::{Browse, CommitError, Item, Key, Memory, Store, StoreFault, Write};
+use duet_core::{CommandMessage, Event, Failure, Money, Reply};
+use duet_delivery::ports as delivery;
+use duet_edge::wires::{Carrier, Carriers, Wires};
+use duet_notification::ports::{Notice, Publisher};
+use duet_payment::ports as payment;
+
+use crate::fault::Fault;
+use crate::host::{Entry, Host, Out};
+use crate::latency::{CALL, SLUGGISH, STORE, THIRD_PARTY};
+use crate::meter::size;
+use crate::random::{digest, mix};
+
+/// The largest entry of a bus (Amazon EventBridge quotas: 1 MB since 2026-01-29).
+const MAX_ENTRY_BYTES: usize = 1_048_576;
+
+/// How long a read may lag behind a write, in milliseconds.
+const LAG: i64 = 1_000;
+
+/// How a call failed that the store did not answer.
+const SILENCE: &str = "the table did not answer";
+
+/// A document as it was, and when that ended.
+type Past = (i64, Key, Option<Item>);
+
+/// A table, as the world outside the services sees it: no call takes time.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    memory: Memory,
+    /// What recent writes replaced; kept only where reads may lag.
+    past: Option<Arc<Mutex<VecDeque<Past>>>>,
+}
+
+impl Table {
+    pub(crate) fn lagging(lags: bool) -> Self {
+        Self { memory: Memory::default(), past: lags.then(Arc::default) }
+    }
+
+    async fn remember(&self, now: i64, writes: &[Write]) {
+        let Some(past) = &self.past else { return };
+        let keys: Vec<Key> = writes.iter().map(|write| write.key().clone()).collect();
+        let items = self.memory.load(&keys).await.unwrap_or_default();
+        let mut past = past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.extend(keys.into_iter().zip(items).map(|(key, item)| (now, key, item)));
+        while past.front().is_some_and(|(at, ..)| *at < now - LAG) {
+            past.pop_front();
+        }
+    }
+
+    /// What `key` was before its last update, if that was just now. The first
+    /// write of a document is not hidden, but for records: those are looked for
+    /// and missed by every first delivery.
+    fn was(&self, now: i64, key: &Key) -> Option<Option<Item>> {
+        let past = self.past.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, _, was) = past.iter().rev().find(|(at, of, _)| of == key && *at >= now - LAG)?;
+        (was.is_some() || key.sk.starts_with("done#")).then(|| was.clone())
+    }
+}
+
+impl Store for Table {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
+        self.memory.load(keys).await
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        self.memory.commit(writes).await
+    }
+}
+
+impl Browse for Table {
+    async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreFault> {
+        self.memory.partition(pk).await
+    }
+
+    async fn everything(&self) -> Result<Vec<Item>, StoreFault> {
+        self.memory.everything().await
+    }
+}
+
+/// A table, as a service sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct TablePort {
+    pub(crate) host: Host,
+    pub(crate) table: Table,
+    /// Whether it is a third party's: then its use is not the shop's.
+    pub(crate) ledger: bool,
+}
+
+impl Store for TablePort {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
+        self.host.call(STORE).await;
+        let (fails, hangs, lags) = {
+            let mut inner = self.host.lock();
+            (
+                inner.strikes(Fault::StoreFault),
+                inner.strikes(Fault::Timeout),
+                !self.ledger && inner.strikes(Fault::StaleRead),
+            )
+        };
+        if hangs {
+            self.host.hang().await;
+        }
+        if fails {
+            return Err(StoreFault(SILENCE.to_owned()));
+        }
+        let mut items = self.table.load(keys).await?;
+        let mut inner = self.host.lock();
+        if lags {
+            let now = inner.now;
+            for (key, item) in keys.iter().zip(&mut items) {
+                if let Some(was) = self.table.was(now, key) {
+                    *item = was;
+                }
+            }
+        }
+        if !self.ledger {
+            let units = |item: &Option<Item>| item.as_ref().map_or(1, |item| size(&item.body).div_ceil(4_096).max(1));
+            inner.meter().read_units += items.iter().map(units).sum::<u64>();
+        }
+        Ok(items)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        self.host.call(STORE).await;
+        let (fails, collides, hangs, dies) = {
+            let mut inner = self.host.lock();
+            (
+                inner.strikes(Fault::StoreFault),
+                inner.strikes(Fault::StoreConflict),
+                inner.strikes(Fault::Timeout),
+                inner.strikes(Fault::CrashBeforeCommit),
+            )
+        };
+        if dies {
+            self.host.die().await;
+        }
+        if hangs {
+            self.host.hang().await;
+        }
+        if fails {
+            return Err(CommitError::Fault(SILENCE.to_owned()));
+        }
+        if collides {
+            return Err(CommitError::Conflict);
+        }
+        let units: u64 = match self.ledger {
+            true => 0,
+            false => writes.iter().map(units).sum(),
+        };
+        let now = self.host.lock().now;
+        self.table.remember(now, &writes).await;
+        self.table.commit(writes).await?;
+        let dies = {
+            let mut inner = self.host.lock();
+            inner.meter().write_units += units;
+            inner.strikes(Fault::CrashAfterCommit)
+        };
+        if dies {
+            self.host.die().await;
+        }
+        Ok(())
+    }
+}
+
+/// Two units for each KiB: what a transaction takes.
+fn units(write: &Write) -> u64 {
+    match write {
+        Write::Put { body, .. } => 2 * size(body).div_ceil(1_024).max(1),
+        // A counter's document is small.
+        Write::Add { .. } => 2,
+    }
+}
+
+/// The payment provider, as the payment service sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct ProviderPort<P> {
+    pub(crate) host: Host,
+    pub(crate) provider: P,
+}
+
+/// How a third party takes a call.
+enum Manner {
+    Answers,
+    /// It does not answer, and does nothing.
+    Ignores,
+    /// It does what was asked, and its answer is lost.
+    Mute,
+}
+
+impl Host {
+    async fn third_party(&self, undoes: bool) -> Manner {
+        self.call(THIRD_PARTY).await;
+        let slow = self.lock().strikes(Fault::Slow);
+        if slow {
+            self.call(SLUGGISH).await;
+        }
+        let mut inner = self.lock();
+        if undoes && inner.strikes(Fault::Compensation) {
+            return Manner::Ignores;
+        }
+        match inner.strikes(Fault::Silent) {
+            true if inner.coin() => Manner::Mute,
+            true => Manner::Ignores,
+            false => Manner::Answers,
+        }
+    }
+}
+
+fn no_charge() -> payment::Unavailable {
+    payment::Unavailable("no answer".to_owned())
+}
+
+impl<P: payment::Provider> payment::Provider for ProviderPort<P> {
+    async fn capture(&self, key: &str, token: &str, amount: Money) -> Result<(), payment::CaptureError> {
+        match self.host.third_party(false).await {
+            Manner::Ignores => Err(no_charge().into()),
+            Manner::Mute => {
+                let _ = self.provider.capture(key, token, amount).await;
+                Err(no_charge().into())
+            }
+            Manner::Answers => self.provider.capture(key, token, amount).await,
+        }
+    }
+
+    async fn void(&self, key: &str) -> Result<Option<Money>, payment::Unavailable> {
+        match self.host.third_party(true).await {
+            Manner::Ignores => Err(no_charge()),
+            Manner::Mute => {
+                let _ = self.provider.void(key).await;
+                Err(no_charge())
+            }
+            Manner::Answers => self.provider.void(key).await,
+        }
+    }
+}
+
+/// The carrier, as the delivery service sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct CarrierPort<P> {
+    pub(crate) host: Host,
+    pub(crate) carrier: P,
+}
+
+fn no_booking() -> delivery::Unavailable {
+    delivery::Unavailable("no answer".to_owned())
+}
+
+impl<P: delivery::Carrier> delivery::Carrier for CarrierPort<P> {
+    async fn book(&self, key: &str, ship_to: &Address) -> Result<String, delivery::BookError> {
+        match self.host.third_party(false).await {
+            Manner::Ignores => Err(no_booking().into()),
+            Manner::Mute => {
+                let _ = self.carrier.book(key, ship_to).await;
+                Err(no_booking().into())
+            }
+            Manner::Answers => self.carrier.book(key, ship_to).await,
+        }
+    }
+
+    async fn cancel(&self, key: &str) -> Result<(), delivery::Unavailable> {
+        match self.host.third_party(true).await {
+            Manner::Ignores => Err(no_booking()),
+            Manner::Mute => {
+                let _ = self.carrier.cancel(key).await;
+                Err(no_booking())
+            }
+            Manner::Answers => self.carrier.cancel(key).await,
+        }
+    }
+}
+
+/// The topic that notices go to.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicPort(pub(crate) Host);
+
+impl Publisher for TopicPort {
+    async fn publish(&self, _: &Notice) -> Result<(), Failure> {
+        self.0.call(CALL).await;
+        let mut inner = self.0.lock();
+        if inner.strikes(Fault::TopicFault) {
+            return Err(Failure::transient("the topic did not answer"));
+        }
+        inner.meter().notices += 1;
+        inner.notices += 1;
+        Ok(())
+    }
+}
+
+/// The wires of a function.
+#[derive(Debug, Clone)]
+pub(crate) struct WiresPort {
+    pub(crate) host: Host,
+    pub(crate) carriers: Arc<Carriers>,
+}
+
+impl Wires for WiresPort {
+    fn carrier(&self, variant: &str) -> Option<&Carrier> {
+        self.carriers.get(variant)
+    }
+
+    async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
+        let Carrier::Eventbridge { bus } = carrier else {
+            return Ok(());
+        };
+        self.host.call(CALL).await;
+        let mut refused = None;
+        let dies = {
+            let mut inner = self.host.lock();
+            let mut entries = Vec::with_capacity(events.len());
+            for event in events {
+                let metadata = &event.metadata;
+                let entry = Entry {
+                    detail: event.detail().to_string(),
+                    detail_type: metadata.kind.clone(),
+                    ident: mix(digest(&metadata.id), inner.frame.ident),
+                    owner: inner.meters.owner(&metadata.subject, &metadata.variant),
+                    source: metadata.source.clone(),
+                };
+                // Each entry has a result of its own: others go their way.
+                if entry.detail.len() > MAX_ENTRY_BYTES {
+                    refused = Some("ValidationException");
+                } else if inner.strikes(Fault::PutEvents) {
+                    refused = Some("ThrottlingException");
+                } else {
+                    entries.push(entry);
+                }
+            }
+            inner.out.push(Out::Publish { bus: bus.clone(), entries });
+            inner.strikes(Fault::CrashAfterCommit)
+        };
+        if dies {
+            self.host.die().await;
+        }
+        match refused {
+            None => Ok(()),
+            Some(code) => Err(Failure::transient(format!("the bus refused an entry: {code}"))),
+        }
+    }
+
+    async fn send_later(&self, queue: &str, message: &CommandMessage, seconds: u32) -> Result<(), Failure> {
+        self.host.call(CALL).await;
+        let body = serde_json::to_string(message).map_err(Failure::invalid)?;
+        let mut inner = self.host.lock();
+        let metadata = &message.metadata;
+        let owner = inner.meters.owner(&metadata.subject, &metadata.variant);
+        let ident = mix(digest(&metadata.id), inner.frame.ident);
+        inner.out.push(Out::Send { queue: queue.to_owned(), body, seconds, ident, owner });
+        Ok(())
+    }
+
+    async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
+        self.host.call(CALL).await;
+        let mut inner = self.host.lock();
+        if !inner.strikes(Fault::LostCallback) {
+            inner.out.push(Out::Answer { token: reply.to.clone(), value: reply.value.clone() });
+        }
+        Ok(())
+    }
+}

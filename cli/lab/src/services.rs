@@ -1,0 +1,156 @@
+//! The services' code behind the deployed functions: the composition roots of
+//! the services' own binaries, over the lab's ports.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use duet_core::{Service, Timestamp};
+use duet_customer::Customers;
+use duet_delivery::{Deliveries, SimulatedCarrier};
+use duet_edge::log::Silent;
+use duet_edge::queue::{self, Delivery, Retries, Verdict};
+use duet_edge::task::{self, TaskError};
+use duet_edge::wires::Carriers;
+use duet_fraud::Frauds;
+use duet_inventory::Inventory;
+use duet_notification::Notifications;
+use duet_order::{Orders, Patience};
+use duet_payment::{Payments, SimulatedProvider};
+use serde_json::Value;
+
+use crate::definitions::Function;
+use crate::host::{Host, InstanceClock};
+use crate::ports::{CarrierPort, ProviderPort, Table, TablePort, TopicPort, WiresPort};
+use crate::template::DefinitionError;
+
+/// Work under way.
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A function's code, started.
+pub(crate) trait Handler: Send + Sync {
+    /// The task entry.
+    fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>>;
+    /// The queue entry, for one message of a batch.
+    fn receive(&self, delivery: Delivery) -> Work<Verdict>;
+}
+
+struct Code<S> {
+    service: S,
+    wires: WiresPort,
+    clock: InstanceClock,
+    retries: Retries,
+}
+
+impl<S: Service> Handler for Code<S>
+where
+    S::Command: 'static,
+{
+    fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>> {
+        let (service, wires, clock) = (self.service.clone(), self.wires.clone(), self.clock.clone());
+        Box::pin(async move { task::perform(&service, &wires, &clock, &Silent, input, deadline).await })
+    }
+
+    fn receive(&self, delivery: Delivery) -> Work<Verdict> {
+        let (service, wires, clock) = (self.service.clone(), self.wires.clone(), self.clock.clone());
+        let retries = self.retries;
+        Box::pin(async move { queue::receive(&service, &wires, &clock, &Silent, retries, &delivery).await })
+    }
+}
+
+/// What a function's environment says.
+struct Environment<'a> {
+    function: &'a Function,
+    host: &'a Host,
+    tables: &'a BTreeMap<String, Table>,
+}
+
+impl Environment<'_> {
+    fn variable(&self, name: &str) -> Result<&str, DefinitionError> {
+        let value = self.function.environment.get(name).map(String::as_str);
+        value.ok_or_else(|| self.wrong(format!("environment variable {name} is missing")))
+    }
+
+    fn wrong(&self, why: String) -> DefinitionError {
+        DefinitionError::new(&self.function.name, why)
+    }
+
+    fn setting<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, DefinitionError> {
+        let text = self.variable(name)?;
+        text.parse().map_err(|e| self.wrong(format!("environment variable {name} is unusable: {e}")))
+    }
+
+    fn table(&self, name: &str) -> Result<TablePort, DefinitionError> {
+        let table = self.variable(name)?;
+        let there = self.tables.get(table);
+        Ok(TablePort {
+            host: self.host.clone(),
+            table: there.ok_or_else(|| self.wrong(format!("there is no table {table}")))?.clone(),
+            ledger: name == "DUET_LEDGER_TABLE",
+        })
+    }
+
+    fn start<S: Service>(&self, service: S) -> Result<Arc<dyn Handler>, DefinitionError>
+    where
+        S::Command: 'static,
+    {
+        // As in the edge: a task's facts have nowhere to go.
+        let is_queue = match self.variable("DUET_ENTRY")? {
+            "queue" => true,
+            "task" => false,
+            other => return Err(self.wrong(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`"))),
+        };
+        let carriers: Carriers = match is_queue {
+            true => serde_json::from_str(self.variable("DUET_CARRIERS")?)
+                .map_err(|e| self.wrong(format!("environment variable DUET_CARRIERS is unusable: {e}")))?,
+            false => Carriers::new(),
+        };
+        let wires = WiresPort { host: self.host.clone(), carriers: Arc::new(carriers) };
+        let retries = Retries {
+            budget: self.setting("DUET_RETRY_BUDGET")?,
+            backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
+        };
+        let clock = InstanceClock(self.host.clone());
+        Ok(Arc::new(Code { service, wires, clock, retries }))
+    }
+}
+
+/// Starts the code of `function`.
+pub(crate) fn start(
+    function: &Function,
+    host: &Host,
+    tables: &BTreeMap<String, Table>,
+) -> Result<Arc<dyn Handler>, DefinitionError> {
+    let env = Environment { function, host, tables };
+    let clock = InstanceClock(host.clone());
+    let table = env.table("DUET_TABLE")?;
+    match function.service.as_str() {
+        "customer" => env.start(Customers::new(table, clock)),
+        "order" => {
+            let patience = Patience {
+                order: env.setting("DUET_ORDER_DEADLINE_SECONDS")?,
+                review: env.setting("DUET_REVIEW_SECONDS")?,
+                compensation: env.setting("DUET_COMPENSATION_SECONDS")?,
+            };
+            env.start(Orders::new(table, clock, patience))
+        }
+        "fraud" => env.start(Frauds::new(table, clock, env.setting("DUET_REVIEW_SECONDS")?)),
+        "inventory" => env.start(Inventory::new(table, clock)),
+        "payment" => {
+            let provider = SimulatedProvider::new(env.table("DUET_LEDGER_TABLE")?);
+            let provider = ProviderPort { host: host.clone(), provider };
+            env.start(Payments::new(table, clock, provider))
+        }
+        "delivery" => {
+            let carrier = SimulatedCarrier::new(env.table("DUET_LEDGER_TABLE")?);
+            let carrier = CarrierPort { host: host.clone(), carrier };
+            env.start(Deliveries::new(table, clock, carrier, env.setting("DUET_AWAITS_CLEARANCE")?))
+        }
+        "notification" => {
+            env.variable("DUET_NOTICE_TOPIC")?;
+            env.start(Notifications::new(table, clock, TopicPort(host.clone())))
+        }
+        other => Err(env.wrong(format!("there is no service {other:?}"))),
+    }
+}
