@@ -134,6 +134,9 @@ pub enum Command {
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         within: u64,
     },
+    /// Lists, dead letters, redrive, rules, definitions.
+    #[command(flatten)]
+    Operator(crate::operator::Operator),
     /// Write the JSON Schemas and the event table from the code, or check them.
     #[command(after_help = "Example: duet contracts --check")]
     Contracts {

@@ -5,19 +5,25 @@
 //! returns a [`report::Report`], printed as text or JSON.
 
 pub mod args;
+pub mod asl;
 pub mod catalog;
 pub mod contracts;
 pub mod customer;
 pub mod demo;
+pub mod dlq;
 pub mod exit;
 pub mod input;
 pub mod invariants;
 pub mod local;
 pub mod message;
+pub mod operator;
+pub mod orders;
 pub mod place;
+pub mod redrive;
 pub mod repair;
 pub mod report;
 pub mod review;
+pub mod rules;
 pub mod scenario;
 pub mod show;
 pub mod stack;
@@ -151,6 +157,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             &repair::repair(&place()?.open().await?, order, *within).await?,
             format,
         ),
+        Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut std::io::stdout());

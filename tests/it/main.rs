@@ -9,18 +9,22 @@
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
 //! | `parity` | a scenario that ends differently under another variant |
+//! | `review`, `repair`, `dlq` | an operator's command that harms, or does nothing |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
-//! The last five share one emulator, which is brought up by the first that
+//! The last eight share one emulator, which is brought up by the first that
 //! needs it and ends with this process.
 
 mod choreography;
 mod cli;
 mod contracts;
+mod dlq;
 mod faults;
 mod harness;
 mod orchestration;
 mod parity;
+mod repair;
+mod review;
 mod runtime;
 mod shop;
 mod templates;

@@ -28,7 +28,7 @@ pub struct Aws {
     pub(super) workflows: aws_sdk_sfn::Client,
     pub(super) queues: aws_sdk_sqs::Client,
     pub(super) functions: aws_sdk_lambda::Client,
-    pub(super) buses: aws_sdk_eventbridge::Client,
+    pub(crate) buses: aws_sdk_eventbridge::Client,
 }
 
 /// The configuration for an emulator at `endpoint`: fixed region, the
@@ -130,12 +130,12 @@ impl Aws {
         })
     }
 
-    pub(super) fn output(&self, name: &str) -> Outcome<&str> {
+    pub(crate) fn output(&self, name: &str) -> Outcome<&str> {
         let found = self.outputs.get(name).map(String::as_str);
         found.ok_or_else(|| Problem::environment(format!("the stack has no output {name}")))
     }
 
-    fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+    pub(super) fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
         match (variant.entry, subject) {
             (Entry::Execution { order, .. }, Subject::Order) => self.output(order).map(Some),
             (Entry::Execution { customer, .. }, Subject::Customer) => {
@@ -469,7 +469,7 @@ pub(super) fn execution_arn(machine: &str, name: &str) -> String {
 }
 
 /// A service of AWS did not do as asked.
-pub(super) fn unreachable(
+pub(crate) fn unreachable(
     service: &str,
     error: &(impl std::error::Error + ProvideErrorMetadata + Send + Sync),
 ) -> Problem {
