@@ -20,11 +20,13 @@ use crate::report::{Format, Report, line, print};
 pub enum Asl {
     /// Run a definition to its end on virtual time: 0 succeeded, 1 failed, 2 invalid.
     #[command(
-        after_help = "Example: duet asl run infra/orchestration/customer.asl.json --task-echo --input '{}'"
+        after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl run - --input '{\"a\":1}'"
     )]
     Run(Box<Run>),
     /// Check a definition as Step Functions does.
-    #[command(after_help = "Example: duet asl validate machine.asl.json --output json")]
+    #[command(
+        after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl validate -"
+    )]
     Validate {
         /// The definition; `-` is standard input.
         #[arg(value_name = "FILE")]

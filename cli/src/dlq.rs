@@ -8,10 +8,12 @@
 use std::collections::BTreeSet;
 
 use duet_core::Timestamp;
+use duet_order::domain::{Compensation, Fate, Order};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::exit::{Exit, Outcome, Problem};
+use crate::place;
 use crate::report::{Report, table, trimmed};
 use crate::world::operate::{Held, Operate};
 
@@ -156,6 +158,15 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
         }
     }
     for failed in world.failed_executions().await? {
+        // One whose order was made whole since is history, no dead letter.
+        let order = place::find(world, &failed.name).await?;
+        let ended = |order: &Order| {
+            order.fate != Fate::Undecided
+                && matches!(order.compensation, Compensation::None | Compensation::Done)
+        };
+        if order.is_some_and(|order| ended(&order) && order.owed.is_empty()) {
+            continue;
+        }
         letters.push(Letter {
             id: failed.name.clone(),
             layer: Layer::Execution,

@@ -11,6 +11,7 @@ pub mod contracts;
 pub mod customer;
 pub mod demo;
 pub mod dlq;
+pub mod events;
 pub mod exit;
 pub mod input;
 pub mod invariants;

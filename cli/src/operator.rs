@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use crate::args::Global;
 use crate::asl::{self, Asl};
 use crate::dlq;
+use crate::events::{self, Events};
 use crate::exit::{Exit, Outcome};
 use crate::orders;
 use crate::redrive::{self, Which};
@@ -24,6 +25,9 @@ pub enum Operator {
     /// Take failed executions up again where they failed, if that does no harm.
     #[command(after_help = "Example: duet redrive --failed-since 1h --dry-run")]
     Redrive(Redrive),
+    /// The bus, seen live: tail, send, expect.
+    #[command(subcommand)]
+    Events(Events),
     /// Event patterns and the deployed rules.
     #[command(subcommand)]
     Rules(Rules),
@@ -125,7 +129,7 @@ pub struct Redrive {
 }
 
 /// A time such as `90s` or `1h 30m`, in seconds.
-fn seconds(text: &str) -> Result<i64, String> {
+pub(crate) fn seconds(text: &str) -> Result<i64, String> {
     let time: jiff::SignedDuration = text
         .parse()
         .map_err(|_| "write a time such as 30m, 1h or 48h".to_owned())?;
@@ -152,6 +156,7 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
         Operator::Rules(Rules::Users { field }) => {
             print(&rules::users(&place()?.open().await?, field).await?, format)
         }
+        Operator::Events(command) => events::run(&place()?.open().await?, command, format).await,
         Operator::Orders(args) => {
             let filter = orders::Filter {
                 stuck: args.stuck,

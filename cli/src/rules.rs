@@ -20,7 +20,9 @@ pub enum Rules {
     #[command(after_help = "Example: duet rules list")]
     List,
     /// Try one event against every deployed rule: which match, and why the others do not.
-    #[command(after_help = "Example: duet rules test event.json")]
+    #[command(
+        after_help = "Example: echo '{\"source\":\"duet.order\",\"detail-type\":\"NewOrder\"}' | duet rules test -"
+    )]
     Test {
         /// The event as a bus delivers it; `-` is standard input.
         #[arg(value_name = "EVENT")]
@@ -34,7 +36,9 @@ pub enum Rules {
         field: String,
     },
     /// Match one event against one pattern, without any target: 0 match, 1 no match, 2 invalid.
-    #[command(after_help = "Example: duet rules match --pattern pattern.json --event event.json")]
+    #[command(
+        after_help = "Example: echo '{\"source\":[\"duet.order\"]}' > pattern.json; echo '{\"source\":\"duet.order\"}' | duet rules match --pattern pattern.json --event -"
+    )]
     Match {
         /// The pattern.
         #[arg(long, value_name = "FILE")]

@@ -26,7 +26,7 @@ pub struct Aws {
     deployment: Deployment,
     tables: BTreeMap<TableOf, Dynamo>,
     pub(super) workflows: aws_sdk_sfn::Client,
-    pub(super) queues: aws_sdk_sqs::Client,
+    pub(crate) queues: aws_sdk_sqs::Client,
     pub(super) functions: aws_sdk_lambda::Client,
     pub(crate) buses: aws_sdk_eventbridge::Client,
 }
