@@ -211,7 +211,7 @@ pub struct Place {
     /// The order of a scenario, under fresh names.
     #[arg(long, value_name = "NAME", value_parser = scenario::named, conflicts_with_all = ["lines", "id", "customer", "total"])]
     pub scenario: Option<&'static Scenario>,
-    /// Under which variants [default: standard].
+    /// Under which variants [default: the first that is deployed].
     #[command(flatten)]
     pub variants: Variants,
     /// Under every variant that is deployed; ids get the variant's name appended.
@@ -279,7 +279,7 @@ pub enum Customer {
         #[arg(long)]
         country: String,
         /// Under which variant.
-        #[arg(long, value_name = "NAME", value_parser = variant::named, default_value = "standard")]
+        #[arg(long, value_name = "NAME", value_parser = variant::named, default_value = variant::ALL[0].name)]
         variant: &'static Variant,
         /// Wait until the registration is decided.
         #[arg(long)]

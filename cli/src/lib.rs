@@ -80,7 +80,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             let world = place()?.open().await?;
             let variants = match (args.all_variants, args.variants.variants.as_slice()) {
                 (true, _) => chosen(&world, &[]),
-                (false, []) => vec![&variant::ALL[0]],
+                (false, []) => chosen(&world, &[]).into_iter().take(1).collect(),
                 (false, some) => some.to_vec(),
             };
             let orders = match (from_file, args.scenario) {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use duet_cli::world::aws::{self, Aws};
 use serde_json::Value;
 
 /// The project's root.
@@ -124,13 +123,6 @@ impl Local {
     /// Where the emulator keeps its state.
     pub(crate) fn state(&self) -> &Path {
         &self.state
-    }
-
-    /// The whole shop, reached as the command reaches it.
-    pub(crate) async fn world(&self) -> Aws {
-        Aws::open(&aws::emulated(&self.endpoint), STACK)
-            .await
-            .expect("the stack is deployed")
     }
 }
 

@@ -9,11 +9,17 @@
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
 //! | `parity` | a scenario that ends differently under another variant |
-//! | `review`, `repair`, `dlq` | an operator's command that harms, or does nothing |
+//! | `review`, `repair`, `dlq`, `tools` | a person's or an operator's command that harms, or does nothing |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
-//! The last eight share one emulator, which is brought up by the first that
+//! All of them stand on `harness`, and those that place orders on `shop`.
+//! Those of the last five rows share one emulator, which is brought up by the first that
 //! needs it and ends with this process.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test cannot go on without stops it, in its helpers too"
+)]
 
 mod choreography;
 mod cli;
@@ -29,3 +35,4 @@ mod runtime;
 mod shop;
 mod templates;
 mod tidy;
+mod tools;

@@ -2,140 +2,20 @@
 //! runtime interface emulator, by both entries, with the example payloads that
 //! lie beside the templates.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod rie;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use duet_cli::catalog::{self, Entry};
-use duet_cli::local::build::Architecture;
-use duet_cli::local::rie::RuntimeInterface;
-use duet_cli::local::{Environment, python};
 use duet_cli::stack::SERVICES;
-use duet_cli::world::aws::EMULATED_REGION;
 use duet_core::store::Memory;
 use duet_core::{CommandMessage, Event, Service, SystemClock, Vocabulary};
 use duet_edge::batch::Batch;
 use serde_json::{Value, json};
 
-use crate::harness::{fresh, local, root, text};
-use crate::shop::{Listener, Shop, string};
+use crate::harness::{fresh, root, text};
+use crate::shop::{Listener, Shop};
 
-/// What the environment of a function says.
-type Variables = BTreeMap<String, String>;
-
-/// A service's binary under the runtime interface emulator.
-pub(crate) struct Rie {
-    running: RuntimeInterface,
-    _log: tempfile::TempDir,
-}
-
-impl Rie {
-    /// The variables of the deployed function `what` (`Task` or `Queue`) of
-    /// `service`, and those by which Lambda tells it where AWS is.
-    pub(crate) async fn variables(shop: &Shop, service: &str, what: &str) -> Variables {
-        let name = shop.of_service(service, &format!("{what}Function"));
-        let found = shop
-            .functions
-            .get_function_configuration()
-            .function_name(name)
-            .send()
-            .await
-            .unwrap();
-        let mut variables: Variables = found
-            .environment()
-            .and_then(|e| e.variables())
-            .unwrap()
-            .clone()
-            .into_iter()
-            .collect();
-        for (name, value) in [
-            ("AWS_REGION", EMULATED_REGION),
-            ("AWS_ENDPOINT_URL", &local().endpoint),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ] {
-            variables.insert(name.to_owned(), value.to_owned());
-        }
-        variables
-    }
-
-    /// Starts the binary of `service` with `variables` and nothing else.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test is its own composition root"
-    )]
-    pub(crate) fn start(service: &str, variables: &Variables) -> Self {
-        let environment = Environment::new(std::env::vars_os());
-        let requirements = root().join("infra/local/requirements.txt");
-        let python = python::prepare(
-            &requirements,
-            &root().join(".duet"),
-            &environment,
-            &mut |_| {},
-        )
-        .unwrap();
-        let emulator = python
-            .runtime_interface_emulator(Architecture::here().unwrap())
-            .unwrap();
-        let bootstrap = root()
-            .join("target/lambda")
-            .join(service)
-            .join("bootstrap")
-            .canonicalize()
-            .unwrap();
-        let log = tempfile::tempdir().unwrap();
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let file = log.path().join("log");
-        let limit = Duration::from_secs(30);
-        let running = RuntimeInterface::start(
-            &emulator,
-            &bootstrap,
-            &variables,
-            &file,
-            limit,
-            &environment,
-        )
-        .unwrap();
-        Self { running, _log: log }
-    }
-
-    /// Invokes it; gives its answer, or its error record.
-    pub(crate) fn ask(&self, payload: &Value) -> Value {
-        let answer = self.running.invoke(&payload.to_string()).unwrap();
-        serde_json::from_str(&answer)
-            .unwrap_or_else(|e| panic!("no JSON ({e}): {answer}\n{}", self.log()))
-    }
-
-    /// The name and text of the error that `payload` must lead to.
-    fn error(&self, payload: &Value) -> (String, String) {
-        let answer = self.ask(payload);
-        assert!(answer["errorType"].is_string(), "no error: {answer}");
-        (
-            string(&answer["errorType"]),
-            string(&answer["errorMessage"]),
-        )
-    }
-
-    /// What one that cannot start printed when it was asked.
-    fn complaint(self) -> String {
-        let answer = self.running.invoke("{}").unwrap();
-        // The emulator answers for it: with an error, or with nothing at all.
-        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
-        assert!(
-            answer.is_null() || answer["errorType"].is_string(),
-            "it started: {answer}"
-        );
-        self.log()
-    }
-
-    /// What it printed.
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.running.log()).unwrap()
-    }
-}
+pub(crate) use rie::Rie;
 
 /// One service on the bench: its binary, its deployed table, and a queue and a
 /// bus that only this test uses, so that nobody else acts on what it says.
@@ -152,7 +32,7 @@ impl Bench {
         let shop = Shop::open().await;
         let (sku, bus) = (fresh("sku"), fresh("bus"));
         // The example's order costs 49.00 and holds one of it.
-        let price = serde_json::from_value(json!({ "amount": 4900, "currency": "EUR" })).unwrap();
+        let price = serde_json::from_value(json!({ "amount": 5450, "currency": "EUR" })).unwrap();
         let entry = Entry {
             sku: sku.parse().unwrap(),
             name: None,
@@ -219,7 +99,7 @@ impl Bench {
     }
 
     /// The queue entry: each message of the example is handled, and says the
-    /// `facts`; with a poisonous and a strange one beside them exactly those
+    /// `facts` (in alphabetical order); with a poisonous and a strange one beside them exactly those
     /// two fail.
     async fn queue(&self, settings: &[(&str, &str)], facts: &[&str]) {
         let listener = Listener::on(
@@ -249,10 +129,11 @@ impl Bench {
             );
         }
         let said = listener.hear(facts.len()).await;
-        let names: Vec<_> = said
+        let mut names: Vec<_> = said
             .iter()
             .map(|event| event.metadata.kind.as_str())
             .collect();
+        names.sort_unstable();
         assert_eq!(names, facts);
 
         let bad = |id: &str, body: String| {
@@ -280,13 +161,14 @@ impl Bench {
 
         assert_eq!(queue.error(&json!({ "records": [] })).0, "InvalidBatch");
         listener.detach().await;
-        self.shop
-            .bus
-            .delete_event_bus()
-            .name(&self.bus)
-            .send()
-            .await
-            .unwrap();
+    }
+
+    /// Takes the bench down.
+    async fn clear(self) {
+        let bus = self.shop.bus.delete_event_bus().name(&self.bus);
+        bus.send().await.unwrap();
+        let queue = self.shop.queues.delete_queue().queue_url(&self.queue.0);
+        queue.send().await.unwrap();
     }
 }
 
@@ -306,15 +188,16 @@ async fn customer() {
         "{name}: {text}"
     );
     bench
-        .queue(&[], &["NewCustomer", "CustomerActivated"])
+        .queue(&[], &["CustomerActivated", "NewCustomer"])
         .await;
+    bench.clear().await;
 }
 
 #[tokio::test]
 async fn order() {
     let bench = Bench::of("order").await;
     let (task, reply) = bench.task().await;
-    assert_eq!(reply["total"], json!({ "amount": 4900, "currency": "EUR" }));
+    assert_eq!(reply["total"], json!({ "amount": 5450, "currency": "EUR" }));
     assert!(reply["placed_at"].is_string());
     let (name, text) = task.error(&bench.with("/data/lines", json!([])));
     assert!(
@@ -325,6 +208,7 @@ async fn order() {
     // Two timers for later, each sent with the first delivery and with the repeat.
     let delayed = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
     assert_eq!(bench.shop.count(&bench.queue.0, delayed).await, 4);
+    bench.clear().await;
 }
 
 #[tokio::test]
@@ -338,6 +222,7 @@ async fn fraud() {
         "Review"
     );
     bench.queue(&[], &["NoFraudDetected"]).await;
+    bench.clear().await;
 }
 
 #[tokio::test]
@@ -361,6 +246,7 @@ async fn inventory() {
         assert_eq!(task.error(&sent), error("StockUnavailable", text));
     }
     bench.queue(&[], &["StockReserved"]).await;
+    bench.clear().await;
 }
 
 #[tokio::test]
@@ -370,7 +256,7 @@ async fn payment() {
     assert_eq!(reply["status"], "Captured");
     assert_eq!(
         reply["amount"],
-        json!({ "amount": 4900, "currency": "EUR" })
+        json!({ "amount": 5450, "currency": "EUR" })
     );
     assert_eq!(
         task.error(&bench.with("/data/payment_token", json!("tok_declined"))),
@@ -382,6 +268,7 @@ async fn payment() {
         "Transient"
     );
     bench.queue(&[], &["PaymentCaptured"]).await;
+    bench.clear().await;
 }
 
 #[tokio::test]
@@ -406,6 +293,7 @@ async fn delivery() {
             &["DeliveryScheduled"],
         )
         .await;
+    bench.clear().await;
 }
 
 #[tokio::test]
@@ -418,6 +306,7 @@ async fn notification() {
         "InvalidCommand"
     );
     bench.queue(&[], &["CustomerNotified"]).await;
+    bench.clear().await;
 }
 
 /// What each service's functions read, besides what all do.

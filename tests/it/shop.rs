@@ -1,15 +1,14 @@
 //! A deployed shop as the tests reach it: orders to place, wires to send on,
 //! and a listener on its bus.
 
+mod listener;
+mod workflow;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Target};
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::QueueAttributeName;
-use duet_asl::{
-    DEFAULT_START, Effect, Execution, ExecutionOptions, StateMachine, Status, TaskError, substitute,
-};
 use duet_cli::invariants::Findings;
 use duet_cli::scenario::{self, Plan};
 use duet_cli::variant::{self, Variant};
@@ -24,9 +23,11 @@ use duet_order::Command;
 use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
 use duet_payment::domain::Status as Payment;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::harness::{STACK, fresh, local, text};
+use crate::harness::{STACK, fresh, local};
+
+pub(crate) use listener::Listener;
 
 /// How long anything may take, in seconds: far longer than it does.
 pub(crate) const LIMIT: u64 = 180;
@@ -77,19 +78,6 @@ pub(crate) struct Shop {
 
 /// An error as a workflow sees it: its name and its text.
 pub(crate) type Named = (String, String);
-
-/// The workflow's definition, run by the tests with the deployed functions
-/// answering.
-pub(crate) struct Driven {
-    /// How it ended.
-    pub(crate) status: Status,
-    /// Billed state transitions.
-    pub(crate) transitions: u64,
-    /// Every state entered, those inside a Parallel too.
-    pub(crate) states: Vec<String>,
-    /// Every call: a function's name and the command message it got.
-    pub(crate) calls: Vec<(String, Value)>,
-}
 
 impl Shop {
     /// The whole shop.
@@ -283,71 +271,6 @@ impl Shop {
         let arn = answer.send().await.unwrap().attributes().unwrap()[&name].clone();
         (url, arn)
     }
-
-    /// Runs the order workflow's definition here, for the execution called
-    /// `id`: its tasks call the deployed functions, its waits take no time.
-    pub(crate) async fn drive(&self, id: &str, input: Value) -> Driven {
-        let definition = substitute(&text("infra/orchestration/order.asl.json"), |name| {
-            Some(match name {
-                "RetryBudget" => self.output("RetryBudget").to_owned(),
-                "BackoffSeconds" => "1".to_owned(),
-                "StepTimeoutSeconds" => "15".to_owned(),
-                "ReviewSeconds" => "86400".to_owned(),
-                function => self
-                    .output(&function.replace("Function", "TaskFunction"))
-                    .to_owned(),
-            })
-        });
-        let machine = Arc::new(StateMachine::parse(&definition.unwrap()).unwrap());
-        let arn: Vec<&str> = self.output("OrderMachine").split(':').collect();
-        let options = ExecutionOptions {
-            name: id.to_owned(),
-            machine_name: arn[6].to_owned(),
-            region: arn[3].to_owned(),
-            account: arn[4].to_owned(),
-            ..ExecutionOptions::default()
-        };
-        let (mut now, mut calls) = (DEFAULT_START, Vec::new());
-        let mut run = Execution::start(&machine, input, &options, now);
-        while run.status() == Status::Running {
-            let before = calls.len();
-            for effect in run.take_effects() {
-                let Effect::Invoke(call) = effect else {
-                    continue;
-                };
-                let function = string(&call.arguments["FunctionName"]);
-                let message = call.arguments["Payload"].clone();
-                let answer = match self.invoke(&function, &message).await {
-                    Ok(reply) => Ok(json!({ "Payload": reply, "StatusCode": 200 })),
-                    Err((name, text)) => {
-                        let cause = json!({ "errorType": name, "errorMessage": text });
-                        Err(TaskError::new(name, cause.to_string()))
-                    }
-                };
-                // A sibling's failure may have cancelled the call: then the answer is not wanted.
-                let _ = run.complete_task(call.id, answer, now);
-                calls.push((function, message));
-            }
-            if calls.len() == before && run.status() == Status::Running {
-                now = run.next_wake().expect("something falls due");
-                run.advance(now);
-            }
-        }
-        let history = serde_json::to_value(run.history()).unwrap();
-        let entered = history
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|event| &event["stateEnteredEventDetails"]["name"]);
-        Driven {
-            status: run.status(),
-            transitions: run.transitions(),
-            states: entered
-                .filter_map(|name| name.as_str().map(str::to_owned))
-                .collect(),
-            calls,
-        }
-    }
 }
 
 /// A JSON string's text.
@@ -397,122 +320,5 @@ fn is_settled(view: &View) -> bool {
                 && told(Notice::OrderRejected)
                 && (!refunded || told(Notice::PaymentRefunded))
         }
-    }
-}
-
-/// Hears what is said on a bus: a rule and a queue of the test's own.
-pub(crate) struct Listener<'a> {
-    shop: &'a Shop,
-    bus: String,
-    name: String,
-    queue: String,
-}
-
-impl<'a> Listener<'a> {
-    /// Hears every fact on the shop's bus that follows from the requests called
-    /// `correlations`.
-    pub(crate) async fn attach(shop: &'a Shop, correlations: &[&str]) -> Self {
-        let pattern = json!({ "detail": { "metadata": { "correlationid": correlations } } });
-        Self::on(shop, shop.output("Bus"), &pattern).await
-    }
-
-    /// Hears what fits `pattern` on `bus`.
-    pub(crate) async fn on(shop: &'a Shop, bus: &str, pattern: &Value) -> Self {
-        let name = fresh("listener");
-        let (queue, arn) = shop.own_queue(&name).await;
-        let rule = shop
-            .bus
-            .put_rule()
-            .name(&name)
-            .event_bus_name(bus)
-            .event_pattern(pattern.to_string());
-        rule.send().await.unwrap();
-        let target = Target::builder().id("listener").arn(arn).build().unwrap();
-        let targets = shop
-            .bus
-            .put_targets()
-            .rule(&name)
-            .event_bus_name(bus)
-            .targets(target)
-            .send()
-            .await;
-        assert_eq!(targets.unwrap().failed_entry_count(), 0);
-        Self {
-            shop,
-            bus: bus.to_owned(),
-            name,
-            queue,
-        }
-    }
-
-    /// What was said since the last time.
-    pub(crate) async fn heard(&self) -> Vec<Event> {
-        let mut heard = Vec::new();
-        loop {
-            let receive = self
-                .shop
-                .queues
-                .receive_message()
-                .queue_url(&self.queue)
-                .max_number_of_messages(10);
-            let answer = receive.send().await.unwrap();
-            if answer.messages().is_empty() {
-                return heard;
-            }
-            for message in answer.messages() {
-                let said: Value = serde_json::from_str(message.body().unwrap()).unwrap();
-                let kind = said["detail-type"].as_str().unwrap();
-                let event = Event::parse(kind, said["detail"].clone()).unwrap();
-                assert_eq!(
-                    (said["source"].as_str(), kind),
-                    (Some(&*event.metadata.source), &*event.metadata.kind)
-                );
-                heard.push(event);
-                let done = self.shop.queues.delete_message().queue_url(&self.queue);
-                done.receipt_handle(message.receipt_handle().unwrap())
-                    .send()
-                    .await
-                    .unwrap();
-            }
-        }
-    }
-
-    /// What is said until `enough` of it is, and a moment longer.
-    pub(crate) async fn hear(&self, enough: usize) -> Vec<Event> {
-        let mut all = Vec::new();
-        until(&format!("{enough} facts are heard"), LIMIT, async || {
-            all.extend(self.heard().await);
-            (all.len() >= enough).then_some(())
-        })
-        .await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        all.extend(self.heard().await);
-        all
-    }
-
-    /// Ends it.
-    pub(crate) async fn detach(self) {
-        let (bus, shop) = (&self.bus, self.shop);
-        shop.bus
-            .remove_targets()
-            .rule(&self.name)
-            .event_bus_name(bus)
-            .ids("listener")
-            .send()
-            .await
-            .unwrap();
-        shop.bus
-            .delete_rule()
-            .name(&self.name)
-            .event_bus_name(bus)
-            .send()
-            .await
-            .unwrap();
-        shop.queues
-            .delete_queue()
-            .queue_url(&self.queue)
-            .send()
-            .await
-            .unwrap();
     }
 }
