@@ -32,7 +32,7 @@ pub enum Asl {
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The kind of workflow.
-        #[arg(long = "type", value_enum, default_value = "standard")]
+        #[arg(long = "type", value_enum, default_value_t = Kind::Standard)]
         kind: Kind,
     },
 }
@@ -50,7 +50,7 @@ pub struct Run {
     #[arg(long, value_name = "JSON|@FILE")]
     pub context: Option<String>,
     /// The kind of workflow.
-    #[arg(long = "type", value_enum, default_value = "standard")]
+    #[arg(long = "type", value_enum, default_value_t = Kind::Standard)]
     pub kind: Kind,
     /// Task results, in the format of Step Functions Local's MockConfigFile.
     #[arg(long, value_name = "FILE", requires = "test_case")]

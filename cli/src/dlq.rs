@@ -17,11 +17,16 @@ use crate::place;
 use crate::report::{Report, table, trimmed};
 use crate::world::operate::{Held, Operate};
 
-/// How long letters are held while they are looked at or moved, in seconds.
+/// How long letters are held while they are looked at, in seconds.
 const HOLD_SECONDS: i32 = 60;
 
-/// How long the first letter of a cause may take to come back dead, in milliseconds.
-const PROBATION: u64 = 4_000;
+/// How long letters are held while they are moved, in seconds. Should the move
+/// be cut off, they are seen again after this time.
+const MOVE_SECONDS: i32 = 900;
+
+/// How long the first letter of a cause is watched for coming back dead. What
+/// nobody can read returns at once; what waits between tries may take longer.
+const PROBATION_SECONDS: u32 = 6;
 
 /// The layer a letter died in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -290,58 +295,42 @@ pub async fn redrive<W: Operate>(
     let mut hopeless = BTreeSet::new();
     for queue in world.dead_letter_queues() {
         let mut mine = Vec::new();
-        for held in world.hold(&queue, HOLD_SECONDS).await? {
+        for held in world.hold(&queue, MOVE_SECONDS).await? {
             let letter = Letter::of(&held, world.now());
+            if filter.takes(&letter) && !dry_run {
+                mine.push((held, letter));
+                continue;
+            }
             world.release(&held).await?;
             if filter.takes(&letter) {
-                mine.push(letter);
+                report.redriven.push(letter);
             }
         }
-        for letter in mine {
-            let keep = |why: String| Kept {
-                letter: letter.clone(),
-                why,
-            };
-            let Some(home) = letter.home.clone() else {
-                report
-                    .kept
-                    .push(keep("nobody knows where it was going".to_owned()));
-                continue;
-            };
-            if dry_run {
-                report.redriven.push(letter);
-                continue;
-            }
-            if hopeless.contains(&letter.likeness()) {
-                let why = format!("one that died alike came back: {}", letter.cause);
-                report.kept.push(keep(why));
-                continue;
-            }
-            // Taken in hand one by one, so that a slow redrive holds nothing
-            // longer than the queue hides it.
-            let mut body = None;
-            for held in world.hold(&queue, HOLD_SECONDS).await? {
-                if held.id == letter.id {
-                    body = Some(held.body.clone());
-                    world.forward(&held, &home).await?;
-                } else {
-                    world.release(&held).await?;
+        let began = world.now();
+        for (held, letter) in mine {
+            let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
+            let obstacle = match &letter.home {
+                None => Some("nobody knows where it was going".to_owned()),
+                Some(_) if hopeless.contains(&letter.likeness()) => {
+                    Some(format!("one that died alike came back: {}", letter.cause))
                 }
-            }
-            let Some(body) = body else {
-                report
-                    .kept
-                    .push(keep("somebody else has it in hand".to_owned()));
-                continue;
+                Some(_) if late => Some("not its turn yet: run the command again".to_owned()),
+                // What stays is seen again at once, not when the hold runs out.
+                Some(home) => match world.forward(&held, home).await {
+                    Ok(()) => None,
+                    Err(problem) => Some(problem.to_string()),
+                },
             };
-            if tried.insert(letter.likeness()) {
-                world.pause(PROBATION).await;
-                if is_back(world, &queue, &body).await? {
-                    hopeless.insert(letter.likeness());
-                    let why = format!("it came back: {}", letter.cause);
-                    report.kept.push(keep(why));
-                    continue;
-                }
+            if let Some(why) = obstacle {
+                world.release(&held).await?;
+                report.kept.push(Kept { letter, why });
+                continue;
+            }
+            if tried.insert(letter.likeness()) && is_back(world, &queue, &held.body).await? {
+                hopeless.insert(letter.likeness());
+                let why = format!("it came back: {}", letter.cause);
+                report.kept.push(Kept { letter, why });
+                continue;
             }
             report.redriven.push(letter);
             world.pause(1_000 / u64::from(rate.max(1))).await;
@@ -350,14 +339,20 @@ pub async fn redrive<W: Operate>(
     Ok(report)
 }
 
-/// Whether a message with this text lies in `queue`.
+/// Whether a message with this text comes back to `queue` while it is on probation.
 async fn is_back<W: Operate>(world: &W, queue: &str, body: &str) -> Outcome<bool> {
-    let mut back = false;
-    for held in world.hold(queue, HOLD_SECONDS).await? {
-        back |= held.body == body;
-        world.release(&held).await?;
+    for _ in 0..PROBATION_SECONDS {
+        world.pause(1_000).await;
+        let mut back = false;
+        for held in world.hold(queue, HOLD_SECONDS).await? {
+            back |= held.body == body;
+            world.release(&held).await?;
+        }
+        if back {
+            return Ok(true);
+        }
     }
-    Ok(back)
+    Ok(false)
 }
 
 fn rows<'a>(letters: impl Iterator<Item = (&'a Letter, &'a str)>) -> String {

@@ -87,7 +87,7 @@ pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<R
             }
         }
         job.note(&report.repaired).await?;
-        job.notify_of_refund().await?;
+        job.notify().await?;
     }
     let now = place::find(world, id.as_str()).await?;
     report.outcome = now.map_or(String::new(), |order| place::word(&order.standing()));
@@ -278,24 +278,30 @@ impl<W: World> Job<'_, W> {
         heard.map_err(|why| Problem::failed(format!("the order service was not told: {why}")))
     }
 
-    /// The customer hears of money that went back.
-    async fn notify_of_refund(&self) -> Outcome<()> {
-        if self.tells(TableOf::Payment) {
+    /// The customer hears of the rejection, and of money that went back, where
+    /// nobody told them before.
+    async fn notify(&self) -> Outcome<()> {
+        if self.tells(TableOf::Notification) {
             return Ok(());
         }
         let view = View::load(self.world, self.id.as_str()).await?;
         let refunded = view.payment.as_ref().is_some_and(
             |payment| matches!(payment.status, PaymentStatus::Refunded { amount } if amount.amount > 0),
         );
-        let told = view
-            .notices
-            .iter()
-            .any(|notice| notice.kind == Notice::PaymentRefunded);
-        if refunded && !told {
-            let message = self.notice(Notice::PaymentRefunded);
+        let rejected = matches!(self.order.fate, Fate::Rejected { .. });
+        for (due, kind) in [
+            (rejected, Notice::OrderRejected),
+            (rejected && refunded, Notice::PaymentRefunded),
+        ] {
+            if !due || view.notices.iter().any(|notice| notice.kind == kind) {
+                continue;
+            }
             // A notice that cannot be sent keeps no order from being whole.
-            if let Err(why) = self.bring(TableOf::Notification, &message).await? {
-                eprintln!("warning: the customer was not told of the refund: {why}");
+            if let Err(why) = self
+                .bring(TableOf::Notification, &self.notice(kind))
+                .await?
+            {
+                eprintln!("warning: the notice {kind} was not sent: {why}");
             }
         }
         Ok(())

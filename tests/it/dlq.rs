@@ -70,3 +70,39 @@ async fn a_letter_goes_back_to_its_own_queue_and_is_processed_there() {
     let left = dlq::list(&shop.world, &filter).await.unwrap();
     assert!(left.letters.is_empty());
 }
+
+#[tokio::test]
+async fn a_redrive_stops_when_the_same_cause_repeats() {
+    let shop = Shop::open().await;
+    let marker = fresh("hopeless");
+    let queue = shop.of_service("notification", "QueueUrl");
+    for n in 0..3 {
+        shop.send(queue, format!("{{\"{marker}\": {n}")).await;
+    }
+    let filter = Filter {
+        queue: Some("notification".to_owned()),
+        ..Filter::default()
+    };
+    until("all three die", LIMIT, async || {
+        let letters = dlq::list(&shop.world, &filter).await.unwrap().letters;
+        (letters.len() >= 3).then_some(())
+    })
+    .await;
+    let moved = dlq::redrive(&shop.world, &filter, false, 10).await.unwrap();
+    assert!(moved.redriven.is_empty());
+    let whys: Vec<_> = moved.kept.iter().map(|kept| kept.why.as_str()).collect();
+    assert_eq!(
+        whys,
+        [
+            "it came back: no JSON",
+            "one that died alike came back: no JSON",
+            "one that died alike came back: no JSON"
+        ]
+    );
+    // Not one was lost; each goes only by its own id.
+    let left = dlq::list(&shop.world, &filter).await.unwrap().letters;
+    assert_eq!(left.len(), 3);
+    for letter in left {
+        dlq::discard(&shop.world, &letter.id).await.unwrap();
+    }
+}

@@ -1,11 +1,13 @@
 //! Failed compensation is an outcome, and one command makes it good.
 
+use duet_cli::view::View;
+use duet_cli::world::{Subject, World};
 use duet_cli::{place, repair, variant};
 use duet_core::order::Part;
 use duet_order::domain::Compensation;
 
-use crate::harness::{json, local};
-use crate::shop::{LIMIT, Shop, until};
+use crate::harness::{json, local, run};
+use crate::shop::{LIMIT, Shop, holds, standard, until};
 
 #[tokio::test]
 async fn repair_retries_what_is_missing_and_nothing_else() {
@@ -64,4 +66,40 @@ async fn what_is_under_way_or_unknown_is_not_repaired() {
     let whole = repair::repair(&shop.world, &order.order, 5).await.unwrap();
     assert!(whole.repaired.is_empty());
     assert_eq!(whole.outcome, "Confirmed");
+}
+
+#[tokio::test]
+async fn the_order_of_an_aborted_execution_is_made_whole() {
+    let shop = Shop::open().await;
+    let order = shop.order(standard(), "payment-down").await;
+    let id = order.order.as_str();
+    place::submit(&shop.world, standard(), &order)
+        .await
+        .unwrap();
+    // In mid-flight: stock is set aside, and the provider was asked.
+    until("the provider is asked", LIMIT, async || {
+        View::load(&shop.world, id).await.unwrap().charge
+    })
+    .await;
+    let execution = shop.world.execution(standard(), Subject::Order, id);
+    let arn = execution.await.unwrap().unwrap().arn;
+    let stop = shop.workflows.stop_execution().execution_arn(arn);
+    stop.send().await.unwrap();
+    until("the order is parked", LIMIT, async || {
+        let order = place::find(&shop.world, id).await.unwrap()?;
+        (order.compensation == Compensation::Failed).then_some(())
+    })
+    .await;
+    // Not taken up again where it stopped: the order is rejected by now.
+    let refused = run(&mut local().duet(&["redrive", id, "--output", "json"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(said.contains("duet repair"), "{said}");
+
+    let repaired = repair::repair(&shop.world, &order.order, 60).await.unwrap();
+    assert_eq!(repaired.repaired, Part::COMPENSATED);
+    assert_eq!(repaired.outcome, "Rejected(Abandoned)");
+    let view = shop.settled(standard(), id).await;
+    assert_eq!(view.net(), 0);
+    holds(id, &view);
 }
