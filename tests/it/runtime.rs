@@ -241,7 +241,7 @@ async fn inventory() {
     ] {
         let mut sent = bench.with(pointer, value);
         if text == "OutOfStock" {
-            sent["data"]["total"]["amount"] = json!(4_900_000);
+            sent["data"]["total"]["amount"] = json!(5_450_000);
         }
         assert_eq!(task.error(&sent), error("StockUnavailable", text));
     }

@@ -134,7 +134,8 @@ fn time_randomness_and_environment_come_in_through_ports() {
 #[test]
 fn nothing_hard_codes_the_variants() {
     let names = ["\"standard\"", "\"eventbridge\""];
-    let listed = ["cli/src/variant.rs", "cli/lab"];
+    // `cli/asl` speaks of AWS's types of state machine, one of which is "standard".
+    let listed = ["cli/src/variant.rs", "cli/asl"];
     nowhere(&["functions", "cli"], &listed, &names, "variants are data");
 }
 
