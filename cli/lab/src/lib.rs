@@ -1,1 +1,49 @@
-pub mod definitions; mod template;
+//! The order system in one process: the services' own code, under the deployed
+//! definitions, on virtual time, from a seed.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`definitions`] | what the templates and state machines deploy |
+//! | [`template`] | CloudFormation's template language |
+//! | [`lab`] | the agenda: what happens when |
+//! | [`lambda`], [`sqs`], [`bus`], [`workflow`] | functions, queues, buses, executions, as AWS runs them |
+//! | [`operate`] | what people do: send, look at what died, send it back |
+//! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
+//! | [`fault`] | what can go wrong, by name |
+//! | [`meter`] | what an order uses |
+//! | [`latency`], [`random`] | how long things take; what a seed decides |
+//!
+//! No business rule is here, and no number that a template states.
+//!
+//! Not modelled yet, and so refused or absent: FIFO queues and message groups
+//! ([`definitions`] refuses them), SNS subscriptions and their filter policies,
+//! rules whose target is not a queue (they fail as a missing target does),
+//! maximum batching windows, and the account's quotas but for concurrency.
+
+mod bus;
+mod definitions;
+mod fault;
+mod host;
+mod lab;
+mod lambda;
+mod latency;
+mod meter;
+mod operate;
+mod ports;
+mod random;
+mod services;
+mod sqs;
+mod template;
+mod workflow;
+
+pub use bus::ReplayError;
+pub use definitions::{
+    Archive, Bus, Definitions, Function, Machine, Mapping, Queue, Rule, Target, bundled,
+};
+pub use fault::{Fault, FaultRule, Strike};
+pub use lab::{Config, Lab, Lost, Moment};
+pub use meter::{Meter, Used};
+pub use operate::{DeadLetter, SendError};
+pub use ports::Table;
+pub use template::{DefinitionError, Files};
+pub use workflow::{Standing, Started, WorkflowError, word};

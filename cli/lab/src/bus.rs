@@ -1,0 +1,294 @@
+//! Buses, rules, targets, archives and replays.
+//!
+//! At least once and in no order. What a target does not take is tried again
+//! until the target's retry policy is exhausted, then goes to its dead-letter
+//! queue with the reason as attributes, or is lost (EventBridge user guide,
+//! eb-rule-retry-policy, eb-rule-dlq). A rule that may not send to its queue
+//! fails for good at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use duet_asl::Millis;
+use duet_core::Timestamp;
+use duet_pattern::RuleContext;
+use serde_json::{Value, json};
+
+use crate::definitions::is_like;
+use crate::fault::{Aim, Fault};
+use crate::host::{Entry, timestamp};
+use crate::lab::{Action, Lab};
+use crate::latency::DELIVERY;
+use crate::meter::Owner;
+use crate::random::{digest, mix, uuid};
+use crate::sqs::{Message, Sending};
+use crate::template::{ACCOUNT, REGION};
+
+/// The first wait before a delivery is tried again, in milliseconds. AWS says
+/// exponential backoff with jitter, and no numbers: these are the lab's.
+const FIRST_RETRY: Millis = 1_000;
+/// The longest such wait.
+const LONGEST_RETRY: Millis = 600_000;
+
+/// How long until an event is in an archive (EventBridge user guide,
+/// eb-archive: it may take ten minutes).
+const ARCHIVE_LAG: Millis = 600_000;
+
+/// An event on a bus.
+#[derive(Debug)]
+pub(crate) struct BusEvent {
+    value: Value,
+    /// The text of it, for targets that take it whole.
+    text: Arc<str>,
+    ident: u64,
+    owner: Owner,
+    received: Millis,
+}
+
+/// A delivery under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    pub(crate) rule: usize,
+    pub(crate) ident: u64,
+    target: usize,
+    event: Arc<BusEvent>,
+    attempt: u32,
+}
+
+/// An archived event.
+#[derive(Debug, Clone)]
+pub(crate) struct Archived {
+    event: Arc<BusEvent>,
+}
+
+/// Why events are not replayed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// No archive of that name is deployed.
+    #[error("there is no archive {0}")]
+    NoArchive(String),
+    /// The window ends before it begins.
+    #[error("the replay ends before it begins")]
+    EmptyWindow,
+}
+
+impl Lab {
+    /// PutEvents, of entries that were not refused.
+    pub(crate) fn put_events(&mut self, bus: &str, entries: Vec<Entry>) {
+        let Some(bus) = self.definitions.buses.iter().position(|known| known.name == bus) else {
+            return;
+        };
+        for entry in entries {
+            {
+                let mut inner = self.host.lock();
+                let meter = inner.meters.of(entry.owner);
+                meter.events += 1;
+                meter.event_bytes += (entry.detail.len() + entry.detail_type.len() + entry.source.len()) as u64;
+            }
+            let detail: Value = serde_json::from_str(&entry.detail).unwrap_or_default();
+            let Entry { source, detail_type, ident, owner, .. } = entry;
+            self.note(|lab| lab.subject(owner), || format!("{source} says {detail_type}"));
+            let id = uuid(mix(ident, self.happened()));
+            let value = json!({
+                "version": "0",
+                "id": id,
+                "detail-type": detail_type,
+                "source": source,
+                "account": ACCOUNT,
+                "time": timestamp(self.now / 1_000 * 1_000).to_string(),
+                "region": REGION,
+                "resources": [],
+                "detail": detail,
+            });
+            self.receive_event(bus, value, ident, owner, true);
+        }
+    }
+
+    fn receive_event(&mut self, bus: usize, value: Value, ident: u64, owner: Owner, archive: bool) {
+        let rules: Vec<usize> = self.matchers[bus].matches(&value).into_iter().copied().collect();
+        let definitions = self.definitions.clone();
+        let keeps = archive && definitions.archives.iter().any(|archive| archive.bus == bus);
+        if rules.is_empty() && !keeps {
+            return;
+        }
+        let event = Arc::new(BusEvent { text: value.to_string().into(), value, ident, owner, received: self.now });
+        for (at, it) in definitions.archives.iter().enumerate().filter(|_| archive) {
+            if it.bus == bus && it.pattern.as_ref().is_none_or(|pattern| pattern.matches(&event.value)) {
+                self.archives[at].push(Archived { event: event.clone() });
+            }
+        }
+        for rule in rules {
+            self.route(rule, &event);
+        }
+    }
+
+    fn route(&mut self, rule: usize, event: &Arc<BusEvent>) {
+        for target in 0..self.definitions.rules[rule].targets.len() {
+            let ident = mix(event.ident, mix(rule as u64, target as u64));
+            let delivery = Delivery { rule, ident, target, event: event.clone(), attempt: 0 };
+            self.after(self.draw(DELIVERY, ident), Action::Deliver(Box::new(delivery)));
+        }
+    }
+
+    /// A rule tries to deliver.
+    pub(crate) fn deliver(&mut self, mut delivery: Delivery) {
+        let definitions = self.definitions.clone();
+        let rule = &definitions.rules[delivery.rule];
+        let target = &rule.targets[delivery.target];
+        let owner = delivery.event.owner;
+        let step = self.steps[delivery.rule].clone();
+        self.host.lock().meters.of(owner).deliveries += 1;
+        let Some(queue) = target.queue else {
+            return self.give_up(&delivery, "RESOURCE_NOT_FOUND", "the target does not exist", None);
+        };
+        let may = definitions.queues[queue].sources.iter().any(|source| is_like(source, &rule.arn));
+        if !may {
+            return self.give_up(&delivery, "NO_PERMISSIONS", "the queue's policy does not let the rule send", None);
+        }
+        let service = self.service_of(queue);
+        let ident = mix(delivery.ident, delivery.attempt.into());
+        let aim = Aim { service: &service, step: &step, ident };
+        if self.host.lock().faults.strikes(Fault::TargetUnavailable, aim) {
+            let age = self.now - delivery.event.received;
+            let exhausted = if delivery.attempt >= target.max_attempts {
+                Some("MaximumRetryAttempts")
+            } else if age >= target.max_age {
+                Some("MaximumEventAgeInSeconds")
+            } else {
+                None
+            };
+            if exhausted.is_some() {
+                return self.give_up(&delivery, "THROTTLING", "the queue did not take the event", exhausted);
+            }
+            let most = FIRST_RETRY.saturating_mul(1 << delivery.attempt.min(20)).min(LONGEST_RETRY);
+            delivery.attempt += 1;
+            self.host.lock().meters.of(owner).retries += 1;
+            let wait = self.draw((most / 2, most), ident);
+            return self.after(wait, Action::Deliver(Box::new(delivery)));
+        }
+        let body = match &target.input {
+            duet_pattern::TargetInput::Event => Some(delivery.event.text.clone()),
+            other => {
+                let time = timestamp(self.now).to_string();
+                let context = RuleContext { rule_arn: &rule.arn, rule_name: &rule.name, ingestion_time: &time };
+                other.render(&delivery.event.value, context).map(Into::into)
+            }
+        };
+        if let Some(body) = body {
+            self.send(queue, Sending { body, ident: delivery.ident, owner, step, delay: None });
+        }
+    }
+
+    /// What a rule cannot deliver goes to the target's dead-letter queue.
+    fn give_up(&mut self, delivery: &Delivery, code: &str, why: &str, exhausted: Option<&str>) {
+        let definitions = self.definitions.clone();
+        let rule = &definitions.rules[delivery.rule];
+        let target = &rule.targets[delivery.target];
+        let owner = delivery.event.owner;
+        let Some(dead) = target.dead_letters else {
+            return self.lose(&rule.name, owner, why);
+        };
+        // The attributes that eb-rule-dlq of the user guide lists.
+        let mut attributes = BTreeMap::from([
+            ("RULE_ARN", rule.arn.clone()),
+            ("TARGET_ARN", target.arn.clone()),
+            ("ERROR_CODE", code.to_owned()),
+            ("ERROR_MESSAGE", why.to_owned()),
+            ("RETRY_ATTEMPTS", delivery.attempt.to_string()),
+        ]);
+        attributes.extend(exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION", condition.to_owned())));
+        let message = Message {
+            // The event as it was, whatever the target would have received.
+            body: delivery.event.text.clone(),
+            ident: mix(delivery.ident, 0xdead),
+            owner,
+            step: self.steps[delivery.rule].clone(),
+            sent: self.now,
+            receives: 0,
+            attributes,
+            home: None,
+            stamp: 0,
+        };
+        self.bury(dead, message);
+    }
+
+    /// StartReplay: what the archive has of `from` to `to` (event time) goes to
+    /// the bus it came from, past the rules in `rules` (ARNs; all when empty).
+    /// Events go window by window, each a minute of event time, and in no order
+    /// within it. They carry the replay's name and are not archived again.
+    ///
+    /// # Errors
+    /// [`ReplayError`]
+    pub fn replay(
+        &mut self,
+        archive: &str,
+        name: &str,
+        (from, to): (Timestamp, Timestamp),
+        rules: &[String],
+    ) -> Result<usize, ReplayError> {
+        let definitions = self.definitions.clone();
+        let at = definitions.archives.iter().position(|known| known.name == archive);
+        let at = at.ok_or_else(|| ReplayError::NoArchive(archive.to_owned()))?;
+        let (from, to) = (from.as_millisecond(), to.as_millisecond());
+        if to < from {
+            return Err(ReplayError::EmptyWindow);
+        }
+        let it = &definitions.archives[at];
+        let kept = |event: &BusEvent| {
+            let age = self.now - event.received;
+            age >= ARCHIVE_LAG && it.retention.is_none_or(|most| age <= most)
+        };
+        let events: Vec<_> = self.archives[at]
+            .iter()
+            .map(|archived| archived.event.clone())
+            .filter(|event| (from..=to).contains(&event.received) && kept(event))
+            .collect();
+        let count = events.len();
+        for event in events {
+            let mut value = event.value.clone();
+            value["replay-name"] = name.into();
+            let ident = mix(event.ident, digest(name));
+            let window = (event.received - from) / 60_000;
+            let replayed = Arc::new(BusEvent {
+                text: value.to_string().into(),
+                value,
+                ident,
+                owner: event.owner,
+                received: self.now,
+            });
+            let matching: Vec<usize> = self.matchers[it.bus].matches(&replayed.value).into_iter().copied().collect();
+            for rule in matching {
+                if !rules.is_empty() && !rules.contains(&definitions.rules[rule].arn) {
+                    continue;
+                }
+                for target in 0..definitions.rules[rule].targets.len() {
+                    let ident = mix(ident, mix(rule as u64, target as u64));
+                    let delivery = Delivery { rule, ident, target, event: replayed.clone(), attempt: 0 };
+                    let wait = window * 1_000 + self.draw((0, 999), ident);
+                    self.after(wait, Action::Deliver(Box::new(delivery)));
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// An event that AWS itself puts on the default bus.
+    pub(crate) fn announce(&mut self, source: &str, detail_type: &str, resource: &str, detail: Value, owner: Owner) {
+        if self.matchers[0].is_empty() {
+            return;
+        }
+        let ident = mix(digest(resource), digest(&detail["status"].to_string()));
+        let value = json!({
+            "version": "0",
+            "id": uuid(mix(ident, self.happened())),
+            "detail-type": detail_type,
+            "source": source,
+            "account": ACCOUNT,
+            "time": timestamp(self.now / 1_000 * 1_000).to_string(),
+            "region": REGION,
+            "resources": [resource],
+            "detail": detail,
+        });
+        self.receive_event(0, value, ident, owner, true);
+    }
+}

@@ -1,0 +1,412 @@
+//! The world: one agenda, one clock, everything that is deployed.
+//!
+//! Owns the order in which things happen. What happens is the business of the
+//! modules beside it: [`lambda`](crate::lambda), [`sqs`](crate::sqs),
+//! [`bus`](crate::bus), [`workflow`](crate::workflow).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use duet_asl::{Execution, Millis, TaskError, TaskId};
+use duet_core::Timestamp;
+use duet_pattern::Matcher;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::bus::{Archived, Delivery};
+use crate::definitions::Definitions;
+use crate::fault::{Fault, FaultRule, Faults, Strike};
+use crate::host::{Host, timestamp};
+use crate::lambda::{Instances, Invocation};
+use crate::meter::Used;
+use crate::ports::Table;
+use crate::random::mix;
+use crate::services::{self, Handler};
+use crate::sqs::{Message, QueueState};
+use crate::template::DefinitionError;
+use crate::workflow::Run;
+
+/// How a world is to be.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Decides everything that is drawn.
+    pub seed: u64,
+    /// When it begins; 2026-01-01T00:00:00Z if 0.
+    pub start: Millis,
+    /// What goes wrong.
+    pub faults: Vec<FaultRule>,
+    /// Of all that would go wrong, only this does; for making a schedule smaller.
+    pub only: Option<FxHashSet<Strike>>,
+    /// Whether what happens is written down, for [`Lab::timeline`].
+    pub timeline: bool,
+    /// Whether succeeded executions keep their history. Counted in any case.
+    pub keep_succeeded: bool,
+}
+
+/// What happens next, to whom.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// An invocation begins.
+    Begin(u64),
+    /// A part of an invocation goes on.
+    Resume(u64, usize),
+    /// An invocation has used up its time.
+    Kill(u64),
+    /// A call of a workflow failed before it reached its function.
+    FailTask(usize, TaskId, Box<TaskError>),
+    /// An execution is due.
+    Wake(usize, Millis),
+    /// A poller looks at a queue.
+    Poll(usize),
+    /// A hidden message may be seen again.
+    Show(usize, u64, u32),
+    /// A message reaches its queue.
+    Enqueue(usize, Box<Message>),
+    /// A rule tries to deliver.
+    Deliver(Box<Delivery>),
+}
+
+#[derive(Debug)]
+struct Due {
+    at: Millis,
+    /// Decides between things due at one moment: drawn, then counted.
+    tie: u64,
+    action: Action,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.tie) == (other.at, other.tie)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.tie).cmp(&(other.at, other.tie))
+    }
+}
+
+/// Something that happened, for people to read.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// About which order or customer.
+    pub subject: String,
+    /// What.
+    pub what: String,
+}
+
+/// Messages that are no more, though nobody handled them.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Lost {
+    /// Where.
+    pub place: String,
+    /// About which order or customer.
+    pub subject: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The system in one process.
+pub struct Lab {
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) config: Config,
+    pub(crate) host: Host,
+    pub(crate) handlers: Vec<Arc<dyn Handler>>,
+    pub(crate) services: Vec<Arc<str>>,
+    pub(crate) arns: FxHashMap<String, usize>,
+    pub(crate) tables: BTreeMap<String, Table>,
+    pub(crate) matchers: Vec<Matcher<usize>>,
+    pub(crate) steps: Vec<Arc<str>>,
+    pub(crate) queues: Vec<QueueState>,
+    pub(crate) feeds: Vec<Option<usize>>,
+    pub(crate) pollers: Vec<Poller>,
+    pub(crate) instances: Vec<Instances>,
+    pub(crate) invocations: FxHashMap<u64, Invocation>,
+    pub(crate) answers: FxHashMap<u64, Result<serde_json::Value, duet_edge::task::TaskError>>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) names: FxHashMap<(usize, Arc<str>), usize>,
+    pub(crate) tokens: FxHashMap<Arc<str>, usize>,
+    pub(crate) archives: Vec<Vec<Archived>>,
+    pub(crate) outages: Vec<(Arc<str>, Millis, Millis)>,
+    pub(crate) lost: Vec<Lost>,
+    agenda: BinaryHeap<Reverse<Due>>,
+    timeline: Vec<Moment>,
+    pub(crate) now: Millis,
+    sequence: u64,
+    trace: u64,
+    happened: u64,
+}
+
+/// The pollers of an event source mapping.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Poller {
+    pub(crate) running: usize,
+    pub(crate) scheduled: bool,
+}
+
+impl std::fmt::Debug for Lab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lab").field("now", &self.now).field("happened", &self.happened).finish_non_exhaustive()
+    }
+}
+
+impl Lab {
+    /// A world in which `definitions` are deployed and nothing has happened yet.
+    ///
+    /// # Errors
+    /// [`DefinitionError`] when a function's environment does not fit its code.
+    pub fn new(definitions: Arc<Definitions>, config: Config) -> Result<Self, DefinitionError> {
+        let faults = Faults::new(config.seed, &config.faults, config.only.clone());
+        let lags = faults.any(Fault::StaleRead);
+        let tables: BTreeMap<String, Table> =
+            definitions.tables.iter().map(|name| (name.clone(), Table::lagging(lags))).collect();
+        let host = Host::default();
+        let now = if config.start == 0 { duet_asl::DEFAULT_START } else { config.start };
+        {
+            let mut inner = host.lock();
+            inner.now = now;
+            inner.faults = faults;
+        }
+        let started = definitions.functions.iter().map(|function| services::start(function, &host, &tables));
+        let handlers = started.collect::<Result<_, _>>()?;
+        let mut feeds = vec![None; definitions.queues.len()];
+        for (at, mapping) in definitions.mappings.iter().enumerate() {
+            feeds[mapping.queue] = Some(at);
+        }
+        let names = definitions.functions.iter().enumerate();
+        let arns = names.flat_map(|(at, f)| [(f.arn.clone(), at), (f.name.clone(), at)]).collect();
+        let mut lab = Self {
+            matchers: definitions.matchers(),
+            steps: definitions.rules.iter().map(|rule| rule.name.as_str().into()).collect(),
+            services: definitions.functions.iter().map(|f| f.service.as_str().into()).collect(),
+            queues: definitions.queues.iter().map(|_| QueueState::default()).collect(),
+            pollers: vec![Poller::default(); definitions.mappings.len()],
+            instances: vec![Instances::default(); definitions.functions.len()],
+            archives: definitions.archives.iter().map(|_| Vec::new()).collect(),
+            definitions,
+            config,
+            host,
+            handlers,
+            arns,
+            tables,
+            feeds,
+            invocations: FxHashMap::default(),
+            answers: FxHashMap::default(),
+            runs: Vec::new(),
+            names: FxHashMap::default(),
+            tokens: FxHashMap::default(),
+            outages: Vec::new(),
+            lost: Vec::new(),
+            agenda: BinaryHeap::new(),
+            timeline: Vec::new(),
+            now,
+            sequence: 0,
+            trace: 0,
+            happened: 0,
+        };
+        lab.plan_outages();
+        Ok(lab)
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        timestamp(self.now)
+    }
+
+    /// What is deployed.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    /// The table with this name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)
+    }
+
+    /// Lets everything happen that is due until `to`.
+    pub fn advance(&mut self, to: Timestamp) {
+        let to = to.as_millisecond();
+        while self.agenda.peek().is_some_and(|Reverse(due)| due.at <= to) {
+            self.step();
+        }
+        self.set_now(to.max(self.now));
+    }
+
+    /// Lets things happen until nothing is due within `horizon` milliseconds
+    /// from now. Gives whether it came to rest.
+    pub fn settle(&mut self, horizon: Millis) -> bool {
+        let until = self.now.saturating_add(horizon);
+        while self.agenda.peek().is_some_and(|Reverse(due)| due.at <= until) {
+            self.step();
+        }
+        self.agenda.is_empty()
+    }
+
+    /// Lets the next thing happen. `false` when nothing is due any more.
+    pub fn step(&mut self) -> bool {
+        let Some(Reverse(Due { at, tie, action })) = self.agenda.pop() else {
+            return false;
+        };
+        self.set_now(at.max(self.now));
+        self.trace = mix(mix(self.trace, at as u64), tie ^ action.print());
+        self.happened += 1;
+        match action {
+            Action::Begin(invocation) => self.begin(invocation),
+            Action::Resume(invocation, part) => self.resume(invocation, part),
+            Action::Kill(invocation) => self.time_out(invocation),
+            Action::FailTask(run, task, error) => self.answer_task(run, task, Err(*error)),
+            Action::Wake(run, at) => self.wake(run, at),
+            Action::Poll(mapping) => self.poll(mapping),
+            Action::Show(queue, message, stamp) => self.show(queue, message, stamp),
+            Action::Enqueue(queue, message) => self.enqueue(queue, *message),
+            Action::Deliver(delivery) => self.deliver(*delivery),
+        }
+        true
+    }
+
+    fn set_now(&mut self, now: Millis) {
+        self.now = now;
+        self.host.lock().now = now;
+    }
+
+    pub(crate) fn after(&mut self, millis: Millis, action: Action) {
+        self.at(self.now.saturating_add(millis), action);
+    }
+
+    pub(crate) fn at(&mut self, at: Millis, action: Action) {
+        self.sequence += 1;
+        // The upper half is drawn: what is due at one moment comes in any order.
+        let tie = mix(self.config.seed, self.sequence) & !0xffff_ffff | (self.sequence & 0xffff_ffff);
+        self.agenda.push(Reverse(Due { at, tie, action }));
+    }
+
+    /// A number nothing else in this world has.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// A number from `span` for what `ident` names.
+    pub(crate) fn draw(&self, span: crate::latency::Span, ident: u64) -> Millis {
+        crate::host::within(span, mix(self.config.seed, ident))
+    }
+
+    /// Writes down what happens, if somebody wants to read it.
+    pub(crate) fn note(&mut self, subject: impl FnOnce(&Self) -> String, what: impl FnOnce() -> String) {
+        if self.config.timeline {
+            let moment = Moment { at: self.now(), subject: subject(self), what: what() };
+            self.timeline.push(moment);
+        }
+    }
+
+    /// What happened, in order; empty unless [`Config::timeline`] asked for it.
+    #[must_use]
+    pub fn timeline(&self) -> &[Moment] {
+        &self.timeline
+    }
+
+    /// A number that two worlds share exactly when the same things happened at
+    /// the same times in both.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        self.trace
+    }
+
+    /// How many things happened.
+    #[must_use]
+    pub fn happened(&self) -> u64 {
+        self.happened
+    }
+
+    /// Whether anything is still to happen.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.agenda.is_empty()
+    }
+
+    /// The faults that struck, in order.
+    #[must_use]
+    pub fn struck(&self) -> Vec<Strike> {
+        self.host.lock().faults.struck().to_vec()
+    }
+
+    /// How often each kind of fault could have struck.
+    #[must_use]
+    pub fn chances(&self) -> BTreeMap<Fault, u64> {
+        self.host.lock().faults.chances().clone()
+    }
+
+    /// From here on nothing goes wrong any more.
+    pub fn stop_faults(&mut self) {
+        self.host.lock().faults.quiet = true;
+        self.outages.clear();
+    }
+
+    /// Whether `kind` strikes what a driver of this world does, under a name of its own.
+    pub fn strikes(&mut self, kind: Fault, name: &str) -> bool {
+        let aim = crate::fault::Aim { service: "", step: "", ident: crate::random::digest(name) };
+        self.host.lock().faults.strikes(kind, aim)
+    }
+
+    /// What each order and customer used.
+    #[must_use]
+    pub fn used(&self) -> Vec<Used> {
+        let mut used = self.host.lock().meters.used().to_vec();
+        for run in &self.runs {
+            if let Some(used) = used.get_mut(run.owner as usize) {
+                used.meter.transitions += run.transitions();
+            }
+        }
+        used
+    }
+
+    /// How many notices the topic took.
+    #[must_use]
+    pub fn notices(&self) -> u64 {
+        self.host.lock().notices
+    }
+
+    /// Messages that are no more, though nobody handled them.
+    #[must_use]
+    pub fn lost(&self) -> &[Lost] {
+        &self.lost
+    }
+
+    /// The execution called `name` of the machine with this name or ARN.
+    #[must_use]
+    pub fn execution(&self, machine: &str, name: &str) -> Option<&Execution> {
+        let machine = self.definitions.machine_named(machine)?;
+        let run = *self.names.get(&(machine, Arc::from(name)))?;
+        self.runs[run].execution.as_deref()
+    }
+}
+
+impl Action {
+    /// What of an action goes into the trace.
+    fn print(&self) -> u64 {
+        match self {
+            Self::Begin(n) => mix(1, *n),
+            Self::Resume(n, part) => mix(mix(2, *n), *part as u64),
+            Self::Kill(n) => mix(3, *n),
+            Self::FailTask(run, task, _) => mix(mix(4, *run as u64), task.0),
+            Self::Wake(run, at) => mix(mix(5, *run as u64), *at as u64),
+            Self::Poll(mapping) => mix(6, *mapping as u64),
+            Self::Show(queue, message, _) => mix(mix(7, *queue as u64), *message),
+            Self::Enqueue(queue, message) => mix(mix(8, *queue as u64), message.ident),
+            Self::Deliver(delivery) => mix(mix(9, delivery.rule as u64), delivery.ident),
+        }
+    }
+}

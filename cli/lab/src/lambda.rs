@@ -1,0 +1,417 @@
+//! Functions: instances, invocations, their time limit, and how they die.
+//!
+//! An invocation of a queue's function has one part per message, which run side
+//! by side as they do in the edge; an invocation by a workflow has one part.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use duet_asl::{Millis, TaskError, TaskId};
+use duet_edge::batch::{Attributes, Record};
+use duet_edge::queue::Verdict;
+use duet_edge::task::TaskError as Refused;
+use serde_json::{Value, json};
+
+use crate::fault::{Aim, Fault};
+use crate::host::{Frame, Out, timestamp};
+use crate::lab::{Action, Lab};
+use crate::latency::{COLD_START, INVOKE, SLOW_START};
+use crate::meter::Owner;
+use crate::random::{digest, mix};
+use crate::services::Work;
+use crate::sqs::{Sending, message_id};
+
+/// The concurrency of an account (Lambda quotas: 1,000 by default).
+const CONCURRENCY: usize = 1_000;
+
+/// How far off an instance's clock may be, in milliseconds.
+const SKEW: Millis = 3_000;
+
+/// The instances of a function.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Instances {
+    idle: u32,
+}
+
+/// One invocation.
+pub(crate) struct Invocation {
+    function: usize,
+    trigger: Trigger,
+    began: Millis,
+    parts: Vec<Part>,
+    left: usize,
+    /// Messages to delete when the function has returned, and only then.
+    done: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Trigger {
+    Task { run: usize, task: TaskId },
+    Batch { mapping: usize },
+    Hand { call: u64 },
+}
+
+struct Part {
+    work: Option<Running>,
+    frame: Frame,
+    /// The message, in the queue of the mapping.
+    message: u64,
+}
+
+enum Running {
+    Task(Work<Result<Value, Refused>>),
+    Message(Work<Verdict>),
+}
+
+/// How a part ended.
+enum Ended {
+    Task(Result<Value, Refused>),
+    Message(Verdict),
+}
+
+/// A call of a function by a workflow.
+pub(crate) struct Call {
+    pub(crate) run: usize,
+    pub(crate) task: TaskId,
+    pub(crate) function: usize,
+    pub(crate) payload: Value,
+    pub(crate) state: Arc<str>,
+    pub(crate) ident: u64,
+    pub(crate) owner: Owner,
+}
+
+impl Lab {
+    /// Draws when which service is out of order.
+    pub(crate) fn plan_outages(&mut self) {
+        let mut services = self.services.clone();
+        services.sort();
+        services.dedup();
+        for service in services {
+            let ident = mix(digest(&service), 0x0bad);
+            let aim = Aim { service: &service, step: "", ident };
+            if self.host.lock().faults.strikes(Fault::Outage, aim) {
+                let from = self.now + self.draw((0, 8_000), ident);
+                let until = from + self.draw((3_000, 90_000), mix(ident, 1));
+                self.outages.push((service, from, until));
+            }
+        }
+    }
+
+    fn is_out(&self, service: &Arc<str>) -> bool {
+        self.outages.iter().any(|(out, from, until)| out == service && (*from..*until).contains(&self.now))
+    }
+
+    /// A workflow calls a function.
+    pub(crate) fn invoke_task(&mut self, call: Call) {
+        let Call { run, task, function, payload, state, ident, owner } = call;
+        let service = self.services[function].clone();
+        let aim = Aim { service: &service, step: &state, ident };
+        let throttled = self.invocations.len() >= CONCURRENCY || self.host.lock().faults.strikes(Fault::Throttle, aim);
+        if throttled {
+            let error = TaskError::new("Lambda.TooManyRequestsException", "Rate Exceeded.");
+            self.after(self.draw(INVOKE, ident), Action::FailTask(run, task, Box::new(error)));
+            return;
+        }
+        let frame = Frame { ident, calls: 0, owner, service, step: state, skew: 0 };
+        self.launch_task(function, Trigger::Task { run, task }, &payload, frame);
+    }
+
+    /// Somebody calls a task function by hand. Gives the number of the call.
+    pub(crate) fn invoke_by_hand(
+        &mut self,
+        function: usize,
+        payload: Value,
+        step: &str,
+        ident: u64,
+        owner: Owner,
+    ) -> u64 {
+        let call = self.next_id();
+        let service = self.services[function].clone();
+        let frame = Frame { ident, calls: 0, owner, service, step: step.into(), skew: 0 };
+        self.launch_task(function, Trigger::Hand { call }, &payload, frame);
+        call
+    }
+
+    fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &Value, frame: Frame) {
+        // As on the wire: text, and read again.
+        let input = serde_json::from_str(&payload.to_string()).unwrap_or_default();
+        let (wait, frame) = self.take_instance(function, frame);
+        let deadline = self.now + wait + self.definitions.functions[function].timeout;
+        let work = self.handlers[function].task(input, timestamp(deadline));
+        let part = Part { work: Some(Running::Task(work)), frame, message: 0 };
+        self.launch(function, trigger, vec![part], wait);
+    }
+
+    /// A poller calls a function with the messages it received.
+    pub(crate) fn invoke_batch(&mut self, mapping: usize, batch: Vec<u64>) {
+        let definitions = self.definitions.clone();
+        let it = &definitions.mappings[mapping];
+        let service = self.services[it.function].clone();
+        let queue = &definitions.queues[it.queue];
+        let first = &self.queues[it.queue].messages[&batch[0]];
+        let ident = mix(first.ident, first.receives.into());
+        let aim = Aim { service: &service, step: &first.step, ident };
+        let throttled = self.invocations.len() >= CONCURRENCY || self.host.lock().faults.strikes(Fault::Throttle, aim);
+        if throttled {
+            // Not deleted: each comes back when its visibility timeout is over.
+            self.pollers[mapping].running -= 1;
+            return;
+        }
+        let (owner, step) = (first.owner, first.step.clone());
+        let frame = Frame { ident, calls: 0, owner, service: service.clone(), step, skew: 0 };
+        let (wait, first) = self.take_instance(it.function, frame);
+        let deadline = timestamp(self.now + wait + definitions.functions[it.function].timeout);
+        let mut parts = Vec::with_capacity(batch.len());
+        for id in batch {
+            let message = &self.queues[it.queue].messages[&id];
+            let record = Record {
+                message_id: message_id(message.ident),
+                receipt_handle: String::new(),
+                body: message.body.to_string(),
+                attributes: Attributes { receives: message.receives.to_string() },
+                event_source_arn: queue.arn.clone(),
+            };
+            let frame = Frame {
+                ident: mix(message.ident, message.receives.into()),
+                calls: 0,
+                owner: message.owner,
+                service: service.clone(),
+                step: message.step.clone(),
+                skew: first.skew,
+            };
+            let work = self.handlers[it.function].receive(record.delivery(deadline));
+            parts.push(Part { work: Some(Running::Message(work)), frame, message: id });
+        }
+        self.launch(it.function, Trigger::Batch { mapping }, parts, wait);
+    }
+
+    /// An instance for the run of `frame`: how long until it starts, and its clock.
+    fn take_instance(&mut self, function: usize, mut frame: Frame) -> (Millis, Frame) {
+        let ident = frame.ident;
+        let mut wait = self.draw(INVOKE, ident);
+        let instances = &mut self.instances[function];
+        if instances.idle > 0 {
+            instances.idle -= 1;
+        } else {
+            wait += self.draw(COLD_START, mix(ident, 1));
+        }
+        let mut inner = self.host.lock();
+        let aim = Aim { service: &frame.service, step: &frame.step, ident };
+        let (slow, skewed) = (
+            inner.faults.strikes(Fault::ColdStart, aim),
+            inner.faults.strikes(Fault::ClockSkew, aim),
+        );
+        inner.meters.of(frame.owner).invocations += 1;
+        drop(inner);
+        if slow {
+            wait += self.draw(SLOW_START, mix(ident, 2));
+        }
+        if skewed {
+            frame.skew = self.draw((-SKEW, SKEW), mix(ident, 3));
+        }
+        (wait, frame)
+    }
+
+    fn launch(&mut self, function: usize, trigger: Trigger, parts: Vec<Part>, wait: Millis) {
+        let left = parts.len();
+        let began = self.now + wait;
+        let id = self.next_id();
+        self.invocations.insert(id, Invocation { function, trigger, began, parts, left, done: Vec::new() });
+        self.at(began, Action::Begin(id));
+    }
+
+    pub(crate) fn begin(&mut self, id: u64) {
+        let Some(invocation) = self.invocations.get(&id) else { return };
+        let service = self.services[invocation.function].clone();
+        if self.is_out(&service) {
+            return self.crash(id);
+        }
+        for part in 0..invocation.parts.len() {
+            if !self.run_part(id, part) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn resume(&mut self, id: u64, part: usize) {
+        if self.invocations.contains_key(&id) {
+            self.run_part(id, part);
+        }
+    }
+
+    /// Runs a part until it pauses, ends or dies. `false` when the whole
+    /// invocation is over.
+    fn run_part(&mut self, id: u64, at: usize) -> bool {
+        let Some(invocation) = self.invocations.get_mut(&id) else { return false };
+        let part = &mut invocation.parts[at];
+        let Some(work) = &mut part.work else { return true };
+        {
+            let mut inner = self.host.lock();
+            std::mem::swap(&mut inner.frame, &mut part.frame);
+            inner.pause = None;
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = match work {
+            Running::Task(work) => work.as_mut().poll(&mut context).map(Ended::Task),
+            Running::Message(work) => work.as_mut().poll(&mut context).map(Ended::Message),
+        };
+        let (pause, dies, out) = {
+            let mut inner = self.host.lock();
+            std::mem::swap(&mut inner.frame, &mut part.frame);
+            (inner.pause.take(), std::mem::take(&mut inner.dies), std::mem::take(&mut inner.out))
+        };
+        let killed = invocation.began + self.definitions.functions[invocation.function].timeout;
+        if polled.is_ready() {
+            part.work = None;
+        }
+        for one in out {
+            self.carry(one);
+        }
+        match (polled, pause) {
+            _ if dies => {
+                self.crash(id);
+                false
+            }
+            (Poll::Ready(ended), _) => self.part_ended(id, at, ended),
+            (Poll::Pending, Some(due)) if due < killed => {
+                self.at(due, Action::Resume(id, at));
+                true
+            }
+            (Poll::Pending, _) => {
+                self.at(killed, Action::Kill(id));
+                true
+            }
+        }
+    }
+
+    /// Sends what a function gave to be sent.
+    fn carry(&mut self, out: Out) {
+        match out {
+            Out::Publish { bus, entries } => self.put_events(&bus, entries),
+            Out::Send { queue, body, seconds, ident, owner } => {
+                if let Some(queue) = self.definitions.queue_named(&queue) {
+                    let delay = Some(Millis::from(seconds) * 1_000);
+                    self.send(queue, Sending { body: body.into(), ident, owner, step: "timer".into(), delay });
+                }
+            }
+            Out::Answer { token, value } => self.answer_token(&token, value),
+        }
+    }
+
+    fn part_ended(&mut self, id: u64, at: usize, ended: Ended) -> bool {
+        let Some(invocation) = self.invocations.get_mut(&id) else { return false };
+        invocation.left -= 1;
+        let left = invocation.left;
+        let frame = &invocation.parts[at].frame;
+        let (owner, message) = (frame.owner, invocation.parts[at].message);
+        let ident = frame.ident;
+        match (ended, invocation.trigger) {
+            (Ended::Task(result), Trigger::Task { run, task }) => {
+                self.end_invocation(id, true);
+                let result = match result {
+                    Ok(reply) => Ok(json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 })),
+                    Err(Refused { name, text }) => {
+                        let cause = json!({ "errorType": name, "errorMessage": text }).to_string();
+                        Err(TaskError::new(name, cause))
+                    }
+                };
+                self.answer_task(run, task, result);
+                return false;
+            }
+            (Ended::Task(result), Trigger::Hand { call }) => {
+                self.end_invocation(id, true);
+                self.answers.insert(call, result);
+                return false;
+            }
+            (Ended::Message(verdict), Trigger::Batch { mapping }) => {
+                let it = &self.definitions.mappings[mapping];
+                let (queue, partial) = (it.queue, it.partial);
+                match verdict {
+                    Verdict::Acknowledge => {
+                        let aim = Aim { service: &frame.service, step: &frame.step, ident };
+                        if !self.host.lock().faults.strikes(Fault::PartialBatch, aim) {
+                            invocation.done.push(message);
+                        }
+                    }
+                    Verdict::Again(wait) => {
+                        if !partial {
+                            // The answer says which failed, and nobody reads it.
+                            invocation.done.push(message);
+                        }
+                        self.note(|lab| lab.subject(owner), || format!("a message fails, to return in {wait:?}"));
+                        self.hide(queue, message, wait.as_millis() as Millis);
+                    }
+                }
+                if left == 0 {
+                    self.end_invocation(id, true);
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// The process of an invocation dies.
+    fn crash(&mut self, id: u64) {
+        let error = TaskError::new(
+            "Runtime.ExitError",
+            json!({ "errorType": "Runtime.ExitError", "errorMessage": "Error: Runtime exited with error: signal: killed" })
+                .to_string(),
+        );
+        self.fail(id, error, "its process dies");
+    }
+
+    /// An invocation has used up its time.
+    pub(crate) fn time_out(&mut self, id: u64) {
+        let Some(invocation) = self.invocations.get(&id) else { return };
+        let seconds = self.definitions.functions[invocation.function].timeout as f64 / 1_000.0;
+        let text = format!("Error: Task timed out after {seconds:.2} seconds");
+        let cause = json!({ "errorType": "Sandbox.Timedout", "errorMessage": text }).to_string();
+        self.fail(id, TaskError::new("Sandbox.Timedout", cause), "its time is over");
+    }
+
+    fn fail(&mut self, id: u64, error: TaskError, why: &'static str) {
+        let Some(invocation) = self.invocations.get(&id) else { return };
+        let (trigger, function) = (invocation.trigger, invocation.function);
+        if let Some(part) = invocation.parts.iter().find(|part| part.work.is_some()) {
+            let (owner, step) = (part.frame.owner, part.frame.step.clone());
+            let name = self.definitions.functions[function].name.clone();
+            self.note(|lab| lab.subject(owner), || format!("{name} at {step}: {why}"));
+        }
+        // A batch's messages, the handled ones too, come back when their
+        // visibility timeouts are over.
+        self.end_invocation(id, false);
+        match trigger {
+            Trigger::Task { run, task } => self.answer_task(run, task, Err(error)),
+            Trigger::Hand { call } => {
+                let text = error.cause.unwrap_or_default();
+                self.answers.insert(call, Err(Refused { name: error.error, text }));
+            }
+            Trigger::Batch { .. } => {}
+        }
+    }
+
+    fn end_invocation(&mut self, id: u64, survives: bool) {
+        let Some(invocation) = self.invocations.remove(&id) else { return };
+        if survives {
+            self.instances[invocation.function].idle += 1;
+        }
+        let ran = (self.now - invocation.began).max(0) as u64;
+        let share = ran / invocation.parts.len().max(1) as u64;
+        {
+            let mut inner = self.host.lock();
+            for part in &invocation.parts {
+                inner.meters.of(part.frame.owner).function_ms += share;
+            }
+        }
+        if let Trigger::Batch { mapping } = invocation.trigger {
+            let queue = self.definitions.mappings[mapping].queue;
+            if survives {
+                invocation.done.iter().for_each(|message| self.delete(queue, *message));
+            }
+            self.pollers[mapping].running -= 1;
+            self.call_poller(queue);
+        }
+    }
+}

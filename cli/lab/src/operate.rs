@@ -1,0 +1,172 @@
+//! What people and tools do from outside: send messages, look at what died,
+//! send it back.
+
+use std::sync::Arc;
+
+use duet_core::CommandMessage;
+use duet_edge::task::TaskError;
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::random::{digest, mix};
+use crate::sqs::{Sending, message_id};
+
+/// A message in a dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The queue it lies in.
+    pub queue: String,
+    /// Its id there.
+    pub id: String,
+    /// Why, where that is known: the attribute ERROR_CODE, or that it was
+    /// received too often.
+    pub cause: String,
+    /// Its text.
+    pub body: String,
+    /// Its place, for [`Lab::redrive`] and [`Lab::discard`].
+    pub at: (usize, u64),
+}
+
+/// Why a message is not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// No such queue is deployed.
+    #[error("there is no queue {0}")]
+    NoQueue(String),
+    /// No such function is deployed.
+    #[error("there is no function {0}")]
+    NoFunction(String),
+}
+
+impl Lab {
+    /// SendMessage of a command to the queue with this name, ARN or URL.
+    ///
+    /// # Errors
+    /// [`SendError::NoQueue`]
+    pub fn send_command(&mut self, queue: &str, message: &CommandMessage) -> Result<(), SendError> {
+        let body = serde_json::to_string(message).unwrap_or_default();
+        let metadata = &message.metadata;
+        self.put(queue, body, (&metadata.subject, &metadata.variant), &message.command)
+    }
+
+    /// SendMessage of any text, about nobody.
+    ///
+    /// # Errors
+    /// [`SendError::NoQueue`]
+    pub fn send_text(&mut self, queue: &str, text: &str, subject: &str) -> Result<(), SendError> {
+        self.put(queue, text.to_owned(), (subject, ""), "")
+    }
+
+    fn put(&mut self, queue: &str, body: String, (subject, variant): (&str, &str), step: &str) -> Result<(), SendError> {
+        let at = self.definitions.queue_named(queue);
+        let at = at.ok_or_else(|| SendError::NoQueue(queue.to_owned()))?;
+        let owner = self.host.lock().meters.owner(subject, variant);
+        let ident = mix(digest(step), mix(digest(subject), self.next_id()));
+        self.send(at, Sending { body: body.into(), ident, owner, step: step.into(), delay: None });
+        Ok(())
+    }
+
+    /// Invokes a task function by hand and waits for its answer, while
+    /// everything else goes on.
+    ///
+    /// # Errors
+    /// [`SendError::NoFunction`]
+    pub fn invoke(
+        &mut self,
+        function: &str,
+        message: &CommandMessage,
+    ) -> Result<Result<Value, TaskError>, SendError> {
+        let at = self.arns.get(function).copied();
+        let at = at.ok_or_else(|| SendError::NoFunction(function.to_owned()))?;
+        let payload = serde_json::to_value(message).unwrap_or_default();
+        let metadata = &message.metadata;
+        let owner = self.host.lock().meters.owner(&metadata.subject, &metadata.variant);
+        let ident = mix(digest(&message.command), mix(digest(&metadata.subject), self.next_id()));
+        let id = self.invoke_by_hand(at, payload, &message.command, ident, owner);
+        loop {
+            if let Some(result) = self.answers.remove(&id) {
+                return Ok(result);
+            }
+            if !self.step() {
+                let text = "the function never answered".to_owned();
+                return Ok(Err(TaskError { name: "Transient".to_owned(), text }));
+            }
+        }
+    }
+
+    /// Everything in dead-letter queues.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        let mut letters = Vec::new();
+        for queue in self.definitions.dead_letter_queues() {
+            let mut messages: Vec<_> = self.queues[queue].messages.iter().collect();
+            messages.sort_by_key(|(id, _)| **id);
+            letters.extend(messages.into_iter().map(|(id, message)| DeadLetter {
+                queue: self.definitions.queues[queue].name.clone(),
+                id: message_id(message.ident),
+                cause: message.attributes.get("ERROR_CODE").cloned().unwrap_or_else(|| "MaxReceiveCount".to_owned()),
+                body: message.body.to_string(),
+                at: (queue, *id),
+            }));
+        }
+        letters
+    }
+
+    /// The message attributes of a dead letter.
+    #[must_use]
+    pub fn attributes(&self, letter: &DeadLetter) -> Vec<(String, String)> {
+        let (queue, id) = letter.at;
+        let message = self.queues.get(queue).and_then(|queue| queue.messages.get(&id));
+        let all = message.into_iter().flat_map(|message| &message.attributes);
+        all.map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    /// Sends a dead letter back: to the queue it died on, or to the target
+    /// that did not take it, and nowhere else. `false` when it is gone, or its
+    /// target is.
+    pub fn redrive(&mut self, letter: &DeadLetter) -> bool {
+        let (queue, id) = letter.at;
+        let Some(message) = self.queues.get(queue).and_then(|state| state.messages.get(&id)).cloned() else {
+            return false;
+        };
+        let definitions = self.definitions.clone();
+        let back = match (message.home, message.attributes.get("RULE_ARN"), message.attributes.get("TARGET_ARN")) {
+            (Some(home), ..) => Some((home, Some(message.body.clone()))),
+            (None, Some(rule), Some(target)) => {
+                let rule = definitions.rules.iter().find(|known| known.arn == *rule);
+                let target = rule.and_then(|rule| rule.targets.iter().find(|known| known.arn == *target));
+                rule.zip(target).and_then(|(rule, target)| {
+                    // The letter is the event; the target gets what it asked for.
+                    let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
+                    let time = self.now().to_string();
+                    let context = duet_pattern::RuleContext {
+                        rule_arn: &rule.arn,
+                        rule_name: &rule.name,
+                        ingestion_time: &time,
+                    };
+                    Some((target.queue?, target.input.render(&event, context).map(Arc::from)))
+                })
+            }
+            _ => None,
+        };
+        let Some((target, Some(body))) = back else { return false };
+        self.delete(queue, id);
+        let ident = mix(message.ident, self.next_id());
+        let (owner, step) = (message.owner, message.step);
+        self.send(target, Sending { body, ident, owner, step, delay: None });
+        true
+    }
+
+    /// Takes a dead letter away for good.
+    pub fn discard(&mut self, letter: &DeadLetter) {
+        let (queue, id) = letter.at;
+        self.delete(queue, id);
+    }
+
+    /// How many messages lie in queues that something reads.
+    #[must_use]
+    pub fn waiting_messages(&self) -> usize {
+        let read = self.queues.iter().zip(&self.feeds).filter(|(_, feed)| feed.is_some());
+        read.map(|(queue, _)| queue.messages.len()).sum()
+    }
+}

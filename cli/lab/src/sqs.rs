@@ -1,0 +1,248 @@
+//! Standard queues and the pollers behind them.
+//!
+//! A message is received, hidden, and deleted by whoever handled it; if nobody
+//! does, it comes back when its visibility timeout is over. Received more often
+//! than `maxReceiveCount` allows, it goes to the dead-letter queue instead. The
+//! retention period counts from the first sending and goes on in a standard
+//! dead-letter queue (SQS developer guide).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use duet_asl::Millis;
+use rustc_hash::FxHashMap;
+
+use crate::fault::{Aim, Fault};
+use crate::lab::{Action, Lab, Lost};
+use crate::latency::{LATE, OVERTAKEN, POLL};
+use crate::meter::Owner;
+use crate::random::{mix, uuid};
+
+/// A message.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) body: Arc<str>,
+    /// Tells it from other messages, in every replay.
+    pub(crate) ident: u64,
+    pub(crate) owner: Owner,
+    /// The rule or command that sent it.
+    pub(crate) step: Arc<str>,
+    pub(crate) sent: Millis,
+    pub(crate) receives: u32,
+    /// Message attributes: what EventBridge says about a dead letter.
+    pub(crate) attributes: BTreeMap<&'static str, String>,
+    /// The queue it died on.
+    pub(crate) home: Option<usize>,
+    /// Counts what happened to it, so that old appointments are void.
+    pub(crate) stamp: u32,
+}
+
+/// A queue's messages.
+#[derive(Debug, Default)]
+pub(crate) struct QueueState {
+    pub(crate) messages: FxHashMap<u64, Message>,
+    pub(crate) visible: VecDeque<u64>,
+    next: u64,
+}
+
+/// A message to put on a queue.
+pub(crate) struct Sending {
+    pub(crate) body: Arc<str>,
+    pub(crate) ident: u64,
+    pub(crate) owner: Owner,
+    pub(crate) step: Arc<str>,
+    /// Milliseconds; `None` for the queue's own delay.
+    pub(crate) delay: Option<Millis>,
+}
+
+/// The id under which a message is known on its queue.
+pub(crate) fn message_id(ident: u64) -> String {
+    uuid(ident)
+}
+
+impl Lab {
+    /// Puts a message on a queue, where whatever strikes messages may strike it.
+    pub(crate) fn send(&mut self, queue: usize, sending: Sending) {
+        let Sending { body, ident, owner, step, delay } = sending;
+        let ident = mix(ident, queue as u64 + 1);
+        let delay = delay.unwrap_or(self.definitions.queues[queue].delay);
+        let service = self.service_of(queue);
+        let (twice, late, passed, poison) = {
+            let mut inner = self.host.lock();
+            let meter = inner.meters.of(owner);
+            meter.queue_requests += 1;
+            meter.message_bytes += body.len() as u64;
+            let aim = Aim { service: &service, step: &step, ident };
+            let faults = &mut inner.faults;
+            (
+                faults.strikes(Fault::Duplicate, aim),
+                faults.strikes(Fault::Delay, aim),
+                faults.strikes(Fault::Reorder, aim),
+                faults.strikes(Fault::Poison, aim),
+            )
+        };
+        let mut wait = delay;
+        if late {
+            wait += self.draw(LATE, ident);
+        }
+        if passed {
+            wait += self.draw(OVERTAKEN, ident);
+        }
+        let message = Message {
+            body,
+            ident,
+            owner,
+            step,
+            sent: self.now,
+            receives: 0,
+            attributes: BTreeMap::new(),
+            home: None,
+            stamp: 0,
+        };
+        if twice {
+            let again = Message { ident: mix(ident, 0x2), ..message.clone() };
+            self.after(wait + self.draw(OVERTAKEN, ident), Action::Enqueue(queue, Box::new(again)));
+        }
+        if poison {
+            let body = format!("{{\"poison\": \"{ident:016x}\"").into();
+            let poison = Message { body, ident: mix(ident, 0x3), ..message.clone() };
+            self.after(wait, Action::Enqueue(queue, Box::new(poison)));
+        }
+        match wait {
+            0 => self.enqueue(queue, message),
+            wait => self.after(wait, Action::Enqueue(queue, Box::new(message))),
+        }
+    }
+
+    /// A message is on its queue and may be received.
+    pub(crate) fn enqueue(&mut self, queue: usize, message: Message) {
+        let state = &mut self.queues[queue];
+        state.next += 1;
+        let id = state.next;
+        state.messages.insert(id, message);
+        state.visible.push_back(id);
+        self.call_poller(queue);
+    }
+
+    /// Has the queue's poller look, if there is something to see.
+    pub(crate) fn call_poller(&mut self, queue: usize) {
+        let Some(mapping) = self.feeds[queue] else { return };
+        let poller = &mut self.pollers[mapping];
+        let most = self.definitions.mappings[mapping].concurrency;
+        if !poller.scheduled && poller.running < most && !self.queues[queue].visible.is_empty() {
+            poller.scheduled = true;
+            let wait = self.draw(POLL, self.happened());
+            self.after(wait, Action::Poll(mapping));
+        }
+    }
+
+    /// A poller receives a batch and has its function invoked.
+    pub(crate) fn poll(&mut self, mapping: usize) {
+        self.pollers[mapping].scheduled = false;
+        let definitions = self.definitions.clone();
+        let it = &definitions.mappings[mapping];
+        let mut batch = Vec::new();
+        while batch.len() < it.batch
+            && let Some(id) = self.receive(it.queue)
+        {
+            let service = self.services[it.function].clone();
+            let message = &self.queues[it.queue].messages[&id];
+            let aim = Aim { service: &service, step: &message.step, ident: mix(message.ident, message.receives.into()) };
+            // Received by a poller that dies: back when its timeout is over.
+            if !self.host.lock().faults.strikes(Fault::Drop, aim) {
+                batch.push(id);
+            }
+        }
+        if !batch.is_empty() {
+            self.pollers[mapping].running += 1;
+            self.invoke_batch(mapping, batch);
+        }
+        self.call_poller(it.queue);
+    }
+
+    /// Receives one message and hides it.
+    pub(crate) fn receive(&mut self, queue: usize) -> Option<u64> {
+        let definitions = self.definitions.clone();
+        let it = &definitions.queues[queue];
+        loop {
+            let state = &mut self.queues[queue];
+            let id = state.visible.pop_front()?;
+            let Some(message) = state.messages.get_mut(&id) else { continue };
+            if self.now - message.sent > it.retention {
+                if let Some(message) = state.messages.remove(&id) {
+                    self.lose(&it.name, message.owner, "its retention period was over");
+                }
+                continue;
+            }
+            if let Some((dead, most)) = it.redrive
+                && message.receives >= most
+            {
+                if let Some(message) = state.messages.remove(&id) {
+                    self.bury(dead, Message { home: Some(queue), ..message });
+                }
+                continue;
+            }
+            message.receives += 1;
+            message.stamp += 1;
+            let (stamp, owner, receives) = (message.stamp, message.owner, message.receives);
+            {
+                let mut inner = self.host.lock();
+                let meter = inner.meters.of(owner);
+                meter.queue_requests += 1;
+                meter.retries += u64::from(receives > 1);
+            }
+            self.after(it.visibility, Action::Show(queue, id, stamp));
+            return Some(id);
+        }
+    }
+
+    /// A message goes to a dead-letter queue.
+    pub(crate) fn bury(&mut self, dead: usize, message: Message) {
+        let place = self.definitions.queues[dead].name.clone();
+        let owner = message.owner;
+        self.note(|lab| lab.subject(owner), || format!("a message goes to {place}"));
+        self.enqueue(dead, Message { receives: 0, ..message });
+    }
+
+    /// A hidden message may be seen again, unless something else happened to it.
+    pub(crate) fn show(&mut self, queue: usize, id: u64, stamp: u32) {
+        let state = &mut self.queues[queue];
+        if state.messages.get(&id).is_some_and(|message| message.stamp == stamp) {
+            state.visible.push_back(id);
+            self.call_poller(queue);
+        }
+    }
+
+    /// ChangeMessageVisibility.
+    pub(crate) fn hide(&mut self, queue: usize, id: u64, millis: Millis) {
+        if let Some(message) = self.queues[queue].messages.get_mut(&id) {
+            message.stamp += 1;
+            let (stamp, owner) = (message.stamp, message.owner);
+            self.host.lock().meters.of(owner).queue_requests += 1;
+            self.after(millis, Action::Show(queue, id, stamp));
+        }
+    }
+
+    /// DeleteMessage.
+    pub(crate) fn delete(&mut self, queue: usize, id: u64) {
+        if let Some(message) = self.queues[queue].messages.remove(&id) {
+            self.host.lock().meters.of(message.owner).queue_requests += 1;
+        }
+    }
+
+    pub(crate) fn lose(&mut self, place: &str, owner: Owner, why: &str) {
+        let subject = self.subject(owner);
+        self.note(|_| subject.clone(), || format!("a message is lost at {place}: {why}"));
+        self.lost.push(Lost { place: place.to_owned(), subject, why: why.to_owned() });
+    }
+
+    pub(crate) fn subject(&self, owner: Owner) -> String {
+        self.host.lock().meters.subject(owner).to_string()
+    }
+
+    /// The service that a queue feeds.
+    pub(crate) fn service_of(&self, queue: usize) -> Arc<str> {
+        let function = self.feeds[queue].map(|mapping| self.definitions.mappings[mapping].function);
+        function.map(|function| self.services[function].clone()).unwrap_or_default()
+    }
+}

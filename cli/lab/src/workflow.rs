@@ -1,0 +1,307 @@
+//! Executions of state machines, driven by what their tasks answer.
+
+use std::sync::Arc;
+
+use duet_asl::{Effect, Execution, ExecutionOptions, MachineType, Millis, RedriveError, Status, TaskCall, TaskError, TaskId};
+use serde_json::{Value, json};
+
+use crate::lab::{Action, Lab};
+use crate::lambda::Call;
+use crate::meter::Owner;
+use crate::random::{digest, mix};
+use crate::template::{ACCOUNT, REGION};
+
+/// One execution.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// `None` once it succeeded and nobody wants to look at it.
+    pub(crate) execution: Option<Box<Execution>>,
+    pub(crate) owner: Owner,
+    machine: usize,
+    name: Arc<str>,
+    arn: Arc<str>,
+    input: u64,
+    ident: u64,
+    counted: u64,
+    due: Option<Millis>,
+}
+
+impl Run {
+    pub(crate) fn transitions(&self) -> u64 {
+        self.execution.as_ref().map_or(self.counted, |execution| execution.transitions())
+    }
+}
+
+/// What became of a StartExecution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It runs.
+    New,
+    /// An execution of that name and input is there already.
+    Already,
+    /// An execution of that name and another input is there
+    /// (`ExecutionAlreadyExists`).
+    Clashes,
+}
+
+/// How an execution stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The machine's name.
+    pub machine: String,
+    /// The execution's name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Where it stands.
+    pub status: Status,
+    /// The error it failed with.
+    pub error: Option<String>,
+}
+
+/// Why no execution was started or redriven.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkflowError {
+    /// No such state machine is deployed.
+    #[error("there is no state machine {0}")]
+    NoMachine(String),
+    /// No such execution is known.
+    #[error("there is no execution {0}")]
+    NoExecution(String),
+    /// AWS would refuse to redrive it.
+    #[error(transparent)]
+    Redrive(#[from] RedriveError),
+}
+
+impl Lab {
+    /// StartExecution: idempotent in name and input while it runs. What ended
+    /// keeps its name, but the same input tells the caller so.
+    ///
+    /// # Errors
+    /// [`WorkflowError::NoMachine`]
+    pub fn start_execution(&mut self, machine: &str, name: &str, input: &Value) -> Result<Started, WorkflowError> {
+        let at = self.definitions.machine_named(machine);
+        let at = at.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;
+        let text = input.to_string();
+        let print = digest(&input["data"].to_string());
+        let name: Arc<str> = name.into();
+        if let Some(run) = self.names.get(&(at, name.clone())) {
+            let same = self.runs[*run].input == print;
+            return Ok(if same { Started::Already } else { Started::Clashes });
+        }
+        let it = &self.definitions.machines[at];
+        let ident = mix(digest(&it.name), digest(&name));
+        let options = ExecutionOptions {
+            name: name.to_string(),
+            machine_name: it.name.clone(),
+            region: REGION.to_owned(),
+            account: ACCOUNT.to_owned(),
+            role_arn: it.role.clone(),
+            seed: mix(self.config.seed, ident),
+            history: true,
+            context: None,
+        };
+        let variant = input["metadata"]["variant"].as_str().unwrap_or_default();
+        let subject = input["metadata"]["subject"].as_str().unwrap_or(&name);
+        let owner = self.host.lock().meters.owner(subject, variant);
+        // As on the wire: text, and read again.
+        let input = serde_json::from_str(&text).unwrap_or_default();
+        let execution = Execution::start(&it.machine, input, &options, self.now);
+        let run = self.runs.len();
+        self.names.insert((at, name.clone()), run);
+        self.runs.push(Run {
+            arn: execution.arn().into(),
+            execution: Some(Box::new(execution)),
+            owner,
+            machine: at,
+            name,
+            input: print,
+            ident,
+            counted: 0,
+            due: None,
+        });
+        self.announce_status(run, Status::Running);
+        self.drive(run);
+        Ok(Started::New)
+    }
+
+    /// Does what an execution wants done.
+    fn drive(&mut self, run: usize) {
+        let Some(execution) = self.runs[run].execution.as_mut() else { return };
+        for effect in execution.take_effects() {
+            match effect {
+                Effect::Invoke(call) => self.call(run, call),
+                // The function runs on; its answer finds nobody.
+                Effect::Cancel(_) => {}
+                Effect::WakeAt(at) => {
+                    self.runs[run].due = Some(at);
+                    self.at(at, Action::Wake(run, at));
+                }
+                Effect::Ended(status) => self.ended(run, status),
+            }
+        }
+    }
+
+    fn call(&mut self, run: usize, call: TaskCall) {
+        let TaskCall { id, state, resource, arguments, token, retries, .. } = call;
+        let it = &self.runs[run];
+        let (owner, ident) = (it.owner, mix(it.ident, mix(digest(&state), retries.into())));
+        if let Some(token) = token {
+            self.tokens.insert(token, run);
+        }
+        if retries > 0 {
+            self.host.lock().meters.of(owner).retries += 1;
+        }
+        let function = match &*resource.service {
+            "lambda" => arguments["FunctionName"].as_str().and_then(|name| self.arns.get(name)).copied(),
+            _ => None,
+        };
+        self.note(|lab| lab.subject(owner), || format!("the workflow is at {state}, attempt {}", retries + 1));
+        let Some(function) = function else {
+            let error = TaskError::new(
+                "Lambda.ResourceNotFoundException",
+                format!("Function not found: {}", arguments["FunctionName"]),
+            );
+            return self.after(1, Action::FailTask(run, id, Box::new(error)));
+        };
+        let payload = arguments["Payload"].clone();
+        self.invoke_task(Call { run, task: id, function, payload, state, ident, owner });
+    }
+
+    /// The answer to a task's call.
+    pub(crate) fn answer_task(&mut self, run: usize, task: TaskId, result: Result<Value, TaskError>) {
+        let now = self.now;
+        if let Err(error) = &result {
+            let (owner, name) = (self.runs[run].owner, error.error.clone());
+            self.note(|lab| lab.subject(owner), || format!("the step fails with {name}"));
+        }
+        if let Some(execution) = self.runs[run].execution.as_mut() {
+            // An answer that nobody waits for any more changes nothing.
+            let _ = execution.complete_task(task, result, now);
+        }
+        self.drive(run);
+    }
+
+    /// SendTaskSuccess. A token that nobody waits for is no error to the caller.
+    pub(crate) fn answer_token(&mut self, token: &str, value: Value) {
+        let now = self.now;
+        if let Some(run) = self.tokens.remove(token) {
+            if let Some(execution) = self.runs[run].execution.as_mut() {
+                let _ = execution.task_token_success(token, value, now);
+            }
+            self.drive(run);
+        }
+    }
+
+    pub(crate) fn wake(&mut self, run: usize, at: Millis) {
+        let it = &mut self.runs[run];
+        // Only the latest appointment counts.
+        if it.due == Some(at)
+            && let Some(execution) = it.execution.as_mut()
+        {
+            it.due = None;
+            execution.advance(at);
+            self.drive(run);
+        }
+    }
+
+    fn ended(&mut self, run: usize, status: Status) {
+        let owner = self.runs[run].owner;
+        self.note(|lab| lab.subject(owner), || format!("the execution ends: {}", word(status)));
+        self.announce_status(run, status);
+        if status == Status::Succeeded && !self.config.keep_succeeded {
+            let it = &mut self.runs[run];
+            it.counted = it.transitions();
+            it.execution = None;
+        }
+    }
+
+    /// "Step Functions Execution Status Change" on the default bus.
+    fn announce_status(&mut self, run: usize, status: Status) {
+        let it = &self.runs[run];
+        let machine = &self.definitions.machines[it.machine];
+        let Some(execution) = &it.execution else { return };
+        // Express executions announce nothing (Step Functions developer guide).
+        if machine.machine.machine_type() == MachineType::Express {
+            return;
+        }
+        let detail = json!({
+            "executionArn": &*it.arn,
+            "stateMachineArn": machine.arn,
+            "name": &*it.name,
+            "status": word(status),
+            "startDate": execution.started(),
+            "stopDate": execution.ended(),
+            "error": execution.error(),
+            "cause": execution.cause(),
+        });
+        let (arn, owner) = (it.arn.clone(), it.owner);
+        self.announce("aws.states", "Step Functions Execution Status Change", &arn, detail, owner);
+    }
+
+    /// The executions that failed, timed out or were aborted.
+    #[must_use]
+    pub fn failed_executions(&self) -> Vec<Standing> {
+        let over = |run: &&Run| {
+            let status = run.execution.as_ref().map(|execution| execution.status());
+            status.is_some_and(|status| !matches!(status, Status::Running | Status::Succeeded))
+        };
+        self.runs.iter().filter(over).map(|run| self.standing(run)).collect()
+    }
+
+    /// How many executions still run.
+    #[must_use]
+    pub fn running_executions(&self) -> usize {
+        let runs = self.runs.iter().filter_map(|run| run.execution.as_ref());
+        runs.filter(|execution| execution.status() == Status::Running).count()
+    }
+
+    fn standing(&self, run: &Run) -> Standing {
+        let execution = run.execution.as_ref();
+        Standing {
+            machine: self.definitions.machines[run.machine].name.clone(),
+            name: run.name.to_string(),
+            arn: run.arn.to_string(),
+            status: execution.map_or(Status::Succeeded, |execution| execution.status()),
+            error: execution.and_then(|execution| execution.error().map(str::to_owned)),
+        }
+    }
+
+    /// How the execution `name` of a machine stands, if there is one.
+    #[must_use]
+    pub fn execution_standing(&self, machine: &str, name: &str) -> Option<Standing> {
+        let machine = self.definitions.machine_named(machine)?;
+        let run = *self.names.get(&(machine, Arc::from(name)))?;
+        Some(self.standing(&self.runs[run]))
+    }
+
+    /// RedriveExecution.
+    ///
+    /// # Errors
+    /// [`WorkflowError`]
+    pub fn redrive_execution(&mut self, arn: &str) -> Result<(), WorkflowError> {
+        let run = self.runs.iter().position(|run| &*run.arn == arn);
+        let run = run.ok_or_else(|| WorkflowError::NoExecution(arn.to_owned()))?;
+        let now = self.now;
+        if let Some(execution) = self.runs[run].execution.as_mut() {
+            execution.redrive(now)?;
+        }
+        let owner = self.runs[run].owner;
+        self.note(|lab| lab.subject(owner), || "the execution is redriven".to_owned());
+        self.announce_status(run, Status::Running);
+        self.drive(run);
+        Ok(())
+    }
+}
+
+/// A status in AWS's words.
+#[must_use]
+pub fn word(status: Status) -> &'static str {
+    match status {
+        Status::Running => "RUNNING",
+        Status::Succeeded => "SUCCEEDED",
+        Status::Failed => "FAILED",
+        Status::TimedOut => "TIMED_OUT",
+        Status::Aborted => "ABORTED",
+    }
+}
