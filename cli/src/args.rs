@@ -121,6 +121,22 @@ pub enum Command {
         #[arg(long, default_value_t = 300, value_name = "SECONDS")]
         within: u64,
     },
+    /// Reviews that wait for a person: list, show, decide.
+    #[command(subcommand)]
+    Review(Review),
+    /// Retry what a parked order lacks, and nothing else. Safe to run twice.
+    #[command(after_help = "Example: duet repair o-1")]
+    Repair {
+        /// Which order.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+        /// How long one step may take, in seconds.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        within: u64,
+    },
+    /// Lists, dead letters, redrive, rules, definitions.
+    #[command(flatten)]
+    Operator(crate::operator::Operator),
     /// Write the JSON Schemas and the event table from the code, or check them.
     #[command(after_help = "Example: duet contracts --check")]
     Contracts {
@@ -272,6 +288,45 @@ pub enum Customer {
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         within: u64,
     },
+}
+
+/// `duet review`.
+#[derive(Debug, Subcommand)]
+pub enum Review {
+    /// List the reviews that wait, the most urgent first.
+    #[command(after_help = "Example: duet review list")]
+    List {
+        /// Those that ended, too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one review: score, reasons, time left, how it ended.
+    #[command(after_help = "Example: duet review show o-1")]
+    Show {
+        /// Of which order.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+    },
+    /// Decide that the order is what it seems.
+    #[command(after_help = "Example: duet review approve o-1 --note 'called the customer'")]
+    Approve(Decision),
+    /// Decide that it is fraud.
+    #[command(after_help = "Example: duet review reject o-1 --note 'stolen card'")]
+    Reject(Decision),
+}
+
+/// A person's decision.
+#[derive(Debug, Args)]
+pub struct Decision {
+    /// On which order.
+    #[arg(value_name = "ORDER")]
+    pub order: OrderId,
+    /// Who decided, or why; at most 1000 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// How long to wait until it takes effect, in seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub within: u64,
 }
 
 /// `duet catalog`.

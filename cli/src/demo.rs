@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use duet_core::OrderId;
 use duet_core::fact::Notice;
 use duet_core::store::Store;
+use duet_fraud::command::Verdict;
 use duet_inventory::domain::{Status as ReservationStatus, Stock};
 use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
@@ -15,11 +17,11 @@ use serde::Serialize;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::{Findings, Invariant};
 use crate::report::{Report, table, trimmed};
-use crate::scenario::{Expected, Plan, Scenario};
+use crate::scenario::{Expected, Person, Plan, Scenario};
 use crate::variant::Variant;
 use crate::view::View;
 use crate::world::{TableOf, World};
-use crate::{catalog, customer, place};
+use crate::{catalog, customer, place, repair, review};
 
 /// How many scenarios run at once: enough to hide their waiting, few enough
 /// for an emulator on a small machine.
@@ -124,7 +126,8 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     let jobs = choice.scenarios.iter().flat_map(|scenario| {
         choice.variants.iter().map(|variant| {
             let stem = format!("{run}-{}-{}", scenario.name, variant.name);
-            let plan = scenario.plan(&stem, choice.copies);
+            let budget = world.deployment().retry_budget;
+            let plan = scenario.plan(&stem, choice.copies, budget);
             (*scenario, *variant, plan)
         })
     });
@@ -207,11 +210,34 @@ async fn one<W: World>(
     if let Some(marker) = &plan.poison {
         world.submit_poison(variant, marker).await?;
     }
-    for wave in &plan.waves {
+    for (n, wave) in plan.waves.iter().enumerate() {
+        let last = n + 1 == plan.waves.len();
         let submitted = wave
             .iter()
             .flat_map(|order| std::iter::repeat_n(order, plan.times));
         try_join_all(submitted.map(|order| place::submit(world, variant, order))).await?;
+        if let (true, Some(Person::Says(verdict))) = (last, plan.person) {
+            for order in wave {
+                if let Err(why) = decided(world, &order.order, verdict, within).await {
+                    words.add(why.to_string());
+                }
+            }
+        }
+        if last && plan.repair {
+            for order in wave {
+                let (standing, parked) = parked(world, order.order.as_str(), within).await?;
+                findings.order(order.order.as_str(), &parked, world.deployment().with_fraud);
+                words.add(standing);
+            }
+            for order in wave {
+                // Twice, for an operator may: the second finds nothing to do.
+                for _ in 0..2 {
+                    if let Err(why) = repair::repair(world, &order.order, within).await {
+                        words.add(why.to_string());
+                    }
+                }
+            }
+        }
         for order in wave {
             let id = order.order.as_str();
             let view = settled(world, id, within).await?;
@@ -222,7 +248,10 @@ async fn one<W: World>(
             findings.order(id, &view, world.deployment().with_fraud);
             let mut notices = view.noticed();
             notices.retain(|kind| *kind != Notice::PaymentRefunded.to_string());
-            words.add(standing.clone());
+            words.add(match last && plan.repair {
+                true => format!("repaired: {standing}"),
+                false => standing.clone(),
+            });
             footprint.orders.push(OrderPrint {
                 standing,
                 net: view.net(),
@@ -299,10 +328,51 @@ fn expected(scenario: &Scenario, plan: &Plan) -> String {
             );
         }
     }
+    if let (true, Expected::NeedsAttention(reason, detail)) = (plan.repair, scenario.expected) {
+        for _ in plan.waves.last().into_iter().flatten() {
+            words.add(format!("repaired: {}", Expected::Rejected(reason, detail)));
+        }
+    }
     if plan.waves.is_empty() || scenario.expected == Expected::DeadLettered {
         words.add(scenario.expected.to_string());
     }
     words.to_string()
+}
+
+/// Decides the review of `order` as soon as there is one.
+async fn decided<W: World>(
+    world: &W,
+    order: &OrderId,
+    verdict: Verdict,
+    within: u64,
+) -> Outcome<()> {
+    let began = world.now();
+    while review::find(world, order.as_str()).await?.is_none() {
+        if world.now().duration_since(began).as_secs() >= within as i64 {
+            return Err(Problem::failed(format!("{order} was not screened")));
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+    review::decide(world, order, verdict, Some("duet demo"), within).await?;
+    Ok(())
+}
+
+/// How the order `id` stands once it is parked, or when `within` seconds are over.
+async fn parked<W: World>(world: &W, id: &str, within: u64) -> Outcome<(String, View)> {
+    let began = world.now();
+    loop {
+        let view = settled(world, id, within).await?;
+        let order = view.order.as_ref();
+        // Other compensations may still be under way when the first one fails.
+        let parked = order.is_some_and(|order| {
+            order.compensation == Compensation::Failed && order.pending.len() == order.owed.len()
+        });
+        if parked || world.now().duration_since(began).as_secs() >= within as i64 {
+            let word = order.map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
+            return Ok((word, view));
+        }
+        world.pause(LOOK_EVERY).await;
+    }
 }
 
 /// Outcomes in order, repetitions counted: `Confirmed x3, Rejected(…)`.
@@ -442,8 +512,56 @@ impl Choice {
             }
             self.scenarios.retain(|scenario| !scenario.fraud);
         }
+        let mut kept = Vec::new();
+        for scenario in self.scenarios {
+            match unfit(world, scenario, self.within) {
+                None => kept.push(scenario),
+                Some((why, remedy)) if by_name => return Err(Problem::usage(why).hint(remedy)),
+                Some((why, remedy)) => eprintln!("left out: {why}; {remedy}"),
+            }
+        }
+        self.scenarios = kept;
         Ok(self)
     }
+}
+
+/// Seconds that a scenario needs beside the waiting it is about.
+const MARGIN: u64 = 30;
+
+/// Seconds in which the demo's person decides, with some to spare.
+const QUICK: u32 = 10;
+
+/// Why `scenario` cannot be run on `world`, if so, and what to do about it.
+fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(String, String)> {
+    let plan = scenario.plan("fit", 1, world.deployment().retry_budget);
+    let name = scenario.name;
+    let reviews = world.review_seconds();
+    match (plan.person, reviews) {
+        (Some(_), None) => {}
+        (None, None) if plan.repair => {}
+        (Some(Person::IsSilent), Some(seconds)) if u64::from(seconds) + MARGIN > within => {
+            return Some((
+                format!(
+                    "scenario {name}: a person has {seconds} s to decide here, and a scenario {within} s"
+                ),
+                format!(
+                    "deploy with `duet up --parameter ReviewSeconds=30`, or wait with --within {}",
+                    u64::from(seconds) + MARGIN
+                ),
+            ));
+        }
+        (Some(Person::Says(_)), Some(seconds)) if seconds < QUICK => {
+            return Some((
+                format!("scenario {name}: {seconds} s are too short for anybody to decide"),
+                "deploy with `duet up --parameter ReviewSeconds=30`".to_owned(),
+            ));
+        }
+        _ => return None,
+    }
+    Some((
+        format!("scenario {name} needs a person or an operator, and none can reach this target"),
+        "run it with --on local or --on aws, with a stack of this version".to_owned(),
+    ))
 }
 
 impl Report for DemoReport {

@@ -5,17 +5,26 @@
 //! returns a [`report::Report`], printed as text or JSON.
 
 pub mod args;
+pub mod asl;
 pub mod catalog;
 pub mod contracts;
 pub mod customer;
 pub mod demo;
+pub mod dlq;
+pub mod events;
 pub mod exit;
 pub mod input;
 pub mod invariants;
 pub mod local;
 pub mod message;
+pub mod operator;
+pub mod orders;
 pub mod place;
+pub mod redrive;
+pub mod repair;
 pub mod report;
+pub mod review;
+pub mod rules;
 pub mod scenario;
 pub mod show;
 pub mod stack;
@@ -27,6 +36,7 @@ use clap::CommandFactory;
 use duet_core::order::{Address, Line};
 use duet_core::{CustomerId, Money, OrderId};
 use duet_customer::command::RegisterCustomer;
+use duet_fraud::command::Verdict;
 use duet_order::command::PlaceOrder;
 use serde_json::json;
 
@@ -130,6 +140,25 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Watch { order, within } => {
             show::watch(&place()?.open().await?, order.as_str(), *within, format).await
         }
+        Command::Review(args::Review::List { all }) => {
+            print(&review::list(&place()?.open().await?, *all).await?, format)
+        }
+        Command::Review(args::Review::Show { order }) => {
+            print(&review::show(&place()?.open().await?, order).await?, format)
+        }
+        Command::Review(args::Review::Approve(decision)) => {
+            let world = place()?.open().await?;
+            print(&decide(&world, decision, Verdict::Approve).await?, format)
+        }
+        Command::Review(args::Review::Reject(decision)) => {
+            let world = place()?.open().await?;
+            print(&decide(&world, decision, Verdict::Reject).await?, format)
+        }
+        Command::Repair { order, within } => print(
+            &repair::repair(&place()?.open().await?, order, *within).await?,
+            format,
+        ),
+        Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut std::io::stdout());
@@ -142,6 +171,16 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             Ok(Exit::Done)
         }
     }
+}
+
+/// Brings a person's decision.
+async fn decide<W: World>(
+    world: &W,
+    decision: &args::Decision,
+    verdict: Verdict,
+) -> Outcome<review::Decided> {
+    let note = decision.note.as_deref();
+    review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
 /// The world of the demo: brought up where that is ours to do.

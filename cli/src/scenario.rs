@@ -5,6 +5,7 @@ use duet_core::money::Currency;
 use duet_core::order::{Address, Line, Reason};
 use duet_core::{CustomerId, Money, Sku};
 use duet_customer::command::RegisterCustomer;
+use duet_fraud::command::Verdict;
 use duet_fraud::rules;
 use duet_order::command::PlaceOrder;
 use std::num::NonZeroU32;
@@ -32,6 +33,9 @@ pub enum Expected {
     Confirmed,
     /// The order is rejected for this reason.
     Rejected(Reason, Option<&'static str>),
+    /// The order is rejected for this reason and cannot be undone: it is parked
+    /// until an operator repairs it.
+    NeedsAttention(Reason, Option<&'static str>),
     /// A message nobody can parse lies dead, and the order beside it is confirmed.
     DeadLettered,
     /// The account may be used.
@@ -46,6 +50,9 @@ impl std::fmt::Display for Expected {
             Self::Confirmed => f.write_str("Confirmed"),
             Self::Rejected(reason, None) => write!(f, "Rejected({reason})"),
             Self::Rejected(reason, Some(detail)) => write!(f, "Rejected({reason}, {detail})"),
+            Self::NeedsAttention(reason, detail) => {
+                write!(f, "{}, NeedsAttention", Self::Rejected(*reason, *detail))
+            }
             Self::DeadLettered => f.write_str("DeadLettered"),
             Self::Active => f.write_str("Active"),
             Self::Blocked => f.write_str("Blocked"),
@@ -69,12 +76,27 @@ pub struct Plan {
     pub forge: bool,
     /// The marker of a message that nobody can parse.
     pub poison: Option<String>,
+    /// What a person does about the orders of the last wave, once they are
+    /// under review.
+    pub person: Option<Person>,
+    /// Whether the orders of the last wave are parked, and repaired by an operator.
+    pub repair: bool,
+}
+
+/// What a person does about a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Person {
+    /// Says something.
+    Says(Verdict),
+    /// Says nothing.
+    IsSilent,
 }
 
 /// A plan being drawn up; its names are unique to the run.
 pub struct Draft {
     stem: String,
     copies: usize,
+    retry_budget: u32,
     plan: Plan,
 }
 
@@ -158,6 +180,13 @@ impl Draft {
         }
         order.total = Self::money(price);
         order
+    }
+
+    /// An order that a person has to look at, and what that person does.
+    fn review(&mut self, person: Person) {
+        let order = self.dear_order();
+        self.plan.person = Some(person);
+        self.place(order);
     }
 
     /// Places `order` in the last wave, and copies of it under further ids. Each
@@ -274,6 +303,27 @@ pub const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "review-approve",
+        about: "score over review; a person says yes",
+        fraud: true,
+        expected: Expected::Confirmed,
+        plan: |draft| draft.review(Person::Says(Verdict::Approve)),
+    },
+    Scenario {
+        name: "review-reject",
+        about: "score over review; a person says no",
+        fraud: true,
+        expected: Expected::Rejected(Reason::FraudConfirmed, None),
+        plan: |draft| draft.review(Person::Says(Verdict::Reject)),
+    },
+    Scenario {
+        name: "review-timeout",
+        about: "score over review; a person says nothing",
+        fraud: true,
+        expected: Expected::Rejected(Reason::ReviewTimedOut, None),
+        plan: |draft| draft.review(Person::IsSilent),
+    },
+    Scenario {
         name: "undeliverable",
         about: "postcode not served",
         fraud: false,
@@ -281,6 +331,22 @@ pub const ALL: &[Scenario] = &[
         plan: |draft| {
             let mut order = draft.order();
             order.ship_to.postcode = "00000".to_owned();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "refund-fails",
+        about: "refund keeps failing, until an operator repairs the order",
+        fraud: false,
+        expected: Expected::NeedsAttention(Reason::DeliveryFailed, Some("NotServed")),
+        plan: |draft| {
+            // A workflow's task is tried once and then retried as often as the
+            // budget says: no answer until all of these are spent, and then one.
+            let silent = draft.retry_budget.saturating_add(1);
+            let mut order = draft.order();
+            order.ship_to.postcode = "00000".to_owned();
+            order.payment_token = format!("tok_refund_fails_{silent}");
+            draft.plan.repair = true;
             draft.place(order);
         },
     },
@@ -350,12 +416,13 @@ pub fn named(name: &str) -> Result<&'static Scenario, String> {
 
 impl Scenario {
     /// The plan of this scenario under the names that begin with `stem`, with
-    /// `copies` of its order placed at once.
+    /// `copies` of its order placed at once, where the retry budget is `retry_budget`.
     #[must_use]
-    pub fn plan(&self, stem: &str, copies: usize) -> Plan {
+    pub fn plan(&self, stem: &str, copies: usize, retry_budget: u32) -> Plan {
         let mut draft = Draft {
             stem: stem.to_owned(),
             copies: copies.max(1),
+            retry_budget,
             plan: Plan {
                 times: 1,
                 ..Plan::default()

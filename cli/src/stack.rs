@@ -35,8 +35,13 @@ const EMULATOR_LIMIT: Duration = Duration::from_secs(60);
 /// How long a deployment may take.
 const DEPLOY_LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Parameters that suit an emulator: quick retries, and nothing no emulator has.
-const EMULATED: [(&str, &str); 2] = [("Emulated", "true"), ("BackoffSeconds", "1")];
+/// Parameters that suit an emulator: quick retries, nothing no emulator has,
+/// and reviews short enough that one can be seen to run out.
+const EMULATED: [(&str, &str); 3] = [
+    ("Emulated", "true"),
+    ("BackoffSeconds", "1"),
+    ("ReviewSeconds", "30"),
+];
 
 /// The project's root: where `template.yaml` lies, from here upwards, or where
 /// this command was built.

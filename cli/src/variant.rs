@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::world::TableOf;
+
 /// A way to coordinate the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Variant {
@@ -14,6 +16,28 @@ pub struct Variant {
     /// Where orders and registrations enter, as names of stack outputs.
     #[serde(skip)]
     pub entry: Entry,
+    /// Where each service takes the commands of a person or an operator.
+    #[serde(skip)]
+    pub doors: &'static [(TableOf, Door)],
+}
+
+/// Where a service takes commands that come from outside the flow. The strings
+/// are names of stack outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Its queue: the facts that follow travel by themselves.
+    Queue(&'static str),
+    /// Its task function, called and answering: whoever calls sees to what follows.
+    Task(&'static str),
+}
+
+impl Variant {
+    /// The door of `service`; `None` where it takes no such commands.
+    #[must_use]
+    pub fn door(&self, service: TableOf) -> Option<Door> {
+        let mut doors = self.doors.iter();
+        doors.find(|(of, _)| *of == service).map(|(_, door)| *door)
+    }
 }
 
 /// Who decides what is next.
@@ -67,6 +91,18 @@ pub const ALL: &[Variant] = &[
             order: "OrderMachine",
             customer: "CustomerMachine",
         },
+        doors: &[
+            (TableOf::Order, Door::Task("OrderTaskFunction")),
+            // Its reply goes to the token that the workflow waits at.
+            (TableOf::Fraud, Door::Queue("FraudInbox")),
+            (TableOf::Inventory, Door::Task("InventoryTaskFunction")),
+            (TableOf::Payment, Door::Task("PaymentTaskFunction")),
+            (TableOf::Delivery, Door::Task("DeliveryTaskFunction")),
+            (
+                TableOf::Notification,
+                Door::Task("NotificationTaskFunction"),
+            ),
+        ],
     },
     Variant {
         name: "eventbridge",
@@ -76,6 +112,14 @@ pub const ALL: &[Variant] = &[
             order: "OrderQueueUrl",
             customer: "CustomerQueueUrl",
         },
+        doors: &[
+            (TableOf::Order, Door::Queue("OrderQueueUrl")),
+            (TableOf::Fraud, Door::Queue("FraudQueueUrl")),
+            (TableOf::Inventory, Door::Queue("InventoryQueueUrl")),
+            (TableOf::Payment, Door::Queue("PaymentQueueUrl")),
+            (TableOf::Delivery, Door::Queue("DeliveryQueueUrl")),
+            (TableOf::Notification, Door::Queue("NotificationQueueUrl")),
+        ],
     },
 ];
 

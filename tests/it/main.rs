@@ -9,10 +9,11 @@
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
 //! | `parity` | a scenario that ends differently under another variant |
+//! | `review`, `repair`, `dlq`, `tools` | a person's or an operator's command that harms, or does nothing |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
 //! All of them stand on `harness`, and those that place orders on `shop`.
-//! The last five share one emulator, which is brought up by the first that
+//! Those of the last five rows share one emulator, which is brought up by the first that
 //! needs it and ends with this process.
 
 #![expect(
@@ -23,11 +24,15 @@
 mod choreography;
 mod cli;
 mod contracts;
+mod dlq;
 mod faults;
 mod harness;
 mod orchestration;
 mod parity;
+mod repair;
+mod review;
 mod runtime;
 mod shop;
 mod templates;
 mod tidy;
+mod tools;

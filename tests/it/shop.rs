@@ -122,7 +122,11 @@ impl Shop {
         name: &str,
         copies: usize,
     ) -> Plan {
-        let plan = scenario::named(name).unwrap().plan(&fresh(name), copies);
+        let plan = scenario::named(name).unwrap().plan(
+            &fresh(name),
+            copies,
+            self.world.deployment().retry_budget,
+        );
         catalog::seed(&self.world, &plan.goods).await.unwrap();
         for registration in &plan.customers {
             customer::register(&self.world, variant, registration, Some(LIMIT))

@@ -12,9 +12,9 @@ use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
 use serde_json::{Value, json};
 
-use super::{DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
+use super::{Commanded, DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
 use crate::exit::{Outcome, Problem};
-use crate::variant::{self, Entry, Variant};
+use crate::variant::{self, Door, Entry, Variant};
 
 /// The region the emulator plays.
 pub const EMULATED_REGION: &str = "us-east-1";
@@ -25,8 +25,10 @@ pub struct Aws {
     outputs: BTreeMap<String, String>,
     deployment: Deployment,
     tables: BTreeMap<TableOf, Dynamo>,
-    workflows: aws_sdk_sfn::Client,
-    queues: aws_sdk_sqs::Client,
+    pub(super) workflows: aws_sdk_sfn::Client,
+    pub(crate) queues: aws_sdk_sqs::Client,
+    pub(super) functions: aws_sdk_lambda::Client,
+    pub(crate) buses: aws_sdk_eventbridge::Client,
 }
 
 /// The configuration for an emulator at `endpoint`: fixed region, the
@@ -122,16 +124,18 @@ impl Aws {
             tables,
             workflows: aws_sdk_sfn::Client::new(config),
             queues: aws_sdk_sqs::Client::new(config),
+            functions: aws_sdk_lambda::Client::new(config),
+            buses: aws_sdk_eventbridge::Client::new(config),
             outputs,
         })
     }
 
-    fn output(&self, name: &str) -> Outcome<&str> {
+    pub(crate) fn output(&self, name: &str) -> Outcome<&str> {
         let found = self.outputs.get(name).map(String::as_str);
         found.ok_or_else(|| Problem::environment(format!("the stack has no output {name}")))
     }
 
-    fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+    pub(super) fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
         match (variant.entry, subject) {
             (Entry::Execution { order, .. }, Subject::Order) => self.output(order).map(Some),
             (Entry::Execution { customer, .. }, Subject::Customer) => {
@@ -183,6 +187,31 @@ impl Aws {
             }
             Err(error) => Err(unreachable("Step Functions", &error)),
         }
+    }
+
+    /// Calls a function as a workflow does.
+    async fn invoke(&self, function: &str, message: &CommandMessage) -> Outcome<Commanded> {
+        let payload = serde_json::to_vec(message).map_err(Problem::environment)?;
+        let answer = self
+            .functions
+            .invoke()
+            .function_name(function)
+            .payload(payload.into())
+            .send()
+            .await
+            .map_err(|error| unreachable("Lambda", &error))?;
+        let Some(kind) = answer.function_error() else {
+            return Ok(Commanded::Done);
+        };
+        let error: Value = answer
+            .payload()
+            .and_then(|body| serde_json::from_slice(body.as_ref()).ok())
+            .unwrap_or_default();
+        let word = |field: &str| error[field].as_str().map(str::to_owned);
+        Ok(Commanded::Refused {
+            name: word("errorType").unwrap_or_else(|| kind.to_owned()),
+            text: word("errorMessage").unwrap_or_default(),
+        })
     }
 
     async fn send(&self, queue: &str, body: String) -> Outcome<()> {
@@ -400,6 +429,31 @@ impl World for Aws {
         }))
     }
 
+    fn review_seconds(&self) -> Option<u32> {
+        self.outputs.get("ReviewSeconds")?.parse().ok()
+    }
+
+    async fn command(
+        &self,
+        variant: &'static Variant,
+        service: TableOf,
+        message: &CommandMessage,
+    ) -> Outcome<Commanded> {
+        match variant.door(service) {
+            Some(Door::Task(function)) => self.invoke(self.output(function)?, message).await,
+            Some(Door::Queue(queue)) => {
+                let body = serde_json::to_string(message).map_err(Problem::environment)?;
+                self.send(self.output(queue)?, body).await?;
+                Ok(Commanded::Sent)
+            }
+            None => Err(Problem::usage(format!(
+                "{} takes no commands from outside under {}",
+                service.name(),
+                variant.name
+            ))),
+        }
+    }
+
     async fn pause(&self, millis: u64) {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
@@ -407,7 +461,7 @@ impl World for Aws {
 
 /// The ARN of an execution, from its machine's and its name (Step Functions
 /// API reference, ARN formats).
-fn execution_arn(machine: &str, name: &str) -> String {
+pub(super) fn execution_arn(machine: &str, name: &str) -> String {
     format!(
         "{}:{name}",
         machine.replacen(":stateMachine:", ":execution:", 1)
@@ -415,7 +469,7 @@ fn execution_arn(machine: &str, name: &str) -> String {
 }
 
 /// A service of AWS did not do as asked.
-fn unreachable(
+pub(crate) fn unreachable(
     service: &str,
     error: &(impl std::error::Error + ProvideErrorMetadata + Send + Sync),
 ) -> Problem {

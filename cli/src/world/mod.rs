@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod lab;
+pub mod operate;
 
 use std::future::Future;
 
@@ -12,7 +13,7 @@ use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, Timestamp};
 use serde::Serialize;
 
-use crate::exit::Outcome;
+use crate::exit::{Outcome, Problem};
 use crate::variant::Variant;
 
 /// The tables of the system.
@@ -131,6 +132,22 @@ pub struct Execution {
     pub states: Vec<String>,
 }
 
+/// What became of a command from outside the flow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Commanded {
+    /// It is on its way; what comes of it is told by the tables.
+    Sent,
+    /// It was done.
+    Done,
+    /// It was declined, or failed: the error's name and its text.
+    Refused {
+        /// `Transient`, `InvalidCommand`, or a refusal's name.
+        name: String,
+        /// A word more.
+        text: String,
+    },
+}
+
 /// What is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Deployment {
@@ -185,6 +202,29 @@ pub trait World: Clone + Send + Sync + 'static {
         subject: Subject,
         id: &str,
     ) -> impl Future<Output = Outcome<Option<Execution>>> + Send;
+
+    /// How many seconds a person has to decide a review; `None` where the tool
+    /// cannot bring a person's or an operator's commands.
+    fn review_seconds(&self) -> Option<u32> {
+        None
+    }
+
+    /// Brings a person's or an operator's `message` to `service`, by the door
+    /// it has under `variant`.
+    fn command(
+        &self,
+        variant: &'static Variant,
+        service: TableOf,
+        message: &CommandMessage,
+    ) -> impl Future<Output = Outcome<Commanded>> + Send {
+        let _ = (variant, message);
+        async move {
+            Err(Problem::usage(format!(
+                "{} takes no commands from outside on this target",
+                service.name()
+            )))
+        }
+    }
 
     /// Lets `millis` of that world's time pass.
     fn pause(&self, millis: u64) -> impl Future<Output = ()> + Send;

@@ -1,0 +1,439 @@
+//! Dead letters, both layers in one view: what a bus could not deliver, what a
+//! service could not process, and the executions that failed.
+//!
+//! Nothing leaves a dead-letter queue before its new home has it. A target's
+//! letter goes back to that target only. Listings tell ids, names and causes,
+//! never a body: it may hold personal data.
+
+use std::collections::BTreeSet;
+
+use duet_core::Timestamp;
+use duet_order::domain::{Compensation, Fate, Order};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::exit::{Exit, Outcome, Problem};
+use crate::place;
+use crate::report::{Report, table, trimmed};
+use crate::world::operate::{Held, Operate};
+
+/// How long letters are held while they are looked at, in seconds.
+const HOLD_SECONDS: i32 = 60;
+
+/// How long letters are held while they are moved, in seconds. Should the move
+/// be cut off, they are seen again after this time.
+const MOVE_SECONDS: i32 = 900;
+
+/// How long the first letter of a cause is watched for coming back dead. What
+/// nobody can read returns at once; what waits between tries may take longer.
+const PROBATION_SECONDS: u32 = 6;
+
+/// The layer a letter died in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// A bus could not deliver it to a target.
+    Undelivered,
+    /// A service could not process it.
+    Unprocessed,
+    /// A workflow's execution failed.
+    Execution,
+}
+
+/// A dead letter, without its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Letter {
+    /// Its id: a message's, or an execution's name.
+    pub id: String,
+    /// The layer it died in.
+    pub layer: Layer,
+    /// The dead-letter queue, or the state machine.
+    pub place: String,
+    /// The queue it goes back to; for an execution, none.
+    pub home: Option<String>,
+    /// The service it was for.
+    pub consumer: String,
+    /// The fact or command, where that can be read.
+    pub kind: Option<String>,
+    /// The order or customer it is about, where that can be read.
+    pub subject: Option<String>,
+    /// Why it died, as far as is known.
+    pub cause: String,
+    /// When it was sent.
+    pub sent_at: Option<Timestamp>,
+    /// Seconds since.
+    pub age_seconds: Option<i64>,
+}
+
+/// A queue's or machine's name, from its URL or ARN.
+fn name(of: &str) -> &str {
+    of.rsplit(['/', ':']).next().unwrap_or(of)
+}
+
+impl Letter {
+    fn of(held: &Held, now: Timestamp) -> Self {
+        let place = name(&held.queue).to_owned();
+        let target = held.attributes.get("TARGET_ARN").map(|arn| name(arn));
+        let layer = match target {
+            Some(_) => Layer::Undelivered,
+            None => Layer::Unprocessed,
+        };
+        let home = target.or_else(|| place.strip_suffix("-dlq"));
+        let consumer = home.and_then(|home| home.rsplit('-').next());
+        let body: Option<Value> = serde_json::from_str(&held.body).ok();
+        let word = |path: &str| {
+            let value = body.as_ref()?.pointer(path)?;
+            // Names and ids only: whatever else stands there is not for a listing.
+            let plain = |text: &&str| {
+                let mut bytes = text.bytes();
+                text.len() <= 64 && bytes.all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            };
+            value.as_str().filter(plain).map(str::to_owned)
+        };
+        let kind = word("/detail-type").or_else(|| word("/command"));
+        let subject =
+            word("/detail/metadata/correlationid").or_else(|| word("/metadata/correlationid"));
+        let cause = match (held.attributes.get("ERROR_CODE"), &body, &kind) {
+            (Some(code), ..) => code.clone(),
+            (None, None, _) => "no JSON".to_owned(),
+            (None, Some(_), None) => "neither an event nor a command".to_owned(),
+            (None, Some(_), Some(_)) => "not processed within its receives".to_owned(),
+        };
+        Self {
+            id: held.id.clone(),
+            layer,
+            home: home.map(str::to_owned),
+            consumer: consumer.unwrap_or("unknown").to_owned(),
+            place,
+            kind,
+            subject,
+            cause,
+            sent_at: held.sent_at,
+            age_seconds: held.sent_at.map(|at| now.duration_since(at).as_secs()),
+        }
+    }
+
+    /// What letters that died alike have in common.
+    fn likeness(&self) -> (String, Option<String>, String) {
+        (self.place.clone(), self.kind.clone(), self.cause.clone())
+    }
+}
+
+/// Which letters.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those of this queue: its name, or the service's.
+    pub queue: Option<String>,
+    /// Only those about this order or customer.
+    pub order: Option<String>,
+}
+
+impl Filter {
+    fn takes(&self, letter: &Letter) -> bool {
+        let queue = self.queue.as_ref().is_none_or(|queue| {
+            [&letter.place, &letter.consumer].contains(&queue)
+                || letter.home.as_ref() == Some(queue)
+        });
+        let order = self
+            .order
+            .as_ref()
+            .is_none_or(|order| letter.subject.as_ref() == Some(order));
+        queue && order
+    }
+}
+
+/// Every dead letter there is.
+#[derive(Debug, Serialize)]
+pub struct Letters {
+    /// One row each, the oldest first.
+    pub letters: Vec<Letter>,
+}
+
+/// Looks at every dead letter that `filter` takes, and leaves all where they are.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
+    let now = world.now();
+    let mut letters = Vec::new();
+    for queue in world.dead_letter_queues() {
+        for held in world.hold(&queue, HOLD_SECONDS).await? {
+            letters.push(Letter::of(&held, now));
+            world.release(&held).await?;
+        }
+    }
+    for failed in world.failed_executions().await? {
+        // One whose order was made whole since is history, no dead letter.
+        let order = place::find(world, &failed.name).await?;
+        let ended = |order: &Order| {
+            order.fate != Fate::Undecided
+                && matches!(order.compensation, Compensation::None | Compensation::Done)
+        };
+        if order.is_some_and(|order| ended(&order) && order.owed.is_empty()) {
+            continue;
+        }
+        letters.push(Letter {
+            id: failed.name.clone(),
+            layer: Layer::Execution,
+            place: failed.machine,
+            home: None,
+            consumer: "workflow".to_owned(),
+            kind: None,
+            subject: Some(failed.name),
+            cause: failed.error.unwrap_or(failed.status),
+            sent_at: failed.started_at,
+            age_seconds: failed.started_at.map(|at| now.duration_since(at).as_secs()),
+        });
+    }
+    letters.retain(|letter| filter.takes(letter));
+    letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
+    Ok(Letters { letters })
+}
+
+/// One dead letter.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// The letter.
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// What the bus said about it.
+    pub attributes: std::collections::BTreeMap<String, String>,
+    /// Its text, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// Finds the message `id`, held; everything else is released.
+async fn find<W: Operate>(world: &W, id: &str) -> Outcome<Held> {
+    let mut found = None;
+    for queue in world.dead_letter_queues() {
+        for held in world.hold(&queue, HOLD_SECONDS).await? {
+            if held.id == id {
+                found = Some(held);
+            } else {
+                world.release(&held).await?;
+            }
+        }
+    }
+    found.ok_or_else(|| {
+        Problem::failed(format!("no dead-letter queue has a message {id}"))
+            .hint("`duet dlq list` shows ids; failed executions are taken up with `duet redrive` or `duet repair`")
+    })
+}
+
+/// Shows the message `id`, with its text if `body`.
+///
+/// # Errors
+/// [`Problem`] when there is none.
+pub async fn show<W: Operate>(world: &W, id: &str, body: bool) -> Outcome<Shown> {
+    let held = find(world, id).await?;
+    world.release(&held).await?;
+    Ok(Shown {
+        letter: Letter::of(&held, world.now()),
+        body: body.then_some(held.body),
+        attributes: held.attributes,
+    })
+}
+
+/// A letter was dropped.
+#[derive(Debug, Serialize)]
+pub struct Dropped {
+    /// The letter that is no more.
+    pub dropped: Letter,
+}
+
+/// Removes the message `id` for good.
+///
+/// # Errors
+/// [`Problem`] when there is none.
+pub async fn discard<W: Operate>(world: &W, id: &str) -> Outcome<Dropped> {
+    let held = find(world, id).await?;
+    let dropped = Letter::of(&held, world.now());
+    world.discard(&held).await?;
+    Ok(Dropped { dropped })
+}
+
+/// What a redrive did.
+#[derive(Debug, Serialize)]
+pub struct Redrive {
+    /// Whether nothing was moved, only counted.
+    pub dry_run: bool,
+    /// What was sent home, or would be.
+    pub redriven: Vec<Letter>,
+    /// What stays, and why.
+    pub kept: Vec<Kept>,
+}
+
+/// A letter that stays.
+#[derive(Debug, Serialize)]
+pub struct Kept {
+    /// Which.
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// Why.
+    pub why: String,
+}
+
+/// Sends the letters that `filter` takes back where they were going, at most
+/// `rate` a second. The first of those that died alike goes alone; if it comes
+/// back, the others stay.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer; what was not moved is where it was.
+pub async fn redrive<W: Operate>(
+    world: &W,
+    filter: &Filter,
+    dry_run: bool,
+    rate: u32,
+) -> Outcome<Redrive> {
+    let mut report = Redrive {
+        dry_run,
+        redriven: Vec::new(),
+        kept: Vec::new(),
+    };
+    let mut tried = BTreeSet::new();
+    let mut hopeless = BTreeSet::new();
+    for queue in world.dead_letter_queues() {
+        let mut mine = Vec::new();
+        for held in world.hold(&queue, MOVE_SECONDS).await? {
+            let letter = Letter::of(&held, world.now());
+            if filter.takes(&letter) && !dry_run {
+                mine.push((held, letter));
+                continue;
+            }
+            world.release(&held).await?;
+            if filter.takes(&letter) {
+                report.redriven.push(letter);
+            }
+        }
+        let began = world.now();
+        for (held, letter) in mine {
+            let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
+            let obstacle = match &letter.home {
+                None => Some("nobody knows where it was going".to_owned()),
+                Some(_) if hopeless.contains(&letter.likeness()) => {
+                    Some(format!("one that died alike came back: {}", letter.cause))
+                }
+                Some(_) if late => Some("not its turn yet: run the command again".to_owned()),
+                // What stays is seen again at once, not when the hold runs out.
+                Some(home) => match world.forward(&held, home).await {
+                    Ok(()) => None,
+                    Err(problem) => Some(problem.to_string()),
+                },
+            };
+            if let Some(why) = obstacle {
+                world.release(&held).await?;
+                report.kept.push(Kept { letter, why });
+                continue;
+            }
+            if tried.insert(letter.likeness()) && is_back(world, &queue, &held.body).await? {
+                hopeless.insert(letter.likeness());
+                let why = format!("it came back: {}", letter.cause);
+                report.kept.push(Kept { letter, why });
+                continue;
+            }
+            report.redriven.push(letter);
+            world.pause(1_000 / u64::from(rate.max(1))).await;
+        }
+    }
+    Ok(report)
+}
+
+/// Whether a message with this text comes back to `queue` while it is on probation.
+async fn is_back<W: Operate>(world: &W, queue: &str, body: &str) -> Outcome<bool> {
+    for _ in 0..PROBATION_SECONDS {
+        world.pause(1_000).await;
+        let mut back = false;
+        for held in world.hold(queue, HOLD_SECONDS).await? {
+            back |= held.body == body;
+            world.release(&held).await?;
+        }
+        if back {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn rows<'a>(letters: impl Iterator<Item = (&'a Letter, &'a str)>) -> String {
+    let mut rows = table(&["ID", "DIED", "FOR", "WHAT", "ABOUT", "AGE", "CAUSE"]);
+    for (letter, why) in letters {
+        let layer = match letter.layer {
+            Layer::Undelivered => "undelivered",
+            Layer::Unprocessed => "unprocessed",
+            Layer::Execution => "execution",
+        };
+        let age = letter
+            .age_seconds
+            .map_or(String::new(), |age| format!("{age} s"));
+        rows.add_row([
+            letter.id.as_str(),
+            layer,
+            &letter.consumer,
+            letter.kind.as_deref().unwrap_or("-"),
+            letter.subject.as_deref().unwrap_or("-"),
+            &age,
+            why,
+        ]);
+    }
+    trimmed(&rows)
+}
+
+impl Report for Letters {
+    fn text(&self) -> String {
+        if self.letters.is_empty() {
+            return "no dead letters".to_owned();
+        }
+        rows(self.letters.iter().map(|l| (l, l.cause.as_str())))
+    }
+}
+
+impl Report for Shown {
+    fn text(&self) -> String {
+        let mut lines = vec![rows(std::iter::once((
+            &self.letter,
+            self.letter.cause.as_str(),
+        )))];
+        lines.push(format!(
+            "in {}, goes back to {}",
+            self.letter.place,
+            self.letter.home.as_deref().unwrap_or("nowhere")
+        ));
+        for (name, value) in &self.attributes {
+            lines.push(format!("{name}: {value}"));
+        }
+        lines.extend(self.body.clone());
+        lines.join("\n")
+    }
+}
+
+impl Report for Dropped {
+    fn text(&self) -> String {
+        format!("dropped {} from {}", self.dropped.id, self.dropped.place)
+    }
+}
+
+impl Report for Redrive {
+    fn text(&self) -> String {
+        let did = if self.dry_run { "would be" } else { "were" };
+        let mut lines = vec![format!("{} {did} sent back", self.redriven.len())];
+        if !self.redriven.is_empty() {
+            let sent = |l: &Letter| l.home.clone().unwrap_or_default();
+            let homes: Vec<_> = self.redriven.iter().map(|l| (l, sent(l))).collect();
+            lines.push(rows(homes.iter().map(|(l, home)| (*l, home.as_str()))));
+        }
+        if !self.kept.is_empty() {
+            lines.push(format!("{} stay", self.kept.len()));
+            lines.push(rows(self.kept.iter().map(|k| (&k.letter, k.why.as_str()))));
+        }
+        lines.join("\n")
+    }
+
+    fn exit(&self) -> Exit {
+        if self.kept.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The operator's part of the command line: lists, dead letters, redrive, rules.
+
+use clap::{Args, Subcommand};
+
+use crate::args::Global;
+use crate::asl::{self, Asl};
+use crate::dlq;
+use crate::events::{self, Events};
+use crate::exit::{Exit, Outcome};
+use crate::orders;
+use crate::redrive::{self, Which};
+use crate::report::print;
+use crate::rules::{self, Rules};
+use crate::stack::Place;
+
+/// What an operator asks for.
+#[derive(Debug, Subcommand)]
+pub enum Operator {
+    /// List orders: how each stands, how old it is, what it waits for.
+    #[command(after_help = "Example: duet orders --attention --since 1h")]
+    Orders(Orders),
+    /// Dead letters: not delivered, not processed, and failed executions.
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Take failed executions up again where they failed, if that does no harm.
+    #[command(after_help = "Example: duet redrive --failed-since 1h --dry-run")]
+    Redrive(Redrive),
+    /// The bus, seen live: tail, send, expect.
+    #[command(subcommand)]
+    Events(Events),
+    /// Event patterns and the deployed rules.
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Run and check state machine definitions: any, not only ours.
+    #[command(subcommand)]
+    Asl(Asl),
+}
+
+/// `duet orders`.
+#[derive(Debug, Args)]
+pub struct Orders {
+    /// Undecided, or being undone, for more than a minute.
+    #[arg(long)]
+    pub stuck: bool,
+    /// Rejected.
+    #[arg(long)]
+    pub failed: bool,
+    /// Parked: something is owed.
+    #[arg(long)]
+    pub attention: bool,
+    /// Placed within this time, such as 30m, 1h or 2d.
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub since: Option<i64>,
+}
+
+/// `duet dlq`.
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// List dead letters of both layers, and failed executions beside them.
+    #[command(after_help = "Example: duet dlq list --queue payment")]
+    List(Selection),
+    /// Show one message.
+    #[command(after_help = "Example: duet dlq show 5c1a9d4e-0000-4000-8000-000000000000 --body")]
+    Show {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Its text too. It may hold personal data.
+        #[arg(long)]
+        body: bool,
+    },
+    /// Send messages back where they were going: nothing leaves before it has arrived.
+    #[command(after_help = "Example: duet dlq redrive --queue payment --dry-run")]
+    Redrive {
+        /// Which ones [default: all].
+        #[command(flatten)]
+        which: Selection,
+        /// Only tell what would be sent.
+        #[arg(long)]
+        dry_run: bool,
+        /// At most this many a second.
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        rate: u32,
+    },
+    /// Remove one message for good.
+    #[command(after_help = "Example: duet dlq drop 5c1a9d4e-0000-4000-8000-000000000000")]
+    Drop {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// Only those of this queue: its name, or its service's.
+    #[arg(long, value_name = "QUEUE")]
+    pub queue: Option<String>,
+    /// Only those about this order or customer.
+    #[arg(long, value_name = "ORDER")]
+    pub order: Option<String>,
+}
+
+impl Selection {
+    fn filter(&self) -> dlq::Filter {
+        dlq::Filter {
+            queue: self.queue.clone(),
+            order: self.order.clone(),
+        }
+    }
+}
+
+/// `duet redrive`.
+#[derive(Debug, Args)]
+pub struct Redrive {
+    /// An execution's ARN, or the order's or customer's id.
+    #[arg(
+        value_name = "EXECUTION|ORDER",
+        required_unless_present = "failed_since"
+    )]
+    pub execution: Option<String>,
+    /// Every execution that failed within this time, such as 1h.
+    #[arg(long, value_name = "TIME", value_parser = seconds, conflicts_with = "execution")]
+    pub failed_since: Option<i64>,
+    /// Only tell which are eligible.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A time such as `90s` or `1h 30m`, in seconds.
+pub(crate) fn seconds(text: &str) -> Result<i64, String> {
+    let time: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "write a time such as 30m, 1h or 48h".to_owned())?;
+    if time.is_negative() {
+        return Err("a time is not negative".to_owned());
+    }
+    Ok(time.as_secs())
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// [`crate::exit::Problem`] with the exit code, what was wrong, and what to do.
+pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
+    let format = global.output;
+    let place = || Place::new(global);
+    match operator {
+        Operator::Asl(command) => asl::asl(command, format),
+        Operator::Rules(Rules::Match { pattern, event }) => rules::matches(pattern, event, format),
+        Operator::Rules(Rules::List) => print(&rules::list(&place()?.open().await?).await?, format),
+        Operator::Rules(Rules::Test { event }) => {
+            print(&rules::test(&place()?.open().await?, event).await?, format)
+        }
+        Operator::Rules(Rules::Users { field }) => {
+            print(&rules::users(&place()?.open().await?, field).await?, format)
+        }
+        Operator::Events(command) => events::run(&place()?.open().await?, command, format).await,
+        Operator::Orders(args) => {
+            let filter = orders::Filter {
+                stuck: args.stuck,
+                failed: args.failed,
+                attention: args.attention,
+                since: args.since,
+            };
+            print(
+                &orders::list(&place()?.open().await?, filter).await?,
+                format,
+            )
+        }
+        Operator::Dlq(Dlq::List(which)) => print(
+            &dlq::list(&place()?.open().await?, &which.filter()).await?,
+            format,
+        ),
+        Operator::Dlq(Dlq::Show { id, body }) => print(
+            &dlq::show(&place()?.open().await?, id, *body).await?,
+            format,
+        ),
+        Operator::Dlq(Dlq::Redrive {
+            which,
+            dry_run,
+            rate,
+        }) => print(
+            &dlq::redrive(&place()?.open().await?, &which.filter(), *dry_run, *rate).await?,
+            format,
+        ),
+        Operator::Dlq(Dlq::Drop { id }) => {
+            print(&dlq::discard(&place()?.open().await?, id).await?, format)
+        }
+        Operator::Redrive(args) => {
+            let which = match (&args.execution, args.failed_since) {
+                (Some(name), _) => Which::Named(name.clone()),
+                (None, since) => Which::Since(since.unwrap_or(0)),
+            };
+            let world = place()?.open().await?;
+            print(&redrive::run(&world, &which, args.dry_run).await?, format)
+        }
+    }
+}

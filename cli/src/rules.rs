@@ -1,0 +1,337 @@
+//! Event patterns and the deployed rules: does one match, which do, and who
+//! uses a field.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use duet_pattern::{Explanation, Pattern, explain};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::exit::{Exit, Outcome, Problem};
+use crate::input;
+use crate::report::{Format, Report, print, table, trimmed};
+use crate::world::aws::{Aws, unreachable};
+
+/// `duet rules`.
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// List the rules of the shop's bus: what each wants, and who hears of it.
+    #[command(after_help = "Example: duet rules list")]
+    List,
+    /// Try one event against every deployed rule: which match, and why the others do not.
+    #[command(
+        after_help = "Example: echo '{\"source\":\"duet.order\",\"detail-type\":\"NewOrder\"}' | duet rules test -"
+    )]
+    Test {
+        /// The event as a bus delivers it; `-` is standard input.
+        #[arg(value_name = "EVENT")]
+        event: PathBuf,
+    },
+    /// Tell which deployed rules use a field.
+    #[command(after_help = "Example: duet rules users detail.data.kind")]
+    Users {
+        /// The field's dotted path.
+        #[arg(value_name = "FIELD")]
+        field: String,
+    },
+    /// Match one event against one pattern, without any target: 0 match, 1 no match, 2 invalid.
+    #[command(
+        after_help = "Example: echo '{\"source\":[\"duet.order\"]}' > pattern.json; echo '{\"source\":\"duet.order\"}' | duet rules match --pattern pattern.json --event -"
+    )]
+    Match {
+        /// The pattern.
+        #[arg(long, value_name = "FILE")]
+        pattern: PathBuf,
+        /// The event; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        event: PathBuf,
+    },
+}
+
+fn event(file: &std::path::Path) -> Outcome<Value> {
+    serde_json::from_str(&input::read(file)?)
+        .map_err(|e| Problem::usage(format!("{} is no JSON: {e}", file.display())))
+}
+
+/// Matches one event against one pattern.
+///
+/// # Errors
+/// [`Problem`] with the reason when the pattern is refused, or a file is no JSON.
+pub fn matches(
+    pattern: &std::path::Path,
+    event_file: &std::path::Path,
+    format: Format,
+) -> Outcome<Exit> {
+    let parsed = Pattern::parse(&input::read(pattern)?)
+        .map_err(|e| Problem::usage(format!("{}: {e}", pattern.display())))?;
+    let event = event(event_file)?;
+    print(&Matched(explain(&parsed, &event)), format)
+}
+
+/// A deployed rule.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// `ENABLED` or `DISABLED`.
+    pub state: String,
+    /// Its pattern.
+    pub pattern: Value,
+    /// The names of its targets.
+    pub targets: Vec<String>,
+    /// The fields its targets' transformers use, as paths.
+    pub transformed: Vec<String>,
+}
+
+/// The rules of the shop's bus.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// One row each.
+    pub rules: Vec<Rule>,
+}
+
+/// Reads the rules of the shop's bus.
+///
+/// # Errors
+/// [`Problem`] when there is no bus on this stack, or it does not answer.
+pub async fn list(world: &Aws) -> Outcome<Listed> {
+    let bus = world.output("Bus").map_err(|problem| {
+        problem.hint("this stack has no choreography: deploy with WithChoreography=true")
+    })?;
+    let mut rules = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let answer = world
+            .buses
+            .list_rules()
+            .event_bus_name(bus)
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|error| unreachable("EventBridge", &error))?;
+        for rule in answer.rules() {
+            let name = rule.name().unwrap_or_default().to_owned();
+            let targets = world
+                .buses
+                .list_targets_by_rule()
+                .event_bus_name(bus)
+                .rule(&name)
+                .send()
+                .await
+                .map_err(|error| unreachable("EventBridge", &error))?;
+            let paths = targets.targets().iter().flat_map(|target| {
+                let map = target.input_transformer().and_then(|t| t.input_paths_map());
+                let whole = target.input_path().map(str::to_owned);
+                map.into_iter()
+                    .flat_map(|map| map.values().cloned())
+                    .chain(whole)
+            });
+            rules.push(Rule {
+                state: rule
+                    .state()
+                    .map_or("ENABLED", |state| state.as_str())
+                    .to_owned(),
+                pattern: rule
+                    .event_pattern()
+                    .and_then(|text| serde_json::from_str(text).ok())
+                    .unwrap_or(Value::Null),
+                transformed: paths.collect(),
+                targets: targets
+                    .targets()
+                    .iter()
+                    .map(|t| {
+                        t.arn()
+                            .rsplit([':', '/'])
+                            .next()
+                            .unwrap_or_default()
+                            .to_owned()
+                    })
+                    .collect(),
+                name,
+            });
+        }
+        next = answer.next_token().map(str::to_owned);
+        if next.is_none() {
+            rules.sort_by(|a, b| a.name.cmp(&b.name));
+            return Ok(Listed { rules });
+        }
+    }
+}
+
+/// How every deployed rule takes one event.
+#[derive(Debug, Serialize)]
+pub struct Tested {
+    /// One row each, those that match first.
+    pub rules: Vec<Verdict>,
+}
+
+/// How one rule takes an event.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// The rule.
+    pub name: String,
+    /// Whether the event matches.
+    pub matches: bool,
+    /// Why not: the fields that do not hold.
+    pub why_not: String,
+}
+
+/// Tries `event_file` against every deployed rule.
+///
+/// # Errors
+/// [`Problem`] when it is no JSON, or the bus does not answer.
+pub async fn test(world: &Aws, event_file: &std::path::Path) -> Outcome<Tested> {
+    let event = event(event_file)?;
+    let mut rules = Vec::new();
+    for rule in list(world).await?.rules {
+        let pattern = Pattern::from_value(&rule.pattern).map_err(|e| {
+            Problem::environment(format!("rule {}: its pattern is refused: {e}", rule.name))
+        })?;
+        let explained = explain(&pattern, &event);
+        rules.push(Verdict {
+            name: rule.name,
+            matches: explained.matches,
+            why_not: why_not(&explained),
+        });
+    }
+    rules.sort_by(|a, b| (!a.matches, &a.name).cmp(&(!b.matches, &b.name)));
+    Ok(Tested { rules })
+}
+
+/// The fields of the nearest alternative that do not hold.
+fn why_not(explained: &Explanation) -> String {
+    let Some(nearest) = explained.alternatives.first().filter(|a| !a.holds) else {
+        return String::new();
+    };
+    if nearest.split_over_elements {
+        return "no one element of an array has it all".to_owned();
+    }
+    let failing = nearest.fields.iter().filter(|field| !field.holds);
+    let said: Vec<_> = failing
+        .map(|field| {
+            let found = match json!(field.found)["values"].as_array() {
+                Some(values) => values
+                    .iter()
+                    .map(Value::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                None => "nothing".to_owned(),
+            };
+            format!(
+                "{} wants {}, has {found}",
+                field.field,
+                field.wanted.join(" or ")
+            )
+        })
+        .collect();
+    said.join("; ")
+}
+
+/// The rules that use a field.
+#[derive(Debug, Serialize)]
+pub struct Users {
+    /// The field.
+    pub field: String,
+    /// The rules whose pattern uses it.
+    pub patterns: Vec<String>,
+    /// The rules with a target whose transformer uses it.
+    pub transformers: Vec<String>,
+}
+
+/// Who uses `field`, or a field inside it.
+///
+/// # Errors
+/// [`Problem`] when the bus does not answer.
+pub async fn users(world: &Aws, field: &str) -> Outcome<Users> {
+    let within = |path: &str| {
+        path.strip_prefix(field)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let (mut patterns, mut transformers) = (Vec::new(), Vec::new());
+    for rule in list(world).await?.rules {
+        if let Ok(pattern) = Pattern::from_value(&rule.pattern)
+            && pattern.fields().iter().any(|path| within(path))
+        {
+            patterns.push(rule.name.clone());
+        }
+        let mut used = rule.transformed.iter();
+        if used.any(|path| within(path.trim_start_matches("$."))) {
+            transformers.push(rule.name);
+        }
+    }
+    Ok(Users {
+        field: field.to_owned(),
+        patterns,
+        transformers,
+    })
+}
+
+/// Whether an event matches a pattern, and why not.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Matched(Explanation);
+
+impl Report for Matched {
+    fn text(&self) -> String {
+        if self.0.matches {
+            "match".to_owned()
+        } else {
+            format!("no match: {}", why_not(&self.0))
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.0.matches {
+            Exit::Done
+        } else {
+            Exit::Failed
+        }
+    }
+}
+
+impl Report for Listed {
+    fn text(&self) -> String {
+        let mut rows = table(&["RULE", "STATE", "TARGETS", "PATTERN"]);
+        for rule in &self.rules {
+            rows.add_row([
+                rule.name.clone(),
+                rule.state.clone(),
+                rule.targets.join(", "),
+                rule.pattern.to_string(),
+            ]);
+        }
+        trimmed(&rows)
+    }
+}
+
+impl Report for Tested {
+    fn text(&self) -> String {
+        let mut rows = table(&["RULE", "", "WHY NOT"]);
+        for rule in &self.rules {
+            let word = if rule.matches { "match" } else { "no" };
+            rows.add_row([rule.name.as_str(), word, &rule.why_not]);
+        }
+        trimmed(&rows)
+    }
+}
+
+impl Report for Users {
+    fn text(&self) -> String {
+        if self.patterns.is_empty() && self.transformers.is_empty() {
+            return format!("no deployed rule uses {}", self.field);
+        }
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(
+            self.patterns
+                .iter()
+                .map(|rule| format!("pattern      {rule}")),
+        );
+        lines.extend(
+            self.transformers
+                .iter()
+                .map(|rule| format!("transformer  {rule}")),
+        );
+        lines.join("\n")
+    }
+}
