@@ -14,9 +14,9 @@ use duet_core::{CommandMessage, Timestamp};
 use duet_lab::{Config, Definitions, Started, Table, bundled};
 use serde_json::json;
 
-use super::{DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
+use super::{Commanded, DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
 use crate::exit::{Outcome, Problem};
-use crate::variant::{self, Entry, Variant};
+use crate::variant::{self, Door, Entry, Variant};
 
 /// The stack's name in the lab.
 const STACK: &str = "duet";
@@ -196,6 +196,35 @@ impl World for Lab {
         }))
     }
 
+    fn review_seconds(&self) -> Option<u32> {
+        self.0.definitions.outputs.get("ReviewSeconds")?.parse().ok()
+    }
+
+    async fn command(&self, variant: &'static Variant, service: TableOf, message: &CommandMessage) -> Outcome<Commanded> {
+        let output = |name: &str| {
+            let found = self.0.definitions.outputs.get(name).map(String::as_str);
+            found.ok_or_else(|| Problem::usage(format!("variant {} has no {name} here", variant.name)))
+        };
+        let lab = &mut self.state().lab;
+        match variant.door(service) {
+            Some(Door::Task(name)) => {
+                let done = lab.invoke(output(name)?, message).map_err(Problem::environment)?;
+                Ok(match done {
+                    Ok(_) => Commanded::Done,
+                    Err(error) => Commanded::Refused { name: error.name, text: error.text },
+                })
+            }
+            Some(Door::Queue(name)) => {
+                lab.send_command(output(name)?, message).map_err(Problem::environment)?;
+                Ok(Commanded::Sent)
+            }
+            None => {
+                let service = service.name();
+                Err(Problem::usage(format!("{service} takes no commands from outside under {}", variant.name)))
+            }
+        }
+    }
+
     async fn pause(&self, millis: u64) {
         let millis = i64::try_from(millis).unwrap_or(i64::MAX);
         let watcher = {
@@ -252,7 +281,7 @@ mod tests {
             scenarios: scenario::ALL.iter().collect(),
             variants: variant::ALL.iter().collect(),
             copies: 2,
-            within: 600,
+            within: 100_000,
         };
         let report = demo::run(&world, &choice).await.unwrap();
         let wrong: Vec<_> = report.rows.iter().filter(|row| !row.ok).collect();

@@ -10,8 +10,8 @@
 //! | [`batch`] | what an event source mapping hands over and gets back |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
 //! | [`log`] | one line per step, without personal data |
-//! | [`dynamo`] | the store port over DynamoDB (feature `dynamodb`) |
-//! | [`lambda`] | both entries on the Lambda runtime (feature `lambda`) |
+//! | `dynamo` | the store port over DynamoDB (feature `dynamodb`) |
+//! | `lambda` | both entries on the Lambda runtime (feature `lambda`) |
 //!
 //! `task` and `queue` are pure: a simulated world runs the same code over its
 //! own wires. No business rule lives here.

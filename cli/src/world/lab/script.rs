@@ -32,7 +32,12 @@ pub(super) fn draw(seed: u64, what: u64, below: u64) -> u64 {
 }
 
 /// The scripts of the world of `seed`, with about `orders` orders.
-pub(super) fn scripts(seed: u64, orders: usize, with_fraud: bool, only: &[&'static Scenario]) -> Vec<Script> {
+pub(super) fn scripts(
+    seed: u64,
+    orders: usize,
+    (with_fraud, budget): (bool, u32),
+    only: &[&'static Scenario],
+) -> Vec<Script> {
     let choice: Vec<&'static Scenario> = match only {
         [] => scenario::ALL.iter().collect(),
         some => some.to_vec(),
@@ -46,16 +51,9 @@ pub(super) fn scripts(seed: u64, orders: usize, with_fraud: bool, only: &[&'stat
         // One kind in so many is the contest, which no scenario is.
         let kind = draw(seed, number as u64 * 2 + 1, choice.len() as u64 + 1) as usize;
         let script = match choice.get(kind) {
-            Some(scenario) => Script {
-                number,
-                name: scenario.name,
-                expected: scenario.expected,
-                plan: scenario.plan(&format!("n{number}"), 1),
-                contended: false,
-                begins,
-            },
-            None if !only.is_empty() => continue_with(choice[0], number, begins),
-            None => last_pieces(number, begins),
+            Some(scenario) => script_of(scenario, number, begins, budget),
+            None if !only.is_empty() => script_of(choice[0], number, begins, budget),
+            None => last_pieces(number, begins, budget),
         };
         placed += script.plan.waves.iter().map(Vec::len).sum::<usize>().max(1);
         scripts.push(script);
@@ -63,20 +61,20 @@ pub(super) fn scripts(seed: u64, orders: usize, with_fraud: bool, only: &[&'stat
     scripts
 }
 
-fn continue_with(scenario: &'static Scenario, number: usize, begins: i64) -> Script {
+fn script_of(scenario: &'static Scenario, number: usize, begins: i64, budget: u32) -> Script {
     Script {
         number,
         name: scenario.name,
         expected: scenario.expected,
-        plan: scenario.plan(&format!("n{number}"), 1),
+        plan: scenario.plan(&format!("n{number}"), 1, budget),
         contended: false,
         begins,
     }
 }
 
 /// Three orders for two pieces.
-fn last_pieces(number: usize, begins: i64) -> Script {
-    let mut script = continue_with(&scenario::ALL[0], number, begins);
+fn last_pieces(number: usize, begins: i64, budget: u32) -> Script {
+    let mut script = script_of(&scenario::ALL[0], number, begins, budget);
     script.name = LAST_PIECES;
     script.contended = true;
     for Entry { quantity, .. } in &mut script.plan.goods {
@@ -102,7 +100,9 @@ impl Script {
     pub(super) fn allows(&self, wave: usize, order: &Order, struck: bool) -> Result<(), String> {
         let last = wave + 1 == self.plan.waves.len();
         let expected = match self.expected {
-            Expected::Rejected(reason, detail) if last => Some((reason, detail)),
+            Expected::Rejected(reason, detail) | Expected::NeedsAttention(reason, detail) if last => {
+                Some((reason, detail))
+            }
             _ => None,
         };
         let (reason, detail) = match (&order.fate, expected) {
@@ -127,6 +127,8 @@ impl Script {
                 Reason::DeliveryFailed => detail == Some("CarrierUnavailable"),
                 // The workflow itself died, and the order was parked.
                 Reason::Abandoned => true,
+                // The person's word came too late, or not at all.
+                Reason::ReviewTimedOut => self.plan.person.is_some(),
                 // The customer's orders were screened closer together than placed.
                 Reason::FraudConfirmed => self.name == "velocity",
                 _ => false,

@@ -12,38 +12,42 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use duet_core::order::{Owed, Part};
 use duet_core::store::{Browse, Store};
-use duet_core::CommandMessage;
+use duet_core::{CommandMessage, OrderId};
 use duet_customer::command::Command as CustomerCommand;
 use duet_customer::domain::{Customer, Status as CustomerStatus};
+use duet_fraud::Command as FraudCommand;
+use duet_fraud::command::{DecideReview, Verdict};
+use duet_fraud::review::Status as ReviewStatus;
 use duet_inventory::domain::Stock;
 use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Strike};
 use duet_order::command::Command as OrderCommand;
 use duet_order::domain::{Fate, Order};
 use duet_payment::adapters::Charge;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Lab;
 use super::script::{Script, scripts};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::Findings;
-use crate::message;
 use crate::place::word;
 use crate::report::{Report, table, trimmed};
-use crate::scenario::{Expected, Scenario};
+use crate::scenario::{Expected, Person, Scenario};
+use crate::{message, repair, review};
 use crate::variant::{Style, Variant};
 use crate::view::View;
 use crate::world::{Subject, TableOf, World};
 
 /// How long a world may run with its faults after the last submission, in
-/// milliseconds: past every deadline of an order and its compensation.
-const FAULTY: i64 = 2 * 3_600_000;
+/// milliseconds: past every deadline of a review, an order and its compensation.
+const FAULTY: i64 = 30 * 3_600_000;
 /// How long everything may take to come to rest, in milliseconds.
 const REST: i64 = 30 * 24 * 3_600_000;
 /// How often an operator comes back before giving up.
 const ROUNDS: usize = 8;
+/// How long an operator waits for a repair to take effect, in seconds.
+const WITHIN: u64 = 300;
 /// How long a script waits for its customers and for a wave to be decided.
 const PATIENCE: i64 = 600_000;
 /// The most runs spent on making a schedule smaller.
@@ -213,6 +217,13 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
     Ok(report)
 }
 
+/// The scripts of a world.
+fn cast(definitions: &Definitions, options: &Options, world: u64) -> Vec<Script> {
+    let output = |name: &str| definitions.outputs.get(name).map(String::as_str).unwrap_or_default();
+    let shop = (output("WithFraud") == "true", output("RetryBudget").parse().unwrap_or_default());
+    scripts(seed_of(options, world), options.orders, shop, &options.scenarios)
+}
+
 fn variant_of(options: &Options, world: u64) -> &'static Variant {
     options.variants[(world % options.variants.len() as u64) as usize]
 }
@@ -241,7 +252,7 @@ fn shrink(
         let end = simulate(definitions, options, world, cut)?;
         Ok(end.findings.iter().any(|(of, ..)| *of == number))
     };
-    let all = scripts(seed_of(options, world), options.orders, true, &options.scenarios).len();
+    let all = cast(definitions, options, world).len();
     let mut kept = Cut {
         strikes: Some(struck.into_iter().collect()),
         scripts: Some((0..all).collect()),
@@ -265,7 +276,7 @@ fn shrink(
     kept.timeline = true;
     let end = simulate(definitions, options, world, &kept)?;
     let (seed, variant) = (seed_of(options, world), variant_of(options, world));
-    let named = scripts(seed, options.orders, true, &options.scenarios);
+    let named = cast(definitions, options, world);
     let scenarios: Vec<_> = named
         .iter()
         .filter(|script| kept.scripts.as_ref().is_none_or(|kept| kept.contains(&script.number)))
@@ -313,16 +324,17 @@ fn fewest<T: Clone>(mut all: Vec<T>, fails: impl Fn(&[T]) -> Outcome<bool>) -> O
     Ok(all)
 }
 
-/// The result of a call that never waits: the lab's tables are in memory.
+/// The result of a call on the lab: it waits for nothing but virtual time, which
+/// it lets pass itself.
 pub(super) fn ready<T>(call: impl Future<Output = T>) -> Outcome<T> {
     let mut call = std::pin::pin!(call);
     let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..16 {
+    for _ in 0..1_000_000 {
         if let Poll::Ready(result) = call.as_mut().poll(&mut context) {
             return Ok(result);
         }
     }
-    Err(Problem::environment("a table of the lab did not answer"))
+    Err(Problem::environment("a call on the lab never ended"))
 }
 
 fn simulate(definitions: &Arc<Definitions>, options: &Options, world: u64, cut: &Cut) -> Outcome<End> {
@@ -336,8 +348,7 @@ fn simulate(definitions: &Arc<Definitions>, options: &Options, world: u64, cut: 
         ..Config::default()
     };
     let lab = Lab::new(definitions, config)?;
-    let with_fraud = lab.deployment().with_fraud;
-    let mut scripts = scripts(seed, options.orders, with_fraud, &options.scenarios);
+    let mut scripts = cast(definitions, options, world);
     if let Some(kept) = &cut.scripts {
         scripts.retain(|script| kept.contains(&script.number));
     }
@@ -446,7 +457,11 @@ impl Play {
                 self.wave(script, 0)
             }
             Stage::Wave { number, since } => {
+                let last = number + 1 == script.plan.waves.len();
                 for order in script.plan.waves.get(number).into_iter().flatten() {
+                    if let (true, Some(Person::Says(verdict))) = (last, script.plan.person) {
+                        self.decide(&order.order, verdict)?;
+                    }
                     let there = self.order(order.order.as_str())?;
                     let decided = there.is_some_and(|there| there.fate != Fate::Undecided);
                     if !decided && now - since < PATIENCE {
@@ -471,6 +486,19 @@ impl Play {
         Ok(Stage::Wave { number, since: self.now() })
     }
 
+    /// A person decides the review of `order`, if it is open. Until that is
+    /// heard they say it again: every look sends one more decision.
+    fn decide(&self, order: &OrderId, verdict: Verdict) -> Outcome<()> {
+        let review = ready(review::find(&self.lab, order.as_str()))??;
+        if review.is_some_and(|review| review.status == ReviewStatus::Open) {
+            let decision = DecideReview { order: order.clone(), verdict, note: None };
+            let command = FraudCommand::from(decision);
+            let message = message::command(&command, order.as_str(), self.variant.name, self.lab.now());
+            ready(self.lab.command(self.variant, TableOf::Fraud, &message))??;
+        }
+        Ok(())
+    }
+
     /// Replays the archive of a bus, if that is to go wrong here.
     fn replay(&self) {
         self.lab.with(|lab| {
@@ -493,10 +521,10 @@ impl Play {
             lab.stop_faults();
             lab.settle(REST);
         });
-        for round in 0..ROUNDS {
+        for _ in 0..ROUNDS {
             let mut worked = self.redrive(scripts);
             self.lab.with(|lab| lab.settle(REST));
-            worked |= self.repair(scripts, round as u32 + 1)?;
+            worked |= self.repair(scripts)?;
             self.lab.with(|lab| lab.settle(REST));
             if !worked {
                 break;
@@ -527,69 +555,18 @@ impl Play {
         })
     }
 
-    /// Repairs what is parked: does what is owed, and says so.
-    fn repair(&self, scripts: &[Script], attempt: u32) -> Outcome<bool> {
+    /// Repairs what is parked, as `duet repair` does.
+    fn repair(&self, scripts: &[Script]) -> Outcome<bool> {
         let mut worked = false;
         for order in scripts.iter().flat_map(|script| script.plan.waves.iter().flatten()) {
-            let id = order.order.as_str();
-            let Some(there) = self.order(id)? else { continue };
-            if there.owed.is_empty() {
-                continue;
-            }
-            worked = true;
-            let mut undone = Vec::new();
-            for Owed { part, .. } in &there.owed {
-                let (service, command, data) = match part {
-                    Part::Delivery => ("delivery", "CancelDelivery", json!({ "order": id })),
-                    Part::Payment => {
-                        let data = json!({ "order": id, "total": there.placed.total, "attempt": attempt });
-                        ("payment", "RefundPayment", data)
-                    }
-                    Part::Stock => ("inventory", "ReleaseStock", json!({ "order": id })),
-                    Part::Shipment => ("inventory", "ShipStock", json!({ "order": id })),
-                    Part::Notice => {
-                        let data = json!({ "subject": id, "kind": "OrderConfirmed" });
-                        ("notification", "NotifyCustomer", data)
-                    }
-                };
-                if self.command(service, command, id, data)? {
-                    undone.push(*part);
-                }
-            }
-            if !undone.is_empty() {
-                self.command("order", "NoteUndone", id, json!({ "order": id, "parts": undone }))?;
+            let there = self.order(order.order.as_str())?;
+            if there.is_some_and(|there| !there.owed.is_empty()) {
+                worked = true;
+                // What cannot be repaired now is found when the world is judged.
+                let _ = ready(repair::repair(&self.lab, &order.order, WITHIN))?;
             }
         }
         Ok(worked)
-    }
-
-    /// Gives a service a command by hand. Whether it was done, as far as is known.
-    fn command(&self, service: &str, command: &str, subject: &str, data: Value) -> Outcome<bool> {
-        let message = CommandMessage {
-            command: command.to_owned(),
-            metadata: message::metadata(command, subject, self.variant.name, self.lab.now()),
-            data,
-            reply_to: None,
-            due: None,
-        };
-        let mut name = service.to_owned();
-        name[..1].make_ascii_uppercase();
-        self.lab.with(|lab| {
-            let output = |suffix: &str| lab.definitions().outputs.get(&format!("{name}{suffix}")).cloned();
-            match self.variant.style {
-                Style::Orchestration => {
-                    let function = output("TaskFunction").unwrap_or_default();
-                    let done = lab.invoke(&function, &message).map_err(Problem::environment)?;
-                    Ok(done.is_ok())
-                }
-                Style::Choreography => {
-                    let queue = output("QueueUrl").unwrap_or_default();
-                    lab.send_command(&queue, &message).map_err(Problem::environment)?;
-                    lab.settle(REST);
-                    Ok(true)
-                }
-            }
-        })
     }
 
     /// What must not be, and how everything ended.
