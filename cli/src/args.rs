@@ -74,6 +74,8 @@ pub struct Global {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum On {
+    /// In this process, on virtual time, from a seed: for `duet demo`.
+    Lab,
     /// On an AWS emulator on this machine; `duet up` prepares and starts it.
     Local,
     /// On AWS, by the ordinary configuration chain.

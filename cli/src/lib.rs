@@ -58,22 +58,11 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Up(up) => print(&place()?.up(up).await?, format),
         Command::Down(down) => print(&place()?.down(down.delete).await?, format),
         Command::Status => print(&place()?.status().await?, format),
-        Command::Demo(demo) => {
-            let place = place()?;
-            let world = open_for_demo(&place, cli.global.on).await?;
-            let scenarios = match demo.scenarios.as_slice() {
-                [] => scenario::ALL.iter().collect(),
-                some => some.to_vec(),
-            };
-            let choice = demo::Choice {
-                scenarios,
-                variants: chosen(&world, &demo.variants.variants),
-                copies: demo.orders as usize,
-                within: demo.within,
-            };
-            let choice = choice.fit(&world, !demo.scenarios.is_empty())?;
-            print(&demo::run(&world, &choice).await?, format)
-        }
+        Command::Demo(demo) => match cli.global.on {
+            On::Lab => run_demo(&lab()?, demo, format).await,
+            On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
+            On::Aws => run_demo(&place()?.open().await?, demo, format).await,
+        },
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
             let from_file = args.file.as_deref().map(orders_of).transpose()?;
@@ -183,12 +172,29 @@ async fn decide<W: World>(
     review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
-/// The world of the demo: brought up where that is ours to do.
-async fn open_for_demo(place: &Place, on: On) -> Outcome<world::aws::Aws> {
-    match on {
-        On::Local => place.up_as_it_is().await,
-        On::Aws => place.open().await,
-    }
+/// A fresh world in this process, with quick retries and reviews.
+fn lab() -> Outcome<world::lab::Lab> {
+    let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", "30")];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let definitions = world::lab::definitions(&parameters.into())?;
+    let config = duet_lab::Config { seed: 1, keep_succeeded: true, ..duet_lab::Config::default() };
+    world::lab::Lab::new(&definitions, config)
+}
+
+/// Runs what the command line chose of the demo.
+async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format) -> Outcome<Exit> {
+    let scenarios = match demo.scenarios.as_slice() {
+        [] => scenario::ALL.iter().collect(),
+        some => some.to_vec(),
+    };
+    let choice = demo::Choice {
+        scenarios,
+        variants: chosen(world, &demo.variants.variants),
+        copies: demo.orders as usize,
+        within: demo.within,
+    };
+    let choice = choice.fit(world, !demo.scenarios.is_empty())?;
+    print(&demo::run(world, &choice).await?, format)
 }
 
 /// The variants asked for, or all that are deployed.

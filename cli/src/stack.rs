@@ -98,6 +98,7 @@ impl Place {
         let config = match self.global.on {
             On::Aws => aws::ordinary().await,
             On::Local => aws::emulated(&self.endpoint()?),
+            On::Lab => return Err(in_process()),
         };
         Aws::open(&config, &self.global.stack).await
     }
@@ -127,6 +128,7 @@ impl Place {
         match self.global.on {
             On::Local => self.up_local(up, began).await,
             On::Aws => self.up_aws(up, began).await,
+            On::Lab => Err(in_process()),
         }
     }
 
@@ -349,6 +351,7 @@ impl Place {
                     })?;
                 "the stack is being deleted, with its tables and all that is in them"
             }
+            On::Lab => return Err(in_process()),
             On::Aws => {
                 return Err(Problem::usage("nothing was deleted")
                     .hint("`duet down --on aws --delete` deletes the stack and all it keeps"));
@@ -441,6 +444,12 @@ impl Place {
 struct Note {
     fingerprint: String,
     parameters: Vec<(String, String)>,
+}
+
+/// Why a command that looks at what another one did cannot look at the lab.
+fn in_process() -> Problem {
+    Problem::usage("the lab begins and ends with one command, so there is nothing to look at")
+        .hint("`duet demo --on lab` runs there; use --on local for what is to last")
 }
 
 /// One line of progress, on standard error.
