@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use duet_core::{CustomerId, OrderId, Sku};
+use duet_lab::FaultRule;
 
 use crate::report::Format;
 use crate::scenario::{self, Scenario};
@@ -97,6 +98,9 @@ pub enum Command {
     /// Run every scenario under every variant and compare.
     #[command(after_help = "Example: duet demo --scenario happy --scenario card-declined")]
     Demo(Demo),
+    /// Run many seeded worlds in the embedded lab, with faults, and check that the system bears them.
+    #[command(after_help = "Example: duet simulate --seeds 100 --fault all")]
+    Simulate(Simulate),
     /// Place orders.
     #[command(after_help = "Example: duet place --line kettle=1 --all-variants --wait")]
     Place(Box<Place>),
@@ -202,6 +206,48 @@ pub struct Demo {
     /// How long one scenario may take, in seconds.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     pub within: u64,
+}
+
+/// `duet simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// How many seeds; each is a world of its own under each variant.
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub from: u64,
+    /// Only this seed: what happened there happens again.
+    #[arg(long, value_name = "S", conflicts_with_all = ["seeds", "from"])]
+    pub seed: Option<u64>,
+    /// Only this variant; may be repeated [default: all].
+    #[command(flatten)]
+    pub variants: Variants,
+    /// Only this scenario; may be repeated [default: all, mixed].
+    #[arg(long = "scenario", value_name = "NAME", value_parser = scenario::named)]
+    pub scenarios: Vec<&'static Scenario>,
+    /// Orders in one world.
+    #[arg(long, default_value_t = 10, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub orders: u32,
+    /// What goes wrong.
+    #[command(flatten)]
+    pub faults: Faults,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Args)]
+pub struct Faults {
+    /// A kind of fault, where, and how often; may be repeated. `all` is every kind at its usual rate.
+    #[arg(long = "fault", value_name = "KIND[@SERVICE|STEP][:RATE]", value_parser = faults)]
+    faults: Vec<Vec<FaultRule>>,
+}
+
+impl Faults {
+    /// Every rule that was given.
+    #[must_use]
+    pub fn rules(&self) -> Vec<FaultRule> {
+        self.faults.concat()
+    }
 }
 
 /// `duet place`.
@@ -344,6 +390,13 @@ pub enum Catalog {
     /// Show every SKU with its price and counters.
     #[command(after_help = "Example: duet catalog show")]
     Show,
+}
+
+fn faults(text: &str) -> Result<Vec<FaultRule>, String> {
+    match text {
+        "all" => Ok(FaultRule::all()),
+        one => one.parse().map(|rule| vec![rule]),
+    }
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {

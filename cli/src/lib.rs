@@ -32,6 +32,8 @@ pub mod variant;
 pub mod view;
 pub mod world;
 
+use std::collections::BTreeMap;
+
 use clap::CommandFactory;
 use duet_core::order::{Address, Line};
 use duet_core::{CustomerId, Money, OrderId};
@@ -63,6 +65,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
             On::Aws => run_demo(&place()?.open().await?, demo, format).await,
         },
+        Command::Simulate(args) => print(&simulate(args)?, format),
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
             let from_file = args.file.as_deref().map(orders_of).transpose()?;
@@ -177,8 +180,31 @@ fn lab() -> Outcome<world::lab::Lab> {
     let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", "30")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let definitions = world::lab::definitions(&parameters.into())?;
-    let config = duet_lab::Config { seed: 1, keep_succeeded: true, ..duet_lab::Config::default() };
+    let config = duet_lab::Config {
+        seed: 1,
+        keep_succeeded: true,
+        ..duet_lab::Config::default()
+    };
     world::lab::Lab::new(&definitions, config)
+}
+
+/// Runs many worlds in this process.
+fn simulate(args: &args::Simulate) -> Outcome<world::lab::simulate::SimulationReport> {
+    let definitions = world::lab::definitions(&BTreeMap::new())?;
+    let (from, seeds) = args.seed.map_or((args.from, args.seeds), |seed| (seed, 1));
+    let options = world::lab::simulate::Options {
+        seeds,
+        from,
+        variants: match args.variants.variants.as_slice() {
+            [] => variant::ALL.iter().collect(),
+            some => some.to_vec(),
+        },
+        orders: args.orders as usize,
+        faults: args.faults.rules(),
+        scenarios: args.scenarios.clone(),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    world::lab::simulate::run(&definitions, &options)
 }
 
 /// Runs what the command line chose of the demo.

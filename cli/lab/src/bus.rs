@@ -75,7 +75,12 @@ pub enum ReplayError {
 impl Lab {
     /// PutEvents, of entries that were not refused.
     pub(crate) fn put_events(&mut self, bus: &str, entries: Vec<Entry>) {
-        let Some(bus) = self.definitions.buses.iter().position(|known| known.name == bus) else {
+        let Some(bus) = self
+            .definitions
+            .buses
+            .iter()
+            .position(|known| known.name == bus)
+        else {
             return;
         };
         for entry in entries {
@@ -83,11 +88,21 @@ impl Lab {
                 let mut inner = self.host.lock();
                 let meter = inner.meters.of(entry.owner);
                 meter.events += 1;
-                meter.event_bytes += (entry.detail.len() + entry.detail_type.len() + entry.source.len()) as u64;
+                meter.event_bytes +=
+                    (entry.detail.len() + entry.detail_type.len() + entry.source.len()) as u64;
             }
             let detail: Value = serde_json::from_str(&entry.detail).unwrap_or_default();
-            let Entry { source, detail_type, ident, owner, .. } = entry;
-            self.note(|lab| lab.subject(owner), || format!("{source} says {detail_type}"));
+            let Entry {
+                source,
+                detail_type,
+                ident,
+                owner,
+                ..
+            } = entry;
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("{source} says {detail_type}"),
+            );
             let id = uuid(mix(ident, self.happened()));
             let value = json!({
                 "version": "0",
@@ -105,16 +120,37 @@ impl Lab {
     }
 
     fn receive_event(&mut self, bus: usize, value: Value, ident: u64, owner: Owner, archive: bool) {
-        let rules: Vec<usize> = self.matchers[bus].matches(&value).into_iter().copied().collect();
+        let rules: Vec<usize> = self.matchers[bus]
+            .matches(&value)
+            .into_iter()
+            .copied()
+            .collect();
         let definitions = self.definitions.clone();
-        let keeps = archive && definitions.archives.iter().any(|archive| archive.bus == bus);
+        let keeps = archive
+            && definitions
+                .archives
+                .iter()
+                .any(|archive| archive.bus == bus);
         if rules.is_empty() && !keeps {
             return;
         }
-        let event = Arc::new(BusEvent { text: value.to_string().into(), value, ident, owner, received: self.now });
+        let event = Arc::new(BusEvent {
+            text: value.to_string().into(),
+            value,
+            ident,
+            owner,
+            received: self.now,
+        });
         for (at, it) in definitions.archives.iter().enumerate().filter(|_| archive) {
-            if it.bus == bus && it.pattern.as_ref().is_none_or(|pattern| pattern.matches(&event.value)) {
-                self.archives[at].push(Archived { event: event.clone() });
+            if it.bus == bus
+                && it
+                    .pattern
+                    .as_ref()
+                    .is_none_or(|pattern| pattern.matches(&event.value))
+            {
+                self.archives[at].push(Archived {
+                    event: event.clone(),
+                });
             }
         }
         for rule in rules {
@@ -125,8 +161,17 @@ impl Lab {
     fn route(&mut self, rule: usize, event: &Arc<BusEvent>) {
         for target in 0..self.definitions.rules[rule].targets.len() {
             let ident = mix(event.ident, mix(rule as u64, target as u64));
-            let delivery = Delivery { rule, ident, target, event: event.clone(), attempt: 0 };
-            self.after(self.draw(DELIVERY, ident), Action::Deliver(Box::new(delivery)));
+            let delivery = Delivery {
+                rule,
+                ident,
+                target,
+                event: event.clone(),
+                attempt: 0,
+            };
+            self.after(
+                self.draw(DELIVERY, ident),
+                Action::Deliver(Box::new(delivery)),
+            );
         }
     }
 
@@ -139,16 +184,38 @@ impl Lab {
         let step = self.steps[delivery.rule].clone();
         self.host.lock().meters.of(owner).deliveries += 1;
         let Some(queue) = target.queue else {
-            return self.give_up(&delivery, "RESOURCE_NOT_FOUND", "the target does not exist", None);
+            return self.give_up(
+                &delivery,
+                "RESOURCE_NOT_FOUND",
+                "the target does not exist",
+                None,
+            );
         };
-        let may = definitions.queues[queue].sources.iter().any(|source| is_like(source, &rule.arn));
+        let may = definitions.queues[queue]
+            .sources
+            .iter()
+            .any(|source| is_like(source, &rule.arn));
         if !may {
-            return self.give_up(&delivery, "NO_PERMISSIONS", "the queue's policy does not let the rule send", None);
+            return self.give_up(
+                &delivery,
+                "NO_PERMISSIONS",
+                "the queue's policy does not let the rule send",
+                None,
+            );
         }
         let service = self.service_of(queue);
         let ident = mix(delivery.ident, delivery.attempt.into());
-        let aim = Aim { service: &service, step: &step, ident };
-        if self.host.lock().faults.strikes(Fault::TargetUnavailable, aim) {
+        let aim = Aim {
+            service: &service,
+            step: &step,
+            ident,
+        };
+        if self
+            .host
+            .lock()
+            .faults
+            .strikes(Fault::TargetUnavailable, aim)
+        {
             let age = self.now - delivery.event.received;
             let exhausted = if delivery.attempt >= target.max_attempts {
                 Some("MaximumRetryAttempts")
@@ -158,9 +225,16 @@ impl Lab {
                 None
             };
             if exhausted.is_some() {
-                return self.give_up(&delivery, "THROTTLING", "the queue did not take the event", exhausted);
+                return self.give_up(
+                    &delivery,
+                    "THROTTLING",
+                    "the queue did not take the event",
+                    exhausted,
+                );
             }
-            let most = FIRST_RETRY.saturating_mul(1 << delivery.attempt.min(20)).min(LONGEST_RETRY);
+            let most = FIRST_RETRY
+                .saturating_mul(1 << delivery.attempt.min(20))
+                .min(LONGEST_RETRY);
             delivery.attempt += 1;
             self.host.lock().meters.of(owner).retries += 1;
             let wait = self.draw((most / 2, most), ident);
@@ -170,12 +244,25 @@ impl Lab {
             duet_pattern::TargetInput::Event => Some(delivery.event.text.clone()),
             other => {
                 let time = timestamp(self.now).to_string();
-                let context = RuleContext { rule_arn: &rule.arn, rule_name: &rule.name, ingestion_time: &time };
+                let context = RuleContext {
+                    rule_arn: &rule.arn,
+                    rule_name: &rule.name,
+                    ingestion_time: &time,
+                };
                 other.render(&delivery.event.value, context).map(Into::into)
             }
         };
         if let Some(body) = body {
-            self.send(queue, Sending { body, ident: delivery.ident, owner, step, delay: None });
+            self.send(
+                queue,
+                Sending {
+                    body,
+                    ident: delivery.ident,
+                    owner,
+                    step,
+                    delay: None,
+                },
+            );
         }
     }
 
@@ -196,7 +283,8 @@ impl Lab {
             ("ERROR_MESSAGE", why.to_owned()),
             ("RETRY_ATTEMPTS", delivery.attempt.to_string()),
         ]);
-        attributes.extend(exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION", condition.to_owned())));
+        attributes
+            .extend(exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION", condition.to_owned())));
         let message = Message {
             // The event as it was, whatever the target would have received.
             body: delivery.event.text.clone(),
@@ -227,7 +315,10 @@ impl Lab {
         rules: &[String],
     ) -> Result<usize, ReplayError> {
         let definitions = self.definitions.clone();
-        let at = definitions.archives.iter().position(|known| known.name == archive);
+        let at = definitions
+            .archives
+            .iter()
+            .position(|known| known.name == archive);
         let at = at.ok_or_else(|| ReplayError::NoArchive(archive.to_owned()))?;
         let (from, to) = (from.as_millisecond(), to.as_millisecond());
         if to < from {
@@ -256,14 +347,24 @@ impl Lab {
                 owner: event.owner,
                 received: self.now,
             });
-            let matching: Vec<usize> = self.matchers[it.bus].matches(&replayed.value).into_iter().copied().collect();
+            let matching: Vec<usize> = self.matchers[it.bus]
+                .matches(&replayed.value)
+                .into_iter()
+                .copied()
+                .collect();
             for rule in matching {
                 if !rules.is_empty() && !rules.contains(&definitions.rules[rule].arn) {
                     continue;
                 }
                 for target in 0..definitions.rules[rule].targets.len() {
                     let ident = mix(ident, mix(rule as u64, target as u64));
-                    let delivery = Delivery { rule, ident, target, event: replayed.clone(), attempt: 0 };
+                    let delivery = Delivery {
+                        rule,
+                        ident,
+                        target,
+                        event: replayed.clone(),
+                        attempt: 0,
+                    };
                     let wait = window * 1_000 + self.draw((0, 999), ident);
                     self.after(wait, Action::Deliver(Box::new(delivery)));
                 }
@@ -273,7 +374,14 @@ impl Lab {
     }
 
     /// An event that AWS itself puts on the default bus.
-    pub(crate) fn announce(&mut self, source: &str, detail_type: &str, resource: &str, detail: Value, owner: Owner) {
+    pub(crate) fn announce(
+        &mut self,
+        source: &str,
+        detail_type: &str,
+        resource: &str,
+        detail: Value,
+        owner: Owner,
+    ) {
         if self.matchers[0].is_empty() {
             return;
         }

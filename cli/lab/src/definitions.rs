@@ -36,7 +36,10 @@ pub fn bundled() -> Files {
         "infra/choreography/template.yaml",
         "infra/choreography/fraud.yaml",
     ];
-    files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
+    files
+        .into_iter()
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .collect()
 }
 
 /// A function.
@@ -207,7 +210,10 @@ impl Definitions {
     /// [`DefinitionError`] naming the file or resource that AWS would refuse,
     /// or that the lab does not model.
     pub fn read(files: Files, stack: &str, parameters: &BTreeMap<String, String>) -> Read<Self> {
-        let given = parameters.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let given = parameters
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
         let root = Rc::new(Stack::new(&Rc::new(files), "template.yaml", stack, &given)?);
         let mut stacks = vec![root.clone()];
         let mut at = 0;
@@ -258,7 +264,11 @@ impl Definitions {
     }
 
     fn simple(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
-        let Resource { logical, kind, properties } = resource;
+        let Resource {
+            logical,
+            kind,
+            properties,
+        } = resource;
         match kind.as_str() {
             TABLE => self.tables.push(stack.reference(&logical)?),
             TOPIC => self.topics.push(stack.reference(&logical)?),
@@ -268,7 +278,11 @@ impl Definitions {
             }),
             _ => {
                 let uri = properties["CodeUri"].as_str().unwrap_or_default();
-                let service = uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                let service = uri
+                    .trim_end_matches('/')
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default();
                 let variables = properties["Environment"]["Variables"].as_object();
                 self.functions.push(Function {
                     name: stack.reference(&logical)?,
@@ -277,7 +291,11 @@ impl Definitions {
                     // Lambda's own defaults: 3 s, 128 MB (CreateFunction API reference).
                     timeout: seconds(&properties["Timeout"], 3),
                     memory: number(&properties["MemorySize"]).unwrap_or(128) as u64,
-                    environment: variables.into_iter().flatten().map(|(k, v)| (k.clone(), text(v))).collect(),
+                    environment: variables
+                        .into_iter()
+                        .flatten()
+                        .map(|(k, v)| (k.clone(), text(v)))
+                        .collect(),
                 });
             }
         }
@@ -285,10 +303,17 @@ impl Definitions {
     }
 
     fn queue(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
-        let Resource { logical, properties, .. } = resource;
+        let Resource {
+            logical,
+            properties,
+            ..
+        } = resource;
         let name = stack.attribute(&logical, "QueueName")?;
         if properties["FifoQueue"] == true {
-            return Err(DefinitionError::new(name, "FIFO queues are not modelled yet"));
+            return Err(DefinitionError::new(
+                name,
+                "FIFO queues are not modelled yet",
+            ));
         }
         self.queues.push(Queue {
             arn: stack.attribute(&logical, "Arn")?,
@@ -311,7 +336,9 @@ impl Definitions {
             let target = self.queue_at(&own, arn)?;
             let receives = number(&policy["maxReceiveCount"])
                 .and_then(|n| u32::try_from(n).ok())
-                .ok_or_else(|| DefinitionError::new(&own, "RedrivePolicy without maxReceiveCount"))?;
+                .ok_or_else(|| {
+                    DefinitionError::new(&own, "RedrivePolicy without maxReceiveCount")
+                })?;
             let at = self.queue_at(&own, &own)?;
             self.queues[at].redrive = Some((target, receives));
         }
@@ -320,14 +347,24 @@ impl Definitions {
 
     fn queue_policy(&mut self, _: &Stack, resource: Resource) -> Read<()> {
         let statements = &resource.properties["PolicyDocument"]["Statement"];
-        for queue in resource.properties["Queues"].as_array().into_iter().flatten() {
+        for queue in resource.properties["Queues"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             let url = text(queue);
             let Some(at) = self.queues.iter().position(|queue| queue.url == url) else {
-                return Err(DefinitionError::new(&resource.logical, format!("no queue {url}")));
+                return Err(DefinitionError::new(
+                    &resource.logical,
+                    format!("no queue {url}"),
+                ));
             };
             for statement in statements.as_array().into_iter().flatten() {
                 let conditions = statement["Condition"].as_object();
-                let patterns = conditions.into_iter().flatten().filter_map(|(_, of)| of["aws:SourceArn"].as_str());
+                let patterns = conditions
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|(_, of)| of["aws:SourceArn"].as_str());
                 self.queues[at].sources.extend(patterns.map(str::to_owned));
             }
         }
@@ -335,8 +372,15 @@ impl Definitions {
     }
 
     fn mapping(&mut self, _: &Stack, resource: Resource) -> Read<()> {
-        let Resource { logical, properties, .. } = resource;
-        let queue = self.queue_at(&logical, properties["EventSourceArn"].as_str().unwrap_or_default())?;
+        let Resource {
+            logical,
+            properties,
+            ..
+        } = resource;
+        let queue = self.queue_at(
+            &logical,
+            properties["EventSourceArn"].as_str().unwrap_or_default(),
+        )?;
         let function = properties["FunctionName"].as_str().unwrap_or_default();
         let function = self
             .functions
@@ -349,14 +393,19 @@ impl Definitions {
             function,
             // Ten messages a batch; up to 1,250 pollers (Lambda developer guide, SQS event source).
             batch: number(&properties["BatchSize"]).unwrap_or(10) as usize,
-            concurrency: number(&properties["ScalingConfig"]["MaximumConcurrency"]).unwrap_or(1_250) as usize,
+            concurrency: number(&properties["ScalingConfig"]["MaximumConcurrency"]).unwrap_or(1_250)
+                as usize,
             partial: types.is_some_and(|types| types.contains(&"ReportBatchItemFailures".into())),
         });
         Ok(())
     }
 
     fn rule(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
-        let Resource { logical, properties, .. } = resource;
+        let Resource {
+            logical,
+            properties,
+            ..
+        } = resource;
         let arn = stack.attribute(&logical, "Arn")?;
         let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&arn, why);
         let bus = properties["EventBusName"].as_str().unwrap_or(DEFAULT_BUS);
@@ -376,7 +425,8 @@ impl Definitions {
                 input: TargetInput::from_target(target).map_err(|e| wrong(&e))?,
                 // 24 hours and 185 attempts (EventBridge user guide, eb-rule-retry-policy).
                 max_age: seconds(&target["RetryPolicy"]["MaximumEventAgeInSeconds"], 86_400),
-                max_attempts: number(&target["RetryPolicy"]["MaximumRetryAttempts"]).unwrap_or(185) as u32,
+                max_attempts: number(&target["RetryPolicy"]["MaximumRetryAttempts"]).unwrap_or(185)
+                    as u32,
                 dead_letters: dead.map(|dead| self.queue_at(&arn, dead)).transpose()?,
             });
         }
@@ -391,35 +441,62 @@ impl Definitions {
     }
 
     fn archive(&mut self, _: &Stack, resource: Resource) -> Read<()> {
-        let Resource { logical, properties, .. } = resource;
+        let Resource {
+            logical,
+            properties,
+            ..
+        } = resource;
         let source = properties["SourceArn"].as_str().unwrap_or_default();
         let bus = self.buses.iter().position(|bus| bus.arn == source);
         let pattern = Some(&properties["EventPattern"]).filter(|pattern| !pattern.is_null());
         self.archives.push(Archive {
             name: text(&properties["ArchiveName"]),
             bus: bus.ok_or_else(|| DefinitionError::new(&logical, format!("no bus {source}")))?,
-            pattern: pattern.map(Pattern::from_value).transpose().map_err(|e| DefinitionError::new(&logical, e))?,
+            pattern: pattern
+                .map(Pattern::from_value)
+                .transpose()
+                .map_err(|e| DefinitionError::new(&logical, e))?,
             // 0 and none both mean for ever (CreateArchive API reference).
-            retention: number(&properties["RetentionDays"]).filter(|days| *days > 0).map(|days| days * 86_400_000),
+            retention: number(&properties["RetentionDays"])
+                .filter(|days| *days > 0)
+                .map(|days| days * 86_400_000),
         });
         Ok(())
     }
 
     fn machine(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
-        let Resource { logical, properties, .. } = resource;
+        let Resource {
+            logical,
+            properties,
+            ..
+        } = resource;
         let arn = stack.attribute(&logical, "Arn")?;
         let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&arn, why);
-        let path = properties["DefinitionS3Location"].as_str().unwrap_or_default();
+        let path = properties["DefinitionS3Location"]
+            .as_str()
+            .unwrap_or_default();
         let definition = stack.file(path)?;
         let values = &properties["DefinitionSubstitutions"];
-        let definition = substitute(definition, |name| values.get(name).map(text))
-            .map_err(|missing| wrong(&format!("{path}: nothing is put in for {}", missing.join(", "))))?;
+        let definition =
+            substitute(definition, |name| values.get(name).map(text)).map_err(|missing| {
+                wrong(&format!(
+                    "{path}: nothing is put in for {}",
+                    missing.join(", ")
+                ))
+            })?;
         let kind = match properties["StateMachineType"].as_str() {
             Some("EXPRESS") => MachineType::Express,
             _ => MachineType::Standard,
         };
-        let machine = StateMachine::parse_as(&definition, kind)
-            .map_err(|findings| wrong(&format!("{path}: {}", findings.first().map(ToString::to_string).unwrap_or_default())))?;
+        let machine = StateMachine::parse_as(&definition, kind).map_err(|findings| {
+            wrong(&format!(
+                "{path}: {}",
+                findings
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+            ))
+        })?;
         self.machines.push(Machine {
             name: stack.attribute(&logical, "Name")?,
             role: text(&properties["RoleArn"]),
@@ -437,7 +514,11 @@ impl Definitions {
     /// The rules of each bus, compiled together; keys are indices of rules.
     pub(crate) fn matchers(&self) -> Vec<Matcher<usize>> {
         let of = |bus| {
-            let rules = self.rules.iter().enumerate().filter(move |(_, rule)| rule.bus == bus);
+            let rules = self
+                .rules
+                .iter()
+                .enumerate()
+                .filter(move |(_, rule)| rule.bus == bus);
             rules.map(|(at, rule)| (at, rule.pattern.clone())).collect()
         };
         (0..self.buses.len()).map(of).collect()
@@ -446,27 +527,38 @@ impl Definitions {
     /// The function with this name or ARN.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<usize> {
-        self.functions.iter().position(|function| function.arn == name || function.name == name)
+        self.functions
+            .iter()
+            .position(|function| function.arn == name || function.name == name)
     }
 
     /// The queue with this name, ARN or URL.
     #[must_use]
     pub fn queue_named(&self, name: &str) -> Option<usize> {
-        self.queues.iter().position(|queue| queue.arn == name || queue.url == name || queue.name == name)
+        self.queues
+            .iter()
+            .position(|queue| queue.arn == name || queue.url == name || queue.name == name)
     }
 
     /// The state machine with this name or ARN.
     #[must_use]
     pub fn machine_named(&self, name: &str) -> Option<usize> {
-        self.machines.iter().position(|machine| machine.arn == name || machine.name == name)
+        self.machines
+            .iter()
+            .position(|machine| machine.arn == name || machine.name == name)
     }
 
     /// The queues that dead letters end in: behind another queue, or a target.
     #[must_use]
     pub fn dead_letter_queues(&self) -> Vec<usize> {
-        let behind = self.queues.iter().filter_map(|queue| queue.redrive.map(|(at, _)| at));
+        let behind = self
+            .queues
+            .iter()
+            .filter_map(|queue| queue.redrive.map(|(at, _)| at));
         let targets = self.rules.iter().flat_map(|rule| &rule.targets);
-        let mut all: Vec<usize> = behind.chain(targets.filter_map(|target| target.dead_letters)).collect();
+        let mut all: Vec<usize> = behind
+            .chain(targets.filter_map(|target| target.dead_letters))
+            .collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -495,7 +587,9 @@ pub(crate) fn is_like(pattern: &str, arn: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        let Some(at) = rest.find(part) else { return false };
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
     }
     true
@@ -506,27 +600,45 @@ mod tests {
     use super::*;
 
     fn read(parameters: &[(&str, &str)]) -> Definitions {
-        let parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let parameters = parameters
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         Definitions::read(bundled(), "duet", &parameters).unwrap()
     }
 
     #[test]
     fn the_deployed_templates_are_read() {
         let all = read(&[]);
-        assert_eq!((all.tables.len(), all.functions.len(), all.machines.len()), (9, 14, 2));
+        assert_eq!(
+            (all.tables.len(), all.functions.len(), all.machines.len()),
+            (9, 14, 2)
+        );
         let order = &all.queues[all.queue_named("duet-order").unwrap()];
         assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 6));
         let dead = &all.queues[order.redrive.unwrap().0];
-        assert_eq!((dead.name.as_str(), dead.retention), ("duet-order-dlq", 1_209_600_000));
+        assert_eq!(
+            (dead.name.as_str(), dead.retention),
+            ("duet-order-dlq", 1_209_600_000)
+        );
         let payment = &all.functions[all.function("duet-payment-queue").unwrap()];
-        assert_eq!((payment.service.as_str(), payment.timeout), ("payment", 10_000));
+        assert_eq!(
+            (payment.service.as_str(), payment.timeout),
+            ("payment", 10_000)
+        );
         assert_eq!(payment.environment["DUET_RETRY_BUDGET"], "4");
-        assert_eq!(payment.environment["DUET_LEDGER_TABLE"], "duet-provider-ledger");
+        assert_eq!(
+            payment.environment["DUET_LEDGER_TABLE"],
+            "duet-provider-ledger"
+        );
         assert_eq!(all.outputs["OrderQueueUrl"], order.url);
-        let urls: usize = ["OrchestrationDeadLetterQueues", "ChoreographyDeadLetterQueues"]
-            .map(|name| all.outputs[name].split(',').count())
-            .iter()
-            .sum();
+        let urls: usize = [
+            "OrchestrationDeadLetterQueues",
+            "ChoreographyDeadLetterQueues",
+        ]
+        .map(|name| all.outputs[name].split(',').count())
+        .iter()
+        .sum();
         assert_eq!(all.dead_letter_queues().len(), urls);
     }
 
@@ -536,14 +648,25 @@ mod tests {
         for rule in &all.rules {
             for target in &rule.targets {
                 let queue = &all.queues[target.queue.expect("a queue")];
-                assert!(queue.sources.iter().any(|source| is_like(source, &rule.arn)), "{}", rule.name);
+                assert!(
+                    queue
+                        .sources
+                        .iter()
+                        .any(|source| is_like(source, &rule.arn)),
+                    "{}",
+                    rule.name
+                );
             }
         }
     }
 
     #[test]
     fn parameters_choose_what_is_deployed() {
-        let before = read(&[("WithFraud", "false"), ("TaskTimeoutSeconds", "5"), ("RetryBudget", "6")]);
+        let before = read(&[
+            ("WithFraud", "false"),
+            ("TaskTimeoutSeconds", "5"),
+            ("RetryBudget", "6"),
+        ]);
         assert_eq!(before.machines[0].name, "duet-order-before-fraud");
         assert!(before.function("duet-fraud-queue").is_none());
         let order = &before.queues[before.queue_named("duet-order").unwrap()];

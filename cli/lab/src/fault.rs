@@ -105,7 +105,11 @@ pub struct FaultRule {
 
 impl From<Fault> for FaultRule {
     fn from(kind: Fault) -> Self {
-        Self { kind, place: None, rate: kind.rate() }
+        Self {
+            kind,
+            place: None,
+            rate: kind.rate(),
+        }
     }
 }
 
@@ -124,8 +128,14 @@ impl FromStr for FaultRule {
     fn from_str(text: &str) -> Result<Self, String> {
         let (rest, rate) = match text.rsplit_once(':') {
             Some((rest, rate)) => {
-                let share = rate.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-                (rest, Some(share.ok_or_else(|| format!("rate {rate:?} is not between 0 and 1"))?))
+                let share = rate
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|share| (0.0..=1.0).contains(share));
+                (
+                    rest,
+                    Some(share.ok_or_else(|| format!("rate {rate:?} is not between 0 and 1"))?),
+                )
             }
             None => (text, None),
         };
@@ -134,11 +144,18 @@ impl FromStr for FaultRule {
             Some(_) => return Err(format!("{text:?} names no service or step after @")),
             None => (rest, None),
         };
-        let kind = Fault::ALL.iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            let names: Vec<_> = Fault::ALL.iter().map(|kind| kind.name()).collect();
-            format!("there is no fault {name:?}; there are {}", names.join(", "))
-        })?;
-        Ok(Self { kind: *kind, place, rate: rate.unwrap_or(kind.rate()) })
+        let kind = Fault::ALL
+            .iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = Fault::ALL.iter().map(|kind| kind.name()).collect();
+                format!("there is no fault {name:?}; there are {}", names.join(", "))
+            })?;
+        Ok(Self {
+            kind: *kind,
+            place,
+            rate: rate.unwrap_or(kind.rate()),
+        })
     }
 }
 
@@ -174,17 +191,28 @@ impl Faults {
         for rule in rules {
             by_kind[rule.kind as usize].push((rule.place.clone(), rule.rate));
         }
-        Self { seed, rules: by_kind, only, ..Self::default() }
+        Self {
+            seed,
+            rules: by_kind,
+            only,
+            ..Self::default()
+        }
     }
 
     /// Whether any rule is about `kind`.
     pub(crate) fn any(&self, kind: Fault) -> bool {
-        self.rules.get(kind as usize).is_some_and(|rules| !rules.is_empty())
+        self.rules
+            .get(kind as usize)
+            .is_some_and(|rules| !rules.is_empty())
     }
 
     /// Whether `kind` strikes here. Counts the chance, and the strike.
     pub(crate) fn strikes(&mut self, kind: Fault, aim: Aim<'_>) -> bool {
-        let Some(rules) = self.rules.get(kind as usize).filter(|rules| !rules.is_empty()) else {
+        let Some(rules) = self
+            .rules
+            .get(kind as usize)
+            .filter(|rules| !rules.is_empty())
+        else {
             return false;
         };
         if self.quiet {
@@ -192,9 +220,15 @@ impl Faults {
         }
         let rate = rules
             .iter()
-            .filter(|(place, _)| place.as_ref().is_none_or(|place| place == aim.service || place == aim.step))
+            .filter(|(place, _)| {
+                place
+                    .as_ref()
+                    .is_none_or(|place| place == aim.service || place == aim.step)
+            })
             .map(|(_, rate)| *rate)
-            .fold(None, |most: Option<f64>, rate| Some(most.map_or(rate, |most| most.max(rate))));
+            .fold(None, |most: Option<f64>, rate| {
+                Some(most.map_or(rate, |most| most.max(rate)))
+            });
         let Some(rate) = rate else { return false };
         *self.chances.entry(kind).or_default() += 1;
         let drawn = mix(mix(self.seed, kind as u64 + 1), aim.ident);
@@ -226,7 +260,10 @@ mod tests {
     #[test]
     fn rules_are_read() {
         let rule: FaultRule = "crash-after-commit@payment:0.5".parse().unwrap();
-        assert_eq!((rule.kind, rule.place.as_deref(), rule.rate), (Fault::CrashAfterCommit, Some("payment"), 0.5));
+        assert_eq!(
+            (rule.kind, rule.place.as_deref(), rule.rate),
+            (Fault::CrashAfterCommit, Some("payment"), 0.5)
+        );
         assert_eq!("delay".parse::<FaultRule>().unwrap(), Fault::Delay.into());
         for wrong in ["delays", "delay:2", "delay@", "delay:x"] {
             assert!(wrong.parse::<FaultRule>().is_err(), "{wrong}");
@@ -237,8 +274,14 @@ mod tests {
     #[test]
     fn a_rate_is_kept_and_a_place_is_respected() {
         let mut faults = Faults::new(7, &["delay@payment:0.05".parse().unwrap()], None);
-        let aim = |service, ident| Aim { service, step: "", ident };
-        let hits = (0..20_000).filter(|n| faults.strikes(Fault::Delay, aim("payment", mix(1, *n)))).count();
+        let aim = |service, ident| Aim {
+            service,
+            step: "",
+            ident,
+        };
+        let hits = (0..20_000)
+            .filter(|n| faults.strikes(Fault::Delay, aim("payment", mix(1, *n))))
+            .count();
         assert!((900..1_100).contains(&hits), "{hits}");
         assert!((0..1_000).all(|n| !faults.strikes(Fault::Delay, aim("order", n))));
         assert_eq!(faults.chances()[&Fault::Delay], 20_000);

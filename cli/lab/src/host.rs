@@ -39,9 +39,18 @@ pub(crate) enum Out {
     /// Entries for a bus.
     Publish { bus: String, entries: Vec<Entry> },
     /// A message for a queue, in seconds.
-    Send { queue: String, body: String, seconds: u32, ident: u64, owner: Owner },
+    Send {
+        queue: String,
+        body: String,
+        seconds: u32,
+        ident: u64,
+        owner: Owner,
+    },
     /// The answer to a task token.
-    Answer { token: String, value: serde_json::Value },
+    Answer {
+        token: String,
+        value: serde_json::Value,
+    },
 }
 
 /// An entry for a bus, as PutEvents takes it.
@@ -80,14 +89,27 @@ impl Inner {
         if !self.faults.any(kind) {
             return false;
         }
-        let Frame { ident, calls, service, step, .. } = &self.frame;
-        let aim = Aim { service, step, ident: mix(*ident, *calls) };
+        let Frame {
+            ident,
+            calls,
+            service,
+            step,
+            ..
+        } = &self.frame;
+        let aim = Aim {
+            service,
+            step,
+            ident: mix(*ident, *calls),
+        };
         self.faults.strikes(kind, aim)
     }
 
     /// A number from `span` for the port call that the function is making.
     pub(crate) fn draw(&self, span: Span) -> Millis {
-        within(span, mix(self.frame.ident, self.frame.calls.wrapping_add(0x5eed)))
+        within(
+            span,
+            mix(self.frame.ident, self.frame.calls.wrapping_add(0x5eed)),
+        )
     }
 
     /// A number for the port call that the function is making.

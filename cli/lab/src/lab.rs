@@ -156,7 +156,10 @@ pub(crate) struct Poller {
 
 impl std::fmt::Debug for Lab {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lab").field("now", &self.now).field("happened", &self.happened).finish_non_exhaustive()
+        f.debug_struct("Lab")
+            .field("now", &self.now)
+            .field("happened", &self.happened)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,28 +171,52 @@ impl Lab {
     pub fn new(definitions: Arc<Definitions>, config: Config) -> Result<Self, DefinitionError> {
         let faults = Faults::new(config.seed, &config.faults, config.only.clone());
         let lags = faults.any(Fault::StaleRead);
-        let tables: BTreeMap<String, Table> =
-            definitions.tables.iter().map(|name| (name.clone(), Table::lagging(lags))).collect();
+        let tables: BTreeMap<String, Table> = definitions
+            .tables
+            .iter()
+            .map(|name| (name.clone(), Table::lagging(lags)))
+            .collect();
         let host = Host::default();
-        let now = if config.start == 0 { duet_asl::DEFAULT_START } else { config.start };
+        let now = if config.start == 0 {
+            duet_asl::DEFAULT_START
+        } else {
+            config.start
+        };
         {
             let mut inner = host.lock();
             inner.now = now;
             inner.faults = faults;
         }
-        let started = definitions.functions.iter().map(|function| services::start(function, &host, &tables));
+        let started = definitions
+            .functions
+            .iter()
+            .map(|function| services::start(function, &host, &tables));
         let handlers = started.collect::<Result<_, _>>()?;
         let mut feeds = vec![None; definitions.queues.len()];
         for (at, mapping) in definitions.mappings.iter().enumerate() {
             feeds[mapping.queue] = Some(at);
         }
         let names = definitions.functions.iter().enumerate();
-        let arns = names.flat_map(|(at, f)| [(f.arn.clone(), at), (f.name.clone(), at)]).collect();
+        let arns = names
+            .flat_map(|(at, f)| [(f.arn.clone(), at), (f.name.clone(), at)])
+            .collect();
         let mut lab = Self {
             matchers: definitions.matchers(),
-            steps: definitions.rules.iter().map(|rule| rule.name.as_str().into()).collect(),
-            services: definitions.functions.iter().map(|f| f.service.as_str().into()).collect(),
-            queues: definitions.queues.iter().map(|_| QueueState::default()).collect(),
+            steps: definitions
+                .rules
+                .iter()
+                .map(|rule| rule.name.as_str().into())
+                .collect(),
+            services: definitions
+                .functions
+                .iter()
+                .map(|f| f.service.as_str().into())
+                .collect(),
+            queues: definitions
+                .queues
+                .iter()
+                .map(|_| QueueState::default())
+                .collect(),
             pollers: vec![Poller::default(); definitions.mappings.len()],
             instances: vec![Instances::default(); definitions.functions.len()],
             archives: definitions.archives.iter().map(|_| Vec::new()).collect(),
@@ -249,7 +276,11 @@ impl Lab {
     /// from now. Gives whether it came to rest.
     pub fn settle(&mut self, horizon: Millis) -> bool {
         let until = self.now.saturating_add(horizon);
-        while self.agenda.peek().is_some_and(|Reverse(due)| due.at <= until) {
+        while self
+            .agenda
+            .peek()
+            .is_some_and(|Reverse(due)| due.at <= until)
+        {
             self.step();
         }
         self.agenda.is_empty()
@@ -289,7 +320,8 @@ impl Lab {
     pub(crate) fn at(&mut self, at: Millis, action: Action) {
         self.sequence += 1;
         // The upper half is drawn: what is due at one moment comes in any order.
-        let tie = mix(self.config.seed, self.sequence) & !0xffff_ffff | (self.sequence & 0xffff_ffff);
+        let tie =
+            mix(self.config.seed, self.sequence) & !0xffff_ffff | (self.sequence & 0xffff_ffff);
         self.agenda.push(Reverse(Due { at, tie, action }));
     }
 
@@ -305,9 +337,17 @@ impl Lab {
     }
 
     /// Writes down what happens, if somebody wants to read it.
-    pub(crate) fn note(&mut self, subject: impl FnOnce(&Self) -> String, what: impl FnOnce() -> String) {
+    pub(crate) fn note(
+        &mut self,
+        subject: impl FnOnce(&Self) -> String,
+        what: impl FnOnce() -> String,
+    ) {
         if self.config.timeline {
-            let moment = Moment { at: self.now(), subject: subject(self), what: what() };
+            let moment = Moment {
+                at: self.now(),
+                subject: subject(self),
+                what: what(),
+            };
             self.timeline.push(moment);
         }
     }
@@ -357,7 +397,11 @@ impl Lab {
 
     /// Whether `kind` strikes what a driver of this world does, under a name of its own.
     pub fn strikes(&mut self, kind: Fault, name: &str) -> bool {
-        let aim = crate::fault::Aim { service: "", step: "", ident: crate::random::digest(name) };
+        let aim = crate::fault::Aim {
+            service: "",
+            step: "",
+            ident: crate::random::digest(name),
+        };
         self.host.lock().faults.strikes(kind, aim)
     }
 

@@ -88,7 +88,11 @@ impl Lab {
         services.dedup();
         for service in services {
             let ident = mix(digest(&service), 0x0bad);
-            let aim = Aim { service: &service, step: "", ident };
+            let aim = Aim {
+                service: &service,
+                step: "",
+                ident,
+            };
             if self.host.lock().faults.strikes(Fault::Outage, aim) {
                 let from = self.now + self.draw((0, 8_000), ident);
                 let until = from + self.draw((3_000, 90_000), mix(ident, 1));
@@ -98,21 +102,46 @@ impl Lab {
     }
 
     fn is_out(&self, service: &Arc<str>) -> bool {
-        self.outages.iter().any(|(out, from, until)| out == service && (*from..*until).contains(&self.now))
+        self.outages
+            .iter()
+            .any(|(out, from, until)| out == service && (*from..*until).contains(&self.now))
     }
 
     /// A workflow calls a function.
     pub(crate) fn invoke_task(&mut self, call: Call) {
-        let Call { run, task, function, payload, state, ident, owner } = call;
+        let Call {
+            run,
+            task,
+            function,
+            payload,
+            state,
+            ident,
+            owner,
+        } = call;
         let service = self.services[function].clone();
-        let aim = Aim { service: &service, step: &state, ident };
-        let throttled = self.invocations.len() >= CONCURRENCY || self.host.lock().faults.strikes(Fault::Throttle, aim);
+        let aim = Aim {
+            service: &service,
+            step: &state,
+            ident,
+        };
+        let throttled = self.invocations.len() >= CONCURRENCY
+            || self.host.lock().faults.strikes(Fault::Throttle, aim);
         if throttled {
             let error = TaskError::new("Lambda.TooManyRequestsException", "Rate Exceeded.");
-            self.after(self.draw(INVOKE, ident), Action::FailTask(run, task, Box::new(error)));
+            self.after(
+                self.draw(INVOKE, ident),
+                Action::FailTask(run, task, Box::new(error)),
+            );
             return;
         }
-        let frame = Frame { ident, calls: 0, owner, service, step: state, skew: 0 };
+        let frame = Frame {
+            ident,
+            calls: 0,
+            owner,
+            service,
+            step: state,
+            skew: 0,
+        };
         self.launch_task(function, Trigger::Task { run, task }, &payload, frame);
     }
 
@@ -127,7 +156,14 @@ impl Lab {
     ) -> u64 {
         let call = self.next_id();
         let service = self.services[function].clone();
-        let frame = Frame { ident, calls: 0, owner, service, step: step.into(), skew: 0 };
+        let frame = Frame {
+            ident,
+            calls: 0,
+            owner,
+            service,
+            step: step.into(),
+            skew: 0,
+        };
         self.launch_task(function, Trigger::Hand { call }, &payload, frame);
         call
     }
@@ -138,7 +174,11 @@ impl Lab {
         let (wait, frame) = self.take_instance(function, frame);
         let deadline = self.now + wait + self.definitions.functions[function].timeout;
         let work = self.handlers[function].task(input, timestamp(deadline));
-        let part = Part { work: Some(Running::Task(work)), frame, message: 0 };
+        let part = Part {
+            work: Some(Running::Task(work)),
+            frame,
+            message: 0,
+        };
         self.launch(function, trigger, vec![part], wait);
     }
 
@@ -150,15 +190,27 @@ impl Lab {
         let queue = &definitions.queues[it.queue];
         let first = &self.queues[it.queue].messages[&batch[0]];
         let ident = mix(first.ident, first.receives.into());
-        let aim = Aim { service: &service, step: &first.step, ident };
-        let throttled = self.invocations.len() >= CONCURRENCY || self.host.lock().faults.strikes(Fault::Throttle, aim);
+        let aim = Aim {
+            service: &service,
+            step: &first.step,
+            ident,
+        };
+        let throttled = self.invocations.len() >= CONCURRENCY
+            || self.host.lock().faults.strikes(Fault::Throttle, aim);
         if throttled {
             // Not deleted: each comes back when its visibility timeout is over.
             self.pollers[mapping].running -= 1;
             return;
         }
         let (owner, step) = (first.owner, first.step.clone());
-        let frame = Frame { ident, calls: 0, owner, service: service.clone(), step, skew: 0 };
+        let frame = Frame {
+            ident,
+            calls: 0,
+            owner,
+            service: service.clone(),
+            step,
+            skew: 0,
+        };
         let (wait, first) = self.take_instance(it.function, frame);
         let deadline = timestamp(self.now + wait + definitions.functions[it.function].timeout);
         let mut parts = Vec::with_capacity(batch.len());
@@ -168,7 +220,9 @@ impl Lab {
                 message_id: message_id(message.ident),
                 receipt_handle: String::new(),
                 body: message.body.to_string(),
-                attributes: Attributes { receives: message.receives.to_string() },
+                attributes: Attributes {
+                    receives: message.receives.to_string(),
+                },
                 event_source_arn: queue.arn.clone(),
             };
             let frame = Frame {
@@ -180,7 +234,11 @@ impl Lab {
                 skew: first.skew,
             };
             let work = self.handlers[it.function].receive(record.delivery(deadline));
-            parts.push(Part { work: Some(Running::Message(work)), frame, message: id });
+            parts.push(Part {
+                work: Some(Running::Message(work)),
+                frame,
+                message: id,
+            });
         }
         self.launch(it.function, Trigger::Batch { mapping }, parts, wait);
     }
@@ -196,7 +254,11 @@ impl Lab {
             wait += self.draw(COLD_START, mix(ident, 1));
         }
         let mut inner = self.host.lock();
-        let aim = Aim { service: &frame.service, step: &frame.step, ident };
+        let aim = Aim {
+            service: &frame.service,
+            step: &frame.step,
+            ident,
+        };
         let (slow, skewed) = (
             inner.faults.strikes(Fault::ColdStart, aim),
             inner.faults.strikes(Fault::ClockSkew, aim),
@@ -216,12 +278,24 @@ impl Lab {
         let left = parts.len();
         let began = self.now + wait;
         let id = self.next_id();
-        self.invocations.insert(id, Invocation { function, trigger, began, parts, left, done: Vec::new() });
+        self.invocations.insert(
+            id,
+            Invocation {
+                function,
+                trigger,
+                began,
+                parts,
+                left,
+                done: Vec::new(),
+            },
+        );
         self.at(began, Action::Begin(id));
     }
 
     pub(crate) fn begin(&mut self, id: u64) {
-        let Some(invocation) = self.invocations.get(&id) else { return };
+        let Some(invocation) = self.invocations.get(&id) else {
+            return;
+        };
         let service = self.services[invocation.function].clone();
         if self.is_out(&service) {
             return self.crash(id);
@@ -242,9 +316,13 @@ impl Lab {
     /// Runs a part until it pauses, ends or dies. `false` when the whole
     /// invocation is over.
     fn run_part(&mut self, id: u64, at: usize) -> bool {
-        let Some(invocation) = self.invocations.get_mut(&id) else { return false };
+        let Some(invocation) = self.invocations.get_mut(&id) else {
+            return false;
+        };
         let part = &mut invocation.parts[at];
-        let Some(work) = &mut part.work else { return true };
+        let Some(work) = &mut part.work else {
+            return true;
+        };
         {
             let mut inner = self.host.lock();
             std::mem::swap(&mut inner.frame, &mut part.frame);
@@ -258,7 +336,11 @@ impl Lab {
         let (pause, dies, out) = {
             let mut inner = self.host.lock();
             std::mem::swap(&mut inner.frame, &mut part.frame);
-            (inner.pause.take(), std::mem::take(&mut inner.dies), std::mem::take(&mut inner.out))
+            (
+                inner.pause.take(),
+                std::mem::take(&mut inner.dies),
+                std::mem::take(&mut inner.out),
+            )
         };
         let killed = invocation.began + self.definitions.functions[invocation.function].timeout;
         if polled.is_ready() {
@@ -288,10 +370,25 @@ impl Lab {
     fn carry(&mut self, out: Out) {
         match out {
             Out::Publish { bus, entries } => self.put_events(&bus, entries),
-            Out::Send { queue, body, seconds, ident, owner } => {
+            Out::Send {
+                queue,
+                body,
+                seconds,
+                ident,
+                owner,
+            } => {
                 if let Some(queue) = self.definitions.queue_named(&queue) {
                     let delay = Some(Millis::from(seconds) * 1_000);
-                    self.send(queue, Sending { body: body.into(), ident, owner, step: "timer".into(), delay });
+                    self.send(
+                        queue,
+                        Sending {
+                            body: body.into(),
+                            ident,
+                            owner,
+                            step: "timer".into(),
+                            delay,
+                        },
+                    );
                 }
             }
             Out::Answer { token, value } => self.answer_token(&token, value),
@@ -299,7 +396,9 @@ impl Lab {
     }
 
     fn part_ended(&mut self, id: u64, at: usize, ended: Ended) -> bool {
-        let Some(invocation) = self.invocations.get_mut(&id) else { return false };
+        let Some(invocation) = self.invocations.get_mut(&id) else {
+            return false;
+        };
         invocation.left -= 1;
         let left = invocation.left;
         let frame = &invocation.parts[at].frame;
@@ -309,7 +408,9 @@ impl Lab {
             (Ended::Task(result), Trigger::Task { run, task }) => {
                 self.end_invocation(id, true);
                 let result = match result {
-                    Ok(reply) => Ok(json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 })),
+                    Ok(reply) => Ok(
+                        json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
+                    ),
                     Err(Refused { name, text }) => {
                         let cause = json!({ "errorType": name, "errorMessage": text }).to_string();
                         Err(TaskError::new(name, cause))
@@ -328,7 +429,11 @@ impl Lab {
                 let (queue, partial) = (it.queue, it.partial);
                 match verdict {
                     Verdict::Acknowledge => {
-                        let aim = Aim { service: &frame.service, step: &frame.step, ident };
+                        let aim = Aim {
+                            service: &frame.service,
+                            step: &frame.step,
+                            ident,
+                        };
                         if !self.host.lock().faults.strikes(Fault::PartialBatch, aim) {
                             invocation.done.push(message);
                         }
@@ -338,7 +443,10 @@ impl Lab {
                             // The answer says which failed, and nobody reads it.
                             invocation.done.push(message);
                         }
-                        self.note(|lab| lab.subject(owner), || format!("a message fails, to return in {wait:?}"));
+                        self.note(
+                            |lab| lab.subject(owner),
+                            || format!("a message fails, to return in {wait:?}"),
+                        );
                         self.hide(queue, message, wait.as_millis() as Millis);
                     }
                 }
@@ -364,20 +472,31 @@ impl Lab {
 
     /// An invocation has used up its time.
     pub(crate) fn time_out(&mut self, id: u64) {
-        let Some(invocation) = self.invocations.get(&id) else { return };
+        let Some(invocation) = self.invocations.get(&id) else {
+            return;
+        };
         let seconds = self.definitions.functions[invocation.function].timeout as f64 / 1_000.0;
         let text = format!("Error: Task timed out after {seconds:.2} seconds");
         let cause = json!({ "errorType": "Sandbox.Timedout", "errorMessage": text }).to_string();
-        self.fail(id, TaskError::new("Sandbox.Timedout", cause), "its time is over");
+        self.fail(
+            id,
+            TaskError::new("Sandbox.Timedout", cause),
+            "its time is over",
+        );
     }
 
     fn fail(&mut self, id: u64, error: TaskError, why: &'static str) {
-        let Some(invocation) = self.invocations.get(&id) else { return };
+        let Some(invocation) = self.invocations.get(&id) else {
+            return;
+        };
         let (trigger, function) = (invocation.trigger, invocation.function);
         if let Some(part) = invocation.parts.iter().find(|part| part.work.is_some()) {
             let (owner, step) = (part.frame.owner, part.frame.step.clone());
             let name = self.definitions.functions[function].name.clone();
-            self.note(|lab| lab.subject(owner), || format!("{name} at {step}: {why}"));
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("{name} at {step}: {why}"),
+            );
         }
         // A batch's messages, the handled ones too, come back when their
         // visibility timeouts are over.
@@ -386,14 +505,22 @@ impl Lab {
             Trigger::Task { run, task } => self.answer_task(run, task, Err(error)),
             Trigger::Hand { call } => {
                 let text = error.cause.unwrap_or_default();
-                self.answers.insert(call, Err(Refused { name: error.error, text }));
+                self.answers.insert(
+                    call,
+                    Err(Refused {
+                        name: error.error,
+                        text,
+                    }),
+                );
             }
             Trigger::Batch { .. } => {}
         }
     }
 
     fn end_invocation(&mut self, id: u64, survives: bool) {
-        let Some(invocation) = self.invocations.remove(&id) else { return };
+        let Some(invocation) = self.invocations.remove(&id) else {
+            return;
+        };
         if survives {
             self.instances[invocation.function].idle += 1;
         }
@@ -408,7 +535,10 @@ impl Lab {
         if let Trigger::Batch { mapping } = invocation.trigger {
             let queue = self.definitions.mappings[mapping].queue;
             if survives {
-                invocation.done.iter().for_each(|message| self.delete(queue, *message));
+                invocation
+                    .done
+                    .iter()
+                    .for_each(|message| self.delete(queue, *message));
             }
             self.pollers[mapping].running -= 1;
             self.call_poller(queue);

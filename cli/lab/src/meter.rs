@@ -106,7 +106,11 @@ impl Meters {
         }
         let owner = Owner::try_from(self.used.len()).unwrap_or(Owner::MAX);
         let subject: Arc<str> = subject.into();
-        self.used.push(Used { subject: subject.clone(), variant: variant.into(), meter: Meter::default() });
+        self.used.push(Used {
+            subject: subject.clone(),
+            variant: variant.into(),
+            meter: Meter::default(),
+        });
         self.numbers.insert(subject, owner);
         owner
     }
@@ -138,7 +142,11 @@ pub(crate) fn size(value: &Value) -> u64 {
         Value::String(text) => text.len() as u64,
         Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<u64>() + 3,
         Value::Object(members) => {
-            members.iter().map(|(name, member)| name.len() as u64 + size(member) + 1).sum::<u64>() + 3
+            members
+                .iter()
+                .map(|(name, member)| name.len() as u64 + size(member) + 1)
+                .sum::<u64>()
+                + 3
         }
     }
 }

@@ -46,7 +46,12 @@ impl Lab {
     pub fn send_command(&mut self, queue: &str, message: &CommandMessage) -> Result<(), SendError> {
         let body = serde_json::to_string(message).unwrap_or_default();
         let metadata = &message.metadata;
-        self.put(queue, body, (&metadata.subject, &metadata.variant), &message.command)
+        self.put(
+            queue,
+            body,
+            (&metadata.subject, &metadata.variant),
+            &message.command,
+        )
     }
 
     /// SendMessage of any text, about nobody.
@@ -57,12 +62,27 @@ impl Lab {
         self.put(queue, text.to_owned(), (subject, ""), "")
     }
 
-    fn put(&mut self, queue: &str, body: String, (subject, variant): (&str, &str), step: &str) -> Result<(), SendError> {
+    fn put(
+        &mut self,
+        queue: &str,
+        body: String,
+        (subject, variant): (&str, &str),
+        step: &str,
+    ) -> Result<(), SendError> {
         let at = self.definitions.queue_named(queue);
         let at = at.ok_or_else(|| SendError::NoQueue(queue.to_owned()))?;
         let owner = self.host.lock().meters.owner(subject, variant);
         let ident = mix(digest(step), mix(digest(subject), self.next_id()));
-        self.send(at, Sending { body: body.into(), ident, owner, step: step.into(), delay: None });
+        self.send(
+            at,
+            Sending {
+                body: body.into(),
+                ident,
+                owner,
+                step: step.into(),
+                delay: None,
+            },
+        );
         Ok(())
     }
 
@@ -80,8 +100,15 @@ impl Lab {
         let at = at.ok_or_else(|| SendError::NoFunction(function.to_owned()))?;
         let payload = serde_json::to_value(message).unwrap_or_default();
         let metadata = &message.metadata;
-        let owner = self.host.lock().meters.owner(&metadata.subject, &metadata.variant);
-        let ident = mix(digest(&message.command), mix(digest(&metadata.subject), self.next_id()));
+        let owner = self
+            .host
+            .lock()
+            .meters
+            .owner(&metadata.subject, &metadata.variant);
+        let ident = mix(
+            digest(&message.command),
+            mix(digest(&metadata.subject), self.next_id()),
+        );
         let id = self.invoke_by_hand(at, payload, &message.command, ident, owner);
         loop {
             if let Some(result) = self.answers.remove(&id) {
@@ -89,7 +116,10 @@ impl Lab {
             }
             if !self.step() {
                 let text = "the function never answered".to_owned();
-                return Ok(Err(TaskError { name: "Transient".to_owned(), text }));
+                return Ok(Err(TaskError {
+                    name: "Transient".to_owned(),
+                    text,
+                }));
             }
         }
     }
@@ -101,12 +131,18 @@ impl Lab {
         for queue in self.definitions.dead_letter_queues() {
             let mut messages: Vec<_> = self.queues[queue].messages.iter().collect();
             messages.sort_by_key(|(id, _)| **id);
-            letters.extend(messages.into_iter().map(|(id, message)| DeadLetter {
-                queue: self.definitions.queues[queue].name.clone(),
-                id: message_id(message.ident),
-                cause: message.attributes.get("ERROR_CODE").cloned().unwrap_or_else(|| "MaxReceiveCount".to_owned()),
-                body: message.body.to_string(),
-                at: (queue, *id),
+            letters.extend(messages.into_iter().map(|(id, message)| {
+                DeadLetter {
+                    queue: self.definitions.queues[queue].name.clone(),
+                    id: message_id(message.ident),
+                    cause: message
+                        .attributes
+                        .get("ERROR_CODE")
+                        .cloned()
+                        .unwrap_or_else(|| "MaxReceiveCount".to_owned()),
+                    body: message.body.to_string(),
+                    at: (queue, *id),
+                }
             }));
         }
         letters
@@ -116,9 +152,13 @@ impl Lab {
     #[must_use]
     pub fn attributes(&self, letter: &DeadLetter) -> Vec<(String, String)> {
         let (queue, id) = letter.at;
-        let message = self.queues.get(queue).and_then(|queue| queue.messages.get(&id));
+        let message = self
+            .queues
+            .get(queue)
+            .and_then(|queue| queue.messages.get(&id));
         let all = message.into_iter().flat_map(|message| &message.attributes);
-        all.map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        all.map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
     }
 
     /// Sends a dead letter back: to the queue it died on, or to the target
@@ -126,15 +166,25 @@ impl Lab {
     /// target is.
     pub fn redrive(&mut self, letter: &DeadLetter) -> bool {
         let (queue, id) = letter.at;
-        let Some(message) = self.queues.get(queue).and_then(|state| state.messages.get(&id)).cloned() else {
+        let Some(message) = self
+            .queues
+            .get(queue)
+            .and_then(|state| state.messages.get(&id))
+            .cloned()
+        else {
             return false;
         };
         let definitions = self.definitions.clone();
-        let back = match (message.home, message.attributes.get("RULE_ARN"), message.attributes.get("TARGET_ARN")) {
+        let back = match (
+            message.home,
+            message.attributes.get("RULE_ARN"),
+            message.attributes.get("TARGET_ARN"),
+        ) {
             (Some(home), ..) => Some((home, Some(message.body.clone()))),
             (None, Some(rule), Some(target)) => {
                 let rule = definitions.rules.iter().find(|known| known.arn == *rule);
-                let target = rule.and_then(|rule| rule.targets.iter().find(|known| known.arn == *target));
+                let target =
+                    rule.and_then(|rule| rule.targets.iter().find(|known| known.arn == *target));
                 rule.zip(target).and_then(|(rule, target)| {
                     // The letter is the event; the target gets what it asked for.
                     let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
@@ -144,16 +194,30 @@ impl Lab {
                         rule_name: &rule.name,
                         ingestion_time: &time,
                     };
-                    Some((target.queue?, target.input.render(&event, context).map(Arc::from)))
+                    Some((
+                        target.queue?,
+                        target.input.render(&event, context).map(Arc::from),
+                    ))
                 })
             }
             _ => None,
         };
-        let Some((target, Some(body))) = back else { return false };
+        let Some((target, Some(body))) = back else {
+            return false;
+        };
         self.delete(queue, id);
         let ident = mix(message.ident, self.next_id());
         let (owner, step) = (message.owner, message.step);
-        self.send(target, Sending { body, ident, owner, step, delay: None });
+        self.send(
+            target,
+            Sending {
+                body,
+                ident,
+                owner,
+                step,
+                delay: None,
+            },
+        );
         true
     }
 
@@ -166,7 +230,11 @@ impl Lab {
     /// How many messages lie in queues that something reads.
     #[must_use]
     pub fn waiting_messages(&self) -> usize {
-        let read = self.queues.iter().zip(&self.feeds).filter(|(_, feed)| feed.is_some());
+        let read = self
+            .queues
+            .iter()
+            .zip(&self.feeds)
+            .filter(|(_, feed)| feed.is_some());
         read.map(|(queue, _)| queue.messages.len()).sum()
     }
 }

@@ -43,7 +43,10 @@ pub struct Table {
 
 impl Table {
     pub(crate) fn lagging(lags: bool) -> Self {
-        Self { memory: Memory::default(), past: lags.then(Arc::default) }
+        Self {
+            memory: Memory::default(),
+            past: lags.then(Arc::default),
+        }
     }
 
     async fn remember(&self, now: i64, writes: &[Write]) {
@@ -51,7 +54,11 @@ impl Table {
         let keys: Vec<Key> = writes.iter().map(|write| write.key().clone()).collect();
         let items = self.memory.load(&keys).await.unwrap_or_default();
         let mut past = past.lock().unwrap_or_else(PoisonError::into_inner);
-        past.extend(keys.into_iter().zip(items).map(|(key, item)| (now, key, item)));
+        past.extend(
+            keys.into_iter()
+                .zip(items)
+                .map(|(key, item)| (now, key, item)),
+        );
         while past.front().is_some_and(|(at, ..)| *at < now - LAG) {
             past.pop_front();
         }
@@ -61,8 +68,15 @@ impl Table {
     /// write of a document is not hidden, but for records: those are looked for
     /// and missed by every first delivery.
     fn was(&self, now: i64, key: &Key) -> Option<Option<Item>> {
-        let past = self.past.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, _, was) = past.iter().rev().find(|(at, of, _)| of == key && *at >= now - LAG)?;
+        let past = self
+            .past
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (_, _, was) = past
+            .iter()
+            .rev()
+            .find(|(at, of, _)| of == key && *at >= now - LAG)?;
         (was.is_some() || key.sk.starts_with("done#")).then(|| was.clone())
     }
 }
@@ -124,7 +138,10 @@ impl Store for TablePort {
             }
         }
         if !self.ledger {
-            let units = |item: &Option<Item>| item.as_ref().map_or(1, |item| size(&item.body).div_ceil(4_096).max(1));
+            let units = |item: &Option<Item>| {
+                item.as_ref()
+                    .map_or(1, |item| size(&item.body).div_ceil(4_096).max(1))
+            };
             inner.meter().read_units += items.iter().map(units).sum::<u64>();
         }
         Ok(items)
@@ -221,7 +238,12 @@ fn no_charge() -> payment::Unavailable {
 }
 
 impl<P: payment::Provider> payment::Provider for ProviderPort<P> {
-    async fn capture(&self, key: &str, token: &str, amount: Money) -> Result<(), payment::CaptureError> {
+    async fn capture(
+        &self,
+        key: &str,
+        token: &str,
+        amount: Money,
+    ) -> Result<(), payment::CaptureError> {
         match self.host.third_party(false).await {
             Manner::Ignores => Err(no_charge().into()),
             Manner::Mute => {
@@ -335,7 +357,10 @@ impl Wires for WiresPort {
                     entries.push(entry);
                 }
             }
-            inner.out.push(Out::Publish { bus: bus.clone(), entries });
+            inner.out.push(Out::Publish {
+                bus: bus.clone(),
+                entries,
+            });
             inner.strikes(Fault::CrashAfterCommit)
         };
         if dies {
@@ -343,18 +368,31 @@ impl Wires for WiresPort {
         }
         match refused {
             None => Ok(()),
-            Some(code) => Err(Failure::transient(format!("the bus refused an entry: {code}"))),
+            Some(code) => Err(Failure::transient(format!(
+                "the bus refused an entry: {code}"
+            ))),
         }
     }
 
-    async fn send_later(&self, queue: &str, message: &CommandMessage, seconds: u32) -> Result<(), Failure> {
+    async fn send_later(
+        &self,
+        queue: &str,
+        message: &CommandMessage,
+        seconds: u32,
+    ) -> Result<(), Failure> {
         self.host.call(CALL).await;
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let mut inner = self.host.lock();
         let metadata = &message.metadata;
         let owner = inner.meters.owner(&metadata.subject, &metadata.variant);
         let ident = mix(digest(&metadata.id), inner.frame.ident);
-        inner.out.push(Out::Send { queue: queue.to_owned(), body, seconds, ident, owner });
+        inner.out.push(Out::Send {
+            queue: queue.to_owned(),
+            body,
+            seconds,
+            ident,
+            owner,
+        });
         Ok(())
     }
 
@@ -362,7 +400,10 @@ impl Wires for WiresPort {
         self.host.call(CALL).await;
         let mut inner = self.host.lock();
         if !inner.strikes(Fault::LostCallback) {
-            inner.out.push(Out::Answer { token: reply.to.clone(), value: reply.value.clone() });
+            inner.out.push(Out::Answer {
+                token: reply.to.clone(),
+                value: reply.value.clone(),
+            });
         }
         Ok(())
     }

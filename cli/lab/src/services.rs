@@ -48,14 +48,20 @@ where
     S::Command: 'static,
 {
     fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>> {
-        let (service, wires, clock) = (self.service.clone(), self.wires.clone(), self.clock.clone());
-        Box::pin(async move { task::perform(&service, &wires, &clock, &Silent, input, deadline).await })
+        let (service, wires, clock) =
+            (self.service.clone(), self.wires.clone(), self.clock.clone());
+        Box::pin(
+            async move { task::perform(&service, &wires, &clock, &Silent, input, deadline).await },
+        )
     }
 
     fn receive(&self, delivery: Delivery) -> Work<Verdict> {
-        let (service, wires, clock) = (self.service.clone(), self.wires.clone(), self.clock.clone());
+        let (service, wires, clock) =
+            (self.service.clone(), self.wires.clone(), self.clock.clone());
         let retries = self.retries;
-        Box::pin(async move { queue::receive(&service, &wires, &clock, &Silent, retries, &delivery).await })
+        Box::pin(async move {
+            queue::receive(&service, &wires, &clock, &Silent, retries, &delivery).await
+        })
     }
 }
 
@@ -76,9 +82,13 @@ impl Environment<'_> {
         DefinitionError::new(&self.function.name, why)
     }
 
-    fn setting<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, DefinitionError> {
+    fn setting<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<T, DefinitionError> {
         let text = self.variable(name)?;
-        text.parse().map_err(|e| self.wrong(format!("environment variable {name} is unusable: {e}")))
+        text.parse()
+            .map_err(|e| self.wrong(format!("environment variable {name} is unusable: {e}")))
     }
 
     fn table(&self, name: &str) -> Result<TablePort, DefinitionError> {
@@ -86,7 +96,9 @@ impl Environment<'_> {
         let there = self.tables.get(table);
         Ok(TablePort {
             host: self.host.clone(),
-            table: there.ok_or_else(|| self.wrong(format!("there is no table {table}")))?.clone(),
+            table: there
+                .ok_or_else(|| self.wrong(format!("there is no table {table}")))?
+                .clone(),
             ledger: name == "DUET_LEDGER_TABLE",
         })
     }
@@ -99,20 +111,33 @@ impl Environment<'_> {
         let is_queue = match self.variable("DUET_ENTRY")? {
             "queue" => true,
             "task" => false,
-            other => return Err(self.wrong(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`"))),
+            other => {
+                return Err(self.wrong(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`")));
+            }
         };
         let carriers: Carriers = match is_queue {
-            true => serde_json::from_str(self.variable("DUET_CARRIERS")?)
-                .map_err(|e| self.wrong(format!("environment variable DUET_CARRIERS is unusable: {e}")))?,
+            true => serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
+                self.wrong(format!(
+                    "environment variable DUET_CARRIERS is unusable: {e}"
+                ))
+            })?,
             false => Carriers::new(),
         };
-        let wires = WiresPort { host: self.host.clone(), carriers: Arc::new(carriers) };
+        let wires = WiresPort {
+            host: self.host.clone(),
+            carriers: Arc::new(carriers),
+        };
         let retries = Retries {
             budget: self.setting("DUET_RETRY_BUDGET")?,
             backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
         };
         let clock = InstanceClock(self.host.clone());
-        Ok(Arc::new(Code { service, wires, clock, retries }))
+        Ok(Arc::new(Code {
+            service,
+            wires,
+            clock,
+            retries,
+        }))
     }
 }
 
@@ -122,7 +147,11 @@ pub(crate) fn start(
     host: &Host,
     tables: &BTreeMap<String, Table>,
 ) -> Result<Arc<dyn Handler>, DefinitionError> {
-    let env = Environment { function, host, tables };
+    let env = Environment {
+        function,
+        host,
+        tables,
+    };
     let clock = InstanceClock(host.clone());
     let table = env.table("DUET_TABLE")?;
     match function.service.as_str() {
@@ -135,17 +164,32 @@ pub(crate) fn start(
             };
             env.start(Orders::new(table, clock, patience))
         }
-        "fraud" => env.start(Frauds::new(table, clock, env.setting("DUET_REVIEW_SECONDS")?)),
+        "fraud" => env.start(Frauds::new(
+            table,
+            clock,
+            env.setting("DUET_REVIEW_SECONDS")?,
+        )),
         "inventory" => env.start(Inventory::new(table, clock)),
         "payment" => {
             let provider = SimulatedProvider::new(env.table("DUET_LEDGER_TABLE")?);
-            let provider = ProviderPort { host: host.clone(), provider };
+            let provider = ProviderPort {
+                host: host.clone(),
+                provider,
+            };
             env.start(Payments::new(table, clock, provider))
         }
         "delivery" => {
             let carrier = SimulatedCarrier::new(env.table("DUET_LEDGER_TABLE")?);
-            let carrier = CarrierPort { host: host.clone(), carrier };
-            env.start(Deliveries::new(table, clock, carrier, env.setting("DUET_AWAITS_CLEARANCE")?))
+            let carrier = CarrierPort {
+                host: host.clone(),
+                carrier,
+            };
+            env.start(Deliveries::new(
+                table,
+                clock,
+                carrier,
+                env.setting("DUET_AWAITS_CLEARANCE")?,
+            ))
         }
         "notification" => {
             env.variable("DUET_NOTICE_TOPIC")?;

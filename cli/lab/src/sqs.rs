@@ -63,7 +63,13 @@ pub(crate) fn message_id(ident: u64) -> String {
 impl Lab {
     /// Puts a message on a queue, where whatever strikes messages may strike it.
     pub(crate) fn send(&mut self, queue: usize, sending: Sending) {
-        let Sending { body, ident, owner, step, delay } = sending;
+        let Sending {
+            body,
+            ident,
+            owner,
+            step,
+            delay,
+        } = sending;
         let ident = mix(ident, queue as u64 + 1);
         let delay = delay.unwrap_or(self.definitions.queues[queue].delay);
         let service = self.service_of(queue);
@@ -72,7 +78,11 @@ impl Lab {
             let meter = inner.meters.of(owner);
             meter.queue_requests += 1;
             meter.message_bytes += body.len() as u64;
-            let aim = Aim { service: &service, step: &step, ident };
+            let aim = Aim {
+                service: &service,
+                step: &step,
+                ident,
+            };
             let faults = &mut inner.faults;
             (
                 faults.strikes(Fault::Duplicate, aim),
@@ -100,12 +110,22 @@ impl Lab {
             stamp: 0,
         };
         if twice {
-            let again = Message { ident: mix(ident, 0x2), ..message.clone() };
-            self.after(wait + self.draw(OVERTAKEN, ident), Action::Enqueue(queue, Box::new(again)));
+            let again = Message {
+                ident: mix(ident, 0x2),
+                ..message.clone()
+            };
+            self.after(
+                wait + self.draw(OVERTAKEN, ident),
+                Action::Enqueue(queue, Box::new(again)),
+            );
         }
         if poison {
             let body = format!("{{\"poison\": \"{ident:016x}\"").into();
-            let poison = Message { body, ident: mix(ident, 0x3), ..message.clone() };
+            let poison = Message {
+                body,
+                ident: mix(ident, 0x3),
+                ..message.clone()
+            };
             self.after(wait, Action::Enqueue(queue, Box::new(poison)));
         }
         match wait {
@@ -126,7 +146,9 @@ impl Lab {
 
     /// Has the queue's poller look, if there is something to see.
     pub(crate) fn call_poller(&mut self, queue: usize) {
-        let Some(mapping) = self.feeds[queue] else { return };
+        let Some(mapping) = self.feeds[queue] else {
+            return;
+        };
         let poller = &mut self.pollers[mapping];
         let most = self.definitions.mappings[mapping].concurrency;
         if !poller.scheduled && poller.running < most && !self.queues[queue].visible.is_empty() {
@@ -147,7 +169,11 @@ impl Lab {
         {
             let service = self.services[it.function].clone();
             let message = &self.queues[it.queue].messages[&id];
-            let aim = Aim { service: &service, step: &message.step, ident: mix(message.ident, message.receives.into()) };
+            let aim = Aim {
+                service: &service,
+                step: &message.step,
+                ident: mix(message.ident, message.receives.into()),
+            };
             // Received by a poller that dies: back when its timeout is over.
             if !self.host.lock().faults.strikes(Fault::Drop, aim) {
                 batch.push(id);
@@ -167,7 +193,9 @@ impl Lab {
         loop {
             let state = &mut self.queues[queue];
             let id = state.visible.pop_front()?;
-            let Some(message) = state.messages.get_mut(&id) else { continue };
+            let Some(message) = state.messages.get_mut(&id) else {
+                continue;
+            };
             if self.now - message.sent > it.retention {
                 if let Some(message) = state.messages.remove(&id) {
                     self.lose(&it.name, message.owner, "its retention period was over");
@@ -178,7 +206,13 @@ impl Lab {
                 && message.receives >= most
             {
                 if let Some(message) = state.messages.remove(&id) {
-                    self.bury(dead, Message { home: Some(queue), ..message });
+                    self.bury(
+                        dead,
+                        Message {
+                            home: Some(queue),
+                            ..message
+                        },
+                    );
                 }
                 continue;
             }
@@ -200,14 +234,27 @@ impl Lab {
     pub(crate) fn bury(&mut self, dead: usize, message: Message) {
         let place = self.definitions.queues[dead].name.clone();
         let owner = message.owner;
-        self.note(|lab| lab.subject(owner), || format!("a message goes to {place}"));
-        self.enqueue(dead, Message { receives: 0, ..message });
+        self.note(
+            |lab| lab.subject(owner),
+            || format!("a message goes to {place}"),
+        );
+        self.enqueue(
+            dead,
+            Message {
+                receives: 0,
+                ..message
+            },
+        );
     }
 
     /// A hidden message may be seen again, unless something else happened to it.
     pub(crate) fn show(&mut self, queue: usize, id: u64, stamp: u32) {
         let state = &mut self.queues[queue];
-        if state.messages.get(&id).is_some_and(|message| message.stamp == stamp) {
+        if state
+            .messages
+            .get(&id)
+            .is_some_and(|message| message.stamp == stamp)
+        {
             state.visible.push_back(id);
             self.call_poller(queue);
         }
@@ -232,8 +279,15 @@ impl Lab {
 
     pub(crate) fn lose(&mut self, place: &str, owner: Owner, why: &str) {
         let subject = self.subject(owner);
-        self.note(|_| subject.clone(), || format!("a message is lost at {place}: {why}"));
-        self.lost.push(Lost { place: place.to_owned(), subject, why: why.to_owned() });
+        self.note(
+            |_| subject.clone(),
+            || format!("a message is lost at {place}: {why}"),
+        );
+        self.lost.push(Lost {
+            place: place.to_owned(),
+            subject,
+            why: why.to_owned(),
+        });
     }
 
     pub(crate) fn subject(&self, owner: Owner) -> String {
@@ -243,6 +297,8 @@ impl Lab {
     /// The service that a queue feeds.
     pub(crate) fn service_of(&self, queue: usize) -> Arc<str> {
         let function = self.feeds[queue].map(|mapping| self.definitions.mappings[mapping].function);
-        function.map(|function| self.services[function].clone()).unwrap_or_default()
+        function
+            .map(|function| self.services[function].clone())
+            .unwrap_or_default()
     }
 }

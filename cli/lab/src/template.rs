@@ -83,13 +83,17 @@ impl Stack {
             let value = value.ok_or_else(|| {
                 DefinitionError::new(path, format!("parameter {parameter} has no value"))
             })?;
-            allowed(declaration, value)
-                .map_err(|why| DefinitionError::new(path, format!("parameter {parameter}: {why}")))?;
+            allowed(declaration, value).map_err(|why| {
+                DefinitionError::new(path, format!("parameter {parameter}: {why}"))
+            })?;
             parameters.insert(parameter.clone(), value.clone());
         }
         if let Some(unknown) = given.keys().find(|name| !parameters.contains_key(*name)) {
             let known: Vec<_> = parameters.keys().map(String::as_str).collect();
-            let why = format!("there is no parameter {unknown}; there are {}", known.join(", "));
+            let why = format!(
+                "there is no parameter {unknown}; there are {}",
+                known.join(", ")
+            );
             return Err(DefinitionError::new(path, why));
         }
         Ok(Self {
@@ -189,7 +193,9 @@ impl Stack {
             });
         }
         let name = self.physical_name(logical)?;
-        let arn = |service: &str, resource: String| format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}");
+        let arn = |service: &str, resource: String| {
+            format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
+        };
         Ok(match (kind, attribute) {
             ("AWS::Serverless::Function", "Arn") => arn("lambda", format!("function:{name}")),
             ("AWS::DynamoDB::Table", "Arn") => arn("dynamodb", format!("table/{name}")),
@@ -200,12 +206,17 @@ impl Stack {
             ("AWS::Events::Archive", "Arn") => arn("events", format!("archive/{name}")),
             ("AWS::Events::Rule", "Arn") => {
                 let bus = self.resolve(&resource["Properties"]["EventBusName"])?;
-                match bus.map(|bus| text(&bus)).filter(|bus| !bus.is_empty() && bus != "default") {
+                match bus
+                    .map(|bus| text(&bus))
+                    .filter(|bus| !bus.is_empty() && bus != "default")
+                {
                     Some(bus) => arn("events", format!("rule/{bus}/{name}")),
                     None => arn("events", format!("rule/{name}")),
                 }
             }
-            ("AWS::StepFunctions::StateMachine", "Arn") => arn("states", format!("stateMachine:{name}")),
+            ("AWS::StepFunctions::StateMachine", "Arn") => {
+                arn("states", format!("stateMachine:{name}"))
+            }
             ("AWS::StepFunctions::StateMachine", "Name") => name,
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
             ("AWS::Logs::LogGroup", "Arn") => arn("logs", format!("log-group:{name}:*")),
@@ -232,19 +243,27 @@ impl Stack {
         };
         let named = self.resolve(&resource["Properties"][property])?;
         // Without a name of its own, CloudFormation makes one up from these two.
-        Ok(named.filter(|name| !name.is_null()).map_or_else(|| format!("{}-{logical}", self.name), |name| text(&name)))
+        Ok(named
+            .filter(|name| !name.is_null())
+            .map_or_else(|| format!("{}-{logical}", self.name), |name| text(&name)))
     }
 
     fn resource(&self, logical: &str) -> Resolved<&Value> {
         let resource = &self.template["Resources"][logical];
         if resource.is_null() {
-            return Err(DefinitionError::new(&self.path, format!("there is no resource {logical}")));
+            return Err(DefinitionError::new(
+                &self.path,
+                format!("there is no resource {logical}"),
+            ));
         }
         Ok(resource)
     }
 
     fn properties(&self, resource: &Value) -> Resolved<Value> {
-        let own = resource.get("Properties").cloned().unwrap_or_else(|| json!({}));
+        let own = resource
+            .get("Properties")
+            .cloned()
+            .unwrap_or_else(|| json!({}));
         let whole = match resource["Type"].as_str() {
             Some("AWS::Serverless::Function") => merged(&self.template["Globals"]["Function"], own),
             _ => own,
@@ -258,11 +277,21 @@ impl Stack {
         }
         let properties = self.properties(self.resource(logical)?)?;
         let template = properties["TemplateURL"].as_str().unwrap_or_default();
-        let parameters = properties["Parameters"].as_object().cloned().unwrap_or_default();
+        let parameters = properties["Parameters"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
         let name = format!("{}-{logical}", self.name);
-        let child = Self::new(&self.files, &self.sibling(template), &name, &parameters.into_iter().collect())?;
+        let child = Self::new(
+            &self.files,
+            &self.sibling(template),
+            &name,
+            &parameters.into_iter().collect(),
+        )?;
         let child = Rc::new(child);
-        self.children.borrow_mut().insert(logical.to_owned(), child.clone());
+        self.children
+            .borrow_mut()
+            .insert(logical.to_owned(), child.clone());
         Ok(child)
     }
 
@@ -276,17 +305,28 @@ impl Stack {
     fn condition(&self, name: &str) -> Resolved<bool> {
         let condition = &self.template["Conditions"][name];
         if condition.is_null() {
-            return Err(DefinitionError::new(&self.path, format!("there is no condition {name}")));
+            return Err(DefinitionError::new(
+                &self.path,
+                format!("there is no condition {name}"),
+            ));
         }
         self.holds(condition)
     }
 
     fn holds(&self, condition: &Value) -> Resolved<bool> {
         let Some((function, argument)) = function(condition) else {
-            return Err(DefinitionError::new(&self.path, format!("no condition: {condition}")));
+            return Err(DefinitionError::new(
+                &self.path,
+                format!("no condition: {condition}"),
+            ));
         };
         let all = || -> Resolved<Vec<bool>> {
-            argument.as_array().into_iter().flatten().map(|one| self.holds(one)).collect()
+            argument
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|one| self.holds(one))
+                .collect()
         };
         Ok(match function {
             "Condition" => self.condition(argument.as_str().unwrap_or_default())?,
@@ -297,7 +337,12 @@ impl Stack {
                 let side = |n: usize| Ok(self.resolve(&argument[n])?.map(|value| text(&value)));
                 side(0)? == side(1)?
             }
-            _ => return Err(DefinitionError::new(&self.path, format!("{function} is no condition"))),
+            _ => {
+                return Err(DefinitionError::new(
+                    &self.path,
+                    format!("{function} is no condition"),
+                ));
+            }
         })
     }
 
@@ -330,7 +375,9 @@ impl Stack {
         Ok(Some(match function {
             "Ref" => return self.named(argument.as_str().unwrap_or_default()),
             "Fn::GetAtt" => self.attribute(words(0), words(1))?.into(),
-            "Fn::Sub" => self.substituted(argument.as_str().unwrap_or_default())?.into(),
+            "Fn::Sub" => self
+                .substituted(argument.as_str().unwrap_or_default())?
+                .into(),
             "Fn::If" => {
                 let branch = if self.condition(words(0))? { 1 } else { 2 };
                 return self.resolve(&argument[branch]);
@@ -342,10 +389,18 @@ impl Stack {
             }
             "Fn::Select" => {
                 let at = argument[0].as_u64().unwrap_or_default() as usize;
-                self.resolve(&argument[1])?.map(|all| all[at].clone()).unwrap_or_default()
+                self.resolve(&argument[1])?
+                    .map(|all| all[at].clone())
+                    .unwrap_or_default()
             }
             "Fn::FindInMap" => {
-                let key = |n: usize| Ok(self.resolve(&argument[n])?.as_ref().map(text).unwrap_or_default());
+                let key = |n: usize| {
+                    Ok(self
+                        .resolve(&argument[n])?
+                        .as_ref()
+                        .map(text)
+                        .unwrap_or_default())
+                };
                 let (map, first, second) = (key(0)?, key(1)?, key(2)?);
                 let found = &self.template["Mappings"][&map][&first][&second];
                 if found.is_null() {
@@ -354,7 +409,12 @@ impl Stack {
                 }
                 found.clone()
             }
-            _ => return Err(DefinitionError::new(&self.path, format!("{function} is not known here"))),
+            _ => {
+                return Err(DefinitionError::new(
+                    &self.path,
+                    format!("{function} is not known here"),
+                ));
+            }
         }))
     }
 
@@ -378,13 +438,17 @@ impl Stack {
         let mut rest = template;
         while let Some((before, from)) = rest.split_once("${") {
             out.push_str(before);
-            let (name, after) = from
-                .split_once('}')
-                .ok_or_else(|| DefinitionError::new(&self.path, format!("an open placeholder in {template:?}")))?;
+            let (name, after) = from.split_once('}').ok_or_else(|| {
+                DefinitionError::new(&self.path, format!("an open placeholder in {template:?}"))
+            })?;
             match (name.strip_prefix('!'), name.split_once('.')) {
                 (Some(literal), _) => out.push_str(&format!("${{{literal}}}")),
-                (None, Some((logical, attribute))) => out.push_str(&self.attribute(logical, attribute)?),
-                (None, None) => out.push_str(&self.named(name)?.as_ref().map(text).unwrap_or_default()),
+                (None, Some((logical, attribute))) => {
+                    out.push_str(&self.attribute(logical, attribute)?)
+                }
+                (None, None) => {
+                    out.push_str(&self.named(name)?.as_ref().map(text).unwrap_or_default())
+                }
             }
             rest = after;
         }
@@ -403,7 +467,9 @@ fn allowed(declaration: &Value, value: &Value) -> Result<(), String> {
         return Err(format!("{given:?} is none of {}", values.join(", ")));
     }
     if declaration["Type"] == "Number" {
-        let number: f64 = given.parse().map_err(|_| format!("{given:?} is no number"))?;
+        let number: f64 = given
+            .parse()
+            .map_err(|_| format!("{given:?} is no number"))?;
         let least = declaration["MinValue"].as_f64().unwrap_or(f64::MIN);
         let most = declaration["MaxValue"].as_f64().unwrap_or(f64::MAX);
         if !(least..=most).contains(&number) {
@@ -461,7 +527,9 @@ fn long_form(yaml: &Yaml) -> Result<Value, String> {
             (None, None) => Value::Null,
         },
         Yaml::String(text) => text.clone().into(),
-        Yaml::Sequence(items) => Value::Array(items.iter().map(long_form).collect::<Result<_, _>>()?),
+        Yaml::Sequence(items) => {
+            Value::Array(items.iter().map(long_form).collect::<Result<_, _>>()?)
+        }
         Yaml::Mapping(members) => {
             let mut object = Map::new();
             for (name, member) in members {
@@ -480,9 +548,12 @@ fn long_form(yaml: &Yaml) -> Result<Value, String> {
             match tag {
                 "Ref" | "Condition" => json!({ tag: argument }),
                 "GetAtt" => {
-                    let dotted = argument.as_str().ok_or("!GetAtt takes Resource.Attribute")?;
-                    let (logical, attribute) =
-                        dotted.split_once('.').ok_or("!GetAtt takes Resource.Attribute")?;
+                    let dotted = argument
+                        .as_str()
+                        .ok_or("!GetAtt takes Resource.Attribute")?;
+                    let (logical, attribute) = dotted
+                        .split_once('.')
+                        .ok_or("!GetAtt takes Resource.Attribute")?;
                     json!({ "Fn::GetAtt": [logical, attribute] })
                 }
                 _ => json!({ format!("Fn::{tag}"): argument }),
@@ -521,9 +592,15 @@ Outputs:
         .unwrap();
         let queues = stack.resources(&["AWS::SQS::Queue"]).unwrap();
         assert_eq!(queues.len(), 1);
-        assert_eq!(queues[0].properties, json!({"QueueName": "s-q", "VisibilityTimeout": 18}));
+        assert_eq!(
+            queues[0].properties,
+            json!({"QueueName": "s-q", "VisibilityTimeout": 18})
+        );
         let outputs = stack.outputs().unwrap();
-        assert_eq!(outputs["Url"], "https://sqs.us-east-1.amazonaws.com/123456789012/s-q");
+        assert_eq!(
+            outputs["Url"],
+            "https://sqs.us-east-1.amazonaws.com/123456789012/s-q"
+        );
         assert_eq!(outputs["Joined"], "s-q,b");
         assert!(!outputs.contains_key("Hidden"));
     }
@@ -532,13 +609,18 @@ Outputs:
     fn what_is_not_known_is_refused_by_name() {
         for (template, names) in [
             ("Parameters: { P: { Type: String } }", "P"),
-            ("Parameters: { P: { Type: Number, MinValue: 2, Default: 1 } }", "between 2"),
+            (
+                "Parameters: { P: { Type: Number, MinValue: 2, Default: 1 } }",
+                "between 2",
+            ),
         ] {
             let refused = stack(template).unwrap_err().to_string();
             assert!(refused.contains(names), "{refused}");
         }
         for output in ["!Ref Nothing", "!GetAtt Q.Colour", "!Cidr [a, b]"] {
-            let template = format!("Resources: {{ Q: {{ Type: AWS::SQS::Queue }} }}\nOutputs: {{ O: {{ Value: {output} }} }}");
+            let template = format!(
+                "Resources: {{ Q: {{ Type: AWS::SQS::Queue }} }}\nOutputs: {{ O: {{ Value: {output} }} }}"
+            );
             assert!(stack(&template).unwrap().outputs().is_err(), "{output}");
         }
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use duet_asl::{Effect, Execution, ExecutionOptions, MachineType, Millis, RedriveError, Status, TaskCall, TaskError, TaskId};
+use duet_asl::{
+    Effect, Execution, ExecutionOptions, MachineType, Millis, RedriveError, Status, TaskCall,
+    TaskError, TaskId,
+};
 use serde_json::{Value, json};
 
 use crate::lab::{Action, Lab};
@@ -24,11 +27,14 @@ pub(crate) struct Run {
     ident: u64,
     counted: u64,
     due: Option<Millis>,
+    redrives: u64,
 }
 
 impl Run {
     pub(crate) fn transitions(&self) -> u64 {
-        self.execution.as_ref().map_or(self.counted, |execution| execution.transitions())
+        self.execution
+            .as_ref()
+            .map_or(self.counted, |execution| execution.transitions())
     }
 }
 
@@ -79,7 +85,12 @@ impl Lab {
     ///
     /// # Errors
     /// [`WorkflowError::NoMachine`]
-    pub fn start_execution(&mut self, machine: &str, name: &str, input: &Value) -> Result<Started, WorkflowError> {
+    pub fn start_execution(
+        &mut self,
+        machine: &str,
+        name: &str,
+        input: &Value,
+    ) -> Result<Started, WorkflowError> {
         let at = self.definitions.machine_named(machine);
         let at = at.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;
         let text = input.to_string();
@@ -87,7 +98,11 @@ impl Lab {
         let name: Arc<str> = name.into();
         if let Some(run) = self.names.get(&(at, name.clone())) {
             let same = self.runs[*run].input == print;
-            return Ok(if same { Started::Already } else { Started::Clashes });
+            return Ok(if same {
+                Started::Already
+            } else {
+                Started::Clashes
+            });
         }
         let it = &self.definitions.machines[at];
         let ident = mix(digest(&it.name), digest(&name));
@@ -119,6 +134,7 @@ impl Lab {
             ident,
             counted: 0,
             due: None,
+            redrives: 0,
         });
         self.announce_status(run, Status::Running);
         self.drive(run);
@@ -127,7 +143,9 @@ impl Lab {
 
     /// Does what an execution wants done.
     fn drive(&mut self, run: usize) {
-        let Some(execution) = self.runs[run].execution.as_mut() else { return };
+        let Some(execution) = self.runs[run].execution.as_mut() else {
+            return;
+        };
         for effect in execution.take_effects() {
             match effect {
                 Effect::Invoke(call) => self.call(run, call),
@@ -143,9 +161,18 @@ impl Lab {
     }
 
     fn call(&mut self, run: usize, call: TaskCall) {
-        let TaskCall { id, state, resource, arguments, token, retries, .. } = call;
+        let TaskCall {
+            id,
+            state,
+            resource,
+            arguments,
+            token,
+            retries,
+            ..
+        } = call;
         let it = &self.runs[run];
-        let (owner, ident) = (it.owner, mix(it.ident, mix(digest(&state), retries.into())));
+        let attempt = mix(it.redrives, retries.into());
+        let (owner, ident) = (it.owner, mix(it.ident, mix(digest(&state), attempt)));
         if let Some(token) = token {
             self.tokens.insert(token, run);
         }
@@ -153,10 +180,16 @@ impl Lab {
             self.host.lock().meters.of(owner).retries += 1;
         }
         let function = match &*resource.service {
-            "lambda" => arguments["FunctionName"].as_str().and_then(|name| self.arns.get(name)).copied(),
+            "lambda" => arguments["FunctionName"]
+                .as_str()
+                .and_then(|name| self.arns.get(name))
+                .copied(),
             _ => None,
         };
-        self.note(|lab| lab.subject(owner), || format!("the workflow is at {state}, attempt {}", retries + 1));
+        self.note(
+            |lab| lab.subject(owner),
+            || format!("the workflow is at {state}, attempt {}", retries + 1),
+        );
         let Some(function) = function else {
             let error = TaskError::new(
                 "Lambda.ResourceNotFoundException",
@@ -165,15 +198,31 @@ impl Lab {
             return self.after(1, Action::FailTask(run, id, Box::new(error)));
         };
         let payload = arguments["Payload"].clone();
-        self.invoke_task(Call { run, task: id, function, payload, state, ident, owner });
+        self.invoke_task(Call {
+            run,
+            task: id,
+            function,
+            payload,
+            state,
+            ident,
+            owner,
+        });
     }
 
     /// The answer to a task's call.
-    pub(crate) fn answer_task(&mut self, run: usize, task: TaskId, result: Result<Value, TaskError>) {
+    pub(crate) fn answer_task(
+        &mut self,
+        run: usize,
+        task: TaskId,
+        result: Result<Value, TaskError>,
+    ) {
         let now = self.now;
         if let Err(error) = &result {
             let (owner, name) = (self.runs[run].owner, error.error.clone());
-            self.note(|lab| lab.subject(owner), || format!("the step fails with {name}"));
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("the step fails with {name}"),
+            );
         }
         if let Some(execution) = self.runs[run].execution.as_mut() {
             // An answer that nobody waits for any more changes nothing.
@@ -207,7 +256,10 @@ impl Lab {
 
     fn ended(&mut self, run: usize, status: Status) {
         let owner = self.runs[run].owner;
-        self.note(|lab| lab.subject(owner), || format!("the execution ends: {}", word(status)));
+        self.note(
+            |lab| lab.subject(owner),
+            || format!("the execution ends: {}", word(status)),
+        );
         self.announce_status(run, status);
         if status == Status::Succeeded && !self.config.keep_succeeded {
             let it = &mut self.runs[run];
@@ -220,7 +272,9 @@ impl Lab {
     fn announce_status(&mut self, run: usize, status: Status) {
         let it = &self.runs[run];
         let machine = &self.definitions.machines[it.machine];
-        let Some(execution) = &it.execution else { return };
+        let Some(execution) = &it.execution else {
+            return;
+        };
         // Express executions announce nothing (Step Functions developer guide).
         if machine.machine.machine_type() == MachineType::Express {
             return;
@@ -236,7 +290,13 @@ impl Lab {
             "cause": execution.cause(),
         });
         let (arn, owner) = (it.arn.clone(), it.owner);
-        self.announce("aws.states", "Step Functions Execution Status Change", &arn, detail, owner);
+        self.announce(
+            "aws.states",
+            "Step Functions Execution Status Change",
+            &arn,
+            detail,
+            owner,
+        );
     }
 
     /// The executions that failed, timed out or were aborted.
@@ -246,14 +306,19 @@ impl Lab {
             let status = run.execution.as_ref().map(|execution| execution.status());
             status.is_some_and(|status| !matches!(status, Status::Running | Status::Succeeded))
         };
-        self.runs.iter().filter(over).map(|run| self.standing(run)).collect()
+        self.runs
+            .iter()
+            .filter(over)
+            .map(|run| self.standing(run))
+            .collect()
     }
 
     /// How many executions still run.
     #[must_use]
     pub fn running_executions(&self) -> usize {
         let runs = self.runs.iter().filter_map(|run| run.execution.as_ref());
-        runs.filter(|execution| execution.status() == Status::Running).count()
+        runs.filter(|execution| execution.status() == Status::Running)
+            .count()
     }
 
     fn standing(&self, run: &Run) -> Standing {
@@ -285,9 +350,13 @@ impl Lab {
         let now = self.now;
         if let Some(execution) = self.runs[run].execution.as_mut() {
             execution.redrive(now)?;
+            self.runs[run].redrives += 1;
         }
         let owner = self.runs[run].owner;
-        self.note(|lab| lab.subject(owner), || "the execution is redriven".to_owned());
+        self.note(
+            |lab| lab.subject(owner),
+            || "the execution is redriven".to_owned(),
+        );
         self.announce_status(run, Status::Running);
         self.drive(run);
         Ok(())

@@ -59,29 +59,47 @@ impl Lab {
         let lab = duet_lab::Lab::new(definitions.clone(), config).map_err(Problem::usage)?;
         let output = |name: &str| {
             let found = definitions.outputs.get(name).map(String::as_str);
-            found.ok_or_else(|| Problem::environment(format!("the definitions have no output {name}")))
+            found.ok_or_else(|| {
+                Problem::environment(format!("the definitions have no output {name}"))
+            })
         };
         let mut tables = BTreeMap::new();
-        for of in TableOf::SERVICES.into_iter().chain([TableOf::Provider, TableOf::Carrier]) {
+        for of in TableOf::SERVICES
+            .into_iter()
+            .chain([TableOf::Provider, TableOf::Carrier])
+        {
             let name = output(of.output())?;
             let table = lab.table(name).cloned();
-            let table = table.ok_or_else(|| Problem::environment(format!("there is no table {name}")))?;
+            let table =
+                table.ok_or_else(|| Problem::environment(format!("there is no table {name}")))?;
             tables.insert(of, table);
         }
         let deployed = |variant: &&Variant| {
             let outputs = variant.entry.outputs();
-            outputs.iter().all(|name| definitions.outputs.contains_key(*name))
+            outputs
+                .iter()
+                .all(|name| definitions.outputs.contains_key(*name))
         };
         let deployment = Deployment {
-            variants: variant::ALL.iter().filter(deployed).map(|variant| variant.name).collect(),
+            variants: variant::ALL
+                .iter()
+                .filter(deployed)
+                .map(|variant| variant.name)
+                .collect(),
             with_fraud: output("WithFraud")? == "true",
-            retry_budget: output("RetryBudget")?.parse().map_err(Problem::environment)?,
+            retry_budget: output("RetryBudget")?
+                .parse()
+                .map_err(Problem::environment)?,
         };
         Ok(Self(Arc::new(Shared {
             deployment,
             definitions: definitions.clone(),
             tables,
-            state: Mutex::new(State { lab, waiting: BTreeMap::new(), next: 0 }),
+            state: Mutex::new(State {
+                lab,
+                waiting: BTreeMap::new(),
+                next: 0,
+            }),
         })))
     }
 
@@ -106,7 +124,8 @@ impl Lab {
             (Entry::Queue { customer, .. }, Subject::Customer) => (false, customer),
         };
         let found = self.0.definitions.outputs.get(name);
-        let found = found.ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))?;
+        let found = found
+            .ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))?;
         Ok((is_machine, found))
     }
 }
@@ -126,7 +145,12 @@ impl World for Lab {
         self.state().lab.now()
     }
 
-    async fn submit(&self, variant: &'static Variant, subject: Subject, message: &CommandMessage) -> Outcome<Submitted> {
+    async fn submit(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> Outcome<Submitted> {
         let (is_machine, at) = self.entry(variant, subject)?;
         let lab = &mut self.state().lab;
         if is_machine {
@@ -138,7 +162,8 @@ impl World for Lab {
                 Started::Clashes => Submitted::Clashes,
             });
         }
-        lab.send_command(at, message).map_err(Problem::environment)?;
+        lab.send_command(at, message)
+            .map_err(Problem::environment)?;
         Ok(Submitted::Accepted)
     }
 
@@ -149,25 +174,41 @@ impl World for Lab {
         if is_machine {
             // An execution's input is JSON whatever one does; its data is nothing an order can be.
             let input = json!({ "metadata": metadata, "data": { "poison": marker } });
-            lab.start_execution(at, marker, &input).map_err(Problem::environment)?;
+            lab.start_execution(at, marker, &input)
+                .map_err(Problem::environment)?;
         } else {
             let text = format!("{{\"poison\": \"{marker}\"");
-            lab.send_text(at, &text, marker).map_err(Problem::environment)?;
+            lab.send_text(at, &text, marker)
+                .map_err(Problem::environment)?;
         }
         Ok(())
     }
 
-    async fn dead_letters(&self, variant: &'static Variant, marker: &str) -> Outcome<Vec<DeadLetter>> {
+    async fn dead_letters(
+        &self,
+        variant: &'static Variant,
+        marker: &str,
+    ) -> Outcome<Vec<DeadLetter>> {
         let (is_machine, at) = self.entry(variant, Subject::Order)?;
         let lab = &self.state().lab;
         if is_machine {
             let failed = lab.failed_executions();
-            let ours = failed.into_iter().filter(|run| at.ends_with(&format!(":{}", run.machine)) && run.name.contains(marker));
+            let ours = failed.into_iter().filter(|run| {
+                at.ends_with(&format!(":{}", run.machine)) && run.name.contains(marker)
+            });
             return Ok(ours
-                .map(|run| DeadLetter { place: run.machine, id: run.name, cause: run.error, body: String::new() })
+                .map(|run| DeadLetter {
+                    place: run.machine,
+                    id: run.name,
+                    cause: run.error,
+                    body: String::new(),
+                })
                 .collect());
         }
-        let letters = lab.dead_letters().into_iter().filter(|letter| letter.body.contains(marker));
+        let letters = lab
+            .dead_letters()
+            .into_iter()
+            .filter(|letter| letter.body.contains(marker));
         Ok(letters
             .map(|letter| DeadLetter {
                 place: letter.queue,
@@ -178,7 +219,12 @@ impl World for Lab {
             .collect())
     }
 
-    async fn execution(&self, variant: &'static Variant, subject: Subject, id: &str) -> Outcome<Option<Execution>> {
+    async fn execution(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Option<Execution>> {
         let (true, at) = self.entry(variant, subject)? else {
             return Ok(None);
         };
@@ -186,41 +232,69 @@ impl World for Lab {
         let Some(standing) = lab.execution_standing(at, id) else {
             return Ok(None);
         };
-        let events = lab.execution(at, id).map_or(&[][..], |execution| execution.history());
-        let entered = events.iter().filter(|event| event.event_type().ends_with("StateEntered"));
+        let events = lab
+            .execution(at, id)
+            .map_or(&[][..], |execution| execution.history());
+        let entered = events
+            .iter()
+            .filter(|event| event.event_type().ends_with("StateEntered"));
         Ok(Some(Execution {
             arn: standing.arn,
             status: duet_lab::word(standing.status).to_owned(),
             error: standing.error,
-            states: entered.filter_map(|event| event.state_name()).map(str::to_owned).collect(),
+            states: entered
+                .filter_map(|event| event.state_name())
+                .map(str::to_owned)
+                .collect(),
         }))
     }
 
     fn review_seconds(&self) -> Option<u32> {
-        self.0.definitions.outputs.get("ReviewSeconds")?.parse().ok()
+        self.0
+            .definitions
+            .outputs
+            .get("ReviewSeconds")?
+            .parse()
+            .ok()
     }
 
-    async fn command(&self, variant: &'static Variant, service: TableOf, message: &CommandMessage) -> Outcome<Commanded> {
+    async fn command(
+        &self,
+        variant: &'static Variant,
+        service: TableOf,
+        message: &CommandMessage,
+    ) -> Outcome<Commanded> {
         let output = |name: &str| {
             let found = self.0.definitions.outputs.get(name).map(String::as_str);
-            found.ok_or_else(|| Problem::usage(format!("variant {} has no {name} here", variant.name)))
+            found.ok_or_else(|| {
+                Problem::usage(format!("variant {} has no {name} here", variant.name))
+            })
         };
         let lab = &mut self.state().lab;
         match variant.door(service) {
             Some(Door::Task(name)) => {
-                let done = lab.invoke(output(name)?, message).map_err(Problem::environment)?;
+                let done = lab
+                    .invoke(output(name)?, message)
+                    .map_err(Problem::environment)?;
                 Ok(match done {
                     Ok(_) => Commanded::Done,
-                    Err(error) => Commanded::Refused { name: error.name, text: error.text },
+                    Err(error) => Commanded::Refused {
+                        name: error.name,
+                        text: error.text,
+                    },
                 })
             }
             Some(Door::Queue(name)) => {
-                lab.send_command(output(name)?, message).map_err(Problem::environment)?;
+                lab.send_command(output(name)?, message)
+                    .map_err(Problem::environment)?;
                 Ok(Commanded::Sent)
             }
             None => {
                 let service = service.name();
-                Err(Problem::usage(format!("{service} takes no commands from outside under {}", variant.name)))
+                Err(Problem::usage(format!(
+                    "{service} takes no commands from outside under {}",
+                    variant.name
+                )))
             }
         }
     }
@@ -230,9 +304,17 @@ impl World for Lab {
         let watcher = {
             let state = &mut *self.state();
             state.next += 1;
-            let until = state.lab.now().saturating_add(jiff::SignedDuration::from_millis(millis));
-            state.waiting.insert(state.next, until.unwrap_or(Timestamp::MAX));
-            Watcher { lab: self, number: state.next }
+            let until = state
+                .lab
+                .now()
+                .saturating_add(jiff::SignedDuration::from_millis(millis));
+            state
+                .waiting
+                .insert(state.next, until.unwrap_or(Timestamp::MAX));
+            Watcher {
+                lab: self,
+                number: state.next,
+            }
         };
         let mut asked = false;
         std::future::poll_fn(|context| {
@@ -276,7 +358,14 @@ mod tests {
     #[tokio::test]
     async fn every_scenario_ends_the_same_under_every_variant() {
         let definitions = definitions(&BTreeMap::new()).unwrap();
-        let world = Lab::new(&definitions, Config { keep_succeeded: true, ..Config::default() }).unwrap();
+        let world = Lab::new(
+            &definitions,
+            Config {
+                keep_succeeded: true,
+                ..Config::default()
+            },
+        )
+        .unwrap();
         let choice = Choice {
             scenarios: scenario::ALL.iter().collect(),
             variants: variant::ALL.iter().collect(),

@@ -18,8 +18,17 @@ pub(crate) fn definitions() -> Arc<Definitions> {
 }
 
 pub(crate) fn lab(seed: u64, faults: &[&str]) -> Lab {
-    let faults = faults.iter().map(|text| text.parse::<FaultRule>().unwrap()).collect();
-    let config = Config { seed, faults, timeline: true, keep_succeeded: true, ..Config::default() };
+    let faults = faults
+        .iter()
+        .map(|text| text.parse::<FaultRule>().unwrap())
+        .collect();
+    let config = Config {
+        seed,
+        faults,
+        timeline: true,
+        keep_succeeded: true,
+        ..Config::default()
+    };
     let lab = Lab::new(definitions(), config).unwrap();
     let goods = duet_inventory::seed("kettle".parse().unwrap(), money(4_990), 1_000);
     now(lab.table("duet-inventory").unwrap().commit(vec![goods])).unwrap();
@@ -47,7 +56,13 @@ pub(crate) fn order(id: &str, token: &str) -> Value {
     })
 }
 
-pub(crate) fn message(lab: &Lab, variant: &str, command: &str, subject: &str, data: Value) -> CommandMessage {
+pub(crate) fn message(
+    lab: &Lab,
+    variant: &str,
+    command: &str,
+    subject: &str,
+    data: Value,
+) -> CommandMessage {
     let metadata = Metadata {
         id: format!("test/{subject}/{command}"),
         source: "duet.test".into(),
@@ -60,7 +75,13 @@ pub(crate) fn message(lab: &Lab, variant: &str, command: &str, subject: &str, da
         traceparent: None,
         variant: variant.into(),
     };
-    CommandMessage { command: command.into(), metadata, data, reply_to: None, due: None }
+    CommandMessage {
+        command: command.into(),
+        metadata,
+        data,
+        reply_to: None,
+        due: None,
+    }
 }
 
 pub(crate) fn place(lab: &mut Lab, variant: &str, id: &str, token: &str) {
@@ -75,7 +96,13 @@ pub(crate) fn place(lab: &mut Lab, variant: &str, id: &str, token: &str) {
 }
 
 pub(crate) fn standing(lab: &Lab, id: &str) -> String {
-    let item = now(lab.table("duet-order").unwrap().load(&[duet_order::key(id)])).unwrap().pop().flatten();
+    let item = now(lab
+        .table("duet-order")
+        .unwrap()
+        .load(&[duet_order::key(id)]))
+    .unwrap()
+    .pop()
+    .flatten();
     item.map_or("unknown".into(), |item| {
         let order: Order = item.read().unwrap();
         serde_json::to_string(&order.standing()).unwrap()

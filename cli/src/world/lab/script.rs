@@ -27,7 +27,9 @@ const LAST_PIECES: &str = "last-pieces";
 
 /// A number below `below` that `seed` and `what` decide.
 pub(super) fn draw(seed: u64, what: u64, below: u64) -> u64 {
-    let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ what.wrapping_add(1) << 32);
+    let mut random = fastrand::Rng::with_seed(
+        seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ what.wrapping_add(1) << 32,
+    );
     random.u64(0..below.max(1))
 }
 
@@ -42,7 +44,10 @@ pub(super) fn scripts(
         [] => scenario::ALL.iter().collect(),
         some => some.to_vec(),
     };
-    let choice: Vec<_> = choice.into_iter().filter(|scenario| with_fraud || !scenario.fraud).collect();
+    let choice: Vec<_> = choice
+        .into_iter()
+        .filter(|scenario| with_fraud || !scenario.fraud)
+        .collect();
     let mut scripts: Vec<Script> = Vec::new();
     let mut placed = 0;
     while placed < orders && !choice.is_empty() {
@@ -80,12 +85,21 @@ fn last_pieces(number: usize, begins: i64, budget: u32) -> Script {
     for Entry { quantity, .. } in &mut script.plan.goods {
         *quantity = 2;
     }
-    let Some(order) = script.plan.waves.first().and_then(|wave| wave.first()).cloned() else {
+    let Some(order) = script
+        .plan
+        .waves
+        .first()
+        .and_then(|wave| wave.first())
+        .cloned()
+    else {
         return script;
     };
     let rivals = (1..=3).filter_map(|n| {
         let id = format!("n{number}-rival-{n}");
-        Some(PlaceOrder { order: id.parse().ok()?, ..order.clone() })
+        Some(PlaceOrder {
+            order: id.parse().ok()?,
+            ..order.clone()
+        })
     });
     script.plan.waves = vec![rivals.collect()];
     script
@@ -100,7 +114,9 @@ impl Script {
     pub(super) fn allows(&self, wave: usize, order: &Order, struck: bool) -> Result<(), String> {
         let last = wave + 1 == self.plan.waves.len();
         let expected = match self.expected {
-            Expected::Rejected(reason, detail) | Expected::NeedsAttention(reason, detail) if last => {
+            Expected::Rejected(reason, detail) | Expected::NeedsAttention(reason, detail)
+                if last =>
+            {
                 Some((reason, detail))
             }
             _ => None,
@@ -110,14 +126,24 @@ impl Script {
             (Fate::Confirmed, None) => return Ok(()),
             // An order that is screened before the ones placed before it is not
             // the n-th yet; neither is one whose predecessors were never placed.
-            (Fate::Confirmed, Some((Reason::FraudConfirmed, _))) if self.name == "velocity" && struck => return Ok(()),
-            (Fate::Confirmed, Some((reason, _))) => return Err(format!("it is confirmed, not rejected for {reason}")),
+            (Fate::Confirmed, Some((Reason::FraudConfirmed, _)))
+                if self.name == "velocity" && struck =>
+            {
+                return Ok(());
+            }
+            (Fate::Confirmed, Some((reason, _))) => {
+                return Err(format!("it is confirmed, not rejected for {reason}"));
+            }
             (Fate::Rejected { reason, detail }, _) => (*reason, detail.as_deref()),
         };
         if order.compensation != Compensation::Done || !order.owed.is_empty() {
-            return Err(format!("its compensation is {:?}, owed {:?}", order.compensation, order.owed));
+            return Err(format!(
+                "its compensation is {:?}, owed {:?}",
+                order.compensation, order.owed
+            ));
         }
-        let twin = expected.is_some_and(|(of, word)| of == reason && (word.is_none() || word == detail));
+        let twin =
+            expected.is_some_and(|(of, word)| of == reason && (word.is_none() || word == detail));
         // Whoever comes third for two pieces goes without.
         let rival = self.contended && reason == Reason::StockUnavailable;
         let race = struck
@@ -135,7 +161,10 @@ impl Script {
             };
         match twin || rival || race {
             true => Ok(()),
-            false => Err(format!("it is rejected for {reason} ({})", detail.unwrap_or("no detail"))),
+            false => Err(format!(
+                "it is rejected for {reason} ({})",
+                detail.unwrap_or("no detail")
+            )),
         }
     }
 }
