@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use duet_core::fact::Notice;
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, OrderId};
 use duet_customer::command::Command as CustomerCommand;
@@ -755,7 +756,10 @@ impl Play {
                         let untold = struck
                             && self.variant.style == Style::Orchestration
                             && matches!(there.fate, Fate::Rejected { .. })
-                            && view.notices.is_empty();
+                            && view
+                                .notices
+                                .iter()
+                                .all(|notice| notice.kind == Notice::PaymentRefunded);
                         let mut of_order = Findings::default();
                         of_order.order(id, &view, with_fraud);
                         for invariant in of_order.invariants() {
