@@ -18,7 +18,7 @@ use crate::definitions::is_like;
 use crate::fault::{Aim, Fault};
 use crate::host::{Entry, timestamp};
 use crate::lab::{Action, Lab};
-use crate::latency::DELIVERY;
+use crate::latency::{DELIVERY, UNAVAILABLE, UNAVAILABLE_LONG};
 use crate::meter::Owner;
 use crate::random::{digest, mix, uuid};
 use crate::sqs::{Message, Sending};
@@ -53,6 +53,8 @@ pub(crate) struct Delivery {
     target: usize,
     event: Arc<BusEvent>,
     attempt: u32,
+    /// Until when its target does not take it.
+    blocked: Millis,
 }
 
 /// An archived event.
@@ -167,6 +169,7 @@ impl Lab {
                 target,
                 event: event.clone(),
                 attempt: 0,
+                blocked: 0,
             };
             self.after(
                 self.draw(DELIVERY, ident),
@@ -205,17 +208,27 @@ impl Lab {
         }
         let service = self.service_of(queue);
         let ident = mix(delivery.ident, delivery.attempt.into());
-        let aim = Aim {
-            service: &service,
-            step: &step,
-            ident,
-        };
-        if self
-            .host
-            .lock()
-            .faults
-            .strikes(Fault::TargetUnavailable, aim)
-        {
+        if delivery.attempt == 0 {
+            let aim = Aim {
+                service: &service,
+                step: &step,
+                ident,
+            };
+            let strikes = self
+                .host
+                .lock()
+                .faults
+                .strikes(Fault::TargetUnavailable, aim);
+            // Mostly for a moment; now and then for longer than a rule tries.
+            let span = match mix(ident, 4) % 4 {
+                0 => UNAVAILABLE_LONG,
+                _ => UNAVAILABLE,
+            };
+            if strikes {
+                delivery.blocked = self.now + self.draw(span, mix(ident, 5));
+            }
+        }
+        if self.now < delivery.blocked && !self.host.lock().faults.quiet {
             let age = self.now - delivery.event.received;
             let exhausted = if delivery.attempt >= target.max_attempts {
                 Some("MaximumRetryAttempts")
@@ -364,6 +377,7 @@ impl Lab {
                         target,
                         event: replayed.clone(),
                         attempt: 0,
+                        blocked: 0,
                     };
                     let wait = window * 1_000 + self.draw((0, 999), ident);
                     self.after(wait, Action::Deliver(Box::new(delivery)));

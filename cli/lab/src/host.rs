@@ -14,6 +14,7 @@ use duet_core::{Clock, Timestamp};
 use crate::fault::{Aim, Fault, Faults};
 use crate::latency::Span;
 use crate::meter::{Meter, Meters, Owner};
+use crate::plant::Plant;
 use crate::random::mix;
 
 /// One run of a function over one message or task.
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) meters: Meters,
     pub(crate) notices: u64,
+    pub(crate) plant: Option<Plant>,
 }
 
 impl Inner {
@@ -132,6 +134,11 @@ impl Host {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing panics while it holds this with work half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this world has `plant` in it.
+    pub(crate) fn has(&self, plant: Plant) -> bool {
+        self.lock().plant == Some(plant)
     }
 
     /// A call that takes as long as `span` says.

@@ -19,6 +19,7 @@ use crate::fault::{Fault, FaultRule, Faults, Strike};
 use crate::host::{Host, timestamp};
 use crate::lambda::{Instances, Invocation};
 use crate::meter::Used;
+use crate::plant::Plant;
 use crate::ports::Table;
 use crate::random::mix;
 use crate::services::{self, Handler};
@@ -39,6 +40,12 @@ pub struct Config {
     pub only: Option<FxHashSet<Strike>>,
     /// Whether what happens is written down, for [`Lab::timeline`].
     pub timeline: bool,
+    /// A mistake in the definitions' files is not planted here but in what
+    /// [`Definitions::read`] is given.
+    pub plant: Option<Plant>,
+    /// The most things that may happen; no limit if 0. A world that reaches it
+    /// does not come to rest.
+    pub limit: u64,
     /// Whether succeeded executions keep their history. Counted in any case.
     pub keep_succeeded: bool,
 }
@@ -169,6 +176,14 @@ impl Lab {
     /// # Errors
     /// [`DefinitionError`] when a function's environment does not fit its code.
     pub fn new(definitions: Arc<Definitions>, config: Config) -> Result<Self, DefinitionError> {
+        let definitions = match config.plant {
+            None => definitions,
+            Some(plant) => {
+                let mut planted = Definitions::clone(&definitions);
+                plant.plant_in_definitions(&mut planted);
+                Arc::new(planted)
+            }
+        };
         let faults = Faults::new(config.seed, &config.faults, config.only.clone());
         let lags = faults.any(Fault::StaleRead);
         let tables: BTreeMap<String, Table> = definitions
@@ -186,6 +201,7 @@ impl Lab {
             let mut inner = host.lock();
             inner.now = now;
             inner.faults = faults;
+            inner.plant = config.plant;
         }
         let started = definitions
             .functions
@@ -266,9 +282,7 @@ impl Lab {
     /// Lets everything happen that is due until `to`.
     pub fn advance(&mut self, to: Timestamp) {
         let to = to.as_millisecond();
-        while self.agenda.peek().is_some_and(|Reverse(due)| due.at <= to) {
-            self.step();
-        }
+        while self.agenda.peek().is_some_and(|Reverse(due)| due.at <= to) && self.step() {}
         self.set_now(to.max(self.now));
     }
 
@@ -280,14 +294,17 @@ impl Lab {
             .agenda
             .peek()
             .is_some_and(|Reverse(due)| due.at <= until)
-        {
-            self.step();
-        }
+            && self.step()
+        {}
         self.agenda.is_empty()
     }
 
-    /// Lets the next thing happen. `false` when nothing is due any more.
+    /// Lets the next thing happen. `false` when nothing is due any more, or
+    /// more happened than [`Config::limit`] allows.
     pub fn step(&mut self) -> bool {
+        if self.config.limit > 0 && self.happened >= self.config.limit {
+            return false;
+        }
         let Some(Reverse(Due { at, tie, action })) = self.agenda.pop() else {
             return false;
         };

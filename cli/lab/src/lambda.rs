@@ -17,6 +17,7 @@ use crate::host::{Frame, Out, timestamp};
 use crate::lab::{Action, Lab};
 use crate::latency::{COLD_START, INVOKE, SLOW_START};
 use crate::meter::Owner;
+use crate::plant::Plant;
 use crate::random::{digest, mix};
 use crate::services::Work;
 use crate::sqs::{Sending, message_id};
@@ -239,6 +240,9 @@ impl Lab {
                 frame,
                 message: id,
             });
+            if self.host.has(Plant::AcknowledgeFirst) {
+                self.delete(it.queue, id);
+            }
         }
         self.launch(it.function, Trigger::Batch { mapping }, parts, wait);
     }
@@ -439,7 +443,7 @@ impl Lab {
                         }
                     }
                     Verdict::Again(wait) => {
-                        if !partial {
+                        if !partial || self.host.has(Plant::AcknowledgeAnyway) {
                             // The answer says which failed, and nobody reads it.
                             invocation.done.push(message);
                         }

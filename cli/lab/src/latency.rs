@@ -31,3 +31,7 @@ pub(crate) const LATE: Span = (2_000, 180_000);
 pub(crate) const OVERTAKEN: Span = (100, 3_000);
 /// How long a slow third party takes.
 pub(crate) const SLUGGISH: Span = (1_500, 15_000);
+/// How long a queue does not take an event.
+pub(crate) const UNAVAILABLE: Span = (500, 60_000);
+/// … and when it is out of reach.
+pub(crate) const UNAVAILABLE_LONG: Span = (600_000, 9_000_000);

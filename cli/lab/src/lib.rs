@@ -10,6 +10,7 @@
 //! | [`operate`] | what people do: send, look at what died, send it back |
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
 //! | [`fault`] | what can go wrong, by name |
+//! | [`plant`] | mistakes, planted to try the checks |
 //! | [`meter`] | what an order uses |
 //! | [`latency`], [`random`] | how long things take; what a seed decides |
 //!
@@ -29,6 +30,7 @@ mod lambda;
 mod latency;
 mod meter;
 mod operate;
+mod plant;
 mod ports;
 mod random;
 mod services;
@@ -44,6 +46,7 @@ pub use fault::{Fault, FaultRule, Strike};
 pub use lab::{Config, Lab, Lost, Moment};
 pub use meter::{Meter, Used};
 pub use operate::{DeadLetter, SendError};
+pub use plant::Plant;
 pub use ports::Table;
 pub use template::{DefinitionError, Files};
 pub use workflow::{Standing, Started, WorkflowError, word};

@@ -124,11 +124,11 @@ impl Lab {
         }
     }
 
-    /// Everything in dead-letter queues.
-    #[must_use]
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+    /// Everything in dead-letter queues. What was kept there for too long is gone.
+    pub fn dead_letters(&mut self) -> Vec<DeadLetter> {
         let mut letters = Vec::new();
         for queue in self.definitions.dead_letter_queues() {
+            self.expire(queue);
             let mut messages: Vec<_> = self.queues[queue].messages.iter().collect();
             messages.sort_by_key(|(id, _)| **id);
             letters.extend(messages.into_iter().map(|(id, message)| {

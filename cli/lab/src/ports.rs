@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duet_core::order::Address;
-use duet_core::store::{Browse, CommitError, Item, Key, Memory, Store, StoreFault, Write};
+use duet_core::store::{Browse, CommitError, Expect, Item, Key, Memory, Store, StoreFault, Write};
 use duet_core::{CommandMessage, Event, Failure, Money, Reply};
 use duet_delivery::ports as delivery;
 use duet_edge::wires::{Carrier, Carriers, Wires};
@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::host::{Entry, Host, Out};
 use crate::latency::{CALL, SLUGGISH, STORE, THIRD_PARTY};
 use crate::meter::size;
+use crate::plant::Plant;
 use crate::random::{digest, mix};
 
 /// The largest entry of a bus (Amazon EventBridge quotas: 1 MB since 2026-01-29).
@@ -128,6 +129,13 @@ impl Store for TablePort {
             return Err(StoreFault(SILENCE.to_owned()));
         }
         let mut items = self.table.load(keys).await?;
+        if !self.ledger && self.host.has(Plant::NoDeduplication) {
+            items
+                .iter_mut()
+                .zip(keys)
+                .filter(|(_, key)| is_record(key))
+                .for_each(|(item, _)| *item = None);
+        }
         let mut inner = self.host.lock();
         if lags {
             let now = inner.now;
@@ -176,7 +184,11 @@ impl Store for TablePort {
         };
         let now = self.host.lock().now;
         self.table.remember(now, &writes).await;
-        self.table.commit(writes).await?;
+        let plant = self.host.lock().plant.filter(|_| !self.ledger);
+        match plant {
+            None => self.table.commit(writes).await?,
+            Some(plant) => self.commit_badly(plant, writes).await?,
+        }
         let dies = {
             let mut inner = self.host.lock();
             inner.meter().write_units += units;
@@ -186,6 +198,130 @@ impl Store for TablePort {
             self.host.die().await;
         }
         Ok(())
+    }
+}
+
+/// Whether `key` is that of an idempotency record.
+fn is_record(key: &Key) -> bool {
+    key.sk.starts_with("done#")
+}
+
+impl TablePort {
+    /// Commits as somebody would who makes the mistake `plant`.
+    async fn commit_badly(&self, plant: Plant, mut writes: Vec<Write>) -> Result<(), CommitError> {
+        let ident = {
+            let inner = self.host.lock();
+            mix(inner.frame.ident, inner.frame.calls)
+        };
+        match plant {
+            Plant::NoDeduplication | Plant::LostUpdate => {
+                for write in &mut writes {
+                    if let Write::Put { key, expect, .. } = write
+                        && is_record(key) == (plant == Plant::NoDeduplication)
+                        && *expect != Expect::Anything
+                    {
+                        *expect = Expect::Anything;
+                    }
+                }
+            }
+            Plant::BlindStock => {
+                let mut blind = Vec::with_capacity(writes.len());
+                for write in writes {
+                    blind.push(match write {
+                        Write::Add { key, deltas } => {
+                            let mut item = self
+                                .table
+                                .load(std::slice::from_ref(&key))
+                                .await
+                                .unwrap_or_default();
+                            let mut body = item
+                                .pop()
+                                .flatten()
+                                .map(|item| item.body)
+                                .unwrap_or_default();
+                            for (field, delta) in deltas {
+                                body[field] = (body[field].as_i64().unwrap_or(0) + delta).into();
+                            }
+                            Write::Put {
+                                key,
+                                body,
+                                expect: Expect::Anything,
+                            }
+                        }
+                        put => put,
+                    });
+                }
+                writes = blind;
+            }
+            Plant::DoubleCount => {
+                for write in &mut writes {
+                    if let Write::Add { deltas, .. } = write {
+                        deltas.values_mut().for_each(|delta| *delta *= 2);
+                    }
+                }
+            }
+            Plant::RecordLater => {
+                let (records, states): (Vec<_>, Vec<_>) =
+                    writes.into_iter().partition(|write| is_record(write.key()));
+                if !states.is_empty() {
+                    self.table.commit(states).await?;
+                }
+                self.host.call(STORE).await;
+                let dies = self.host.lock().strikes(Fault::CrashBeforeCommit);
+                if dies {
+                    self.host.die().await;
+                }
+                return match records.is_empty() {
+                    true => Ok(()),
+                    false => self.table.commit(records).await,
+                };
+            }
+            Plant::ConflictIsDone => {
+                return match self.table.commit(writes).await {
+                    Err(CommitError::Conflict) => Ok(()),
+                    other => other,
+                };
+            }
+            Plant::CommitLies if ident % 40 == 0 => return Ok(()),
+            Plant::NoTombstone => {
+                const UNDONE: [&str; 3] = ["Refunded", "Released", "Cancelled"];
+                writes.retain(|write| match write {
+                    Write::Put {
+                        body,
+                        expect: Expect::Absent,
+                        key,
+                    } if !is_record(key) => !UNDONE.iter().any(|word| body["status"] == *word),
+                    _ => true,
+                });
+                if writes.is_empty() {
+                    return Ok(());
+                }
+            }
+            Plant::JoinForgets => {
+                for write in &mut writes {
+                    if let Write::Put { body, .. } = write
+                        && body["reserved"] == true
+                        && body["due"].is_null()
+                    {
+                        body["reserved"] = false.into();
+                    }
+                }
+            }
+            Plant::NoticePerDelivery => {
+                for write in &mut writes {
+                    if let Write::Put { key, expect, .. } = write {
+                        if key.sk.starts_with("notice#") {
+                            key.sk = format!("{}#{ident:x}", key.sk);
+                            *expect = Expect::Anything;
+                        } else if key.sk.starts_with("done#NotifyCustomer") {
+                            key.sk = format!("{}#{ident:x}", key.sk);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.table.commit(writes).await
     }
 }
 
@@ -203,6 +339,7 @@ fn units(write: &Write) -> u64 {
 pub(crate) struct ProviderPort<P> {
     pub(crate) host: Host,
     pub(crate) provider: P,
+    pub(crate) ledger: Table,
 }
 
 /// How a third party takes a call.
@@ -244,6 +381,12 @@ impl<P: payment::Provider> payment::Provider for ProviderPort<P> {
         token: &str,
         amount: Money,
     ) -> Result<(), payment::CaptureError> {
+        let own = format!("{key}#{:x}", self.host.lock().frame.ident);
+        let key = if self.host.has(Plant::KeyPerAttempt) {
+            own.as_str()
+        } else {
+            key
+        };
         match self.host.third_party(false).await {
             Manner::Ignores => Err(no_charge().into()),
             Manner::Mute => {
@@ -255,6 +398,20 @@ impl<P: payment::Provider> payment::Provider for ProviderPort<P> {
     }
 
     async fn void(&self, key: &str) -> Result<Option<Money>, payment::Unavailable> {
+        if self.host.has(Plant::VoidSkipped) {
+            return Ok(None);
+        }
+        let again = self.host.has(Plant::RefundAgain) && self.is_voided(key).await;
+        let answer = self.ask_to_void(key).await;
+        if again {
+            self.pay_again(key).await;
+        }
+        answer
+    }
+}
+
+impl<P: payment::Provider> ProviderPort<P> {
+    async fn ask_to_void(&self, key: &str) -> Result<Option<Money>, payment::Unavailable> {
         match self.host.third_party(true).await {
             Manner::Ignores => Err(no_charge()),
             Manner::Mute => {
@@ -262,6 +419,34 @@ impl<P: payment::Provider> payment::Provider for ProviderPort<P> {
                 Err(no_charge())
             }
             Manner::Answers => self.provider.void(key).await,
+        }
+    }
+}
+
+impl<P> ProviderPort<P> {
+    async fn charge(&self, key: &str) -> Option<Item> {
+        let key = duet_payment::adapters::charge_key(key);
+        let items = self.ledger.load(std::slice::from_ref(&key)).await;
+        items.ok()?.pop().flatten()
+    }
+
+    async fn is_voided(&self, key: &str) -> bool {
+        let charge = self.charge(key).await;
+        charge.is_some_and(|charge| charge.body["voided"] == true)
+    }
+
+    /// A refund by a provider that is asked without a key.
+    async fn pay_again(&self, key: &str) {
+        if let Some(Item { key, mut body, .. }) = self.charge(key).await {
+            let sum = |field: &str| body[field].as_i64().unwrap_or(0);
+            body["refunded"] = (sum("refunded") + sum("captured")).into();
+            let write = Write::Put {
+                key,
+                body,
+                expect: Expect::Anything,
+            };
+            // It is a mistake; whether it works out is not this port's worry.
+            let _ = self.ledger.commit(vec![write]).await;
         }
     }
 }
@@ -290,6 +475,9 @@ impl<P: delivery::Carrier> delivery::Carrier for CarrierPort<P> {
     }
 
     async fn cancel(&self, key: &str) -> Result<(), delivery::Unavailable> {
+        if self.host.has(Plant::CancelSkipped) {
+            return Ok(());
+        }
         match self.host.third_party(true).await {
             Manner::Ignores => Err(no_booking()),
             Manner::Mute => {
@@ -366,7 +554,7 @@ impl Wires for WiresPort {
         if dies {
             self.host.die().await;
         }
-        match refused {
+        match refused.filter(|_| !self.host.has(Plant::IgnoredEntries)) {
             None => Ok(()),
             Some(code) => Err(Failure::transient(format!(
                 "the bus refused an entry: {code}"
@@ -381,6 +569,9 @@ impl Wires for WiresPort {
         seconds: u32,
     ) -> Result<(), Failure> {
         self.host.call(CALL).await;
+        if self.host.has(Plant::NoTimers) {
+            return Ok(());
+        }
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let mut inner = self.host.lock();
         let metadata = &message.metadata;

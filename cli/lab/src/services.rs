@@ -171,10 +171,11 @@ pub(crate) fn start(
         )),
         "inventory" => env.start(Inventory::new(table, clock)),
         "payment" => {
-            let provider = SimulatedProvider::new(env.table("DUET_LEDGER_TABLE")?);
+            let port = env.table("DUET_LEDGER_TABLE")?;
             let provider = ProviderPort {
                 host: host.clone(),
-                provider,
+                ledger: port.table.clone(),
+                provider: SimulatedProvider::new(port),
             };
             env.start(Payments::new(table, clock, provider))
         }

@@ -230,6 +230,26 @@ impl Lab {
         }
     }
 
+    /// Takes away what was kept longer than a queue's retention period.
+    pub(crate) fn expire(&mut self, queue: usize) {
+        let retention = self.definitions.queues[queue].retention;
+        let name = self.definitions.queues[queue].name.clone();
+        let now = self.now;
+        let state = &mut self.queues[queue];
+        let mut old: Vec<u64> = state
+            .messages
+            .iter()
+            .filter(|(_, message)| now - message.sent > retention)
+            .map(|(id, _)| *id)
+            .collect();
+        old.sort_unstable();
+        for id in old {
+            if let Some(message) = self.queues[queue].messages.remove(&id) {
+                self.lose(&name, message.owner, "its retention period was over");
+            }
+        }
+    }
+
     /// A message goes to a dead-letter queue.
     pub(crate) fn bury(&mut self, dead: usize, message: Message) {
         let place = self.definitions.queues[dead].name.clone();

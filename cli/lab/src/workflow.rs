@@ -348,10 +348,10 @@ impl Lab {
         let run = self.runs.iter().position(|run| &*run.arn == arn);
         let run = run.ok_or_else(|| WorkflowError::NoExecution(arn.to_owned()))?;
         let now = self.now;
-        if let Some(execution) = self.runs[run].execution.as_mut() {
-            execution.redrive(now)?;
-            self.runs[run].redrives += 1;
-        }
+        // What is not kept any more has succeeded.
+        let execution = self.runs[run].execution.as_mut();
+        execution.ok_or(RedriveError::NotFailed)?.redrive(now)?;
+        self.runs[run].redrives += 1;
         let owner = self.runs[run].owner;
         self.note(
             |lab| lab.subject(owner),

@@ -29,9 +29,14 @@ pub(crate) fn lab(seed: u64, faults: &[&str]) -> Lab {
         keep_succeeded: true,
         ..Config::default()
     };
-    let lab = Lab::new(definitions(), config).unwrap();
-    let goods = duet_inventory::seed("kettle".parse().unwrap(), money(4_990), 1_000);
-    now(lab.table("duet-inventory").unwrap().commit(vec![goods])).unwrap();
+    stocked(Lab::new(definitions(), config).unwrap())
+}
+
+/// `lab` with something to sell.
+pub(crate) fn stocked(lab: Lab) -> Lab {
+    let goods = duet_inventory::seed("kettle".parse().unwrap(), money(4_990), 1_000_000);
+    let table = lab.table("duet-inventory").unwrap();
+    now(table.commit(vec![goods])).unwrap();
     lab
 }
 

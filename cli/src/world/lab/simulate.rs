@@ -6,6 +6,7 @@
 //! a named race allows. Nothing may be lost, left in a dead-letter queue, or
 //! against an invariant.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,7 @@ use duet_fraud::Command as FraudCommand;
 use duet_fraud::command::{DecideReview, Verdict};
 use duet_fraud::review::Status as ReviewStatus;
 use duet_inventory::domain::Stock;
-use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Strike};
+use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Strike};
 use duet_order::command::Command as OrderCommand;
 use duet_order::domain::{Fate, Order};
 use duet_payment::adapters::Charge;
@@ -40,11 +41,15 @@ use crate::view::View;
 use crate::world::{Subject, TableOf, World};
 use crate::{message, repair, review};
 
+/// How long a person has to decide in simulated worlds; see [`definitions`].
+pub(super) const REVIEW_SECONDS: &str = "1800";
 /// How long a world may run with its faults after the last submission, in
 /// milliseconds: past every deadline of a review, an order and its compensation.
 const FAULTY: i64 = 3 * 3_600_000;
 /// How long everything may take to come to rest, in milliseconds.
 const REST: i64 = 30 * 24 * 3_600_000;
+/// The most things that may happen in a world: a hundred times what does.
+const LIMIT: u64 = 1_000_000;
 /// How often an operator comes back before giving up.
 const ROUNDS: usize = 8;
 /// How long an operator waits for a repair to take effect, in seconds.
@@ -120,8 +125,9 @@ pub struct SimulationReport {
 
 /// One world's end.
 #[derive(Debug, Default)]
-struct End {
-    findings: Vec<(u8, String, String)>,
+pub(super) struct End {
+    /// Invariant, subject, what is wrong.
+    pub(super) findings: Vec<(u8, String, String)>,
     outcomes: Vec<String>,
     trace: u64,
     struck: Vec<Strike>,
@@ -132,10 +138,22 @@ struct End {
 
 /// Which part of a world to run: all of it, or what shrinking left.
 #[derive(Debug, Clone, Default)]
-struct Cut {
+pub(super) struct Cut {
     strikes: Option<BTreeSet<Strike>>,
     scripts: Option<BTreeSet<usize>>,
     timeline: bool,
+    /// A mistake to plant.
+    plant: Option<Plant>,
+}
+
+impl Cut {
+    /// All of a world, with a mistake in it.
+    pub(super) fn planted(plant: Plant) -> Self {
+        Self {
+            plant: Some(plant),
+            ..Self::default()
+        }
+    }
 }
 
 /// What simulated worlds deploy: a person has half an hour to decide. A timer
@@ -149,7 +167,7 @@ pub fn definitions(parameters: &BTreeMap<String, String>) -> Outcome<Arc<Definit
     let mut parameters = parameters.clone();
     parameters
         .entry("ReviewSeconds".to_owned())
-        .or_insert_with(|| "1800".to_owned());
+        .or_insert_with(|| REVIEW_SECONDS.to_owned());
     super::definitions(&parameters)
 }
 
@@ -262,7 +280,8 @@ fn cast(definitions: &Definitions, options: &Options, world: u64) -> Vec<Script>
     )
 }
 
-fn variant_of(options: &Options, world: u64) -> &'static Variant {
+/// The variant of a world.
+pub(super) fn variant_of(options: &Options, world: u64) -> &'static Variant {
     options.variants[(world % options.variants.len() as u64) as usize]
 }
 
@@ -296,7 +315,7 @@ fn shrink(
     let mut kept = Cut {
         strikes: Some(struck.into_iter().collect()),
         scripts: Some((0..all).collect()),
-        timeline: false,
+        ..Cut::default()
     };
     if !fails(&kept)? {
         kept = Cut::default();
@@ -396,7 +415,8 @@ pub(super) fn ready<T>(call: impl Future<Output = T>) -> Outcome<T> {
     Err(Problem::environment("a call on the lab never ended"))
 }
 
-fn simulate(
+/// Runs one world to its end and judges it.
+pub(super) fn simulate(
     definitions: &Arc<Definitions>,
     options: &Options,
     world: u64,
@@ -414,6 +434,8 @@ fn simulate(
             .as_ref()
             .map(|some| some.iter().copied().collect()),
         timeline: cut.timeline,
+        plant: cut.plant,
+        limit: LIMIT,
         ..Config::default()
     };
     let lab = Lab::new(definitions, config)?;
@@ -426,6 +448,7 @@ fn simulate(
         variant,
         began: 0,
         seed,
+        parked: RefCell::default(),
     };
     play.began = play.lab.now().as_millisecond();
     play.seed_goods(&scripts)?;
@@ -441,6 +464,8 @@ struct Play {
     variant: &'static Variant,
     began: i64,
     seed: u64,
+    /// The orders that an operator had to repair.
+    parked: RefCell<BTreeSet<String>>,
 }
 
 /// How far a script is.
@@ -679,6 +704,7 @@ impl Play {
             let there = self.order(order.order.as_str())?;
             if there.is_some_and(|there| !there.owed.is_empty()) {
                 worked = true;
+                self.parked.borrow_mut().insert(order.order.to_string());
                 // What cannot be repaired now is found when the world is judged.
                 let _ = ready(repair::repair(&self.lab, &order.order, WITHIN))?;
             }
@@ -744,6 +770,14 @@ impl Play {
                 end.outcomes.push(outcome.clone());
                 match &view.order {
                     Some(there) => {
+                        let due = matches!(script.expected, Expected::NeedsAttention(..));
+                        if self.parked.borrow().contains(id) && !due && !struck {
+                            let what = format!(
+                                "{id} ({}): it was parked, and nothing went wrong",
+                                script.name
+                            );
+                            end.findings.push((0, id.to_owned(), what));
+                        }
                         if let Err(why) = script.allows(number, there, struck) {
                             end.findings.push((
                                 0,
@@ -787,11 +821,12 @@ impl Play {
                 for item in found.into_iter().flatten() {
                     let stock: Stock = item.read()?;
                     findings.stock(&stock);
-                    if stock.available < 0 || stock.reserved != 0 || stock.shipped < 0 {
+                    let sold = self.sold(script, &stock)?;
+                    if stock.available < 0 || stock.reserved != 0 || stock.shipped != sold {
                         findings.broken(
                             2,
                             format!(
-                                "{}: {} available, {} reserved, {} shipped at the end",
+                                "{}: {} available, {} reserved, {} shipped at the end, {sold} sold",
                                 stock.sku, stock.available, stock.reserved, stock.shipped
                             ),
                         );
@@ -807,6 +842,21 @@ impl Play {
             }
         }
         Ok(end)
+    }
+
+    /// How much of a SKU the confirmed orders of a script took.
+    fn sold(&self, script: &Script, stock: &Stock) -> Outcome<i64> {
+        let mut sold = 0;
+        for order in script.plan.waves.iter().flatten() {
+            let there = self.order(order.order.as_str())?;
+            if there.is_some_and(|there| there.fate == Fate::Confirmed) {
+                let lines = order.lines.iter().filter(|line| line.sku == stock.sku);
+                sold += lines
+                    .map(|line| i64::from(line.quantity.get()))
+                    .sum::<i64>();
+            }
+        }
+        Ok(sold)
     }
 
     fn judge_customer(&self, script: &Script, id: &str, end: &mut End) -> Outcome<()> {
@@ -971,7 +1021,7 @@ mod tests {
     #[test]
     fn stormy_worlds_end_well_and_repeat_exactly() {
         let definitions = definitions(&BTreeMap::new()).unwrap();
-        let options = options(300, FaultRule::all());
+        let options = options(40, FaultRule::all());
         let report = run(&definitions, &options).unwrap();
         assert!(report.violations.is_empty(), "{}", report.text());
         let again = run(
