@@ -260,7 +260,7 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
     };
     match (&order.fate, order.compensation) {
         // Whole already, or parked already by somebody who knew more.
-        (Fate::Rejected { .. }, Compensation::Done) => Decision::done(order.standing()),
+        (Fate::Rejected { .. }, Compensation::Done) if !told => Decision::done(order.standing()),
         _ if !told && !order.owed.is_empty() => Decision::done(order.standing()),
         (Fate::Confirmed, _) => {
             let owed = if told {
@@ -289,7 +289,8 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
             } else {
                 unknown(&pending)
             };
-            owed.retain(|owed| order.pending.contains(&owed.part));
+            // What is undone is not owed; nobody undoes a notice.
+            owed.retain(|owed| owed.part == Part::Notice || order.pending.contains(&owed.part));
             owed.extend(
                 order
                     .owed
@@ -306,8 +307,9 @@ fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
     if owed.is_empty() {
         return Decision::done(order.standing());
     }
+    // A notice that is owed takes nothing from an order that is whole.
     let compensation = match order.fate {
-        Fate::Rejected { .. } => Compensation::Failed,
+        Fate::Rejected { .. } if !order.pending.is_empty() => Compensation::Failed,
         _ => order.compensation,
     };
     let fact = OrderNeedsAttention {

@@ -219,6 +219,41 @@ async fn a_compensation_past_its_deadline_is_parked_with_what_is_pending() {
 }
 
 #[tokio::test]
+async fn a_notice_of_rejection_can_be_owed_though_the_order_is_whole() {
+    for undone_first in [false, true] {
+        let world = placed().await;
+        let _ = world.tell(reject(Reason::PaymentDeclined, None)).await;
+        let parts: &[Command] = if undone_first {
+            &[
+                undone(&Part::COMPENSATED),
+                park(&[owed(Part::Notice, None)]),
+            ]
+        } else {
+            &[
+                park(&[owed(Part::Notice, None)]),
+                undone(&Part::COMPENSATED),
+            ]
+        };
+        for command in parts {
+            let _ = world.tell(command.clone()).await;
+        }
+        let order = world.order().await;
+        assert_eq!(
+            (order.compensation, order.owed),
+            (Compensation::Done, vec![owed(Part::Notice, None)])
+        );
+        // The end of its execution is announced after that: nothing new.
+        assert!(world.tell(park(&[])).await.events.is_empty());
+        let _ = world.tell(undone(&[Part::Notice])).await;
+        let order = world.order().await;
+        assert_eq!(
+            (order.compensation, order.owed),
+            (Compensation::Done, vec![])
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_workflow_that_died_leaves_a_rejected_order() {
     let world = placed().await;
     let parked = world.tell(park(&[])).await;
