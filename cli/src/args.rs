@@ -29,6 +29,7 @@ pub struct Cli {
 
 /// Settings every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Where the system runs.
     #[arg(
