@@ -98,8 +98,9 @@ pub fn decide(
     };
     Ok(match command {
         Command::PlaceOrder(command) => return place(state, command, variant, now, patience),
-        // An execution may die before it placed its order: nothing was left.
-        Command::ParkOrder(_) if state.is_none() => Decision::done("no such order"),
+        // An execution may die before it placed its order: nothing was left. Taken
+        // up again it may place it, and die once more.
+        Command::ParkOrder(_) if state.is_none() => Decision::done("no such order").unkept(),
         Command::ParkOrder(command) => park(known(state)?, command, now),
         Command::ConfirmOrder(ConfirmOrder { .. }) => confirm(known(state)?, now),
         Command::RejectOrder(command) => reject(

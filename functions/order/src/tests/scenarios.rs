@@ -41,6 +41,10 @@ async fn an_unknown_order_is_invalid_but_may_be_parked() {
         (parked.answer, parked.events),
         (Answer::Done(json!("no such order")), vec![])
     );
+    // Its execution is redriven, places it, and dies again.
+    let _ = world.tell(Command::from(place())).await;
+    let parked = world.tell(park(&[])).await;
+    assert_eq!(facts(&parked), ["OrderNeedsAttention"]);
 }
 
 #[test]
