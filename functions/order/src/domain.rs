@@ -175,6 +175,7 @@ fn confirm(order: Order, now: Timestamp) -> Decision<Order> {
                 order: order.placed.order.clone(),
                 customer: order.placed.customer.clone(),
                 total: order.placed.total,
+                placed_at: order.placed.placed_at,
             };
             let order = Order {
                 fate: Fate::Confirmed,
@@ -204,6 +205,7 @@ fn reject(
                 total: order.placed.total,
                 reason,
                 detail: detail.clone(),
+                placed_at: order.placed.placed_at,
             };
             let order = Order {
                 fate: Fate::Rejected { reason, detail },
