@@ -141,7 +141,11 @@ impl Step<'_> {
             directive(json!([["variant", "outcome"]]), vec![count("steps")]),
         ];
         if let Some(ended) = &self.ended {
-            let mut dimensions = vec![json!(["variant", "order_outcome"])];
+            // All variants together, too: alarms cannot search.
+            let mut dimensions = vec![
+                json!(["order_outcome"]),
+                json!(["variant", "order_outcome"]),
+            ];
             if ended.reason.is_some() {
                 dimensions.push(json!(["variant", "order_outcome", "reason"]));
             }
