@@ -16,6 +16,7 @@ pub mod exit;
 pub mod input;
 pub mod invariants;
 pub mod local;
+pub mod logs;
 pub mod message;
 pub mod operator;
 pub mod orders;

@@ -1,12 +1,14 @@
 //! The operator's part of the command line: lists, dead letters, redrive, rules.
 
 use clap::{Args, Subcommand};
+use duet_core::OrderId;
 
 use crate::args::Global;
 use crate::asl::{self, Asl};
 use crate::dlq;
 use crate::events::{self, Events};
 use crate::exit::{Exit, Outcome};
+use crate::logs;
 use crate::orders;
 use crate::redrive::{self, Which};
 use crate::report::print;
@@ -25,6 +27,16 @@ pub enum Operator {
     /// Take failed executions up again where they failed, if that does no harm.
     #[command(after_help = "Example: duet redrive --failed-since 1h --dry-run")]
     Redrive(Redrive),
+    /// Gather what every service logged about an order, in order of time.
+    #[command(after_help = "Example: duet logs o-1 --since 1h")]
+    Logs {
+        /// The order's or customer's id.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+        /// How far to look back, such as 30m, 1h or 48h.
+        #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "24h")]
+        since: i64,
+    },
     /// The bus, seen live: tail, send, expect.
     #[command(subcommand)]
     Events(Events),
@@ -156,6 +168,10 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
         Operator::Rules(Rules::Users { field }) => {
             print(&rules::users(&place()?.open().await?, field).await?, format)
         }
+        Operator::Logs { order, since } => print(
+            &logs::gather(&place()?.open().await?, order.as_str(), *since).await?,
+            format,
+        ),
         Operator::Events(command) => events::run(&place()?.open().await?, command, format).await,
         Operator::Orders(args) => {
             let filter = orders::Filter {

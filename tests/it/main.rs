@@ -10,10 +10,11 @@
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
 //! | `parity` | a scenario that ends differently under another variant |
 //! | `review`, `repair`, `dlq`, `tools` | a person's or an operator's command that harms, or does nothing |
+//! | `telemetry` | personal data in what the system tells of itself; steps nobody tells of |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
 //! All of them stand on `harness`, and those that place orders on `shop`.
-//! Those of the last five rows share one emulator, which is brought up by the first that
+//! Those of the last rows share one emulator, which is brought up by the first that
 //! needs it and ends with this process.
 
 #![expect(
@@ -33,6 +34,7 @@ mod repair;
 mod review;
 mod runtime;
 mod shop;
+mod telemetry;
 mod templates;
 mod tidy;
 mod tools;

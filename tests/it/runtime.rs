@@ -336,6 +336,7 @@ async fn a_function_without_a_setting_says_which() {
         let shared: &[&str] = match service {
             "customer" => &[
                 "DUET_ENTRY",
+                "DUET_METRICS",
                 "DUET_CARRIERS",
                 "DUET_RETRY_BUDGET",
                 "DUET_BACKOFF_SECONDS",

@@ -40,6 +40,8 @@ pub struct Config {
     pub only: Option<FxHashSet<Strike>>,
     /// Whether what happens is written down, for [`Lab::timeline`].
     pub timeline: bool,
+    /// Whether the functions' log lines are kept, for [`Lab::lines`].
+    pub logs: bool,
     /// A mistake in the definitions' files is not planted here but in what
     /// [`Definitions::read`] is given.
     pub plant: Option<Plant>,
@@ -202,6 +204,7 @@ impl Lab {
             inner.now = now;
             inner.faults = faults;
             inner.plant = config.plant;
+            inner.lines = config.logs.then(Vec::new);
         }
         let started = definitions
             .functions
@@ -373,6 +376,13 @@ impl Lab {
     #[must_use]
     pub fn timeline(&self) -> &[Moment] {
         &self.timeline
+    }
+
+    /// The functions' log lines, each a JSON document, in the order they were
+    /// written; `None` unless [`Config::logs`] asked for them.
+    #[must_use]
+    pub fn lines(&self) -> Option<Vec<String>> {
+        self.host.lock().lines.clone()
     }
 
     /// A number that two worlds share exactly when the same things happened at

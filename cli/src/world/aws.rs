@@ -29,6 +29,7 @@ pub struct Aws {
     pub(crate) queues: aws_sdk_sqs::Client,
     pub(super) functions: aws_sdk_lambda::Client,
     pub(crate) buses: aws_sdk_eventbridge::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
 }
 
 /// The configuration for an emulator at `endpoint`: fixed region, the
@@ -126,6 +127,7 @@ impl Aws {
             queues: aws_sdk_sqs::Client::new(config),
             functions: aws_sdk_lambda::Client::new(config),
             buses: aws_sdk_eventbridge::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
             outputs,
         })
     }
@@ -452,6 +454,10 @@ impl World for Aws {
                 variant.name
             ))),
         }
+    }
+
+    async fn logs(&self, about: &str, since: Timestamp) -> Outcome<Vec<String>> {
+        super::logs::of_functions(&self.logs, &self.outputs, about, since).await
     }
 
     async fn pause(&self, millis: u64) {

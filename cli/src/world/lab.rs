@@ -301,6 +301,14 @@ impl World for Lab {
         }
     }
 
+    async fn logs(&self, about: &str, _: Timestamp) -> Outcome<Vec<String>> {
+        let lines = self.state().lab.lines();
+        let mut lines =
+            lines.ok_or_else(|| Problem::usage("this lab was not told to keep logs"))?;
+        lines.retain(|line| line.contains(about));
+        Ok(lines)
+    }
+
     async fn pause(&self, millis: u64) {
         let millis = i64::try_from(millis).unwrap_or(i64::MAX);
         let watcher = {

@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod lab;
+pub(crate) mod logs;
 pub mod operate;
 
 use std::future::Future;
@@ -224,6 +225,17 @@ pub trait World: Clone + Send + Sync + 'static {
                 service.name()
             )))
         }
+    }
+
+    /// What the functions logged since `since` that names `about`, one JSON
+    /// document a line, in no particular order.
+    fn logs(
+        &self,
+        about: &str,
+        since: Timestamp,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send {
+        let _ = (about, since);
+        async { Err(Problem::usage("this target keeps no logs of its functions")) }
     }
 
     /// Lets `millis` of that world's time pass.

@@ -176,6 +176,7 @@ fn confirm(order: Order, now: Timestamp) -> Decision<Order> {
                 order: order.placed.order.clone(),
                 customer: order.placed.customer.clone(),
                 total: order.placed.total,
+                placed_at: order.placed.placed_at,
             };
             let order = Order {
                 fate: Fate::Confirmed,
@@ -205,6 +206,7 @@ fn reject(
                 total: order.placed.total,
                 reason,
                 detail: detail.clone(),
+                placed_at: order.placed.placed_at,
             };
             let order = Order {
                 fate: Fate::Rejected { reason, detail },
