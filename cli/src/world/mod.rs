@@ -4,8 +4,10 @@
 //! AWS.
 
 pub mod aws;
+pub mod bus;
 pub mod lab;
 pub mod operate;
+mod tap;
 
 use std::future::Future;
 
