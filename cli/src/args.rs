@@ -37,7 +37,7 @@ pub struct Global {
         global = true,
         value_enum,
         env = "DUET_ON",
-        default_value = "local"
+        default_value = "lab"
     )]
     pub on: On,
     /// The name of the stack.
@@ -52,7 +52,7 @@ pub struct Global {
     /// How to print what was found.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Format,
-    /// The directory for the emulator's state and logs [default: .duet in the project].
+    /// The directory for what lasts of the lab, and the emulator's state and logs [default: .duet in the project].
     #[arg(
         long,
         global = true,
@@ -76,7 +76,7 @@ pub struct Global {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum On {
-    /// In this process, on virtual time, from a seed: for `duet demo`.
+    /// In this process, on virtual time; what was done lasts in a file from command to command.
     Lab,
     /// On an AWS emulator on this machine; `duet up` prepares and starts it.
     Local,
@@ -87,11 +87,11 @@ pub enum On {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Prepare and start what the system runs on, build, deploy and seed it.
+    /// Prepare and start what the system runs on, build, deploy and seed it. The lab needs it only for parameters.
     #[command(after_help = "Example: duet up --on local")]
     Up(Up),
-    /// Stop the emulator, or with --on aws --delete, delete the stack.
-    #[command(after_help = "Example: duet down --on local")]
+    /// Stop the emulator; with --delete, set the lab aside, or delete the stack on AWS.
+    #[command(after_help = "Example: duet down --delete")]
     Down(Down),
     /// Tell what is running and deployed.
     #[command(after_help = "Example: duet status --output json")]
@@ -179,7 +179,7 @@ pub struct Up {
 /// `duet down`.
 #[derive(Debug, Args)]
 pub struct Down {
-    /// Delete the stack on AWS. Without it `--on aws` only looks.
+    /// Set the lab aside, kept as a copy, or delete the stack on AWS. Without it both stay.
     #[arg(long)]
     pub delete: bool,
 }

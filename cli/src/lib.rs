@@ -18,6 +18,7 @@ pub mod invariants;
 pub mod local;
 pub mod logs;
 pub mod message;
+pub mod opened;
 pub mod operator;
 pub mod orders;
 pub mod place;
@@ -45,6 +46,7 @@ use serde_json::json;
 
 use crate::args::{Catalog, Cli, Command, Customer, On};
 use crate::exit::{Exit, Outcome, Problem};
+use crate::opened::on;
 use crate::report::print;
 use crate::stack::Place;
 use crate::variant::Variant;
@@ -64,33 +66,13 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Demo(demo) => match cli.global.on {
             On::Lab => run_demo(&lab()?, demo, format).await,
             On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
-            On::Aws => run_demo(&place()?.open().await?, demo, format).await,
+            On::Aws => on!(place()?, world => run_demo(world, demo, format).await),
         },
         Command::Simulate(args) => print(&simulate(args)?, format),
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
             let from_file = args.file.as_deref().map(orders_of).transpose()?;
-            let world = place()?.open().await?;
-            let variants = match (args.all_variants, args.variants.variants.as_slice()) {
-                (true, _) => chosen(&world, &[]),
-                (false, []) => chosen(&world, &[]).into_iter().take(1).collect(),
-                (false, some) => some.to_vec(),
-            };
-            let orders = match (from_file, args.scenario) {
-                (Some(orders), _) => orders,
-                (None, Some(scenario)) => {
-                    return place_scenario(&world, args, scenario, &variants, format).await;
-                }
-                (None, None) => vec![by_flags(&world, args).await?],
-            };
-            let orders = under(orders, &variants);
-            for (_, order) in &orders {
-                place::check(order)?;
-            }
-            print(
-                &place::all(&world, orders, args.wait.then_some(args.within)).await?,
-                format,
-            )
+            on!(place()?, world => place_orders(world, args, from_file, format).await)
         }
         Command::Customer(Customer::Register {
             id,
@@ -110,47 +92,40 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             command
                 .check()
                 .map_err(|wrong| Problem::usage(format!("{}: {}", wrong.path, wrong.problem)))?;
-            let world = place()?.open().await?;
-            print(
-                &customer::register(&world, variant, &command, wait.then_some(*within)).await?,
+            let wait = wait.then_some(*within);
+            on!(place()?, world => print(
+                &customer::register(world, variant, &command, wait).await?,
                 format,
-            )
+            ))
         }
         Command::Catalog(Catalog::Seed { file }) => {
             let entries = catalog::entries(file.as_deref())?;
-            print(
-                &catalog::seed(&place()?.open().await?, &entries).await?,
-                format,
-            )
+            on!(place()?, world => print(&catalog::seed(world, &entries).await?, format))
         }
         Command::Catalog(Catalog::Show) => {
-            print(&catalog::show(&place()?.open().await?).await?, format)
+            on!(place()?, world => print(&catalog::show(world).await?, format))
         }
-        Command::Show { order } => print(
-            &show::show(&place()?.open().await?, order.as_str()).await?,
-            format,
-        ),
+        Command::Show { order } => {
+            on!(place()?, world => print(&show::show(world, order.as_str()).await?, format))
+        }
         Command::Watch { order, within } => {
-            show::watch(&place()?.open().await?, order.as_str(), *within, format).await
+            on!(place()?, world => show::watch(world, order.as_str(), *within, format).await)
         }
         Command::Review(args::Review::List { all }) => {
-            print(&review::list(&place()?.open().await?, *all).await?, format)
+            on!(place()?, world => print(&review::list(world, *all).await?, format))
         }
         Command::Review(args::Review::Show { order }) => {
-            print(&review::show(&place()?.open().await?, order).await?, format)
+            on!(place()?, world => print(&review::show(world, order).await?, format))
         }
         Command::Review(args::Review::Approve(decision)) => {
-            let world = place()?.open().await?;
-            print(&decide(&world, decision, Verdict::Approve).await?, format)
+            on!(place()?, world => print(&decide(world, decision, Verdict::Approve).await?, format))
         }
         Command::Review(args::Review::Reject(decision)) => {
-            let world = place()?.open().await?;
-            print(&decide(&world, decision, Verdict::Reject).await?, format)
+            on!(place()?, world => print(&decide(world, decision, Verdict::Reject).await?, format))
         }
-        Command::Repair { order, within } => print(
-            &repair::repair(&place()?.open().await?, order, *within).await?,
-            format,
-        ),
+        Command::Repair { order, within } => {
+            on!(place()?, world => print(&repair::repair(world, order, *within).await?, format))
+        }
         Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
         Command::Completions { shell } => {
@@ -164,6 +139,35 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             Ok(Exit::Done)
         }
     }
+}
+
+/// Places what the command line and the file in it say.
+async fn place_orders<W: World>(
+    world: &W,
+    args: &args::Place,
+    from_file: Option<Vec<PlaceOrder>>,
+    format: report::Format,
+) -> Outcome<Exit> {
+    let variants = match (args.all_variants, args.variants.variants.as_slice()) {
+        (true, _) => chosen(world, &[]),
+        (false, []) => chosen(world, &[]).into_iter().take(1).collect(),
+        (false, some) => some.to_vec(),
+    };
+    let orders = match (from_file, args.scenario) {
+        (Some(orders), _) => orders,
+        (None, Some(scenario)) => {
+            return place_scenario(world, args, scenario, &variants, format).await;
+        }
+        (None, None) => vec![by_flags(world, args).await?],
+    };
+    let orders = under(orders, &variants);
+    for (_, order) in &orders {
+        place::check(order)?;
+    }
+    print(
+        &place::all(world, orders, args.wait.then_some(args.within)).await?,
+        format,
+    )
 }
 
 /// Brings a person's decision.

@@ -9,6 +9,7 @@ use crate::dlq;
 use crate::events::{self, Events};
 use crate::exit::{Exit, Outcome};
 use crate::logs;
+use crate::opened::on;
 use crate::orders;
 use crate::redrive::{self, Which};
 use crate::report::print;
@@ -161,18 +162,21 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
     match operator {
         Operator::Asl(command) => asl::asl(command, format),
         Operator::Rules(Rules::Match { pattern, event }) => rules::matches(pattern, event, format),
-        Operator::Rules(Rules::List) => print(&rules::list(&place()?.open().await?).await?, format),
+        Operator::Rules(Rules::List) => {
+            on!(place()?, world => print(&rules::list(world).await?, format))
+        }
         Operator::Rules(Rules::Test { event }) => {
-            print(&rules::test(&place()?.open().await?, event).await?, format)
+            on!(place()?, world => print(&rules::test(world, event).await?, format))
         }
         Operator::Rules(Rules::Users { field }) => {
-            print(&rules::users(&place()?.open().await?, field).await?, format)
+            on!(place()?, world => print(&rules::users(world, field).await?, format))
         }
-        Operator::Logs { order, since } => print(
-            &logs::gather(&place()?.open().await?, order.as_str(), *since).await?,
-            format,
-        ),
-        Operator::Events(command) => events::run(&place()?.open().await?, command, format).await,
+        Operator::Events(command) => {
+            on!(place()?, world => events::run(world, command, format).await)
+        }
+        Operator::Logs { order, since } => {
+            on!(place()?, world => print(&logs::gather(world, order.as_str(), *since).await?, format))
+        }
         Operator::Orders(args) => {
             let filter = orders::Filter {
                 stuck: args.stuck,
@@ -180,37 +184,34 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
                 attention: args.attention,
                 since: args.since,
             };
-            print(
-                &orders::list(&place()?.open().await?, filter).await?,
-                format,
-            )
+            on!(place()?, world => print(&orders::list(world, filter).await?, format))
         }
-        Operator::Dlq(Dlq::List(which)) => print(
-            &dlq::list(&place()?.open().await?, &which.filter()).await?,
-            format,
-        ),
-        Operator::Dlq(Dlq::Show { id, body }) => print(
-            &dlq::show(&place()?.open().await?, id, *body).await?,
-            format,
-        ),
+        Operator::Dlq(Dlq::List(which)) => {
+            on!(place()?, world => print(&dlq::list(world, &which.filter()).await?, format))
+        }
+        Operator::Dlq(Dlq::Show { id, body }) => {
+            on!(place()?, world => print(&dlq::show(world, id, *body).await?, format))
+        }
         Operator::Dlq(Dlq::Redrive {
             which,
             dry_run,
             rate,
-        }) => print(
-            &dlq::redrive(&place()?.open().await?, &which.filter(), *dry_run, *rate).await?,
+        }) => on!(place()?, world => print(
+            &dlq::redrive(world, &which.filter(), *dry_run, *rate).await?,
             format,
-        ),
+        )),
         Operator::Dlq(Dlq::Drop { id }) => {
-            print(&dlq::discard(&place()?.open().await?, id).await?, format)
+            on!(place()?, world => print(&dlq::discard(world, id).await?, format))
         }
         Operator::Redrive(args) => {
             let which = match (&args.execution, args.failed_since) {
                 (Some(name), _) => Which::Named(name.clone()),
                 (None, since) => Which::Since(since.unwrap_or(0)),
             };
-            let world = place()?.open().await?;
-            print(&redrive::run(&world, &which, args.dry_run).await?, format)
+            on!(place()?, world => print(
+                &redrive::run(world, &which, args.dry_run).await?,
+                format,
+            ))
         }
     }
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::input;
 use crate::report::{Format, Report, print, table, trimmed};
-use crate::world::aws::{Aws, unreachable};
+use crate::world::bus::BusTools;
+pub use crate::world::bus::Rule;
 
 /// `duet rules`.
 #[derive(Debug, Subcommand)]
@@ -69,21 +70,6 @@ pub fn matches(
     print(&Matched(explain(&parsed, &event)), format)
 }
 
-/// A deployed rule.
-#[derive(Debug, Clone, Serialize)]
-pub struct Rule {
-    /// Its name.
-    pub name: String,
-    /// `ENABLED` or `DISABLED`.
-    pub state: String,
-    /// Its pattern.
-    pub pattern: Value,
-    /// The names of its targets.
-    pub targets: Vec<String>,
-    /// The fields its targets' transformers use, as paths.
-    pub transformed: Vec<String>,
-}
-
 /// The rules of the shop's bus.
 #[derive(Debug, Serialize)]
 pub struct Listed {
@@ -95,68 +81,10 @@ pub struct Listed {
 ///
 /// # Errors
 /// [`Problem`] when there is no bus on this stack, or it does not answer.
-pub async fn list(world: &Aws) -> Outcome<Listed> {
-    let bus = world.output("Bus").map_err(|problem| {
-        problem.hint("this stack has no choreography: deploy with WithChoreography=true")
-    })?;
-    let mut rules = Vec::new();
-    let mut next: Option<String> = None;
-    loop {
-        let answer = world
-            .buses
-            .list_rules()
-            .event_bus_name(bus)
-            .set_next_token(next)
-            .send()
-            .await
-            .map_err(|error| unreachable("EventBridge", &error))?;
-        for rule in answer.rules() {
-            let name = rule.name().unwrap_or_default().to_owned();
-            let targets = world
-                .buses
-                .list_targets_by_rule()
-                .event_bus_name(bus)
-                .rule(&name)
-                .send()
-                .await
-                .map_err(|error| unreachable("EventBridge", &error))?;
-            let paths = targets.targets().iter().flat_map(|target| {
-                let map = target.input_transformer().and_then(|t| t.input_paths_map());
-                let whole = target.input_path().map(str::to_owned);
-                map.into_iter()
-                    .flat_map(|map| map.values().cloned())
-                    .chain(whole)
-            });
-            rules.push(Rule {
-                state: rule
-                    .state()
-                    .map_or("ENABLED", |state| state.as_str())
-                    .to_owned(),
-                pattern: rule
-                    .event_pattern()
-                    .and_then(|text| serde_json::from_str(text).ok())
-                    .unwrap_or(Value::Null),
-                transformed: paths.collect(),
-                targets: targets
-                    .targets()
-                    .iter()
-                    .map(|t| {
-                        t.arn()
-                            .rsplit([':', '/'])
-                            .next()
-                            .unwrap_or_default()
-                            .to_owned()
-                    })
-                    .collect(),
-                name,
-            });
-        }
-        next = answer.next_token().map(str::to_owned);
-        if next.is_none() {
-            rules.sort_by(|a, b| a.name.cmp(&b.name));
-            return Ok(Listed { rules });
-        }
-    }
+pub async fn list<W: BusTools>(world: &W) -> Outcome<Listed> {
+    let mut rules = world.rules().await?;
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Listed { rules })
 }
 
 /// How every deployed rule takes one event.
@@ -181,7 +109,7 @@ pub struct Verdict {
 ///
 /// # Errors
 /// [`Problem`] when it is no JSON, or the bus does not answer.
-pub async fn test(world: &Aws, event_file: &std::path::Path) -> Outcome<Tested> {
+pub async fn test<W: BusTools>(world: &W, event_file: &std::path::Path) -> Outcome<Tested> {
     let event = event(event_file)?;
     let mut rules = Vec::new();
     for rule in list(world).await?.rules {
@@ -243,7 +171,7 @@ pub struct Users {
 ///
 /// # Errors
 /// [`Problem`] when the bus does not answer.
-pub async fn users(world: &Aws, field: &str) -> Outcome<Users> {
+pub async fn users<W: BusTools>(world: &W, field: &str) -> Outcome<Users> {
     let within = |path: &str| {
         path.strip_prefix(field)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

@@ -50,6 +50,8 @@ pub struct Config {
     pub limit: u64,
     /// Whether succeeded executions keep their history. Counted in any case.
     pub keep_succeeded: bool,
+    /// Whether what travels on the buses is kept, for [`Lab::heard`].
+    pub events: bool,
 }
 
 /// What happens next, to whom.
@@ -114,6 +116,17 @@ pub struct Moment {
     pub what: String,
 }
 
+/// An event that travelled on a bus.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// When the bus took it.
+    pub at: Timestamp,
+    /// The bus's name.
+    pub bus: String,
+    /// The event, as targets get it.
+    pub event: serde_json::Value,
+}
+
 /// Messages that are no more, though nobody handled them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Lost {
@@ -150,6 +163,7 @@ pub struct Lab {
     pub(crate) lost: Vec<Lost>,
     agenda: BinaryHeap<Reverse<Due>>,
     timeline: Vec<Moment>,
+    pub(crate) heard: Vec<Heard>,
     pub(crate) now: Millis,
     sequence: u64,
     trace: u64,
@@ -255,6 +269,7 @@ impl Lab {
             lost: Vec::new(),
             agenda: BinaryHeap::new(),
             timeline: Vec::new(),
+            heard: Vec::new(),
             now,
             sequence: 0,
             trace: 0,
@@ -383,6 +398,13 @@ impl Lab {
     #[must_use]
     pub fn lines(&self) -> Option<Vec<String>> {
         self.host.lock().lines.clone()
+    }
+
+    /// What travelled on the buses, in order; empty unless [`Config::events`]
+    /// asked for it.
+    #[must_use]
+    pub fn heard(&self) -> &[Heard] {
+        &self.heard
     }
 
     /// A number that two worlds share exactly when the same things happened at

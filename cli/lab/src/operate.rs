@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
-use duet_core::CommandMessage;
+use duet_core::{CommandMessage, Timestamp};
 use duet_edge::task::TaskError;
 use serde_json::Value;
 
+use crate::bus::event_id;
+use crate::host::{Entry, timestamp};
 use crate::lab::Lab;
+use crate::ports::MAX_ENTRY_BYTES;
 use crate::random::{digest, mix};
 use crate::sqs::{Sending, message_id};
 
@@ -23,6 +26,8 @@ pub struct DeadLetter {
     pub cause: String,
     /// Its text.
     pub body: String,
+    /// When it was first sent.
+    pub sent: Timestamp,
     /// Its place, for [`Lab::redrive`] and [`Lab::discard`].
     pub at: (usize, u64),
 }
@@ -36,6 +41,12 @@ pub enum SendError {
     /// No such function is deployed.
     #[error("there is no function {0}")]
     NoFunction(String),
+    /// No such bus is deployed.
+    #[error("there is no bus {0}")]
+    NoBus(String),
+    /// The bus refuses the entry.
+    #[error("an entry has at most {MAX_ENTRY_BYTES} bytes, and this one {0}")]
+    TooLarge(usize),
 }
 
 impl Lab {
@@ -84,6 +95,51 @@ impl Lab {
             },
         );
         Ok(())
+    }
+
+    /// PutEvents of one event by hand. Gives the id that the bus gave it.
+    ///
+    /// # Errors
+    /// [`SendError`]
+    pub fn put_event(
+        &mut self,
+        bus: &str,
+        source: &str,
+        detail_type: &str,
+        detail: &Value,
+    ) -> Result<String, SendError> {
+        let buses = &self.definitions.buses;
+        let known = buses
+            .iter()
+            .find(|known| [&known.name, &known.arn].contains(&&bus.to_owned()));
+        let name = known
+            .ok_or_else(|| SendError::NoBus(bus.to_owned()))?
+            .name
+            .clone();
+        let text = detail.to_string();
+        let size = text.len() + source.len() + detail_type.len();
+        if size > MAX_ENTRY_BYTES {
+            return Err(SendError::TooLarge(size));
+        }
+        let word = |field: &str| detail["metadata"][field].as_str().unwrap_or_default();
+        let owner = self
+            .host
+            .lock()
+            .meters
+            .owner(word("subject"), word("variant"));
+        let ident = mix(digest(detail_type), mix(digest(&text), self.next_id()));
+        let id = event_id(ident, self.happened());
+        self.put_events(
+            &name,
+            vec![Entry {
+                source: source.to_owned(),
+                detail_type: detail_type.to_owned(),
+                detail: text,
+                ident,
+                owner,
+            }],
+        );
+        Ok(id)
     }
 
     /// Invokes a task function by hand and waits for its answer, while
@@ -141,6 +197,7 @@ impl Lab {
                         .cloned()
                         .unwrap_or_else(|| "MaxReceiveCount".to_owned()),
                     body: message.body.to_string(),
+                    sent: timestamp(message.sent),
                     at: (queue, *id),
                 }
             }));
@@ -161,55 +218,53 @@ impl Lab {
             .collect()
     }
 
+    /// The queue a dead letter goes back to: the one it died on, or the target
+    /// that did not take it. `None` when the letter is gone, or its target is.
+    #[must_use]
+    pub fn home(&self, letter: &DeadLetter) -> Option<&str> {
+        let (home, _) = self.way_back(letter)?;
+        Some(&self.definitions.queues[home].name)
+    }
+
+    /// Where a dead letter goes back to, and what arrives there.
+    fn way_back(&self, letter: &DeadLetter) -> Option<(usize, Arc<str>)> {
+        let (queue, id) = letter.at;
+        let message = self.queues.get(queue)?.messages.get(&id)?;
+        if let Some(home) = message.home {
+            return Some((home, message.body.clone()));
+        }
+        let (rule, target) = (
+            message.attributes.get("RULE_ARN")?,
+            message.attributes.get("TARGET_ARN")?,
+        );
+        let mut rules = self.definitions.rules.iter();
+        let rule = rules.find(|known| known.arn == *rule)?;
+        let target = rule.targets.iter().find(|known| known.arn == *target)?;
+        // The letter is the event; the target gets what it asked for.
+        let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
+        let time = self.now().to_string();
+        let context = duet_pattern::RuleContext {
+            rule_arn: &rule.arn,
+            rule_name: &rule.name,
+            ingestion_time: &time,
+        };
+        Some((target.queue?, target.input.render(&event, context)?.into()))
+    }
+
     /// Sends a dead letter back: to the queue it died on, or to the target
     /// that did not take it, and nowhere else. `false` when it is gone, or its
     /// target is.
     pub fn redrive(&mut self, letter: &DeadLetter) -> bool {
         let (queue, id) = letter.at;
-        let Some(message) = self
-            .queues
-            .get(queue)
-            .and_then(|state| state.messages.get(&id))
-            .cloned()
-        else {
+        let Some((home, body)) = self.way_back(letter) else {
             return false;
         };
-        let definitions = self.definitions.clone();
-        let back = match (
-            message.home,
-            message.attributes.get("RULE_ARN"),
-            message.attributes.get("TARGET_ARN"),
-        ) {
-            (Some(home), ..) => Some((home, Some(message.body.clone()))),
-            (None, Some(rule), Some(target)) => {
-                let rule = definitions.rules.iter().find(|known| known.arn == *rule);
-                let target =
-                    rule.and_then(|rule| rule.targets.iter().find(|known| known.arn == *target));
-                rule.zip(target).and_then(|(rule, target)| {
-                    // The letter is the event; the target gets what it asked for.
-                    let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
-                    let time = self.now().to_string();
-                    let context = duet_pattern::RuleContext {
-                        rule_arn: &rule.arn,
-                        rule_name: &rule.name,
-                        ingestion_time: &time,
-                    };
-                    Some((
-                        target.queue?,
-                        target.input.render(&event, context).map(Arc::from),
-                    ))
-                })
-            }
-            _ => None,
-        };
-        let Some((target, Some(body))) = back else {
-            return false;
-        };
+        let message = &self.queues[queue].messages[&id];
+        let (owner, step, ident) = (message.owner, message.step.clone(), message.ident);
         self.delete(queue, id);
-        let ident = mix(message.ident, self.next_id());
-        let (owner, step) = (message.owner, message.step);
+        let ident = mix(ident, self.next_id());
         self.send(
-            target,
+            home,
             Sending {
                 body,
                 ident,

@@ -24,7 +24,7 @@ use crate::plant::Plant;
 use crate::random::{digest, mix};
 
 /// The largest entry of a bus (Amazon EventBridge quotas: 1 MB since 2026-01-29).
-const MAX_ENTRY_BYTES: usize = 1_048_576;
+pub(crate) const MAX_ENTRY_BYTES: usize = 1_048_576;
 
 /// How long a read may lag behind a write, in milliseconds.
 const LAG: i64 = 1_000;

@@ -4,9 +4,11 @@
 //! AWS.
 
 pub mod aws;
+pub mod bus;
 pub mod lab;
 pub(crate) mod logs;
 pub mod operate;
+mod tap;
 
 use std::future::Future;
 

@@ -29,7 +29,8 @@ pub struct Held {
     /// `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`, … (EventBridge user guide,
     /// "Using dead-letter queues"). Empty for one that was not processed.
     pub attributes: BTreeMap<String, String>,
-    receipt: String,
+    /// What the target takes it by.
+    pub(super) receipt: String,
 }
 
 /// An execution that did not succeed.
