@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use duet_core::CommandMessage;
+use duet_core::{CommandMessage, Timestamp};
 use duet_edge::task::TaskError;
 use serde_json::Value;
 
+use crate::host::timestamp;
 use crate::lab::Lab;
 use crate::random::{digest, mix};
 use crate::sqs::{Sending, message_id};
@@ -23,6 +24,8 @@ pub struct DeadLetter {
     pub cause: String,
     /// Its text.
     pub body: String,
+    /// When it was first sent.
+    pub sent: Timestamp,
     /// Its place, for [`Lab::redrive`] and [`Lab::discard`].
     pub at: (usize, u64),
 }
@@ -141,6 +144,7 @@ impl Lab {
                         .cloned()
                         .unwrap_or_else(|| "MaxReceiveCount".to_owned()),
                     body: message.body.to_string(),
+                    sent: timestamp(message.sent),
                     at: (queue, *id),
                 }
             }));
@@ -161,55 +165,53 @@ impl Lab {
             .collect()
     }
 
+    /// The queue a dead letter goes back to: the one it died on, or the target
+    /// that did not take it. `None` when the letter is gone, or its target is.
+    #[must_use]
+    pub fn home(&self, letter: &DeadLetter) -> Option<&str> {
+        let (home, _) = self.way_back(letter)?;
+        Some(&self.definitions.queues[home].name)
+    }
+
+    /// Where a dead letter goes back to, and what arrives there.
+    fn way_back(&self, letter: &DeadLetter) -> Option<(usize, Arc<str>)> {
+        let (queue, id) = letter.at;
+        let message = self.queues.get(queue)?.messages.get(&id)?;
+        if let Some(home) = message.home {
+            return Some((home, message.body.clone()));
+        }
+        let (rule, target) = (
+            message.attributes.get("RULE_ARN")?,
+            message.attributes.get("TARGET_ARN")?,
+        );
+        let mut rules = self.definitions.rules.iter();
+        let rule = rules.find(|known| known.arn == *rule)?;
+        let target = rule.targets.iter().find(|known| known.arn == *target)?;
+        // The letter is the event; the target gets what it asked for.
+        let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
+        let time = self.now().to_string();
+        let context = duet_pattern::RuleContext {
+            rule_arn: &rule.arn,
+            rule_name: &rule.name,
+            ingestion_time: &time,
+        };
+        Some((target.queue?, target.input.render(&event, context)?.into()))
+    }
+
     /// Sends a dead letter back: to the queue it died on, or to the target
     /// that did not take it, and nowhere else. `false` when it is gone, or its
     /// target is.
     pub fn redrive(&mut self, letter: &DeadLetter) -> bool {
         let (queue, id) = letter.at;
-        let Some(message) = self
-            .queues
-            .get(queue)
-            .and_then(|state| state.messages.get(&id))
-            .cloned()
-        else {
+        let Some((home, body)) = self.way_back(letter) else {
             return false;
         };
-        let definitions = self.definitions.clone();
-        let back = match (
-            message.home,
-            message.attributes.get("RULE_ARN"),
-            message.attributes.get("TARGET_ARN"),
-        ) {
-            (Some(home), ..) => Some((home, Some(message.body.clone()))),
-            (None, Some(rule), Some(target)) => {
-                let rule = definitions.rules.iter().find(|known| known.arn == *rule);
-                let target =
-                    rule.and_then(|rule| rule.targets.iter().find(|known| known.arn == *target));
-                rule.zip(target).and_then(|(rule, target)| {
-                    // The letter is the event; the target gets what it asked for.
-                    let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
-                    let time = self.now().to_string();
-                    let context = duet_pattern::RuleContext {
-                        rule_arn: &rule.arn,
-                        rule_name: &rule.name,
-                        ingestion_time: &time,
-                    };
-                    Some((
-                        target.queue?,
-                        target.input.render(&event, context).map(Arc::from),
-                    ))
-                })
-            }
-            _ => None,
-        };
-        let Some((target, Some(body))) = back else {
-            return false;
-        };
+        let message = &self.queues[queue].messages[&id];
+        let (owner, step, ident) = (message.owner, message.step.clone(), message.ident);
         self.delete(queue, id);
-        let ident = mix(message.ident, self.next_id());
-        let (owner, step) = (message.owner, message.step);
+        let ident = mix(ident, self.next_id());
         self.send(
-            target,
+            home,
             Sending {
                 body,
                 ident,

@@ -4,6 +4,7 @@
 //! straight to the next moment somebody waits for.
 
 pub mod bench;
+mod operate;
 pub mod planted;
 mod script;
 pub mod simulate;
@@ -41,6 +42,8 @@ struct State {
     /// Until when each watcher waits, by the watcher's number.
     waiting: BTreeMap<u64, Timestamp>,
     next: u64,
+    /// Until when a dead letter is held by whoever looks at it, by its place.
+    held: BTreeMap<(usize, u64), Timestamp>,
 }
 
 /// Reads what is deployed, with `parameters` in place of the template's defaults.
@@ -101,6 +104,7 @@ impl Lab {
                 lab,
                 waiting: BTreeMap::new(),
                 next: 0,
+                held: BTreeMap::new(),
             }),
         })))
     }

@@ -30,6 +30,7 @@ pub struct Held {
     /// `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`, … (EventBridge user guide,
     /// "Using dead-letter queues"). Empty for one that was not processed.
     pub attributes: BTreeMap<String, String>,
+    /// What the target takes it by.
     pub(super) receipt: String,
     /// All attributes, as they came.
     pub(super) carried: HashMap<String, MessageAttributeValue>,
