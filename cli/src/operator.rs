@@ -220,3 +220,6 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,7 +189,11 @@ async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Optio
             (Fate::Confirmed, _) if !order.owed.is_empty() => Some(format!(
                 "the order is confirmed and parked: `duet repair {id}` does what is missing"
             )),
-            (Fate::Confirmed | Fate::Undecided, _) => None,
+            // One that failed after the pivot is parked by what it owes.
+            (Fate::Confirmed, _) => {
+                Some("the order is confirmed and whole: nothing is left to do".to_owned())
+            }
+            (Fate::Undecided, _) => None,
         };
         if let Some(why) = harm {
             return Ok(Some(never(why)));

@@ -8,6 +8,7 @@ use duet_pattern::{Explanation, Pattern, explain};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::contracts::fields::{schemas_with, within};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::input;
 use crate::report::{Format, Report, print, table, trimmed};
@@ -28,7 +29,7 @@ pub enum Rules {
         #[arg(value_name = "EVENT")]
         event: PathBuf,
     },
-    /// Tell which deployed rules use a field.
+    /// Tell which deployed rules, transformers and schemas use a field.
     #[command(after_help = "Example: duet rules users detail.data.kind")]
     Users {
         /// The field's dotted path.
@@ -48,6 +49,9 @@ pub enum Rules {
         event: PathBuf,
     },
 }
+
+/// The bus that every account has: AWS's own services speak on it.
+const DEFAULT_BUS: &str = "default";
 
 fn event(file: &std::path::Path) -> Outcome<Value> {
     serde_json::from_str(&input::read(file)?)
@@ -99,6 +103,11 @@ pub async fn list(world: &Aws) -> Outcome<Listed> {
     let bus = world.output("Bus").map_err(|problem| {
         problem.hint("this stack has no choreography: deploy with WithChoreography=true")
     })?;
+    on(world, bus, None).await
+}
+
+/// Reads the rules of a bus whose names begin with `prefix`.
+async fn on(world: &Aws, bus: &str, prefix: Option<String>) -> Outcome<Listed> {
     let mut rules = Vec::new();
     let mut next: Option<String> = None;
     loop {
@@ -106,6 +115,7 @@ pub async fn list(world: &Aws) -> Outcome<Listed> {
             .buses
             .list_rules()
             .event_bus_name(bus)
+            .set_name_prefix(prefix.clone())
             .set_next_token(next)
             .send()
             .await
@@ -228,7 +238,7 @@ fn why_not(explained: &Explanation) -> String {
     said.join("; ")
 }
 
-/// The rules that use a field.
+/// Who uses a field.
 #[derive(Debug, Serialize)]
 pub struct Users {
     /// The field.
@@ -237,26 +247,32 @@ pub struct Users {
     pub patterns: Vec<String>,
     /// The rules with a target whose transformer uses it.
     pub transformers: Vec<String>,
+    /// The schemas that describe it, as files of the project.
+    pub schemas: Vec<String>,
 }
 
-/// Who uses `field`, or a field inside it.
+/// Who uses `field`, or a field inside it: the rules of the shop's bus and the
+/// shop's rules on the account's default bus, and the contracts.
 ///
 /// # Errors
-/// [`Problem`] when the bus does not answer.
+/// [`Problem`] when a bus does not answer.
 pub async fn users(world: &Aws, field: &str) -> Outcome<Users> {
-    let within = |path: &str| {
-        path.strip_prefix(field)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
     let (mut patterns, mut transformers) = (Vec::new(), Vec::new());
-    for rule in list(world).await?.rules {
+    let mut rules = match world.output("Bus") {
+        Ok(bus) => on(world, bus, None).await?.rules,
+        Err(_) => Vec::new(),
+    };
+    if let Some(prefix) = world.prefix() {
+        rules.extend(on(world, DEFAULT_BUS, Some(prefix)).await?.rules);
+    }
+    for rule in rules {
         if let Ok(pattern) = Pattern::from_value(&rule.pattern)
-            && pattern.fields().iter().any(|path| within(path))
+            && pattern.fields().iter().any(|path| within(field, path))
         {
             patterns.push(rule.name.clone());
         }
         let mut used = rule.transformed.iter();
-        if used.any(|path| within(path.trim_start_matches("$."))) {
+        if used.any(|path| within(field, path.trim_start_matches("$."))) {
             transformers.push(rule.name);
         }
     }
@@ -264,6 +280,7 @@ pub async fn users(world: &Aws, field: &str) -> Outcome<Users> {
         field: field.to_owned(),
         patterns,
         transformers,
+        schemas: schemas_with(field)?,
     })
 }
 
@@ -318,20 +335,17 @@ impl Report for Tested {
 
 impl Report for Users {
     fn text(&self) -> String {
-        if self.patterns.is_empty() && self.transformers.is_empty() {
-            return format!("no deployed rule uses {}", self.field);
+        let all = [
+            ("pattern    ", &self.patterns),
+            ("transformer", &self.transformers),
+            ("schema     ", &self.schemas),
+        ];
+        if all.iter().all(|(_, some)| some.is_empty()) {
+            return format!("no deployed rule and no schema uses {}", self.field);
         }
-        let mut lines: Vec<String> = Vec::new();
-        lines.extend(
-            self.patterns
-                .iter()
-                .map(|rule| format!("pattern      {rule}")),
-        );
-        lines.extend(
-            self.transformers
-                .iter()
-                .map(|rule| format!("transformer  {rule}")),
-        );
-        lines.join("\n")
+        let lines = all
+            .iter()
+            .flat_map(|(what, some)| some.iter().map(move |one| format!("{what}  {one}")));
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
