@@ -2,6 +2,8 @@
 //! command, and the table of who says what, who listens to it, and what it
 //! makes them do. Checked in, and compared by a test.
 
+pub mod fields;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -137,6 +137,12 @@ impl Aws {
         found.ok_or_else(|| Problem::environment(format!("the stack has no output {name}")))
     }
 
+    /// What the names of the stack's own resources begin with, by one of them.
+    pub(crate) fn prefix(&self) -> Option<String> {
+        let table = self.output(TableOf::Order.output()).ok()?;
+        Some(table.strip_suffix("order")?.to_owned())
+    }
+
     pub(super) fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
         match (variant.entry, subject) {
             (Entry::Execution { order, .. }, Subject::Order) => self.output(order).map(Some),

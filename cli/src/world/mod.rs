@@ -71,6 +71,16 @@ impl TableOf {
         }
     }
 
+    /// The stack outputs that name the functions of the service that owns the
+    /// table; none for a third party's ledger.
+    #[must_use]
+    pub fn functions(self) -> Vec<String> {
+        let service = self.output().strip_suffix("Table");
+        let entries = ["TaskFunction", "QueueFunction"];
+        let named = |service| entries.map(|entry| format!("{service}{entry}")).to_vec();
+        service.map_or(Vec::new(), named)
+    }
+
     /// What people call it.
     #[must_use]
     pub fn name(self) -> &'static str {
