@@ -19,7 +19,7 @@ use crate::world::aws::{self, Aws, EMULATED_REGION};
 use crate::world::{Deployment, World};
 
 /// The services: a package and a binary each.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "customer",
     "order",
     "fraud",
@@ -27,6 +27,7 @@ pub const SERVICES: [&str; 7] = [
     "payment",
     "delivery",
     "notification",
+    "journal",
 ];
 
 /// How long the emulator may take to start and to stop.

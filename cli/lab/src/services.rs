@@ -15,6 +15,7 @@ use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
 use duet_fraud::Frauds;
 use duet_inventory::Inventory;
+use duet_journal::Journal;
 use duet_notification::Notifications;
 use duet_order::{Orders, Patience};
 use duet_payment::{Payments, SimulatedProvider};
@@ -196,6 +197,11 @@ pub(crate) fn start(
             env.variable("DUET_NOTICE_TOPIC")?;
             env.start(Notifications::new(table, clock, TopicPort(host.clone())))
         }
+        "journal" => env.start(Journal::new(
+            table,
+            clock,
+            env.setting("DUET_JOURNAL_DAYS")?,
+        )),
         other => Err(env.wrong(format!("there is no service {other:?}"))),
     }
 }

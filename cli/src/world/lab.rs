@@ -66,10 +66,7 @@ impl Lab {
             })
         };
         let mut tables = BTreeMap::new();
-        for of in TableOf::SERVICES
-            .into_iter()
-            .chain([TableOf::Provider, TableOf::Carrier])
-        {
+        for of in TableOf::ALL {
             let name = output(of.output())?;
             let table = lab.table(name).cloned();
             let table =
