@@ -24,7 +24,7 @@ use crate::world::lab::kept::{Facts, Shelf};
 use crate::world::{Deployment, World};
 
 /// The services: a package and a binary each.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "customer",
     "order",
     "fraud",
@@ -32,6 +32,7 @@ pub const SERVICES: [&str; 7] = [
     "payment",
     "delivery",
     "notification",
+    "journal",
 ];
 
 /// What is told of a lab before there is one. The first command begins it, so

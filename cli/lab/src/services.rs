@@ -14,6 +14,7 @@ use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
 use duet_fraud::Frauds;
 use duet_inventory::Inventory;
+use duet_journal::Journal;
 use duet_notification::Notifications;
 use duet_order::{Orders, Patience};
 use duet_payment::{Payments, SimulatedProvider};
@@ -202,6 +203,11 @@ pub(crate) fn start(
             env.variable("DUET_NOTICE_TOPIC")?;
             env.start(Notifications::new(table, clock, TopicPort(host.clone())))
         }
+        "journal" => env.start(Journal::new(
+            table,
+            clock,
+            env.setting("DUET_JOURNAL_DAYS")?,
+        )),
         other => Err(env.wrong(format!("there is no service {other:?}"))),
     }
 }

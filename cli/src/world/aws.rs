@@ -100,10 +100,8 @@ impl Aws {
             })
         };
         let dynamodb = aws_sdk_dynamodb::Client::new(config);
-        let tables = TableOf::SERVICES
+        let tables = TableOf::ALL
             .into_iter()
-            .chain([TableOf::Provider, TableOf::Carrier]);
-        let tables = tables
             .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
             .collect::<Outcome<_>>()?;
         let variants = variant::ALL.iter().filter(|variant| {

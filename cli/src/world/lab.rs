@@ -83,10 +83,7 @@ impl Lab {
             })
         };
         let mut names = BTreeMap::new();
-        for of in TableOf::SERVICES
-            .into_iter()
-            .chain([TableOf::Provider, TableOf::Carrier])
-        {
+        for of in TableOf::ALL {
             names.insert(of, output(of.output())?.to_owned());
         }
         let deployed = |variant: &&Variant| {

@@ -37,6 +37,8 @@ pub enum TableOf {
     Delivery,
     /// The notification service.
     Notification,
+    /// The journal: not a business service, so not among them.
+    Journal,
     /// The payment provider's own ledger.
     Provider,
     /// The carrier's own ledger.
@@ -44,7 +46,7 @@ pub enum TableOf {
 }
 
 impl TableOf {
-    /// The services' tables: one each.
+    /// The business services' tables: one each.
     pub const SERVICES: [Self; 7] = [
         Self::Customer,
         Self::Order,
@@ -53,6 +55,20 @@ impl TableOf {
         Self::Payment,
         Self::Delivery,
         Self::Notification,
+    ];
+
+    /// Every table.
+    pub const ALL: [Self; 10] = [
+        Self::Customer,
+        Self::Order,
+        Self::Fraud,
+        Self::Inventory,
+        Self::Payment,
+        Self::Delivery,
+        Self::Notification,
+        Self::Journal,
+        Self::Provider,
+        Self::Carrier,
     ];
 
     /// The stack output that names the table.
@@ -66,6 +82,7 @@ impl TableOf {
             Self::Payment => "PaymentTable",
             Self::Delivery => "DeliveryTable",
             Self::Notification => "NotificationTable",
+            Self::Journal => "JournalTable",
             Self::Provider => "ProviderLedger",
             Self::Carrier => "CarrierLedger",
         }
@@ -92,6 +109,7 @@ impl TableOf {
             Self::Payment => "payment",
             Self::Delivery => "delivery",
             Self::Notification => "notification",
+            Self::Journal => "journal",
             Self::Provider => "payment provider",
             Self::Carrier => "carrier",
         }
