@@ -262,9 +262,12 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
             .collect()
     };
     match (&order.fate, order.compensation) {
-        // Whole already, or parked already by somebody who knew more.
-        (Fate::Rejected { .. }, Compensation::Done) if !told => Decision::done(order.standing()),
+        // Parked already by somebody who knew more.
         _ if !told && !order.owed.is_empty() => Decision::done(order.standing()),
+        // Whole, but whether the customer was told died with the execution.
+        (Fate::Rejected { .. }, Compensation::Done) if !told => {
+            needs_attention(order, unknown(&[Part::Notice]))
+        }
         (Fate::Confirmed, _) => {
             let owed = if told {
                 command.owed.clone()

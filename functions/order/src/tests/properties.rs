@@ -165,6 +165,7 @@ proptest! {
         let _ = rehearse(&service, &clock, &commands, 99, &schedule).unwrap();
         let order = block_on(World { service, table, clock: Arc::default() }.order());
         prop_assert_eq!(order.compensation, Compensation::Done);
-        prop_assert!(order.owed.is_empty() && order.pending.is_empty());
+        let told = order.owed.iter().all(|owed| owed.part == Part::Notice);
+        prop_assert!(told && order.pending.is_empty());
     }
 }
