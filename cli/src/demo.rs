@@ -60,14 +60,15 @@ pub struct Row {
     pub elapsed_ms: i64,
     /// The ids of its orders, for `duet show`.
     pub orders: Vec<String>,
+    /// What it left behind.
     #[serde(skip)]
-    footprint: Footprint,
+    pub footprint: Footprint,
 }
 
 /// What parity compares: all that a scenario leaves behind, without names and
 /// times. Refund notices are left out: one variant may never have captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Footprint {
+pub struct Footprint {
     orders: Vec<OrderPrint>,
     /// Available, reserved, shipped of each SKU.
     stock: Vec<(i64, i64, i64)>,

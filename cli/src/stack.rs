@@ -45,7 +45,7 @@ const DEPLOY_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Parameters that suit an emulator: quick retries, nothing no emulator has,
 /// and reviews short enough that one can be seen to run out.
-const EMULATED: [(&str, &str); 3] = [
+pub const EMULATED: [(&str, &str); 3] = [
     ("Emulated", "true"),
     ("BackoffSeconds", "1"),
     ("ReviewSeconds", "30"),
