@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use duet_core::Timestamp;
+use duet_core::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -112,7 +112,7 @@ impl Place {
             On::Aws => aws::ordinary().await,
             On::Local => aws::emulated(&self.endpoint()?),
             On::Lab => {
-                let kept = self.shelf()?.open(Timestamp::now()).await?;
+                let kept = self.shelf()?.open(SystemClock.now()).await?;
                 return Ok(Opened::Lab(Box::new(kept)));
             }
         };
@@ -157,7 +157,7 @@ impl Place {
     /// Begins a lab with the parameters that `up` gives, unless there is one.
     async fn up_lab(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let parameters = up.parameters.iter().cloned().collect();
-        let (kept, aside) = self.shelf()?.up(parameters, Timestamp::now()).await?;
+        let (kept, aside) = self.shelf()?.up(parameters, SystemClock.now()).await?;
         if let Some(aside) = aside {
             tell(&format!("the lab before lies in {}", aside.display()));
         }
@@ -395,7 +395,7 @@ impl Place {
                     })?;
                 "the stack is being deleted, with its tables and all that is in them".to_owned()
             }
-            On::Lab if delete => match self.shelf()?.set_aside(Timestamp::now())? {
+            On::Lab if delete => match self.shelf()?.set_aside(SystemClock.now())? {
                 Some(aside) => format!(
                     "the lab is no more; what it was made of lies in {}",
                     aside.display()
