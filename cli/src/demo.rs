@@ -509,7 +509,7 @@ impl Choice {
                     "scenario {} needs the fraud service",
                     scenario.name
                 ))
-                .hint("deploy with `duet up --parameter WithFraud=true`"));
+                .hint("deploy with `duet up --parameter WithFraud=true` and the same --on"));
             }
             self.scenarios.retain(|scenario| !scenario.fraud);
         }
@@ -546,7 +546,7 @@ fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(Strin
                     "scenario {name}: a person has {seconds} s to decide here, and a scenario {within} s"
                 ),
                 format!(
-                    "deploy with `duet up --parameter ReviewSeconds=30`, or wait with --within {}",
+                    "deploy with `duet up --parameter ReviewSeconds=30` and the same --on, or wait with --within {}",
                     u64::from(seconds) + MARGIN
                 ),
             ));
@@ -554,7 +554,7 @@ fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(Strin
         (Some(Person::Says(_)), Some(seconds)) if seconds < QUICK => {
             return Some((
                 format!("scenario {name}: {seconds} s are too short for anybody to decide"),
-                "deploy with `duet up --parameter ReviewSeconds=30`".to_owned(),
+                "deploy with `duet up --parameter ReviewSeconds=30` and the same --on".to_owned(),
             ));
         }
         _ => return None,

@@ -247,7 +247,7 @@ impl Place {
             if !deployed.changed && asked_before.is_some_and(|before| before != up.parameters) {
                 // Emulators may overlook a parameter that only turns conditions.
                 tell(
-                    "warning: the emulator saw nothing to change; `duet down`, then `duet up` again to be sure",
+                    "warning: the emulator saw nothing to change; `duet down --on local`, then `duet up --on local` again to be sure",
                 );
             }
             self.note_deployed(&fingerprint, &up.parameters)?;
