@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use duet_core::{CustomerId, OrderId, Sku};
 use duet_lab::FaultRule;
 
+use crate::drill::Drill;
 use crate::report::Format;
 use crate::scenario::{self, Scenario};
 use crate::variant::{self, Variant};
@@ -29,6 +30,7 @@ pub struct Cli {
 
 /// Settings every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Where the system runs.
     #[arg(
@@ -200,10 +202,13 @@ pub struct Demo {
     /// Only this variant; may be repeated [default: all that are deployed].
     #[command(flatten)]
     pub variants: Variants,
-    /// Place this many copies of each scenario's order at once.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub orders: u32,
-    /// How long one scenario may take, in seconds.
+    /// Run a drill in place of the scenarios.
+    #[arg(long, value_enum, value_name = "DRILL", conflicts_with = "scenarios")]
+    pub drill: Option<Drill>,
+    /// Place this many copies of each scenario's order at once [default: 1], or so many in each part of a drill [default: 200].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub orders: Option<u32>,
+    /// How long one scenario may take, or a drill may go without progress, in seconds.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     pub within: u64,
 }

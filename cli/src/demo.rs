@@ -413,7 +413,7 @@ async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &Plac
 
 /// The order `id` once nothing about it moves any more, or as it stands when
 /// `within` seconds are over.
-async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outcome<View> {
+pub(crate) async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outcome<View> {
     let began = world.now();
     loop {
         let view = View::load(world, id).await?;

@@ -6,6 +6,9 @@
 //! never a body: it may hold personal data.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
 use duet_order::domain::{Compensation, Fate, Order};
@@ -24,8 +27,9 @@ const HOLD_SECONDS: i32 = 60;
 /// be cut off, they are seen again after this time.
 const MOVE_SECONDS: i32 = 900;
 
-/// How long the first letter of a cause is watched for coming back dead. What
-/// nobody can read returns at once; what waits between tries may take longer.
+/// How long the first letter of a cause is watched for coming back dead before
+/// others like it follow. What nobody can read returns at once; what waits
+/// between tries takes longer, so the watch goes on while the others are sent.
 const PROBATION_SECONDS: u32 = 6;
 
 /// The layer a letter died in.
@@ -124,8 +128,13 @@ impl Letter {
 pub struct Filter {
     /// Only those of this queue: its name, or the service's.
     pub queue: Option<String>,
-    /// Only those about this order or customer.
+    /// Only those about this order or customer, or, with a `*` at the end,
+    /// about those whose id begins so.
     pub order: Option<String>,
+    /// Only those with this in their cause, in capitals or not.
+    pub cause: Option<String>,
+    /// Only those sent at least so many seconds ago.
+    pub older_than: Option<i64>,
 }
 
 impl Filter {
@@ -134,11 +143,23 @@ impl Filter {
             [&letter.place, &letter.consumer].contains(&queue)
                 || letter.home.as_ref() == Some(queue)
         });
+        let subject = letter.subject.as_deref();
         let order = self
             .order
-            .as_ref()
-            .is_none_or(|order| letter.subject.as_ref() == Some(order));
-        queue && order
+            .as_deref()
+            .is_none_or(|order| match order.strip_suffix('*') {
+                Some(stem) => subject.is_some_and(|subject| subject.starts_with(stem)),
+                None => subject == Some(order),
+            });
+        let cause = self.cause.as_ref().is_none_or(|cause| {
+            let (said, asked) = (letter.cause.to_lowercase(), cause.to_lowercase());
+            said.contains(&asked)
+        });
+        // How old a letter without a date is, nobody knows.
+        let old = self
+            .older_than
+            .is_none_or(|least| letter.age_seconds.is_some_and(|age| age >= least));
+        queue && order && cause && old
     }
 }
 
@@ -164,7 +185,7 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
     }
     for failed in world.failed_executions().await? {
         // One whose order was made whole since is history, no dead letter.
-        let order = place::find(world, &failed.name).await?;
+        let order = place::find(world, failed.subject()).await?;
         let ended = |order: &Order| {
             order.fate != Fate::Undecided
                 && matches!(order.compensation, Compensation::None | Compensation::Done)
@@ -173,13 +194,13 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
             continue;
         }
         letters.push(Letter {
-            id: failed.name.clone(),
+            subject: Some(failed.subject().to_owned()),
+            id: failed.name,
             layer: Layer::Execution,
             place: failed.machine,
             home: None,
             consumer: "workflow".to_owned(),
             kind: None,
-            subject: Some(failed.name),
             cause: failed.error.unwrap_or(failed.status),
             sent_at: failed.started_at,
             age_seconds: failed.started_at.map(|at| now.duration_since(at).as_secs()),
@@ -201,6 +222,9 @@ pub struct Shown {
     /// Its text, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// The file its text was written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exported: Option<PathBuf>,
 }
 
 /// Finds the message `id`, held; everything else is released.
@@ -226,9 +250,38 @@ async fn find<W: Operate>(world: &W, id: &str) -> Outcome<Held> {
 /// # Errors
 /// [`Problem`] when there is none.
 pub async fn show<W: Operate>(world: &W, id: &str, body: bool) -> Outcome<Shown> {
+    shown(world, id, body, None).await
+}
+
+/// Shows the message `id`, and writes its text as it is to `file`, which only
+/// its owner may read: it may hold personal data.
+///
+/// # Errors
+/// [`Problem`] when there is no such message, or the file is there already or
+/// cannot be written.
+pub async fn export<W: Operate>(world: &W, id: &str, body: bool, file: &Path) -> Outcome<Shown> {
+    shown(world, id, body, Some(file)).await
+}
+
+async fn shown<W: Operate>(
+    world: &W,
+    id: &str,
+    body: bool,
+    export: Option<&Path>,
+) -> Outcome<Shown> {
     let held = find(world, id).await?;
     world.release(&held).await?;
+    if let Some(file) = export {
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create_new(true).mode(0o600).open(file);
+        let written = opened.and_then(|mut open| open.write_all(held.body.as_bytes()));
+        written.map_err(|e| {
+            Problem::usage(format!("{} cannot be written: {e}", file.display()))
+                .hint("what is there already is not overwritten; name another file")
+        })?;
+    }
     Ok(Shown {
+        exported: export.map(Path::to_path_buf),
         letter: Letter::of(&held, world.now()),
         body: body.then_some(held.body),
         attributes: held.attributes,
@@ -276,7 +329,7 @@ pub struct Kept {
 
 /// Sends the letters that `filter` takes back where they were going, at most
 /// `rate` a second. The first of those that died alike goes alone; if it comes
-/// back, the others stay.
+/// back, or any of the others while they are being sent, the rest stay.
 ///
 /// # Errors
 /// [`Problem`] when the target does not answer; what was not moved is where it was.
@@ -306,7 +359,9 @@ pub async fn redrive<W: Operate>(
                 report.redriven.push(letter);
             }
         }
+        let mut sent = Sent::default();
         let began = world.now();
+        let mut looked = began;
         for (held, letter) in mine {
             let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
             let obstacle = match &letter.home {
@@ -326,33 +381,56 @@ pub async fn redrive<W: Operate>(
                 report.kept.push(Kept { letter, why });
                 continue;
             }
-            if tried.insert(letter.likeness()) && is_back(world, &queue, &held.body).await? {
-                hopeless.insert(letter.likeness());
-                let why = format!("it came back: {}", letter.cause);
-                report.kept.push(Kept { letter, why });
-                continue;
+            let looks = if tried.insert(letter.likeness()) {
+                PROBATION_SECONDS
+            } else {
+                u32::from(world.now().duration_since(looked).as_secs() >= 1)
+            };
+            sent.0.push((held.body, letter));
+            for _ in 0..looks {
+                if looks > 1 {
+                    world.pause(1_000).await;
+                }
+                looked = world.now();
+                let back = sent.back(world, &queue).await?;
+                hopeless.extend(back.iter().map(|kept| kept.letter.likeness()));
+                report.kept.extend(back);
+                if sent.0.is_empty() {
+                    break;
+                }
             }
-            report.redriven.push(letter);
             world.pause(1_000 / u64::from(rate.max(1))).await;
         }
+        // The last ones get a moment, too.
+        if world.now().duration_since(looked).as_millis() > 0 && !sent.0.is_empty() {
+            world.pause(1_000).await;
+            report.kept.extend(sent.back(world, &queue).await?);
+        }
+        report
+            .redriven
+            .extend(sent.0.into_iter().map(|(_, letter)| letter));
     }
     Ok(report)
 }
 
-/// Whether a message with this text comes back to `queue` while it is on probation.
-async fn is_back<W: Operate>(world: &W, queue: &str, body: &str) -> Outcome<bool> {
-    for _ in 0..PROBATION_SECONDS {
-        world.pause(1_000).await;
-        let mut back = false;
+/// What was sent home from one dead-letter queue and has not come back.
+#[derive(Default)]
+struct Sent(Vec<(String, Letter)>);
+
+impl Sent {
+    /// Takes out what lies in `queue` again: a message with the same text.
+    async fn back<W: Operate>(&mut self, world: &W, queue: &str) -> Outcome<Vec<Kept>> {
+        let mut back = Vec::new();
         for held in world.hold(queue, HOLD_SECONDS).await? {
-            back |= held.body == body;
+            if let Some(at) = self.0.iter().position(|(body, _)| *body == held.body) {
+                let (_, letter) = self.0.remove(at);
+                let why = format!("it came back: {}", letter.cause);
+                back.push(Kept { letter, why });
+            }
             world.release(&held).await?;
         }
-        if back {
-            return Ok(true);
-        }
+        Ok(back)
     }
-    Ok(false)
 }
 
 fn rows<'a>(letters: impl Iterator<Item = (&'a Letter, &'a str)>) -> String {
@@ -403,6 +481,8 @@ impl Report for Shown {
             lines.push(format!("{name}: {value}"));
         }
         lines.extend(self.body.clone());
+        let exported = self.exported.iter();
+        lines.extend(exported.map(|file| format!("its text is in {}", file.display())));
         lines.join("\n")
     }
 }

@@ -11,11 +11,13 @@ pub mod contracts;
 pub mod customer;
 pub mod demo;
 pub mod dlq;
+pub mod drill;
 pub mod events;
 pub mod exit;
 pub mod input;
 pub mod invariants;
 pub mod local;
+pub mod logs;
 pub mod message;
 pub mod opened;
 pub mod operator;
@@ -62,8 +64,31 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Up(up) => print(&place()?.up(up).await?, format),
         Command::Down(down) => print(&place()?.down(down.delete).await?, format),
         Command::Status => print(&place()?.status().await?, format),
+        Command::Demo(args::Demo {
+            drill: Some(drill::Drill::Outage),
+            variants,
+            orders,
+            within,
+            ..
+        }) => {
+            let orders = orders.map_or(drill::Drill::Outage.orders(), |orders| orders as usize);
+            let asked = &variants.variants;
+            match cli.global.on {
+                On::Lab => {
+                    let seconds = drill::outage::REVIEW_SECONDS;
+                    run_outage(&lab(seconds)?, asked, orders, *within, format).await
+                }
+                On::Local => {
+                    let world = place()?.up_for_drill().await?;
+                    run_outage(&world, asked, orders, *within, format).await
+                }
+                On::Aws => {
+                    on!(place()?, world => run_outage(world, asked, orders, *within, format).await)
+                }
+            }
+        }
         Command::Demo(demo) => match cli.global.on {
-            On::Lab => run_demo(&lab()?, demo, format).await,
+            On::Lab => run_demo(&lab(30)?, demo, format).await,
             On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
             On::Aws => on!(place()?, world => run_demo(world, demo, format).await),
         },
@@ -179,9 +204,11 @@ async fn decide<W: World>(
     review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
-/// A fresh world in this process, with quick retries and reviews.
-fn lab() -> Outcome<world::lab::Lab> {
-    let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", "30")];
+/// A fresh world in this process, with quick retries and `review_seconds` to
+/// decide a review.
+fn lab(review_seconds: u32) -> Outcome<world::lab::Lab> {
+    let review_seconds = review_seconds.to_string();
+    let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", &review_seconds)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let definitions = world::lab::definitions(&parameters.into())?;
     let config = duet_lab::Config {
@@ -220,11 +247,27 @@ async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format
     let choice = demo::Choice {
         scenarios,
         variants: chosen(world, &demo.variants.variants),
-        copies: demo.orders as usize,
+        copies: demo.orders.unwrap_or(1) as usize,
         within: demo.within,
     };
     let choice = choice.fit(world, !demo.scenarios.is_empty())?;
     print(&demo::run(world, &choice).await?, format)
+}
+
+/// Runs the outage drill.
+async fn run_outage<W: world::operate::Operate>(
+    world: &W,
+    asked: &[&'static Variant],
+    orders: usize,
+    within: u64,
+    format: report::Format,
+) -> Outcome<Exit> {
+    let choice = drill::outage::Choice {
+        variants: chosen(world, asked),
+        orders,
+        within,
+    };
+    print(&drill::outage::run(world, &choice).await?, format)
 }
 
 /// The variants asked for, or all that are deployed.

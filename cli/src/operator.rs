@@ -1,12 +1,14 @@
 //! The operator's part of the command line: lists, dead letters, redrive, rules.
 
 use clap::{Args, Subcommand};
+use duet_core::OrderId;
 
 use crate::args::Global;
 use crate::asl::{self, Asl};
 use crate::dlq;
 use crate::events::{self, Events};
 use crate::exit::{Exit, Outcome};
+use crate::logs;
 use crate::opened::on;
 use crate::orders;
 use crate::redrive::{self, Which};
@@ -26,6 +28,16 @@ pub enum Operator {
     /// Take failed executions up again where they failed, if that does no harm.
     #[command(after_help = "Example: duet redrive --failed-since 1h --dry-run")]
     Redrive(Redrive),
+    /// Gather what every service logged about an order, in order of time.
+    #[command(after_help = "Example: duet logs o-1 --since 1h")]
+    Logs {
+        /// The order's or customer's id.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+        /// How far to look back, such as 30m, 1h or 48h.
+        #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "24h")]
+        since: i64,
+    },
     /// The bus, seen live: tail, send, expect.
     #[command(subcommand)]
     Events(Events),
@@ -58,7 +70,7 @@ pub struct Orders {
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
     /// List dead letters of both layers, and failed executions beside them.
-    #[command(after_help = "Example: duet dlq list --queue payment")]
+    #[command(after_help = "Example: duet dlq list --queue payment --older-than 1h")]
     List(Selection),
     /// Show one message.
     #[command(after_help = "Example: duet dlq show 5c1a9d4e-0000-4000-8000-000000000000 --body")]
@@ -69,6 +81,9 @@ pub enum Dlq {
         /// Its text too. It may hold personal data.
         #[arg(long)]
         body: bool,
+        /// Write its text as it is to a new file that only you may read.
+        #[arg(long, value_name = "FILE")]
+        export: Option<std::path::PathBuf>,
     },
     /// Send messages back where they were going: nothing leaves before it has arrived.
     #[command(after_help = "Example: duet dlq redrive --queue payment --dry-run")]
@@ -98,9 +113,15 @@ pub struct Selection {
     /// Only those of this queue: its name, or its service's.
     #[arg(long, value_name = "QUEUE")]
     pub queue: Option<String>,
-    /// Only those about this order or customer.
+    /// Only those about this order or customer; with * at the end, about those whose id begins so.
     #[arg(long, value_name = "ORDER")]
     pub order: Option<String>,
+    /// Only those with this in their cause.
+    #[arg(long, value_name = "TEXT")]
+    pub cause: Option<String>,
+    /// Only those sent longer ago than this, such as 30m, 1h or 2d.
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub older_than: Option<i64>,
 }
 
 impl Selection {
@@ -108,6 +129,8 @@ impl Selection {
         dlq::Filter {
             queue: self.queue.clone(),
             order: self.order.clone(),
+            cause: self.cause.clone(),
+            older_than: self.older_than,
         }
     }
 }
@@ -127,6 +150,9 @@ pub struct Redrive {
     /// Only tell which are eligible.
     #[arg(long)]
     pub dry_run: bool,
+    /// Start a new execution with the same input in place of going on with the old one.
+    #[arg(long)]
+    pub new: bool,
 }
 
 /// A time such as `90s` or `1h 30m`, in seconds.
@@ -162,6 +188,9 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
         Operator::Events(command) => {
             on!(place()?, world => events::run(world, command, format).await)
         }
+        Operator::Logs { order, since } => {
+            on!(place()?, world => print(&logs::gather(world, order.as_str(), *since).await?, format))
+        }
         Operator::Orders(args) => {
             let filter = orders::Filter {
                 stuck: args.stuck,
@@ -174,8 +203,14 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
         Operator::Dlq(Dlq::List(which)) => {
             on!(place()?, world => print(&dlq::list(world, &which.filter()).await?, format))
         }
-        Operator::Dlq(Dlq::Show { id, body }) => {
-            on!(place()?, world => print(&dlq::show(world, id, *body).await?, format))
+        Operator::Dlq(Dlq::Show { id, body, export }) => {
+            on!(place()?, world => {
+                let shown = match export {
+                    Some(file) => dlq::export(world, id, *body, file).await?,
+                    None => dlq::show(world, id, *body).await?,
+                };
+                print(&shown, format)
+            })
         }
         Operator::Dlq(Dlq::Redrive {
             which,
@@ -193,10 +228,16 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
                 (Some(name), _) => Which::Named(name.clone()),
                 (None, since) => Which::Since(since.unwrap_or(0)),
             };
-            on!(place()?, world => print(
-                &redrive::run(world, &which, args.dry_run).await?,
-                format,
-            ))
+            on!(place()?, world => {
+                let report = match args.new {
+                    true => redrive::start_again(world, &which, args.dry_run).await?,
+                    false => redrive::run(world, &which, args.dry_run).await?,
+                };
+                print(&report, format)
+            })
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Taking failed executions up again where they failed: eligibility first.
 
+use std::collections::BTreeSet;
+
 use duet_order::domain::{Compensation, Fate};
 use serde::Serialize;
 
@@ -24,6 +26,9 @@ pub struct Row {
     pub error: Option<String>,
     /// Whether it runs again.
     pub redriven: bool,
+    /// The name of the execution that was started in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
     /// Why not, and what can be done instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instead: Option<String>,
@@ -43,6 +48,8 @@ pub enum Which {
     Named(String),
     /// All that failed in the last so many seconds.
     Since(i64),
+    /// Those of these orders or customers.
+    These(BTreeSet<String>),
 }
 
 /// Takes up again what is eligible, and explains for the others.
@@ -50,14 +57,95 @@ pub enum Which {
 /// # Errors
 /// [`Problem`] when no such execution failed, or the target does not answer.
 pub async fn run<W: Operate>(world: &W, which: &Which, dry_run: bool) -> Outcome<Redrive> {
+    let mut executions = Vec::new();
+    for one in chosen(world, which).await? {
+        let instead = match obstacle(world, &one).await? {
+            Some(Obstacle { why, anew: true }) => Some(format!("{why}; {}", offer(&one))),
+            Some(Obstacle { why, .. }) => Some(why),
+            None if dry_run => None,
+            None => match world.redrive(&one.arn).await? {
+                Redriven::Yes => None,
+                Redriven::Refused(why) => Some(format!("{why}; {}", offer(&one))),
+                Redriven::Unsupported => Some(format!(
+                    "this target has no RedriveExecution; {}",
+                    offer(&one)
+                )),
+            },
+        };
+        let redriven = instead.is_none() && !dry_run;
+        executions.push(Row::of(one, redriven, None, instead));
+    }
+    Ok(Redrive { executions })
+}
+
+/// Starts a new execution with the same input, under a name of its own, for
+/// each that failed. Steps that were done find their own records and are not
+/// done again, so this does no harm where going on with the old execution would
+/// do none; where the order was rejected, it is refused like that.
+///
+/// # Errors
+/// [`Problem`] when no such execution failed, or the target does not answer.
+pub async fn start_again<W: Operate>(world: &W, which: &Which, dry_run: bool) -> Outcome<Redrive> {
+    let mut executions = Vec::new();
+    // Whoever failed twice is started once.
+    let mut done = BTreeSet::new();
+    for one in chosen(world, which).await? {
+        if !done.insert((one.machine.clone(), one.subject().to_owned())) {
+            continue;
+        }
+        let (started, instead) = match obstacle(world, &one).await? {
+            Some(Obstacle { why, anew: false }) => (None, Some(why)),
+            _ if dry_run => (None, None),
+            _ => match world.start_again(&one).await {
+                Ok(name) => (Some(name), None),
+                // That it runs already is this one's answer, not the others' end.
+                Err(problem) if problem.exit == Exit::Failed => (None, Some(problem.to_string())),
+                Err(problem) => return Err(problem),
+            },
+        };
+        executions.push(Row::of(one, started.is_some(), started, instead));
+    }
+    Ok(Redrive { executions })
+}
+
+fn offer(one: &FailedExecution) -> String {
+    format!(
+        "`duet redrive {} --new` starts a new execution with the same input, in which nothing that was done is done again",
+        one.subject()
+    )
+}
+
+impl Row {
+    fn of(
+        one: FailedExecution,
+        redriven: bool,
+        started: Option<String>,
+        instead: Option<String>,
+    ) -> Self {
+        Self {
+            execution: one.name,
+            status: one.status,
+            error: one.error,
+            redriven,
+            started,
+            instead,
+        }
+    }
+}
+
+/// The failed executions that were asked for.
+async fn chosen<W: Operate>(world: &W, which: &Which) -> Outcome<Vec<FailedExecution>> {
     let now = world.now();
     let mut failed = world.failed_executions().await?;
     match which {
-        Which::Named(name) => failed.retain(|one| one.name == *name || one.arn == *name),
+        Which::Named(name) => {
+            failed.retain(|one| [&one.name, &one.arn].contains(&name) || one.subject() == name);
+        }
         Which::Since(seconds) => failed.retain(|one| {
             one.ended_at
                 .is_some_and(|at| now.duration_since(at).as_secs() <= *seconds)
         }),
+        Which::These(names) => failed.retain(|one| names.contains(one.subject())),
     }
     if let (Which::Named(name), true) = (which, failed.is_empty()) {
         return Err(
@@ -66,68 +154,60 @@ pub async fn run<W: Operate>(world: &W, which: &Which, dry_run: bool) -> Outcome
             ),
         );
     }
-    let mut executions = Vec::new();
-    for one in failed {
-        let instead = match obstacle(world, &one).await? {
-            Some(why) => Some(why),
-            None if dry_run => None,
-            None => match world.redrive(&one.arn).await? {
-                Redriven::Yes => None,
-                Redriven::Refused(why) => Some(why),
-                Redriven::Unsupported => Some(format!(
-                    "this target has no RedriveExecution; place the order again under another id, or see `duet show {}`",
-                    one.name
-                )),
-            },
-        };
-        executions.push(Row {
-            execution: one.name,
-            status: one.status,
-            error: one.error,
-            redriven: instead.is_none() && !dry_run,
-            instead,
-        });
-    }
-    Ok(Redrive { executions })
+    Ok(failed)
+}
+
+/// Why an execution is not taken up again.
+struct Obstacle {
+    why: String,
+    /// Whether a new execution with the same input would do no harm.
+    anew: bool,
 }
 
 /// Why an execution must not be taken up again, if so. All machines of this
 /// system are Standard ones.
-async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Option<String>> {
+async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Option<Obstacle>> {
+    let never = |why: String| Obstacle { why, anew: false };
+    if one.error.as_deref() == Some("InvalidCommand") {
+        return Ok(Some(never(
+            "its input was refused as invalid and would be again; place a corrected order under another id"
+                .to_owned(),
+        )));
+    }
+    let id = one.subject();
+    if let Some(order) = place::find(world, id).await? {
+        let harm = match (&order.fate, order.compensation) {
+            (Fate::Rejected { .. }, Compensation::Failed) => Some(format!(
+                "the order is rejected and parked, so compensation already ran: `duet repair {id}` retries what is missing"
+            )),
+            (Fate::Rejected { .. }, Compensation::Done) => {
+                Some("the order is rejected and whole: nothing is left to do".to_owned())
+            }
+            (Fate::Rejected { .. }, _) => {
+                Some("the order is rejected and being undone: going on could undo twice".to_owned())
+            }
+            (Fate::Confirmed, _) if !order.owed.is_empty() => Some(format!(
+                "the order is confirmed and parked: `duet repair {id}` does what is missing"
+            )),
+            // One that failed after the pivot is parked by what it owes.
+            (Fate::Confirmed, _) => {
+                Some("the order is confirmed and whole: nothing is left to do".to_owned())
+            }
+            (Fate::Undecided, _) => None,
+        };
+        if let Some(why) = harm {
+            return Ok(Some(never(why)));
+        }
+    }
     let ago = one
         .ended_at
         .map(|at| world.now().duration_since(at).as_secs());
-    if ago.is_some_and(|ago| ago > WINDOW_SECONDS) {
-        return Ok(Some(
-            "it ended more than 14 days ago; place the order again under another id".to_owned(),
-        ));
-    }
-    if one.error.as_deref() == Some("InvalidCommand") {
-        return Ok(Some(
-            "its input was refused as invalid and would be again; place a corrected order under another id"
-                .to_owned(),
-        ));
-    }
-    let Some(order) = place::find(world, &one.name).await? else {
-        return Ok(None);
-    };
-    Ok(match (&order.fate, order.compensation) {
-        (Fate::Rejected { .. }, Compensation::Failed) => Some(format!(
-            "the order is rejected and parked, so compensation already ran: `duet repair {}` retries what is missing",
-            one.name
-        )),
-        (Fate::Rejected { .. }, Compensation::Done) => {
-            Some("the order is rejected and whole: nothing is left to do".to_owned())
-        }
-        (Fate::Rejected { .. }, _) => {
-            Some("the order is rejected and being undone: going on could undo twice".to_owned())
-        }
-        (Fate::Confirmed, _) if !order.owed.is_empty() => Some(format!(
-            "the order is confirmed and parked: `duet repair {}` does what is missing",
-            one.name
-        )),
-        (Fate::Confirmed | Fate::Undecided, _) => None,
-    })
+    Ok(ago
+        .is_some_and(|ago| ago > WINDOW_SECONDS)
+        .then(|| Obstacle {
+            why: "it ended more than 14 days ago".to_owned(),
+            anew: true,
+        }))
 }
 
 impl Report for Redrive {
@@ -137,16 +217,17 @@ impl Report for Redrive {
         }
         let mut rows = table(&["EXECUTION", "STATUS", "ERROR", "REDRIVEN", "INSTEAD"]);
         for one in &self.executions {
-            let word = match (&one.instead, one.redriven) {
-                (Some(_), _) => "no",
-                (None, true) => "yes",
-                (None, false) => "would be",
+            let word = match (&one.instead, &one.started, one.redriven) {
+                (Some(_), ..) => "no".to_owned(),
+                (None, Some(name), _) => format!("as {name}"),
+                (None, None, true) => "yes".to_owned(),
+                (None, None, false) => "would be".to_owned(),
             };
             rows.add_row([
                 one.execution.as_str(),
                 &one.status,
                 one.error.as_deref().unwrap_or("-"),
-                word,
+                &word,
                 one.instead.as_deref().unwrap_or(""),
             ]);
         }

@@ -8,6 +8,7 @@ use duet_pattern::{Explanation, Pattern, explain};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::contracts::fields::{schemas_with, within};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::input;
 use crate::report::{Format, Report, print, table, trimmed};
@@ -29,7 +30,7 @@ pub enum Rules {
         #[arg(value_name = "EVENT")]
         event: PathBuf,
     },
-    /// Tell which deployed rules use a field.
+    /// Tell which deployed rules, transformers and schemas use a field.
     #[command(after_help = "Example: duet rules users detail.data.kind")]
     Users {
         /// The field's dotted path.
@@ -156,7 +157,7 @@ fn why_not(explained: &Explanation) -> String {
     said.join("; ")
 }
 
-/// The rules that use a field.
+/// Who uses a field.
 #[derive(Debug, Serialize)]
 pub struct Users {
     /// The field.
@@ -165,26 +166,25 @@ pub struct Users {
     pub patterns: Vec<String>,
     /// The rules with a target whose transformer uses it.
     pub transformers: Vec<String>,
+    /// The schemas that describe it, as files of the project.
+    pub schemas: Vec<String>,
 }
 
-/// Who uses `field`, or a field inside it.
+/// Who uses `field`, or a field inside it: the rules of the shop's bus and the
+/// shop's rules on the account's default bus, and the contracts.
 ///
 /// # Errors
 /// [`Problem`] when the bus does not answer.
 pub async fn users<W: BusTools>(world: &W, field: &str) -> Outcome<Users> {
-    let within = |path: &str| {
-        path.strip_prefix(field)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
     let (mut patterns, mut transformers) = (Vec::new(), Vec::new());
-    for rule in list(world).await?.rules {
+    for rule in world.all_rules().await? {
         if let Ok(pattern) = Pattern::from_value(&rule.pattern)
-            && pattern.fields().iter().any(|path| within(path))
+            && pattern.fields().iter().any(|path| within(field, path))
         {
             patterns.push(rule.name.clone());
         }
         let mut used = rule.transformed.iter();
-        if used.any(|path| within(path.trim_start_matches("$."))) {
+        if used.any(|path| within(field, path.trim_start_matches("$."))) {
             transformers.push(rule.name);
         }
     }
@@ -192,6 +192,7 @@ pub async fn users<W: BusTools>(world: &W, field: &str) -> Outcome<Users> {
         field: field.to_owned(),
         patterns,
         transformers,
+        schemas: schemas_with(field)?,
     })
 }
 
@@ -246,20 +247,17 @@ impl Report for Tested {
 
 impl Report for Users {
     fn text(&self) -> String {
-        if self.patterns.is_empty() && self.transformers.is_empty() {
-            return format!("no deployed rule uses {}", self.field);
+        let all = [
+            ("pattern    ", &self.patterns),
+            ("transformer", &self.transformers),
+            ("schema     ", &self.schemas),
+        ];
+        if all.iter().all(|(_, some)| some.is_empty()) {
+            return format!("no deployed rule and no schema uses {}", self.field);
         }
-        let mut lines: Vec<String> = Vec::new();
-        lines.extend(
-            self.patterns
-                .iter()
-                .map(|rule| format!("pattern      {rule}")),
-        );
-        lines.extend(
-            self.transformers
-                .iter()
-                .map(|rule| format!("transformer  {rule}")),
-        );
-        lines.join("\n")
+        let lines = all
+            .iter()
+            .flat_map(|(what, some)| some.iter().map(move |one| format!("{what}  {one}")));
+        lines.collect::<Vec<_>>().join("\n")
     }
 }

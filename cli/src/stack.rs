@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::{Global, On, Up};
 use crate::catalog;
+use crate::drill::outage;
 use crate::exit::{Outcome, Problem};
 use crate::local::build::{self, Architecture, Binary, Build, Purpose};
 use crate::local::deploy::{self, Deploy, Target};
@@ -23,7 +24,7 @@ use crate::world::lab::kept::{Facts, Shelf};
 use crate::world::{Deployment, World};
 
 /// The services: a package and a binary each.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "customer",
     "order",
     "fraud",
@@ -31,6 +32,7 @@ pub const SERVICES: [&str; 7] = [
     "payment",
     "delivery",
     "notification",
+    "journal",
 ];
 
 /// What is told of a lab before there is one. The first command begins it, so
@@ -50,6 +52,9 @@ pub const EMULATED: [(&str, &str); 3] = [
     ("BackoffSeconds", "1"),
     ("ReviewSeconds", "30"),
 ];
+
+/// What the name of a stack to break things in ends with.
+const DRILL: &str = "-drill";
 
 /// The project's root: where `template.yaml` lies, from here upwards, or where
 /// this command was built.
@@ -188,6 +193,42 @@ impl Place {
         })
         .await?;
         Aws::open(&aws::emulated(&self.endpoint()?), &self.global.stack).await
+    }
+
+    /// A world on this machine to break things in: a stack of its own beside
+    /// the one that was named, with the same parameters but for the time that a
+    /// person has to decide a review.
+    ///
+    /// # Errors
+    /// [`Problem`] saying which step did not work, and what to do.
+    pub async fn up_for_drill(&self) -> Outcome<Aws> {
+        let mut parameters = self
+            .last_deployed()
+            .map_or(Vec::new(), |note| note.parameters);
+        let reviews = ("ReviewSeconds", outage::REVIEW_SECONDS.to_string());
+        parameters.retain(|(name, _)| name != reviews.0);
+        parameters.push((reviews.0.to_owned(), reviews.1));
+        let place = Self {
+            root: self.root.clone(),
+            state: self.state.clone(),
+            environment: self.environment.clone(),
+            global: Global {
+                stack: format!("{}{DRILL}", self.global.stack),
+                ..self.global.clone()
+            },
+        };
+        tell(&format!(
+            "the drill has a stack of its own; `--stack {}` shows what it leaves",
+            place.global.stack
+        ));
+        place
+            .up(&Up {
+                parameters,
+                deploy: false,
+                until_exit_of: None,
+            })
+            .await?;
+        Aws::open(&aws::emulated(&place.endpoint()?), &place.global.stack).await
     }
 
     async fn up_local(&self, up: &Up, began: Instant) -> Outcome<Upped> {

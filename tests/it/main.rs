@@ -12,6 +12,7 @@
 //! | `parity` | a scenario that ends differently under another variant |
 //! | `agreement` | a scenario that ends differently in the lab than on real wires |
 //! | `review`, `repair`, `dlq`, `tools` | a person's or an operator's command that harms, or does nothing |
+//! | `telemetry` | personal data in what the system tells of itself; steps nobody tells of |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
 //! All of them stand on `harness`, and those that place orders on `shop`.
@@ -37,6 +38,7 @@ mod repair;
 mod review;
 mod runtime;
 mod shop;
+mod telemetry;
 mod templates;
 mod tidy;
 mod tools;

@@ -35,6 +35,7 @@ pub fn bundled() -> Files {
         "infra/orchestration/customer.before-fraud.asl.json",
         "infra/choreography/template.yaml",
         "infra/choreography/fraud.yaml",
+        "infra/choreography/journal.yaml",
     ];
     files
         .into_iter()

@@ -40,6 +40,8 @@ pub struct Config {
     pub only: Option<FxHashSet<Strike>>,
     /// Whether what happens is written down, for [`Lab::timeline`].
     pub timeline: bool,
+    /// Whether the functions' log lines are kept, for [`Lab::lines`].
+    pub logs: bool,
     /// A mistake in the definitions' files is not planted here but in what
     /// [`Definitions::read`] is given.
     pub plant: Option<Plant>,
@@ -158,6 +160,7 @@ pub struct Lab {
     pub(crate) tokens: FxHashMap<Arc<str>, usize>,
     pub(crate) archives: Vec<Vec<Archived>>,
     pub(crate) outages: Vec<(Arc<str>, Millis, Millis)>,
+    pub(crate) down: FxHashSet<String>,
     pub(crate) lost: Vec<Lost>,
     agenda: BinaryHeap<Reverse<Due>>,
     timeline: Vec<Moment>,
@@ -216,6 +219,7 @@ impl Lab {
             inner.now = now;
             inner.faults = faults;
             inner.plant = config.plant;
+            inner.lines = config.logs.then(Vec::new);
         }
         let started = definitions
             .functions
@@ -263,6 +267,7 @@ impl Lab {
             names: FxHashMap::default(),
             tokens: FxHashMap::default(),
             outages: Vec::new(),
+            down: FxHashSet::default(),
             lost: Vec::new(),
             agenda: BinaryHeap::new(),
             timeline: Vec::new(),
@@ -388,6 +393,13 @@ impl Lab {
     #[must_use]
     pub fn timeline(&self) -> &[Moment] {
         &self.timeline
+    }
+
+    /// The functions' log lines, each a JSON document, in the order they were
+    /// written; `None` unless [`Config::logs`] asked for them.
+    #[must_use]
+    pub fn lines(&self) -> Option<Vec<String>> {
+        self.host.lock().lines.clone()
     }
 
     /// What travelled on the buses, in order; empty unless [`Config::events`]

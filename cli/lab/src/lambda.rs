@@ -17,6 +17,7 @@ use crate::host::{Frame, Out, timestamp};
 use crate::lab::{Action, Lab};
 use crate::latency::{COLD_START, INVOKE, SLOW_START};
 use crate::meter::Owner;
+use crate::operate::SendError;
 use crate::plant::Plant;
 use crate::random::{digest, mix};
 use crate::services::Work;
@@ -102,10 +103,29 @@ impl Lab {
         }
     }
 
+    /// Takes a service out of order by hand, or brings it back: while it is
+    /// down, each invocation of its functions dies before it did anything, as
+    /// under [`Fault::Outage`].
+    ///
+    /// # Errors
+    /// [`SendError::NoFunction`] when no function is that service's.
+    pub fn set_down(&mut self, service: &str, down: bool) -> Result<(), SendError> {
+        if !self.services.iter().any(|known| &**known == service) {
+            return Err(SendError::NoFunction(service.to_owned()));
+        }
+        if down {
+            self.down.insert(service.to_owned());
+        } else {
+            self.down.remove(service);
+        }
+        Ok(())
+    }
+
     fn is_out(&self, service: &Arc<str>) -> bool {
-        self.outages
-            .iter()
-            .any(|(out, from, until)| out == service && (*from..*until).contains(&self.now))
+        let planned = |(out, from, until): &(Arc<str>, Millis, Millis)| {
+            out == service && (*from..*until).contains(&self.now)
+        };
+        self.down.contains(&**service) || self.outages.iter().any(planned)
     }
 
     /// A workflow calls a function.

@@ -11,6 +11,7 @@ use duet_core::order::Address;
 use duet_core::store::{Browse, CommitError, Expect, Item, Key, Memory, Store, StoreFault, Write};
 use duet_core::{CommandMessage, Event, Failure, Money, Reply};
 use duet_delivery::ports as delivery;
+use duet_edge::log::{Log, Step};
 use duet_edge::wires::{Carrier, Carriers, Wires};
 use duet_notification::ports::{Notice, Publisher};
 use duet_payment::ports as payment;
@@ -597,5 +598,21 @@ impl Wires for WiresPort {
             });
         }
         Ok(())
+    }
+}
+
+/// Where a function's log lines go: kept if somebody asked for them.
+#[derive(Debug, Clone)]
+pub(crate) struct LogPort {
+    pub(crate) host: Host,
+    pub(crate) namespace: Arc<str>,
+}
+
+impl Log for LogPort {
+    fn step(&self, step: &Step<'_>) {
+        let mut inner = self.host.lock();
+        if let Some(lines) = &mut inner.lines {
+            lines.push(step.line(&self.namespace));
+        }
     }
 }

@@ -29,6 +29,7 @@ pub struct Aws {
     pub(crate) queues: aws_sdk_sqs::Client,
     pub(super) functions: aws_sdk_lambda::Client,
     pub(crate) buses: aws_sdk_eventbridge::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
 }
 
 /// The configuration for an emulator at `endpoint`: fixed region, the
@@ -100,10 +101,8 @@ impl Aws {
             })
         };
         let dynamodb = aws_sdk_dynamodb::Client::new(config);
-        let tables = TableOf::SERVICES
+        let tables = TableOf::ALL
             .into_iter()
-            .chain([TableOf::Provider, TableOf::Carrier]);
-        let tables = tables
             .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
             .collect::<Outcome<_>>()?;
         let variants = variant::ALL.iter().filter(|variant| {
@@ -127,6 +126,7 @@ impl Aws {
             queues: aws_sdk_sqs::Client::new(config),
             functions: aws_sdk_lambda::Client::new(config),
             buses: aws_sdk_eventbridge::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
             outputs,
         })
     }
@@ -134,6 +134,12 @@ impl Aws {
     pub(crate) fn output(&self, name: &str) -> Outcome<&str> {
         let found = self.outputs.get(name).map(String::as_str);
         found.ok_or_else(|| Problem::environment(format!("the stack has no output {name}")))
+    }
+
+    /// What the names of the stack's own resources begin with, by one of them.
+    pub(crate) fn prefix(&self) -> Option<String> {
+        let table = self.output(TableOf::Order.output()).ok()?;
+        Some(table.strip_suffix("order")?.to_owned())
     }
 
     pub(super) fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
@@ -453,6 +459,10 @@ impl World for Aws {
                 variant.name
             ))),
         }
+    }
+
+    async fn logs(&self, about: &str, since: Timestamp) -> Outcome<Vec<String>> {
+        super::logs::of_functions(&self.logs, &self.outputs, about, since).await
     }
 
     async fn pause(&self, millis: u64) {

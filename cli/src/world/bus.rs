@@ -51,6 +51,9 @@ pub trait BusTools: World {
     /// The rules of the shop's bus.
     fn rules(&self) -> impl Future<Output = Outcome<Vec<Rule>>> + Send;
 
+    /// The rules of the stack, on the shop's bus and on the account's own.
+    fn all_rules(&self) -> impl Future<Output = Outcome<Vec<Rule>>> + Send;
+
     /// Puts an event on the shop's bus. Gives the id that the bus gave it.
     fn put_event(&self, event: &Event) -> impl Future<Output = Outcome<String>> + Send;
 

@@ -83,10 +83,7 @@ impl Lab {
             })
         };
         let mut names = BTreeMap::new();
-        for of in TableOf::SERVICES
-            .into_iter()
-            .chain([TableOf::Provider, TableOf::Carrier])
-        {
+        for of in TableOf::ALL {
             names.insert(of, output(of.output())?.to_owned());
         }
         let deployed = |variant: &&Variant| {
@@ -361,6 +358,14 @@ impl World for Lab {
                 )))
             }
         }
+    }
+
+    async fn logs(&self, about: &str, _: Timestamp) -> Outcome<Vec<String>> {
+        let lines = self.state().lab.lines();
+        let mut lines =
+            lines.ok_or_else(|| Problem::usage("this lab was not told to keep logs"))?;
+        lines.retain(|line| line.contains(about));
+        Ok(lines)
     }
 
     async fn pause(&self, millis: u64) {

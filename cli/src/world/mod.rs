@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod bus;
 pub mod lab;
+pub(crate) mod logs;
 pub mod operate;
 mod tap;
 
@@ -36,6 +37,8 @@ pub enum TableOf {
     Delivery,
     /// The notification service.
     Notification,
+    /// The journal: not a business service, so not among them.
+    Journal,
     /// The payment provider's own ledger.
     Provider,
     /// The carrier's own ledger.
@@ -43,7 +46,7 @@ pub enum TableOf {
 }
 
 impl TableOf {
-    /// The services' tables: one each.
+    /// The business services' tables: one each.
     pub const SERVICES: [Self; 7] = [
         Self::Customer,
         Self::Order,
@@ -52,6 +55,20 @@ impl TableOf {
         Self::Payment,
         Self::Delivery,
         Self::Notification,
+    ];
+
+    /// Every table.
+    pub const ALL: [Self; 10] = [
+        Self::Customer,
+        Self::Order,
+        Self::Fraud,
+        Self::Inventory,
+        Self::Payment,
+        Self::Delivery,
+        Self::Notification,
+        Self::Journal,
+        Self::Provider,
+        Self::Carrier,
     ];
 
     /// The stack output that names the table.
@@ -65,9 +82,20 @@ impl TableOf {
             Self::Payment => "PaymentTable",
             Self::Delivery => "DeliveryTable",
             Self::Notification => "NotificationTable",
+            Self::Journal => "JournalTable",
             Self::Provider => "ProviderLedger",
             Self::Carrier => "CarrierLedger",
         }
+    }
+
+    /// The stack outputs that name the functions of the service that owns the
+    /// table; none for a third party's ledger.
+    #[must_use]
+    pub fn functions(self) -> Vec<String> {
+        let service = self.output().strip_suffix("Table");
+        let entries = ["TaskFunction", "QueueFunction"];
+        let named = |service| entries.map(|entry| format!("{service}{entry}")).to_vec();
+        service.map_or(Vec::new(), named)
     }
 
     /// What people call it.
@@ -81,6 +109,7 @@ impl TableOf {
             Self::Payment => "payment",
             Self::Delivery => "delivery",
             Self::Notification => "notification",
+            Self::Journal => "journal",
             Self::Provider => "payment provider",
             Self::Carrier => "carrier",
         }
@@ -226,6 +255,17 @@ pub trait World: Clone + Send + Sync + 'static {
                 service.name()
             )))
         }
+    }
+
+    /// What the functions logged since `since` that names `about`, one JSON
+    /// document a line, in no particular order.
+    fn logs(
+        &self,
+        about: &str,
+        since: Timestamp,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send {
+        let _ = (about, since);
+        async { Err(Problem::usage("this target keeps no logs of its functions")) }
     }
 
     /// Lets `millis` of that world's time pass.

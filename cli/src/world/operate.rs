@@ -1,16 +1,17 @@
 //! What an operator needs of a target beyond what the flows need: dead letters
 //! to take in hand, executions to take up again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 use aws_sdk_sfn::types::ExecutionStatus;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use duet_core::Timestamp;
 
-use super::aws::{Aws, unreachable};
-use super::{Subject, World};
+use super::aws::{Aws, execution_arn, unreachable};
+use super::{Subject, TableOf, World};
 use crate::exit::{Outcome, Problem};
 use crate::variant;
 
@@ -31,7 +32,31 @@ pub struct Held {
     pub attributes: BTreeMap<String, String>,
     /// What the target takes it by.
     pub(super) receipt: String,
+    /// All attributes, as they came.
+    pub(super) carried: HashMap<String, MessageAttributeValue>,
 }
+
+/// The attributes a bus adds to what it could not deliver (EventBridge user
+/// guide, "Using dead-letter queues"). They tell of the failure and are no part
+/// of the message: on its way home it does not carry them.
+const ADDED_BY_THE_BUS: [&str; 6] = [
+    "ERROR_CODE",
+    "ERROR_MESSAGE",
+    "EXHAUSTED_RETRY_CONDITION",
+    "RETRY_ATTEMPTS",
+    "RULE_ARN",
+    "TARGET_ARN",
+];
+
+/// What the name of a service's table ends with while the service is out of
+/// order: a table that is not there.
+const OUT_OF_ORDER: &str = "-out-of-order";
+
+/// How often a function's state is looked at while it changes, in milliseconds.
+const LOOK_EVERY: u64 = 200;
+
+/// How often at most.
+const LOOKS: u32 = 300;
 
 /// An execution that did not succeed.
 #[derive(Debug, Clone)]
@@ -52,6 +77,29 @@ pub struct FailedExecution {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+}
+
+impl FailedExecution {
+    /// The order or customer it was about. One that was started in its place
+    /// has a name of its own, see [`Self::next`].
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.name.split('.').next().unwrap_or(&self.name)
+    }
+
+    /// The name of the `n`-th execution about the same order or customer:
+    /// `o-1.2`. No id has a dot in it, so it can be nobody else's.
+    #[must_use]
+    pub fn next(&self, n: u32) -> String {
+        format!("{}.{n}", self.subject())
+    }
+}
+
+/// Why nothing was started: an execution in the place of the failed one runs.
+pub(super) fn under_way(name: &str) -> Problem {
+    Problem::failed(format!(
+        "execution {name} was started in its place, and runs"
+    ))
 }
 
 /// What became of taking an execution up again.
@@ -76,8 +124,8 @@ pub trait Operate: World {
     /// Lets go of a held message.
     fn release(&self, held: &Held) -> impl Future<Output = Outcome<()>> + Send;
 
-    /// Sends a held message to the queue called `home`, and removes it from the
-    /// dead-letter queue once it is there.
+    /// Sends a held message with its own attributes to the queue called `home`,
+    /// and removes it from the dead-letter queue once it is there.
     fn forward(&self, held: &Held, home: &str) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Removes a held message for good.
@@ -88,6 +136,15 @@ pub trait Operate: World {
 
     /// Takes an execution up again where it failed.
     fn redrive(&self, arn: &str) -> impl Future<Output = Outcome<Redriven>> + Send;
+
+    /// Starts a new execution with the input that `failed` had, and gives its
+    /// name: [`FailedExecution::next`], the first that is free.
+    fn start_again(&self, failed: &FailedExecution)
+    -> impl Future<Output = Outcome<String>> + Send;
+
+    /// Takes `service` out of order, for every variant, or brings it back. What
+    /// is in order already is left as it is.
+    fn outage(&self, service: TableOf, down: bool) -> impl Future<Output = Outcome<()>> + Send;
 }
 
 impl Operate for Aws {
@@ -146,6 +203,9 @@ impl Operate for Aws {
     }
 
     async fn forward(&self, held: &Held, home: &str) -> Outcome<()> {
+        let carried = held.carried.iter();
+        let own = carried.filter(|(name, _)| !ADDED_BY_THE_BUS.contains(&name.as_str()));
+        let own = own.map(|(name, value)| (name.clone(), value.clone()));
         let found = self.queues.get_queue_url().queue_name(home).send().await;
         let url = found
             .map_err(|error| unreachable("SQS", &error))?
@@ -156,6 +216,7 @@ impl Operate for Aws {
             .send_message()
             .queue_url(url)
             .message_body(&held.body)
+            .set_message_attributes(Some(own.collect()))
             .send()
             .await;
         sent.map_err(|error| unreachable("SQS", &error))?;
@@ -240,6 +301,110 @@ impl Operate for Aws {
             },
         }
     }
+
+    async fn start_again(&self, failed: &FailedExecution) -> Outcome<String> {
+        let there = self.workflows.describe_execution();
+        let there = there.execution_arn(&failed.arn).send().await;
+        let there = there.map_err(|error| unreachable("Step Functions", &error))?;
+        let mut n = 2;
+        loop {
+            let name = failed.next(n);
+            let arn = execution_arn(there.state_machine_arn(), &name);
+            let earlier = self.workflows.describe_execution();
+            match earlier.execution_arn(arn).send().await {
+                Ok(earlier) if *earlier.status() == ExecutionStatus::Running => {
+                    return Err(under_way(&name));
+                }
+                Ok(_) => {
+                    n += 1;
+                    continue;
+                }
+                Err(error) if error.code() == Some("ExecutionDoesNotExist") => {}
+                Err(error) => return Err(unreachable("Step Functions", &error)),
+            }
+            let started = self
+                .workflows
+                .start_execution()
+                .state_machine_arn(there.state_machine_arn())
+                .name(&name)
+                .set_input(there.input().map(str::to_owned))
+                .send()
+                .await;
+            return started
+                .map(|_| name)
+                .map_err(|error| unreachable("Step Functions", &error));
+        }
+    }
+
+    /// The service's functions are pointed at a table that is not there: each
+    /// command then fails as transient, is tried again as the style does that,
+    /// and dies when its tries are spent. (With a reserved concurrency of 0, the
+    /// usual switch, the emulator stops reading the queue: its messages wait and
+    /// none dies.) What was changed stands in the function itself, so anybody
+    /// can take it back.
+    async fn outage(&self, service: TableOf, down: bool) -> Outcome<()> {
+        for output in service.functions() {
+            // A style that is not deployed has no function.
+            if let Ok(function) = self.output(&output) {
+                self.point(function, down).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Aws {
+    /// Points `function` at a table that is not there, or back at its own.
+    async fn point(&self, function: &str, down: bool) -> Outcome<()> {
+        let lambda = |error| unreachable("Lambda", &error);
+        let asked = self.functions.get_function_configuration();
+        let there = asked.function_name(function).send().await.map_err(lambda)?;
+        let mut variables = there
+            .environment()
+            .and_then(|environment| environment.variables().cloned())
+            .unwrap_or_default();
+        let Some(table) = variables.get("DUET_TABLE").cloned() else {
+            return Err(Problem::environment(format!(
+                "function {function} has no DUET_TABLE: it is not one of this version"
+            )));
+        };
+        let own = table.strip_suffix(OUT_OF_ORDER).unwrap_or(&table);
+        let wanted = match down {
+            true => format!("{own}{OUT_OF_ORDER}"),
+            false => own.to_owned(),
+        };
+        if wanted == table {
+            return Ok(());
+        }
+        variables.insert("DUET_TABLE".to_owned(), wanted);
+        let environment = Environment::builder().set_variables(Some(variables));
+        let changed = self.functions.update_function_configuration();
+        changed
+            .function_name(function)
+            .environment(environment.build())
+            .send()
+            .await
+            .map_err(|error| unreachable("Lambda", &error))?;
+        for _ in 0..LOOKS {
+            let asked = self.functions.get_function_configuration();
+            let there = asked.function_name(function).send().await.map_err(lambda)?;
+            match there.last_update_status() {
+                Some(LastUpdateStatus::InProgress) => self.pause(LOOK_EVERY).await,
+                Some(LastUpdateStatus::Failed) => {
+                    return Err(Problem::environment(format!(
+                        "function {function} could not be changed: {}",
+                        there
+                            .last_update_status_reason()
+                            .unwrap_or("no reason given")
+                    )));
+                }
+                _ => return Ok(()),
+            }
+        }
+        Err(Problem::environment(format!(
+            "function {function} is still changing"
+        )))
+    }
 }
 
 fn of_message(queue: &str, message: &Message) -> Held {
@@ -258,6 +423,7 @@ fn of_message(queue: &str, message: &Message) -> Held {
             .filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())))
             .collect(),
         receipt: message.receipt_handle().unwrap_or_default().to_owned(),
+        carried: message.message_attributes().cloned().unwrap_or_default(),
     }
 }
 

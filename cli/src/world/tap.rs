@@ -172,7 +172,18 @@ impl Tap {
 
 impl BusTools for Aws {
     async fn rules(&self) -> Outcome<Vec<Rule>> {
-        rules(self).await
+        rules(self, bus(self)?, None).await
+    }
+
+    async fn all_rules(&self) -> Outcome<Vec<Rule>> {
+        let mut all = match self.output("Bus") {
+            Ok(bus) => rules(self, bus, None).await?,
+            Err(_) => Vec::new(),
+        };
+        if let Some(prefix) = self.prefix() {
+            all.extend(rules(self, DEFAULT_BUS, Some(prefix)).await?);
+        }
+        Ok(all)
     }
 
     async fn put_event(&self, event: &Event) -> Outcome<String> {
@@ -221,8 +232,11 @@ impl BusTools for Aws {
     }
 }
 
-async fn rules(world: &Aws) -> Outcome<Vec<Rule>> {
-    let bus = bus(world)?;
+/// The bus that every account has: AWS's own services speak on it.
+const DEFAULT_BUS: &str = "default";
+
+/// Reads the rules of `bus` whose names begin with `prefix`.
+async fn rules(world: &Aws, bus: &str, prefix: Option<String>) -> Outcome<Vec<Rule>> {
     let mut rules = Vec::new();
     let mut next: Option<String> = None;
     loop {
@@ -230,6 +244,7 @@ async fn rules(world: &Aws) -> Outcome<Vec<Rule>> {
             .buses
             .list_rules()
             .event_bus_name(bus)
+            .set_name_prefix(prefix.clone())
             .set_next_token(next)
             .send()
             .await

@@ -29,29 +29,12 @@ impl BusTools for Lab {
     async fn rules(&self) -> Outcome<Vec<Rule>> {
         let name = self.bus()?;
         let definitions = &self.0.definitions;
-        let rules = definitions
-            .rules
-            .iter()
-            .filter(|rule| definitions.buses[rule.bus].name == name);
-        Ok(rules
-            .map(|rule| Rule {
-                name: rule.name.clone(),
-                // The lab knows no disabled rules.
-                state: "ENABLED".to_owned(),
-                pattern: rule.written.clone(),
-                targets: rule
-                    .targets
-                    .iter()
-                    .map(|target| target.arn.rsplit([':', '/']).next().unwrap_or_default())
-                    .map(str::to_owned)
-                    .collect(),
-                transformed: rule
-                    .targets
-                    .iter()
-                    .flat_map(|target| target.paths.clone())
-                    .collect(),
-            })
-            .collect())
+        let of_bus = |rule: &&duet_lab::Rule| definitions.buses[rule.bus].name == name;
+        Ok(definitions.rules.iter().filter(of_bus).map(told).collect())
+    }
+
+    async fn all_rules(&self) -> Outcome<Vec<Rule>> {
+        Ok(self.0.definitions.rules.iter().map(told).collect())
     }
 
     async fn put_event(&self, event: &Event) -> Outcome<String> {
@@ -110,5 +93,26 @@ impl BusTools for Lab {
             }
             self.pause(LOOK_EVERY).await;
         }
+    }
+}
+
+/// A deployed rule, as an operator sees it.
+fn told(rule: &duet_lab::Rule) -> Rule {
+    Rule {
+        name: rule.name.clone(),
+        // The lab knows no disabled rules.
+        state: "ENABLED".to_owned(),
+        pattern: rule.written.clone(),
+        targets: rule
+            .targets
+            .iter()
+            .map(|target| target.arn.rsplit([':', '/']).next().unwrap_or_default())
+            .map(str::to_owned)
+            .collect(),
+        transformed: rule
+            .targets
+            .iter()
+            .flat_map(|target| target.paths.clone())
+            .collect(),
     }
 }

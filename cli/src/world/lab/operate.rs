@@ -4,6 +4,8 @@
 //! Nobody but operators reads dead-letter queues, so who holds a letter is
 //! known here and not in the lab: looking changes nothing there.
 
+use std::collections::HashMap;
+
 use duet_core::Timestamp;
 use duet_lab::{DeadLetter, WorkflowError};
 use jiff::SignedDuration;
@@ -12,8 +14,8 @@ use super::input::Input;
 use super::{Lab, State};
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Entry};
-use crate::world::World;
-use crate::world::operate::{FailedExecution, Held, Operate, Redriven};
+use crate::world::operate::{FailedExecution, Held, Operate, Redriven, under_way};
+use crate::world::{TableOf, World};
 
 impl State {
     /// The dead letter that is held.
@@ -58,6 +60,7 @@ impl Operate for Lab {
             state.held.insert(letter.at, until);
             all.push(Held {
                 receipt: receipt(&letter),
+                carried: HashMap::new(),
                 queue: queue.to_owned(),
                 attributes: state.lab.attributes(&letter).into_iter().collect(),
                 sent_at: Some(letter.sent),
@@ -157,6 +160,32 @@ impl Operate for Lab {
             Err(WorkflowError::Redrive(why)) => Ok(Redriven::Refused(why.to_string())),
             Err(other) => Err(Problem::environment(other)),
         }
+    }
+
+    async fn start_again(&self, failed: &FailedExecution) -> Outcome<String> {
+        let lab = &mut self.state().lab;
+        let machine = &failed.machine;
+        let input = lab
+            .execution(machine, &failed.name)
+            .map(|execution| serde_json::Value::clone(execution.input()))
+            .ok_or_else(|| {
+                Problem::environment(format!("there is no execution {}", failed.name))
+            })?;
+        let mut n = 2;
+        while let Some(earlier) = lab.execution_standing(machine, &failed.next(n)) {
+            if duet_lab::word(earlier.status) == "RUNNING" {
+                return Err(under_way(&earlier.name));
+            }
+            n += 1;
+        }
+        let name = failed.next(n);
+        let started = lab.start_execution(machine, &name, &input);
+        started.map(|_| name).map_err(Problem::environment)
+    }
+
+    async fn outage(&self, service: TableOf, down: bool) -> Outcome<()> {
+        let set = self.state().lab.set_down(service.name(), down);
+        set.map_err(Problem::usage)
     }
 }
 

@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use duet_core::fact::Notice;
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, OrderId};
 use duet_customer::command::Command as CustomerCommand;
@@ -36,7 +35,7 @@ use crate::invariants::Findings;
 use crate::place::word;
 use crate::report::{Report, table, trimmed};
 use crate::scenario::{Expected, Person, Scenario};
-use crate::variant::{Style, Variant};
+use crate::variant::Variant;
 use crate::view::View;
 use crate::world::{Subject, TableOf, World};
 use crate::{message, repair, review};
@@ -560,9 +559,7 @@ impl Play {
                     if !decided && now - since < 10 * PATIENCE {
                         // Whoever registers customers sees to it that they are:
                         // what the scenarios say holds for known customers.
-                        if (now - since) / 5_000 % 20 == 19 {
-                            self.redrive(&[]);
-                        }
+                        self.look_after(since);
                         return Ok(stage);
                     }
                 }
@@ -578,6 +575,12 @@ impl Play {
                         self.decide(&order.order, verdict)?;
                     }
                     let there = self.order(order.order.as_str())?;
+                    // Whoever places orders sees to it that they are placed:
+                    // a day later the fraud rules say something else.
+                    if there.is_none() && now - since < 10 * PATIENCE {
+                        self.look_after(since);
+                        return Ok(stage);
+                    }
                     let decided = there.is_some_and(|there| there.fate != Fate::Undecided);
                     if !decided && now - since < PATIENCE {
                         return Ok(stage);
@@ -586,6 +589,13 @@ impl Play {
                 self.wave(script, number + 1)
             }
             Stage::Over => Ok(stage),
+        }
+    }
+
+    /// Every now and then somebody looks for what failed, and sends it back.
+    fn look_after(&self, since: i64) {
+        if (self.now() - since) / 5_000 % 20 == 19 {
+            self.redrive(&[]);
         }
     }
 
@@ -684,9 +694,11 @@ impl Play {
                 }
             }
             for run in lab.failed_executions() {
-                // What ended in a Fail state ends there again: those are repaired.
-                let of_order = run.machine.contains("order");
-                if !ours(&run.name) && !of_order {
+                // An order that was placed is repaired: its execution ended in a
+                // Fail state, and would end there again.
+                let placed = run.machine.contains("order")
+                    && self.order(&run.name).is_ok_and(|order| order.is_some());
+                if !ours(&run.name) && !placed {
                     worked |= lab.redrive_execution(&run.arn).is_ok();
                 }
             }
@@ -785,28 +797,8 @@ impl Play {
                                 format!("{id} ({}): {why}", script.name),
                             ));
                         }
-                        // The workflow goes on, by design, without a notice of a
-                        // rejection that it could not send.
-                        let untold = struck
-                            && self.variant.style == Style::Orchestration
-                            && matches!(there.fate, Fate::Rejected { .. })
-                            && view
-                                .notices
-                                .iter()
-                                .all(|notice| notice.kind == Notice::PaymentRefunded);
-                        let mut of_order = Findings::default();
-                        of_order.order(id, &view, with_fraud);
-                        for invariant in of_order.invariants() {
-                            let tolerated = untold && invariant.number == 5;
-                            for what in invariant.violations.into_iter().filter(|_| !tolerated) {
-                                findings.broken(invariant.number, what);
-                            }
-                        }
+                        findings.order(id, &view, with_fraud);
                     }
-                    // The workflow could not place it, and says so: it failed.
-                    None if struck
-                        && self.variant.style == Style::Orchestration
-                        && is_untouched(&view) => {}
                     None => end.findings.push((
                         6,
                         id.to_owned(),
@@ -906,14 +898,6 @@ impl Play {
         }
         Ok(())
     }
-}
-
-/// Whether nobody did anything about an order that was never placed.
-fn is_untouched(view: &View) -> bool {
-    view.reservation.is_none()
-        && view.payment.is_none()
-        && view.delivery.is_none()
-        && view.notices.is_empty()
 }
 
 /// Whom a message is about, if it says so.
