@@ -60,14 +60,15 @@ pub struct Row {
     pub elapsed_ms: i64,
     /// The ids of its orders, for `duet show`.
     pub orders: Vec<String>,
+    /// What it left behind.
     #[serde(skip)]
-    footprint: Footprint,
+    pub footprint: Footprint,
 }
 
 /// What parity compares: all that a scenario leaves behind, without names and
 /// times. Refund notices are left out: one variant may never have captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Footprint {
+pub struct Footprint {
     orders: Vec<OrderPrint>,
     /// Available, reserved, shipped of each SKU.
     stock: Vec<(i64, i64, i64)>,
@@ -508,7 +509,7 @@ impl Choice {
                     "scenario {} needs the fraud service",
                     scenario.name
                 ))
-                .hint("deploy with `duet up --parameter WithFraud=true`"));
+                .hint("deploy with `duet up --parameter WithFraud=true` and the same --on"));
             }
             self.scenarios.retain(|scenario| !scenario.fraud);
         }
@@ -545,7 +546,7 @@ fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(Strin
                     "scenario {name}: a person has {seconds} s to decide here, and a scenario {within} s"
                 ),
                 format!(
-                    "deploy with `duet up --parameter ReviewSeconds=30`, or wait with --within {}",
+                    "deploy with `duet up --parameter ReviewSeconds=30` and the same --on, or wait with --within {}",
                     u64::from(seconds) + MARGIN
                 ),
             ));
@@ -553,7 +554,7 @@ fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(Strin
         (Some(Person::Says(_)), Some(seconds)) if seconds < QUICK => {
             return Some((
                 format!("scenario {name}: {seconds} s are too short for anybody to decide"),
-                "deploy with `duet up --parameter ReviewSeconds=30`".to_owned(),
+                "deploy with `duet up --parameter ReviewSeconds=30` and the same --on".to_owned(),
             ));
         }
         _ => return None,

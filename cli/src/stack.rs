@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use duet_core::Timestamp;
+use duet_core::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -47,7 +47,7 @@ const DEPLOY_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Parameters that suit an emulator: quick retries, nothing no emulator has,
 /// and reviews short enough that one can be seen to run out.
-const EMULATED: [(&str, &str); 3] = [
+pub const EMULATED: [(&str, &str); 3] = [
     ("Emulated", "true"),
     ("BackoffSeconds", "1"),
     ("ReviewSeconds", "30"),
@@ -117,7 +117,7 @@ impl Place {
             On::Aws => aws::ordinary().await,
             On::Local => aws::emulated(&self.endpoint()?),
             On::Lab => {
-                let kept = self.shelf()?.open(Timestamp::now()).await?;
+                let kept = self.shelf()?.open(SystemClock.now()).await?;
                 return Ok(Opened::Lab(Box::new(kept)));
             }
         };
@@ -162,7 +162,7 @@ impl Place {
     /// Begins a lab with the parameters that `up` gives, unless there is one.
     async fn up_lab(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let parameters = up.parameters.iter().cloned().collect();
-        let (kept, aside) = self.shelf()?.up(parameters, Timestamp::now()).await?;
+        let (kept, aside) = self.shelf()?.up(parameters, SystemClock.now()).await?;
         if let Some(aside) = aside {
             tell(&format!("the lab before lies in {}", aside.display()));
         }
@@ -288,7 +288,7 @@ impl Place {
             if !deployed.changed && asked_before.is_some_and(|before| before != up.parameters) {
                 // Emulators may overlook a parameter that only turns conditions.
                 tell(
-                    "warning: the emulator saw nothing to change; `duet down`, then `duet up` again to be sure",
+                    "warning: the emulator saw nothing to change; `duet down --on local`, then `duet up --on local` again to be sure",
                 );
             }
             self.note_deployed(&fingerprint, &up.parameters)?;
@@ -436,7 +436,7 @@ impl Place {
                     })?;
                 "the stack is being deleted, with its tables and all that is in them".to_owned()
             }
-            On::Lab if delete => match self.shelf()?.set_aside(Timestamp::now())? {
+            On::Lab if delete => match self.shelf()?.set_aside(SystemClock.now())? {
                 Some(aside) => format!(
                     "the lab is no more; what it was made of lies in {}",
                     aside.display()

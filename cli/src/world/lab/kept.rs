@@ -36,7 +36,7 @@ const SEED: u64 = 1;
 /// the command before has led to.
 const BETWEEN: SignedDuration = SignedDuration::from_secs(1);
 
-const REMEDY: &str = "`duet down --on lab --delete` sets it aside, kept as a copy, and the next command begins a new one";
+const REMEDY: &str = "`duet down --on lab --delete`, with the same --stack, sets it aside, kept as a copy, and the next command begins a new one";
 
 /// The first line: what the world is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
