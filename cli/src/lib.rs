@@ -60,12 +60,24 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Up(up) => print(&place()?.up(up).await?, format),
         Command::Down(down) => print(&place()?.down(down.delete).await?, format),
         Command::Status => print(&place()?.status().await?, format),
-        Command::Demo(demo) => match cli.global.on {
-            On::Lab => run_demo(&lab()?, demo, format).await,
-            On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
-            On::Aws => run_demo(&place()?.open().await?, demo, format).await,
-        },
+        Command::Demo(demo) => {
+            demo.only_on_the_lab(cli.global.on)?;
+            match cli.global.on {
+                On::Lab => run_demo(&lab_with(demo)?, demo, format).await,
+                On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
+                On::Aws => run_demo(&place()?.open().await?, demo, format).await,
+            }
+        }
+        Command::Simulate(args) if args.planted => print(&planted(args)?, format),
         Command::Simulate(args) => print(&simulate(args)?, format),
+        Command::Bench(args::Bench::Lab { orders, variants }) => {
+            let definitions = world::lab::definitions(&BTreeMap::new())?;
+            let variants = of_all(&variants.variants);
+            print(
+                &world::lab::bench::run(&definitions, &variants, *orders)?,
+                format,
+            )
+        }
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
             let from_file = args.file.as_deref().map(orders_of).transpose()?;
@@ -175,13 +187,15 @@ async fn decide<W: World>(
     review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
-/// A fresh world in this process, with quick retries and reviews.
-fn lab() -> Outcome<world::lab::Lab> {
+/// A fresh world in this process, with quick retries and reviews, in which goes
+/// wrong what `demo` says.
+fn lab_with(demo: &args::Demo) -> Outcome<world::lab::Lab> {
     let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", "30")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let definitions = world::lab::definitions(&parameters.into())?;
     let config = duet_lab::Config {
-        seed: 1,
+        seed: demo.seed.unwrap_or(1),
+        faults: demo.faults.rules(),
         keep_succeeded: true,
         ..duet_lab::Config::default()
     };
@@ -190,21 +204,40 @@ fn lab() -> Outcome<world::lab::Lab> {
 
 /// Runs many worlds in this process.
 fn simulate(args: &args::Simulate) -> Outcome<world::lab::simulate::SimulationReport> {
-    let definitions = world::lab::definitions(&BTreeMap::new())?;
-    let (from, seeds) = args.seed.map_or((args.from, args.seeds), |seed| (seed, 1));
-    let options = world::lab::simulate::Options {
+    let definitions = world::lab::simulate::definitions(&BTreeMap::new())?;
+    world::lab::simulate::run(&definitions, &worlds(args, 100))
+}
+
+/// Looks for planted mistakes in many worlds in this process.
+fn planted(args: &args::Simulate) -> Outcome<world::lab::planted::PlantedReport> {
+    let mut options = worlds(args, 1_000);
+    if options.faults.is_empty() {
+        options.faults = duet_lab::FaultRule::all();
+    }
+    world::lab::planted::run(duet_lab::Plant::ALL, &options, &BTreeMap::new())
+}
+
+/// The worlds that the command line asks for, of so many seeds unless it says.
+fn worlds(args: &args::Simulate, seeds: u64) -> world::lab::simulate::Options {
+    let seeds = args.seeds.unwrap_or(seeds);
+    let (from, seeds) = args.seed.map_or((args.from, seeds), |seed| (seed, 1));
+    world::lab::simulate::Options {
         seeds,
         from,
-        variants: match args.variants.variants.as_slice() {
-            [] => variant::ALL.iter().collect(),
-            some => some.to_vec(),
-        },
+        variants: of_all(&args.variants.variants),
         orders: args.orders as usize,
         faults: args.faults.rules(),
         scenarios: args.scenarios.clone(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    world::lab::simulate::run(&definitions, &options)
+    }
+}
+
+/// The variants asked for, or all there are.
+fn of_all(asked: &[&'static Variant]) -> Vec<&'static Variant> {
+    match asked {
+        [] => variant::ALL.iter().collect(),
+        some => some.to_vec(),
+    }
 }
 
 /// Runs what the command line chose of the demo.

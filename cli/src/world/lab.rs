@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Definitions, Started, Table, bundled};
+use duet_lab::{Config, Definitions, Started, Table, Used, bundled};
 use serde_json::json;
 
 use super::{Commanded, DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
@@ -299,6 +299,10 @@ impl World for Lab {
                 )))
             }
         }
+    }
+
+    fn used(&self) -> Option<Vec<Used>> {
+        Some(self.state().lab.used())
     }
 
     async fn pause(&self, millis: u64) {

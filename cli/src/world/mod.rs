@@ -11,6 +11,7 @@ use std::future::Future;
 
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, Timestamp};
+use duet_lab::Used;
 use serde::Serialize;
 
 use crate::exit::{Outcome, Problem};
@@ -224,6 +225,11 @@ pub trait World: Clone + Send + Sync + 'static {
                 service.name()
             )))
         }
+    }
+
+    /// What each order and customer has used so far; `None` where nobody counts.
+    fn used(&self) -> Option<Vec<Used>> {
+        None
     }
 
     /// Lets `millis` of that world's time pass.
