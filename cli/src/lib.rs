@@ -64,35 +64,34 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Up(up) => print(&place()?.up(up).await?, format),
         Command::Down(down) => print(&place()?.down(down.delete).await?, format),
         Command::Status => print(&place()?.status().await?, format),
-        Command::Demo(args::Demo {
-            drill: Some(drill::Drill::Outage),
-            variants,
-            orders,
-            within,
-            ..
-        }) => {
-            let orders = orders.map_or(drill::Drill::Outage.orders(), |orders| orders as usize);
-            let asked = &variants.variants;
-            match cli.global.on {
-                On::Lab => {
-                    let seconds = drill::outage::REVIEW_SECONDS;
-                    run_outage(&lab(seconds)?, asked, orders, *within, format).await
+        Command::Demo(demo) => {
+            demo.only_on_the_lab(cli.global.on)?;
+            match (demo.drill, cli.global.on) {
+                (None, On::Lab) => run_demo(&lab(demo, 30)?, demo, format).await,
+                (None, On::Local) => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
+                (None, On::Aws) => on!(place()?, world => run_demo(world, demo, format).await),
+                (Some(drill), On::Lab) => {
+                    run_drill(&lab(demo, drill.review_seconds())?, drill, demo, format).await
                 }
-                On::Local => {
+                (Some(drill), On::Local) => {
                     let world = place()?.up_for_drill().await?;
-                    run_outage(&world, asked, orders, *within, format).await
+                    run_drill(&world, drill, demo, format).await
                 }
-                On::Aws => {
-                    on!(place()?, world => run_outage(world, asked, orders, *within, format).await)
+                (Some(drill), On::Aws) => {
+                    on!(place()?, world => run_drill(world, drill, demo, format).await)
                 }
             }
         }
-        Command::Demo(demo) => match cli.global.on {
-            On::Lab => run_demo(&lab(30)?, demo, format).await,
-            On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
-            On::Aws => on!(place()?, world => run_demo(world, demo, format).await),
-        },
+        Command::Simulate(args) if args.planted => print(&planted(args)?, format),
         Command::Simulate(args) => print(&simulate(args)?, format),
+        Command::Bench(args::Bench::Lab { orders, variants }) => {
+            let definitions = world::lab::definitions(&BTreeMap::new())?;
+            let variants = of_all(&variants.variants);
+            print(
+                &world::lab::bench::run(&definitions, &variants, *orders)?,
+                format,
+            )
+        }
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
             let from_file = args.file.as_deref().map(orders_of).transpose()?;
@@ -204,15 +203,16 @@ async fn decide<W: World>(
     review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
-/// A fresh world in this process, with quick retries and `review_seconds` to
-/// decide a review.
-fn lab(review_seconds: u32) -> Outcome<world::lab::Lab> {
+/// A fresh world in this process, with quick retries, `review_seconds` to decide
+/// a review, and going wrong in it what `demo` says.
+fn lab(demo: &args::Demo, review_seconds: u32) -> Outcome<world::lab::Lab> {
     let review_seconds = review_seconds.to_string();
     let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", &review_seconds)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let definitions = world::lab::definitions(&parameters.into())?;
     let config = duet_lab::Config {
-        seed: 1,
+        seed: demo.seed.unwrap_or(1),
+        faults: demo.faults.rules(),
         keep_succeeded: true,
         ..duet_lab::Config::default()
     };
@@ -221,21 +221,40 @@ fn lab(review_seconds: u32) -> Outcome<world::lab::Lab> {
 
 /// Runs many worlds in this process.
 fn simulate(args: &args::Simulate) -> Outcome<world::lab::simulate::SimulationReport> {
-    let definitions = world::lab::definitions(&BTreeMap::new())?;
-    let (from, seeds) = args.seed.map_or((args.from, args.seeds), |seed| (seed, 1));
-    let options = world::lab::simulate::Options {
+    let definitions = world::lab::simulate::definitions(&BTreeMap::new())?;
+    world::lab::simulate::run(&definitions, &worlds(args, 100))
+}
+
+/// Looks for planted mistakes in many worlds in this process.
+fn planted(args: &args::Simulate) -> Outcome<world::lab::planted::PlantedReport> {
+    let mut options = worlds(args, 1_000);
+    if options.faults.is_empty() {
+        options.faults = duet_lab::FaultRule::all();
+    }
+    world::lab::planted::run(duet_lab::Plant::ALL, &options, &BTreeMap::new())
+}
+
+/// The worlds that the command line asks for, of so many seeds unless it says.
+fn worlds(args: &args::Simulate, seeds: u64) -> world::lab::simulate::Options {
+    let seeds = args.seeds.unwrap_or(seeds);
+    let (from, seeds) = args.seed.map_or((args.from, seeds), |seed| (seed, 1));
+    world::lab::simulate::Options {
         seeds,
         from,
-        variants: match args.variants.variants.as_slice() {
-            [] => variant::ALL.iter().collect(),
-            some => some.to_vec(),
-        },
+        variants: of_all(&args.variants.variants),
         orders: args.orders as usize,
         faults: args.faults.rules(),
         scenarios: args.scenarios.clone(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    world::lab::simulate::run(&definitions, &options)
+    }
+}
+
+/// The variants asked for, or all there are.
+fn of_all(asked: &[&'static Variant]) -> Vec<&'static Variant> {
+    match asked {
+        [] => variant::ALL.iter().collect(),
+        some => some.to_vec(),
+    }
 }
 
 /// Runs what the command line chose of the demo.
@@ -254,20 +273,25 @@ async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format
     print(&demo::run(world, &choice).await?, format)
 }
 
-/// Runs the outage drill.
-async fn run_outage<W: world::operate::Operate>(
+/// Runs a drill.
+async fn run_drill<W: world::operate::Operate>(
     world: &W,
-    asked: &[&'static Variant],
-    orders: usize,
-    within: u64,
+    drill: drill::Drill,
+    demo: &args::Demo,
     format: report::Format,
 ) -> Outcome<Exit> {
-    let choice = drill::outage::Choice {
-        variants: chosen(world, asked),
-        orders,
-        within,
-    };
-    print(&drill::outage::run(world, &choice).await?, format)
+    let variants = chosen(world, &demo.variants.variants);
+    let orders = demo.orders.map_or(drill.orders(), |orders| orders as usize);
+    match drill {
+        drill::Drill::Outage => {
+            let choice = drill::outage::Choice {
+                variants,
+                orders,
+                within: demo.within,
+            };
+            print(&drill::outage::run(world, &choice).await?, format)
+        }
+    }
 }
 
 /// The variants asked for, or all that are deployed.

@@ -263,6 +263,11 @@ impl Lab {
             delivery.attempt += 1;
             self.host.lock().meters.of(owner).retries += 1;
             let wait = self.draw((most / 2, most), ident);
+            let attempt = delivery.attempt;
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("{} is not taken, attempt {attempt}", rule.name),
+            );
             return self.after(wait, Action::Deliver(Box::new(delivery)));
         }
         let body = match &target.input {

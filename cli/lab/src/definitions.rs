@@ -393,6 +393,12 @@ impl Definitions {
             .iter()
             .position(|known| known.arn == function || known.name == function)
             .ok_or_else(|| DefinitionError::new(&logical, format!("no function {function}")))?;
+        if number(&properties["MaximumBatchingWindowInSeconds"]).unwrap_or(0) > 0 {
+            return Err(DefinitionError::new(
+                &logical,
+                "batching windows are not modelled: leave out MaximumBatchingWindowInSeconds",
+            ));
+        }
         let types = properties["FunctionResponseTypes"].as_array();
         self.mappings.push(Mapping {
             queue,

@@ -440,6 +440,12 @@ impl Lab {
         self.host.lock().faults.chances().clone()
     }
 
+    /// How many things each kind of fault touched.
+    #[must_use]
+    pub fn touched(&self) -> BTreeMap<Fault, u64> {
+        self.host.lock().faults.touched().clone()
+    }
+
     /// From here on nothing goes wrong any more.
     pub fn stop_faults(&mut self) {
         self.host.lock().faults.quiet = true;

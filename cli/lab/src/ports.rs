@@ -531,7 +531,7 @@ impl Wires for WiresPort {
             for event in events {
                 let metadata = &event.metadata;
                 let entry = Entry {
-                    detail: event.detail().to_string(),
+                    detail: serde_json::to_string(event).map_err(Failure::invalid)?,
                     detail_type: metadata.kind.clone(),
                     ident: mix(digest(&metadata.id), inner.frame.ident),
                     owner: inner.meters.owner(&metadata.subject, &metadata.variant),

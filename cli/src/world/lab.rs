@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Definitions, Started, bundled};
+use duet_lab::{Config, Definitions, Started, Used, bundled};
 use serde_json::json;
 
 use self::input::{Entry as Came, Input};
@@ -366,6 +366,10 @@ impl World for Lab {
             lines.ok_or_else(|| Problem::usage("this lab was not told to keep logs"))?;
         lines.retain(|line| line.contains(about));
         Ok(lines)
+    }
+
+    fn used(&self) -> Option<Vec<Used>> {
+        Some(self.state().lab.used())
     }
 
     async fn pause(&self, millis: u64) {

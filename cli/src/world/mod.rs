@@ -14,6 +14,7 @@ use std::future::Future;
 
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, Timestamp};
+use duet_lab::Used;
 use serde::Serialize;
 
 use crate::exit::{Outcome, Problem};
@@ -266,6 +267,11 @@ pub trait World: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Outcome<Vec<String>>> + Send {
         let _ = (about, since);
         async { Err(Problem::usage("this target keeps no logs of its functions")) }
+    }
+
+    /// What each order and customer has used so far; `None` where nobody counts.
+    fn used(&self) -> Option<Vec<Used>> {
+        None
     }
 
     /// Lets `millis` of that world's time pass.

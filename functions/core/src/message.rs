@@ -121,7 +121,16 @@ struct Detail {
 // Events are kept in idempotency records; their name is in the metadata.
 impl Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.detail().serialize(serializer)
+        #[derive(Serialize)]
+        struct Detail<'a> {
+            metadata: &'a Metadata,
+            data: Value,
+        }
+        Detail {
+            metadata: &self.metadata,
+            data: self.fact.data(),
+        }
+        .serialize(serializer)
     }
 }
 
