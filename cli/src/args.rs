@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use duet_core::{CustomerId, OrderId, Sku};
 use duet_lab::FaultRule;
 
+use crate::drill::Drill;
 use crate::report::Format;
 use crate::scenario::{self, Scenario};
+use crate::timeline::Form;
 use crate::variant::{self, Variant};
 
 /// One order-processing system, two coordination styles: run it, place orders
@@ -111,11 +113,17 @@ pub enum Command {
     #[command(subcommand)]
     Catalog(Catalog),
     /// Show an order: its state in every service and ledger, and the way it went.
-    #[command(after_help = "Example: duet show o-1")]
+    #[command(after_help = "Example: duet show o-1 --timeline --format mermaid")]
     Show {
         /// Which order.
         #[arg(value_name = "ORDER")]
         order: OrderId,
+        /// As one tree of cause and effect across services, with what is still missing.
+        #[arg(long)]
+        timeline: bool,
+        /// How to print the timeline [default: as --output says].
+        #[arg(long, value_enum, requires = "timeline")]
+        format: Option<Form>,
     },
     /// Follow an order live until it ends.
     #[command(after_help = "Example: duet watch o-1")]
@@ -206,6 +214,9 @@ pub struct Demo {
     /// How long one scenario may take, in seconds.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     pub within: u64,
+    /// Do this drill in place of the comparison.
+    #[arg(long, value_enum)]
+    pub drill: Option<Drill>,
 }
 
 /// `duet simulate`.

@@ -11,6 +11,7 @@ pub mod contracts;
 pub mod customer;
 pub mod demo;
 pub mod dlq;
+pub mod drill;
 pub mod events;
 pub mod exit;
 pub mod input;
@@ -22,12 +23,14 @@ pub mod orders;
 pub mod place;
 pub mod redrive;
 pub mod repair;
+pub mod replay;
 pub mod report;
 pub mod review;
 pub mod rules;
 pub mod scenario;
 pub mod show;
 pub mod stack;
+pub mod timeline;
 pub mod variant;
 pub mod view;
 pub mod world;
@@ -43,11 +46,13 @@ use duet_order::command::PlaceOrder;
 use serde_json::json;
 
 use crate::args::{Catalog, Cli, Command, Customer, On};
+use crate::drill::Drill;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::report::print;
 use crate::stack::Place;
 use crate::variant::Variant;
 use crate::world::World;
+use crate::world::bus::Bus;
 
 /// Does what the command line says.
 ///
@@ -125,7 +130,15 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Catalog(Catalog::Show) => {
             print(&catalog::show(&place()?.open().await?).await?, format)
         }
-        Command::Show { order } => print(
+        Command::Show {
+            order,
+            timeline: true,
+            format: form,
+        } => {
+            let timeline = timeline::read(&place()?.open().await?, order.as_str()).await?;
+            timeline::print(&timeline, form.unwrap_or(format.into()))
+        }
+        Command::Show { order, .. } => print(
             &show::show(&place()?.open().await?, order.as_str()).await?,
             format,
         ),
@@ -208,7 +221,7 @@ fn simulate(args: &args::Simulate) -> Outcome<world::lab::simulate::SimulationRe
 }
 
 /// Runs what the command line chose of the demo.
-async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format) -> Outcome<Exit> {
+async fn run_demo<W: Bus>(world: &W, demo: &args::Demo, format: report::Format) -> Outcome<Exit> {
     let scenarios = match demo.scenarios.as_slice() {
         [] => scenario::ALL.iter().collect(),
         some => some.to_vec(),
@@ -220,7 +233,10 @@ async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format
         within: demo.within,
     };
     let choice = choice.fit(world, !demo.scenarios.is_empty())?;
-    print(&demo::run(world, &choice).await?, format)
+    match demo.drill {
+        None => print(&demo::run(world, &choice).await?, format),
+        Some(Drill::Replay) => print(&drill::replay::run(world, &choice).await?, format),
+    }
 }
 
 /// The variants asked for, or all that are deployed.

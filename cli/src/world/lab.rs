@@ -16,7 +16,9 @@ use duet_core::{CommandMessage, Timestamp};
 use duet_lab::{Config, Definitions, Started, Table, bundled};
 use serde_json::json;
 
-use super::{Commanded, DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
+use super::{
+    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
+};
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Door, Entry, Variant};
 
@@ -246,6 +248,40 @@ impl World for Lab {
                 .map(str::to_owned)
                 .collect(),
         }))
+    }
+
+    async fn history(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Vec<HistoryEvent>> {
+        let (true, at) = self.entry(variant, subject)? else {
+            return Ok(Vec::new());
+        };
+        let lab = &self.state().lab;
+        let execution = lab.execution(at, id);
+        let events = execution.map_or(&[][..], |execution| execution.history());
+        Ok(events
+            .iter()
+            .map(|event| {
+                let details = event.details().unwrap_or_default();
+                let word = |name: &str| details[name].as_str();
+                let arguments = word("parameters").or_else(|| {
+                    let function = event.event_type() == "LambdaFunctionScheduled";
+                    word("input").filter(|_| function)
+                });
+                HistoryEvent {
+                    id: event.id,
+                    previous: event.previous_event_id,
+                    at: Timestamp::from_millisecond(event.timestamp).unwrap_or_default(),
+                    kind: event.event_type().into_owned(),
+                    state: event.state_name().map(str::to_owned),
+                    command: arguments.and_then(HistoryEvent::command_in),
+                    error: word("error").map(str::to_owned),
+                }
+            })
+            .collect())
     }
 
     fn review_seconds(&self) -> Option<u32> {
