@@ -137,6 +137,11 @@ fn bus(world: &Aws) -> Outcome<&str> {
     })
 }
 
+/// The beginning of every tap's name on this bus.
+pub(crate) fn taps(bus: &str) -> String {
+    format!("{}-tap-", bus.strip_suffix("-bus").unwrap_or(bus))
+}
+
 /// A tap: the rule, the queue, and their common name.
 struct Tap {
     name: String,
@@ -144,16 +149,11 @@ struct Tap {
 }
 
 impl Tap {
-    /// The beginning of every tap's name on this bus.
-    fn prefix(bus: &str) -> String {
-        format!("{}-tap-", bus.strip_suffix("-bus").unwrap_or(bus))
-    }
-
     async fn open(world: &Aws, pattern: &str, until: Timestamp) -> Outcome<Self> {
         let bus = bus(world)?;
         let name = format!(
             "{}{}-{:08x}",
-            Self::prefix(bus),
+            taps(bus),
             until.as_second(),
             fastrand::u32(..)
         );
@@ -260,7 +260,7 @@ impl Tap {
 
     /// Removes the taps whose time was over and that are still there.
     async fn sweep(world: &Aws) -> Outcome<()> {
-        let prefix = Self::prefix(bus(world)?);
+        let prefix = taps(bus(world)?);
         let found = world
             .queues
             .list_queues()

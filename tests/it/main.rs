@@ -9,7 +9,7 @@
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
 //! | `parity` | a scenario that ends differently under another variant |
-//! | `review`, `repair`, `dlq`, `tools` | a person's or an operator's command that harms, or does nothing |
+//! | `review`, `repair`, `dlq`, `tools`, `replay` | a person's or an operator's command that harms, or does nothing |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
 //! All of them stand on `harness`, and those that place orders on `shop`.
@@ -30,6 +30,7 @@ mod harness;
 mod orchestration;
 mod parity;
 mod repair;
+mod replay;
 mod review;
 mod runtime;
 mod shop;

@@ -15,7 +15,7 @@ use crate::replay::{self, LAG_SECONDS, Request, Via};
 use crate::report::{Report, table, trimmed};
 use crate::variant::Style;
 use crate::world::TableOf;
-use crate::world::bus::{Bus, Ear, queues_of};
+use crate::world::bus::{Bus, BusRule, Ear, queues_of};
 
 /// How long a replay, and the consumers after it, may take, in seconds.
 const WITHIN: u64 = 600;
@@ -96,7 +96,14 @@ async fn drill<W: Bus>(world: &W, choice: &Choice, ear: &mut Ear) -> Outcome<Rep
     let from = world.now();
     let ran = demo::run(world, choice).await?;
     let stem = format!("{}-", ran.run);
-    let queues = queues_of(&world.bus_rules().await?);
+    let mut rules = world.bus_rules().await?;
+    // Whoever listens on this bus besides is no part of the drill.
+    let stack = |rule: &BusRule| {
+        let bus = rule.arn.rsplit('/').nth(1).unwrap_or_default();
+        format!("{}-", bus.strip_suffix("-bus").unwrap_or(bus))
+    };
+    rules.retain(|rule| rule.name.starts_with(&stack(rule)));
+    let queues = queues_of(&rules);
     for _ in 0..LOOKS {
         world.pause(1_000).await;
         if world.busy(&queues).await? == 0 {
@@ -128,7 +135,7 @@ async fn drill<W: Bus>(world: &W, choice: &Choice, ear: &mut Ear) -> Outcome<Rep
         let request = Request {
             from,
             to: said_until,
-            rules: Vec::new(),
+            rules: rules.iter().map(|rule| rule.name.clone()).collect(),
             // Whoever else is on this target is left alone; an archive has no choice.
             about: match via {
                 Via::Archive => Vec::new(),

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::World;
 use super::aws::{Aws, unreachable};
 use super::lab::Lab;
+use crate::events;
 use crate::exit::{Outcome, Problem};
 
 /// Most messages of one call, and most bytes we put in one (SQS quotas: ten,
@@ -64,7 +65,7 @@ pub struct Ear {
 
 /// A target with a bus.
 pub trait Bus: World {
-    /// The enabled rules of the shop's bus.
+    /// The enabled rules of the shop's bus, without the taps of `duet events`.
     fn bus_rules(&self) -> impl Future<Output = Outcome<Vec<BusRule>>> + Send;
 
     /// The archive of the bus: its name or ARN; `None` where there is none.
@@ -116,13 +117,21 @@ fn no_bus() -> Problem {
 }
 
 impl Aws {
-    async fn queue_url(&self, arn: &str) -> Outcome<String> {
-        let name = arn.rsplit(':').next().unwrap_or(arn);
-        let found = self.queues.get_queue_url().queue_name(name).send().await;
-        let found = found.map_err(|error| unreachable("SQS", &error))?;
-        found
-            .queue_url
-            .ok_or_else(|| Problem::environment(format!("queue {name} has no URL")))
+    /// The URL of the queue with this ARN; `None` when there is no such queue,
+    /// or it is no queue's.
+    async fn queue_url(&self, arn: &str) -> Outcome<Option<String>> {
+        let mut parts = arn.split(':').skip(2);
+        let (service, name) = (parts.next(), parts.nth(2).unwrap_or_default());
+        if service != Some("sqs") {
+            return Ok(None);
+        }
+        match self.queues.get_queue_url().queue_name(name).send().await {
+            Ok(found) => Ok(found.queue_url),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_queue_does_not_exist() => Ok(None),
+                _ => Err(unreachable("SQS", &error)),
+            },
+        }
     }
 }
 
@@ -140,6 +149,10 @@ impl Bus for Aws {
                 let Some(pattern) = rule.event_pattern() else {
                     continue;
                 };
+                // Somebody who looks on is no consumer, and soon gone.
+                if name.starts_with(&events::taps(bus)) {
+                    continue;
+                }
                 if rule
                     .state()
                     .is_some_and(|state| state.as_str() != "ENABLED")
@@ -235,8 +248,12 @@ impl Bus for Aws {
     }
 
     async fn deliver(&self, queue: &str, bodies: &[String]) -> Outcome<Vec<(usize, String)>> {
-        let url = self.queue_url(queue).await?;
         let mut refused = Vec::new();
+        let Some(url) = self.queue_url(queue).await? else {
+            let why = || format!("{queue} is no queue that is there");
+            refused.extend((0..bodies.len()).map(|at| (at, why())));
+            return Ok(refused);
+        };
         let mut at = 0;
         while at < bodies.len() {
             let mut bytes = 0;
@@ -272,7 +289,9 @@ impl Bus for Aws {
         ];
         let mut busy = 0;
         for queue in queues {
-            let url = self.queue_url(queue).await?;
+            let Some(url) = self.queue_url(queue).await? else {
+                continue;
+            };
             let counts = self.queues.get_queue_attributes().queue_url(url);
             let counts = counts.set_attribute_names(Some(names.to_vec()));
             let counts = counts.send().await;
