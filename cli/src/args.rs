@@ -10,6 +10,7 @@ use crate::drill::Drill;
 use crate::exit::{Outcome, Problem};
 use crate::report::Format;
 use crate::scenario::{self, Scenario};
+use crate::timeline::Form;
 use crate::variant::{self, Variant};
 
 /// One order-processing system, two coordination styles: run it, place orders
@@ -117,11 +118,17 @@ pub enum Command {
     #[command(subcommand)]
     Catalog(Catalog),
     /// Show an order: its state in every service and ledger, and the way it went.
-    #[command(after_help = "Example: duet show o-1")]
+    #[command(after_help = "Example: duet show o-1 --timeline --format mermaid")]
     Show {
         /// Which order.
         #[arg(value_name = "ORDER")]
         order: OrderId,
+        /// As one tree of cause and effect across services, with what is still missing.
+        #[arg(long)]
+        timeline: bool,
+        /// How to print the timeline [default: as --output says].
+        #[arg(long, value_enum, requires = "timeline")]
+        format: Option<Form>,
     },
     /// Follow an order live until it ends.
     #[command(after_help = "Example: duet watch o-1")]

@@ -110,6 +110,8 @@ struct OrderPrint {
 /// What the demo found.
 #[derive(Debug, Serialize)]
 pub struct DemoReport {
+    /// What the name of everything in this run begins with, before a dash.
+    pub run: String,
     /// Whether every scenario ended the same under every variant.
     pub parity: bool,
     /// The invariants, over everything that ran.
@@ -161,6 +163,7 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     }
     let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
     Ok(DemoReport {
+        run,
         parity,
         invariants: all.invariants(),
         usage: world.used().map(|used| share_out(&used, &mut rows)),

@@ -25,12 +25,14 @@ pub mod orders;
 pub mod place;
 pub mod redrive;
 pub mod repair;
+pub mod replay;
 pub mod report;
 pub mod review;
 pub mod rules;
 pub mod scenario;
 pub mod show;
 pub mod stack;
+pub mod timeline;
 pub mod variant;
 pub mod view;
 pub mod world;
@@ -46,12 +48,15 @@ use duet_order::command::PlaceOrder;
 use serde_json::json;
 
 use crate::args::{Catalog, Cli, Command, Customer, On};
+use crate::drill::Drill;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::opened::on;
 use crate::report::print;
 use crate::stack::Place;
 use crate::variant::Variant;
 use crate::world::World;
+use crate::world::operate::Operate;
+use crate::world::replaying::Replayable;
 
 /// Does what the command line says.
 ///
@@ -74,7 +79,11 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
                     run_drill(&lab(demo, drill.review_seconds())?, drill, demo, format).await
                 }
                 (Some(drill), On::Local) => {
-                    let world = place()?.up_for_drill().await?;
+                    let place = place()?;
+                    let world = match drill {
+                        Drill::Outage => place.up_for_drill().await?,
+                        Drill::Replay => place.up_as_it_is().await?,
+                    };
                     run_drill(&world, drill, demo, format).await
                 }
                 (Some(drill), On::Aws) => {
@@ -128,7 +137,17 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Catalog(Catalog::Show) => {
             on!(place()?, world => print(&catalog::show(world).await?, format))
         }
-        Command::Show { order } => {
+        Command::Show {
+            order,
+            timeline: true,
+            format: form,
+        } => {
+            on!(place()?, world => {
+                let timeline = timeline::read(world, order.as_str()).await?;
+                timeline::print(&timeline, form.unwrap_or(format.into()))
+            })
+        }
+        Command::Show { order, .. } => {
             on!(place()?, world => print(&show::show(world, order.as_str()).await?, format))
         }
         Command::Watch { order, within } => {
@@ -259,6 +278,12 @@ fn of_all(asked: &[&'static Variant]) -> Vec<&'static Variant> {
 
 /// Runs what the command line chose of the demo.
 async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format) -> Outcome<Exit> {
+    let choice = choice(world, demo)?;
+    print(&demo::run(world, &choice).await?, format)
+}
+
+/// Which scenarios, under which variants, how often.
+fn choice<W: World>(world: &W, demo: &args::Demo) -> Outcome<demo::Choice> {
     let scenarios = match demo.scenarios.as_slice() {
         [] => scenario::ALL.iter().collect(),
         some => some.to_vec(),
@@ -269,27 +294,30 @@ async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format
         copies: demo.orders.unwrap_or(1) as usize,
         within: demo.within,
     };
-    let choice = choice.fit(world, !demo.scenarios.is_empty())?;
-    print(&demo::run(world, &choice).await?, format)
+    choice.fit(world, !demo.scenarios.is_empty())
 }
 
 /// Runs a drill.
-async fn run_drill<W: world::operate::Operate>(
+async fn run_drill<W: Operate + Replayable>(
     world: &W,
-    drill: drill::Drill,
+    drill: Drill,
     demo: &args::Demo,
     format: report::Format,
 ) -> Outcome<Exit> {
-    let variants = chosen(world, &demo.variants.variants);
-    let orders = demo.orders.map_or(drill.orders(), |orders| orders as usize);
     match drill {
-        drill::Drill::Outage => {
+        Drill::Outage => {
             let choice = drill::outage::Choice {
-                variants,
-                orders,
+                variants: chosen(world, &demo.variants.variants),
+                orders: demo
+                    .orders
+                    .map_or(drill::outage::PLACED, |orders| orders as usize),
                 within: demo.within,
             };
             print(&drill::outage::run(world, &choice).await?, format)
+        }
+        Drill::Replay => {
+            let choice = choice(world, demo)?;
+            print(&drill::replay::run(world, &choice).await?, format)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The operator's part of the command line: lists, dead letters, redrive, rules.
 
 use clap::{Args, Subcommand};
-use duet_core::OrderId;
+use duet_core::{OrderId, Timestamp};
 
 use crate::args::Global;
 use crate::asl::{self, Asl};
@@ -12,9 +12,11 @@ use crate::logs;
 use crate::opened::on;
 use crate::orders;
 use crate::redrive::{self, Which};
+use crate::replay;
 use crate::report::print;
 use crate::rules::{self, Rules};
 use crate::stack::Place;
+use crate::world::World;
 
 /// What an operator asks for.
 #[derive(Debug, Subcommand)]
@@ -38,6 +40,11 @@ pub enum Operator {
         #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "24h")]
         since: i64,
     },
+    /// Say again what was said on the bus: consumers recognise it, and do only what they lack.
+    #[command(
+        after_help = "Example: duet replay --from 2h --to 1h --rule payment-NewOrder --dry-run"
+    )]
+    Replay(Replay),
     /// The bus, seen live: tail, send, expect.
     #[command(subcommand)]
     Events(Events),
@@ -155,6 +162,89 @@ pub struct Redrive {
     pub new: bool,
 }
 
+/// `duet replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// From when: a time such as 2026-01-31T12:00:00Z, or so long ago, such as 2h [default with --order: ever].
+    #[arg(long, value_name = "TIME", value_parser = moment, required_unless_present = "orders")]
+    pub from: Option<Moment>,
+    /// Until when, likewise [default: now].
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub to: Option<Moment>,
+    /// Only past this rule, with or without the stack's name before it; may be repeated [default: all].
+    #[arg(long = "rule", value_name = "NAME")]
+    pub rules: Vec<String>,
+    /// Only what is about this order or customer; may be repeated. Goes through the journal.
+    #[arg(long = "order", value_name = "ID")]
+    pub orders: Vec<String>,
+    /// Only events of this type; may be repeated. Goes through the journal.
+    #[arg(long = "event-type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// At most so many events a second, as N/s. Goes through the journal.
+    #[arg(long, value_name = "N/s", value_parser = rate)]
+    pub rate: Option<u32>,
+    /// Only count.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long the replay, and the consumers after it, may take, in seconds.
+    #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
+    pub within: u64,
+}
+
+/// A point in time, as people say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// By the calendar.
+    At(Timestamp),
+    /// So many seconds ago.
+    Ago(i64),
+}
+
+impl Moment {
+    fn given(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(seconds) => {
+                let ago = jiff::SignedDuration::from_secs(seconds);
+                now.saturating_sub(ago).unwrap_or(Timestamp::MIN)
+            }
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(Moment::At(at));
+    }
+    seconds(text).map(Moment::Ago).map_err(|_| {
+        "write a time such as 2026-01-31T12:00:00Z, or how long ago, such as 2h".to_owned()
+    })
+}
+
+fn rate(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text).parse();
+    match number {
+        Ok(number @ 1..=10_000) => Ok(number),
+        _ => Err("write events a second, from 1/s to 10000/s".to_owned()),
+    }
+}
+
+impl Replay {
+    fn request(&self, now: Timestamp) -> replay::Request {
+        let given = |moment: Option<Moment>| moment.map(|moment| moment.given(now));
+        replay::Request {
+            from: given(self.from).unwrap_or(Timestamp::UNIX_EPOCH),
+            to: given(self.to).unwrap_or(now),
+            rules: self.rules.clone(),
+            about: self.orders.clone(),
+            types: self.types.clone(),
+            rate: self.rate,
+            dry_run: self.dry_run,
+            within: self.within,
+        }
+    }
+}
+
 /// A time such as `90s` or `1h 30m`, in seconds.
 pub(crate) fn seconds(text: &str) -> Result<i64, String> {
     let time: jiff::SignedDuration = text
@@ -190,6 +280,11 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
         }
         Operator::Logs { order, since } => {
             on!(place()?, world => print(&logs::gather(world, order.as_str(), *since).await?, format))
+        }
+        Operator::Replay(args) => {
+            on!(place()?, world => {
+                print(&replay::run(world, &args.request(world.now())).await?, format)
+            })
         }
         Operator::Orders(args) => {
             let filter = orders::Filter {

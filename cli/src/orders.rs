@@ -115,7 +115,8 @@ fn takes(filter: Filter, order: &Order, now: Timestamp) -> bool {
         || (attention && parked)
 }
 
-fn waits_for(order: &Order, review: Option<&Status>) -> Option<String> {
+/// What `order` waits for, given how its review stands; nothing once it has ended.
+pub(crate) fn waits_for(order: &Order, review: Option<&Status>) -> Option<String> {
     if !order.owed.is_empty() {
         let owed: Vec<_> = order
             .owed

@@ -1,7 +1,7 @@
 //! An order as every service and both third parties have it.
 
 use duet_core::store::{Browse, Item, Store};
-use duet_core::{Answer, Event, OrderId, Timestamp};
+use duet_core::{Answer, Event, Metadata, OrderId, Timer, Timestamp};
 use duet_delivery::adapters::Booking;
 use duet_delivery::domain::Delivery;
 use duet_fraud::review::Review;
@@ -53,15 +53,28 @@ pub struct Step {
     pub outcome: String,
     /// The facts it announced.
     pub facts: Vec<String>,
+    /// The id of the message that asked for it, where the record tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The envelopes of the facts.
+    #[serde(skip)]
+    pub said: Vec<Metadata>,
+    /// The timers it set: what is to be done, and when.
+    #[serde(skip)]
+    pub timers: Vec<(String, Timestamp)>,
 }
 
 /// What is read of an idempotency record.
 #[derive(Deserialize)]
 struct Record {
     at: Timestamp,
+    #[serde(default)]
+    cause: Option<String>,
     answer: Answer,
     #[serde(default)]
     events: Vec<Event>,
+    #[serde(default)]
+    timers: Vec<Timer>,
 }
 
 impl View {
@@ -155,7 +168,15 @@ pub fn steps<'a>(
             let Some(command) = item.key.sk.strip_prefix("done#") else {
                 continue;
             };
-            let Record { at, answer, events } = item.read()?;
+            let Record {
+                at,
+                cause,
+                answer,
+                events,
+                timers,
+            } = item.read()?;
+            let said: Vec<Metadata> = events.into_iter().map(|event| event.metadata).collect();
+            let of_fact = said.first().and_then(|fact| fact.causationid.clone());
             steps.push(Step {
                 at,
                 service: of.name(),
@@ -165,9 +186,12 @@ pub fn steps<'a>(
                     Answer::Declined(no) if no.detail.is_empty() => no.name,
                     Answer::Declined(no) => format!("{} ({})", no.name, no.detail),
                 },
-                facts: events
+                facts: said.iter().map(|fact| fact.kind.clone()).collect(),
+                cause: cause.or(of_fact),
+                said,
+                timers: timers
                     .into_iter()
-                    .map(|event| event.metadata.kind)
+                    .map(|timer| (timer.command, timer.due))
                     .collect(),
             });
         }

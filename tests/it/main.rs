@@ -11,7 +11,7 @@
 //! | `lab` | a lab that does not last from one command to the next |
 //! | `parity` | a scenario that ends differently under another variant |
 //! | `agreement` | a scenario that ends differently in the lab than on real wires |
-//! | `review`, `repair`, `dlq`, `tools` | a person's or an operator's command that harms, or does nothing |
+//! | `review`, `repair`, `dlq`, `tools`, `replay` | a person's or an operator's command that harms, or does nothing |
 //! | `telemetry` | personal data in what the system tells of itself; steps nobody tells of |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
@@ -35,6 +35,7 @@ mod lab;
 mod orchestration;
 mod parity;
 mod repair;
+mod replay;
 mod review;
 mod runtime;
 mod shop;

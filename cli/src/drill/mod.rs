@@ -1,7 +1,8 @@
 //! Drills: something is broken on purpose, as it breaks in earnest, and the
-//! operator's commands have to make it good.
+//! operator's commands have to make it good and do no harm.
 
 pub mod outage;
+pub mod replay;
 
 use clap::ValueEnum;
 
@@ -10,6 +11,8 @@ use clap::ValueEnum;
 pub enum Drill {
     /// Payment, refund and release are down and return; every order ends as it should.
     Outage,
+    /// Everything is said again over finished orders; nothing may change.
+    Replay,
 }
 
 impl Drill {
@@ -18,14 +21,7 @@ impl Drill {
     pub fn review_seconds(self) -> u32 {
         match self {
             Self::Outage => outage::REVIEW_SECONDS,
-        }
-    }
-
-    /// How many orders are placed under each variant unless one says otherwise.
-    #[must_use]
-    pub fn orders(self) -> usize {
-        match self {
-            Self::Outage => 200,
+            Self::Replay => 30,
         }
     }
 }

@@ -60,6 +60,9 @@ const RATE: u32 = 100;
 /// orders of a part are placed and approved.
 pub const REVIEW_SECONDS: u32 = 600;
 
+/// How many orders are placed under each variant unless one says otherwise.
+pub const PLACED: usize = 200;
+
 /// The service that is taken out of order.
 const DOWN: TableOf = TableOf::Inventory;
 

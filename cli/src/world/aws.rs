@@ -12,7 +12,9 @@ use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
 use serde_json::{Value, json};
 
-use super::{Commanded, DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
+use super::{
+    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
+};
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Door, Entry, Variant};
 
@@ -27,6 +29,7 @@ pub struct Aws {
     tables: BTreeMap<TableOf, Dynamo>,
     pub(super) workflows: aws_sdk_sfn::Client,
     pub(crate) queues: aws_sdk_sqs::Client,
+    pub(super) topics: aws_sdk_sns::Client,
     pub(super) functions: aws_sdk_lambda::Client,
     pub(crate) buses: aws_sdk_eventbridge::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
@@ -124,6 +127,7 @@ impl Aws {
             tables,
             workflows: aws_sdk_sfn::Client::new(config),
             queues: aws_sdk_sqs::Client::new(config),
+            topics: aws_sdk_sns::Client::new(config),
             functions: aws_sdk_lambda::Client::new(config),
             buses: aws_sdk_eventbridge::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
@@ -436,6 +440,33 @@ impl World for Aws {
         }))
     }
 
+    async fn history(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Vec<HistoryEvent>> {
+        let Some(machine) = self.machine(variant, subject)? else {
+            return Ok(Vec::new());
+        };
+        let mut pages = self
+            .workflows
+            .get_execution_history()
+            .execution_arn(execution_arn(machine, id))
+            .into_paginator()
+            .items()
+            .send();
+        let mut history = Vec::new();
+        while let Some(event) = pages.next().await {
+            match event {
+                Ok(event) => history.push(happened(&event)),
+                Err(error) if error.code() == Some("ExecutionDoesNotExist") => break,
+                Err(error) => return Err(unreachable("Step Functions", &error)),
+            }
+        }
+        Ok(history)
+    }
+
     fn review_seconds(&self) -> Option<u32> {
         self.outputs.get("ReviewSeconds")?.parse().ok()
     }
@@ -467,6 +498,50 @@ impl World for Aws {
 
     async fn pause(&self, millis: u64) {
         tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+}
+
+/// A history event without its data.
+fn happened(event: &aws_sdk_sfn::types::HistoryEvent) -> HistoryEvent {
+    let entered = event.state_entered_event_details().map(|it| it.name());
+    let exited = event.state_exited_event_details().map(|it| it.name());
+    let arguments = event.task_scheduled_event_details();
+    let arguments = arguments.map(|it| it.parameters()).or_else(|| {
+        let function = event.lambda_function_scheduled_event_details();
+        function.and_then(|it| it.input())
+    });
+    // At most one of these is there.
+    let errors = [
+        event.task_failed_event_details().and_then(|it| it.error()),
+        event
+            .task_timed_out_event_details()
+            .and_then(|it| it.error()),
+        event
+            .lambda_function_failed_event_details()
+            .and_then(|it| it.error()),
+        event
+            .lambda_function_timed_out_event_details()
+            .and_then(|it| it.error()),
+        event
+            .execution_failed_event_details()
+            .and_then(|it| it.error()),
+        event
+            .execution_aborted_event_details()
+            .and_then(|it| it.error()),
+        event
+            .execution_timed_out_event_details()
+            .and_then(|it| it.error()),
+    ];
+    let millis = event.timestamp().to_millis().unwrap_or_default();
+    let number = |id: i64| u64::try_from(id).unwrap_or_default();
+    HistoryEvent {
+        id: number(event.id()),
+        previous: number(event.previous_event_id()),
+        at: Timestamp::from_millisecond(millis).unwrap_or_default(),
+        kind: event.r#type().as_str().to_owned(),
+        state: entered.or(exited).map(str::to_owned),
+        command: arguments.and_then(HistoryEvent::command_in),
+        error: errors.into_iter().flatten().next().map(str::to_owned),
     }
 }
 

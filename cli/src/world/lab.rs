@@ -9,6 +9,7 @@ mod input;
 pub mod kept;
 mod operate;
 pub mod planted;
+mod replaying;
 mod script;
 pub mod simulate;
 
@@ -21,7 +22,9 @@ use duet_lab::{Config, Definitions, Started, Used, bundled};
 use serde_json::json;
 
 use self::input::{Entry as Came, Input};
-use super::{Commanded, DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
+use super::{
+    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
+};
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Door, Entry, Variant};
 
@@ -221,13 +224,7 @@ impl World for Lab {
             }
         } else {
             let text = format!("{{\"poison\": \"{marker}\"");
-            lab.send_text(at, &text, marker)
-                .map_err(Problem::environment)?;
-            state.record(now, || Input::SendText {
-                queue: at.to_owned(),
-                text,
-                subject: marker.to_owned(),
-            });
+            state.send_text(at, text, marker)?;
         }
         Ok(())
     }
@@ -295,6 +292,40 @@ impl World for Lab {
                 .map(str::to_owned)
                 .collect(),
         }))
+    }
+
+    async fn history(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Vec<HistoryEvent>> {
+        let (true, at) = self.entry(variant, subject)? else {
+            return Ok(Vec::new());
+        };
+        let lab = &self.state().lab;
+        let execution = lab.execution(at, id);
+        let events = execution.map_or(&[][..], |execution| execution.history());
+        Ok(events
+            .iter()
+            .map(|event| {
+                let details = event.details().unwrap_or_default();
+                let word = |name: &str| details[name].as_str();
+                let arguments = word("parameters").or_else(|| {
+                    let function = event.event_type() == "LambdaFunctionScheduled";
+                    word("input").filter(|_| function)
+                });
+                HistoryEvent {
+                    id: event.id,
+                    previous: event.previous_event_id,
+                    at: Timestamp::from_millisecond(event.timestamp).unwrap_or_default(),
+                    kind: event.event_type().into_owned(),
+                    state: event.state_name().map(str::to_owned),
+                    command: arguments.and_then(HistoryEvent::command_in),
+                    error: word("error").map(str::to_owned),
+                }
+            })
+            .collect())
     }
 
     fn review_seconds(&self) -> Option<u32> {

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod lab;
 pub(crate) mod logs;
 pub mod operate;
+pub mod replaying;
 mod tap;
 
 use std::future::Future;
@@ -164,6 +165,35 @@ pub struct Execution {
     pub states: Vec<String>,
 }
 
+/// Something that happened in an execution: no data, names only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEvent {
+    /// Its number, from 1.
+    pub id: u64,
+    /// The number of the event it follows; 0 for none.
+    pub previous: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Its type, as AWS names it, such as `TaskStateEntered`.
+    pub kind: String,
+    /// The state it names, if it names one.
+    pub state: Option<String>,
+    /// The command that a task asks for.
+    pub command: Option<String>,
+    /// The name of the error it tells of.
+    pub error: Option<String>,
+}
+
+impl HistoryEvent {
+    /// The command in the arguments of a task. They hold data, too: nothing
+    /// else is taken from them.
+    pub(crate) fn command_in(arguments: &str) -> Option<String> {
+        let arguments: serde_json::Value = serde_json::from_str(arguments).ok()?;
+        let of = |value: &serde_json::Value| value["command"].as_str().map(str::to_owned);
+        of(&arguments["Payload"]).or_else(|| of(&arguments))
+    }
+}
+
 /// What became of a command from outside the flow.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Commanded {
@@ -234,6 +264,15 @@ pub trait World: Clone + Send + Sync + 'static {
         subject: Subject,
         id: &str,
     ) -> impl Future<Output = Outcome<Option<Execution>>> + Send;
+
+    /// What happened in the execution that drives `id`, in order; nothing where
+    /// no workflow does.
+    fn history(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> impl Future<Output = Outcome<Vec<HistoryEvent>>> + Send;
 
     /// How many seconds a person has to decide a review; `None` where the tool
     /// cannot bring a person's or an operator's commands.

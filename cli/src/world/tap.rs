@@ -27,17 +27,17 @@ struct Tap {
     queue: String,
 }
 
-impl Tap {
-    /// The beginning of every tap's name on this bus.
-    fn prefix(bus: &str) -> String {
-        format!("{}-tap-", bus.strip_suffix("-bus").unwrap_or(bus))
-    }
+/// The beginning of every tap's name on this bus.
+pub(super) fn taps(bus: &str) -> String {
+    format!("{}-tap-", bus.strip_suffix("-bus").unwrap_or(bus))
+}
 
+impl Tap {
     async fn open(world: &Aws, pattern: &str, until: Timestamp) -> Outcome<Self> {
         let bus = bus(world)?;
         let name = format!(
             "{}{}-{:08x}",
-            Self::prefix(bus),
+            taps(bus),
             until.as_second(),
             fastrand::u32(..)
         );
@@ -144,7 +144,7 @@ impl Tap {
 
     /// Removes the taps whose time was over and that are still there.
     async fn sweep(world: &Aws) -> Outcome<()> {
-        let prefix = Self::prefix(bus(world)?);
+        let prefix = taps(bus(world)?);
         let found = world
             .queues
             .list_queues()

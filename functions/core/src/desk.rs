@@ -115,6 +115,10 @@ struct Record {
     hash: String,
     variant: String,
     at: Timestamp,
+    /// The id of the message that asked: what a reader of the table follows
+    /// from effect to cause. The service itself never reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
     answer: Answer,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     events: Vec<Event>,
@@ -254,6 +258,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 hash: ticket.hash.clone(),
                 variant: context.message.variant.clone(),
                 at: now,
+                cause: Some(context.message.id.clone()),
                 answer: answer.clone(),
                 events: events.clone(),
                 timers: timers.clone(),

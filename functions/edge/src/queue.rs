@@ -198,10 +198,16 @@ async fn handle<S: Service>(
     Ok(Done::Handled { declined, repeat })
 }
 
+/// The id of the message of a timer that `service` set about `subject`.
+#[must_use]
+pub fn timer_id(service: &str, subject: &str, command: &str, due: Timestamp) -> String {
+    format!("{service}/{subject}/timer/{command}/{due}")
+}
+
 /// The message of a timer: a command of the service to itself.
 fn timer_message(timer: Timer, cause: &Metadata, service: &str) -> CommandMessage {
     let Timer { due, command, data } = timer;
-    let id = format!("{service}/{}/timer/{command}/{due}", cause.subject);
+    let id = timer_id(service, &cause.subject, &command, due);
     let metadata = cause.answer(id, format!("duet.{service}"), &command, &cause.subject, due);
     CommandMessage {
         command,

@@ -63,6 +63,14 @@ pub(super) enum Input {
         detail_type: String,
         detail: Value,
     },
+    /// StartReplay of an archive, past the rules with these ARNs.
+    Replay {
+        archive: String,
+        name: String,
+        from: Timestamp,
+        to: Timestamp,
+        rules: Vec<String>,
+    },
     /// A command ended; what had happened by then, as a digest.
     End { trace: String },
 }
@@ -97,6 +105,42 @@ impl State {
         if let Some(inputs) = &mut self.inputs {
             inputs.push(Entry { at, input: input() });
         }
+    }
+
+    /// SendMessage of any text about `subject`.
+    pub(super) fn send_text(&mut self, queue: &str, text: String, subject: &str) -> Outcome<()> {
+        let now = self.lab.now();
+        self.lab
+            .send_text(queue, &text, subject)
+            .map_err(Problem::environment)?;
+        self.record(now, || Input::SendText {
+            queue: queue.to_owned(),
+            text,
+            subject: subject.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// StartReplay of `archive`, past the rules with these ARNs. Gives how many
+    /// events it takes.
+    pub(super) fn replay_archive(
+        &mut self,
+        archive: &str,
+        name: &str,
+        (from, to): (Timestamp, Timestamp),
+        rules: &[String],
+    ) -> Outcome<usize> {
+        let now = self.lab.now();
+        let events = self.lab.replay(archive, name, (from, to), rules);
+        let events = events.map_err(Problem::usage)?;
+        self.record(now, || Input::Replay {
+            archive: archive.to_owned(),
+            name: name.to_owned(),
+            from,
+            to,
+            rules: rules.to_vec(),
+        });
+        Ok(events)
     }
 
     /// Does what was done before, at the time it was done.
@@ -167,6 +211,16 @@ impl State {
                 detail,
             } => lab
                 .put_event(&bus, &source, &detail_type, &detail)
+                .map(drop)
+                .map_err(Problem::failed),
+            Input::Replay {
+                archive,
+                name,
+                from,
+                to,
+                rules,
+            } => lab
+                .replay(&archive, &name, (from, to), &rules)
                 .map(drop)
                 .map_err(Problem::failed),
             Input::End { trace } if trace == self.trace() => Ok(()),

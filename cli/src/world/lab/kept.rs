@@ -365,6 +365,7 @@ fn world(header: &Header) -> Outcome<Lab> {
         start: header.start.as_millisecond(),
         keep_succeeded: true,
         events: true,
+        logs: true,
         ..Config::default()
     };
     Lab::new(&definitions(&header.stack, &header.parameters)?, config)

@@ -163,7 +163,8 @@ impl Operate for Lab {
     }
 
     async fn start_again(&self, failed: &FailedExecution) -> Outcome<String> {
-        let lab = &mut self.state().lab;
+        let state = &mut *self.state();
+        let (now, lab) = (state.lab.now(), &mut state.lab);
         let machine = &failed.machine;
         let input = lab
             .execution(machine, &failed.name)
@@ -179,8 +180,14 @@ impl Operate for Lab {
             n += 1;
         }
         let name = failed.next(n);
-        let started = lab.start_execution(machine, &name, &input);
-        started.map(|_| name).map_err(Problem::environment)
+        lab.start_execution(machine, &name, &input)
+            .map_err(Problem::environment)?;
+        state.record(now, || Input::StartExecution {
+            machine: machine.clone(),
+            name: name.clone(),
+            input,
+        });
+        Ok(name)
     }
 
     async fn outage(&self, service: TableOf, down: bool) -> Outcome<()> {
