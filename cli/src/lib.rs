@@ -80,7 +80,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
                     run_outage(&world, asked, orders, *within, format).await
                 }
                 On::Aws => {
-                    let world = place()?.open().await?;
+                    let world = place()?.open_for_drill().await?;
                     run_outage(&world, asked, orders, *within, format).await
                 }
             }

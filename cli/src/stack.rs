@@ -190,6 +190,25 @@ impl Place {
         place.open().await
     }
 
+    /// A stack on AWS to break things in. Nothing is deployed; and a stack that
+    /// is not meant for it is not touched, for what breaks there breaks for
+    /// everybody.
+    ///
+    /// # Errors
+    /// [`Problem`] when the stack is not named as one for drills, or is not there.
+    pub async fn open_for_drill(&self) -> Outcome<Aws> {
+        let stack = &self.global.stack;
+        if stack.ends_with(DRILL) {
+            return self.open().await;
+        }
+        Err(Problem::usage(format!(
+            "the drill takes a service of the stack out of order, for everybody; {stack} is not meant for it"
+        ))
+        .hint(format!(
+            "deploy one whose name ends with {DRILL}: `duet up --on aws --deploy --stack {stack}{DRILL}`, and name it here too"
+        )))
+    }
+
     async fn up_local(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let python = self.step("python environment", || {
             let requirements = self.root.join("infra/local/requirements.txt");

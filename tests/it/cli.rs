@@ -78,6 +78,10 @@ fn wrong_usage_ends_with_2_and_names_what_there_is() {
             vec!["demo", "--drill", "outage", "--scenario", "happy"],
             "cannot be used with",
         ),
+        (
+            vec!["demo", "--drill", "outage", "--on", "aws"],
+            "duet is not meant for it",
+        ),
         (vec!["dlq", "list", "--older-than", "soon"], "30m, 1h"),
         (
             vec!["demo", "--variant", "mqtt"],
