@@ -7,6 +7,7 @@ use duet_core::{CustomerId, OrderId, Sku};
 use duet_lab::FaultRule;
 
 use crate::drill::Drill;
+use crate::exit::{Outcome, Problem};
 use crate::report::Format;
 use crate::scenario::{self, Scenario};
 use crate::variant::{self, Variant};
@@ -30,6 +31,7 @@ pub struct Cli {
 
 /// Settings every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Where the system runs.
     #[arg(
@@ -37,7 +39,7 @@ pub struct Global {
         global = true,
         value_enum,
         env = "DUET_ON",
-        default_value = "local"
+        default_value = "lab"
     )]
     pub on: On,
     /// The name of the stack.
@@ -52,7 +54,7 @@ pub struct Global {
     /// How to print what was found.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Format,
-    /// The directory for the emulator's state and logs [default: .duet in the project].
+    /// The directory for what lasts of the lab, and the emulator's state and logs [default: .duet in the project].
     #[arg(
         long,
         global = true,
@@ -76,7 +78,7 @@ pub struct Global {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum On {
-    /// In this process, on virtual time, from a seed: for `duet demo`.
+    /// In this process, on virtual time; what was done lasts in a file from command to command.
     Lab,
     /// On an AWS emulator on this machine; `duet up` prepares and starts it.
     Local,
@@ -87,11 +89,11 @@ pub enum On {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Prepare and start what the system runs on, build, deploy and seed it.
+    /// Prepare and start what the system runs on, build, deploy and seed it. The lab needs it only for parameters.
     #[command(after_help = "Example: duet up --on local")]
     Up(Up),
-    /// Stop the emulator, or with --on aws --delete, delete the stack.
-    #[command(after_help = "Example: duet down --on local")]
+    /// Stop the emulator; with --delete, set the lab aside, or delete the stack on AWS.
+    #[command(after_help = "Example: duet down --delete")]
     Down(Down),
     /// Tell what is running and deployed.
     #[command(after_help = "Example: duet status --output json")]
@@ -102,6 +104,9 @@ pub enum Command {
     /// Run many seeded worlds in the embedded lab, with faults, and check that the system bears them.
     #[command(after_help = "Example: duet simulate --seeds 100 --fault all")]
     Simulate(Simulate),
+    /// Measure how fast something is on this machine.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Place orders.
     #[command(after_help = "Example: duet place --line kettle=1 --all-variants --wait")]
     Place(Box<Place>),
@@ -179,7 +184,7 @@ pub struct Up {
 /// `duet down`.
 #[derive(Debug, Args)]
 pub struct Down {
-    /// Delete the stack on AWS. Without it `--on aws` only looks.
+    /// Set the lab aside, kept as a copy, or delete the stack on AWS. Without it both stay.
     #[arg(long)]
     pub delete: bool,
 }
@@ -210,14 +215,41 @@ pub struct Demo {
     /// How long one scenario may take, or a drill may go without progress, in seconds.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     pub within: u64,
+    /// What goes wrong; on the lab only.
+    #[command(flatten)]
+    pub faults: Faults,
+    /// What decides where faults strike and what happens first; on the lab only [default: 1].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
+impl Demo {
+    /// Refuses what only the lab can do.
+    ///
+    /// # Errors
+    /// [`Problem`] naming the flag and the remedy.
+    pub fn only_on_the_lab(&self, on: On) -> Outcome<()> {
+        let flag = match (self.faults.rules().as_slice(), self.seed) {
+            ([], None) => return Ok(()),
+            ([], Some(_)) => "--seed",
+            _ => "--fault",
+        };
+        if on == On::Lab {
+            return Ok(());
+        }
+        Err(Problem::usage(format!(
+            "{flag} is for the lab only: nothing else here can be made to go wrong from a seed"
+        ))
+        .hint("add --on lab"))
+    }
 }
 
 /// `duet simulate`.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// How many seeds; each is a world of its own under each variant.
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub seeds: u64,
+    /// How many seeds; each is a world of its own under each variant [default: 100, or with --planted at most 1000 for each mistake].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: Option<u64>,
     /// The first seed.
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub from: u64,
@@ -233,9 +265,27 @@ pub struct Simulate {
     /// Orders in one world.
     #[arg(long, default_value_t = 10, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub orders: u32,
+    /// Plant mistakes, one at a time, and see whether the same checks find them; every fault strikes unless --fault says otherwise.
+    #[arg(long, conflicts_with = "seed")]
+    pub planted: bool,
     /// What goes wrong.
     #[command(flatten)]
     pub faults: Faults,
+}
+
+/// `duet bench`.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// The embedded lab, on one core: states, patterns, whole happy orders, and what growth costs.
+    #[command(after_help = "Example: duet bench lab --orders 10000 --output json")]
+    Lab {
+        /// So many orders in one world are compared with a thousand.
+        #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        orders: u32,
+        /// Only this variant; may be repeated [default: all].
+        #[command(flatten)]
+        variants: Variants,
+    },
 }
 
 /// What goes wrong.

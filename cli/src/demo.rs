@@ -7,6 +7,7 @@ use duet_core::fact::Notice;
 use duet_core::store::Store;
 use duet_fraud::command::Verdict;
 use duet_inventory::domain::{Status as ReservationStatus, Stock};
+use duet_lab::{Meter, Used};
 use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
 use duet_payment::domain::Status as PaymentStatus;
@@ -60,14 +61,18 @@ pub struct Row {
     pub elapsed_ms: i64,
     /// The ids of its orders, for `duet show`.
     pub orders: Vec<String>,
+    /// What its orders used, where that is counted: on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Meter>,
+    /// What it left behind.
     #[serde(skip)]
-    footprint: Footprint,
+    pub footprint: Footprint,
 }
 
 /// What parity compares: all that a scenario leaves behind, without names and
 /// times. Refund notices are left out: one variant may never have captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Footprint {
+pub struct Footprint {
     orders: Vec<OrderPrint>,
     /// Available, reserved, shipped of each SKU.
     stock: Vec<(i64, i64, i64)>,
@@ -111,6 +116,9 @@ pub struct DemoReport {
     pub invariants: Vec<Invariant>,
     /// One row per scenario and variant.
     pub rows: Vec<Row>,
+    /// What an order used on average, by variant, where that is counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<BTreeMap<&'static str, Meter>>,
     /// From the first submission to the last end.
     pub elapsed_ms: i64,
 }
@@ -143,7 +151,7 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    let (rows, findings): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
+    let (mut rows, findings): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
     let mut all = Findings::default();
     findings.into_iter().for_each(|some| all.merge(some));
     let unequal = unequal(&rows);
@@ -155,9 +163,35 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     Ok(DemoReport {
         parity,
         invariants: all.invariants(),
+        usage: world.used().map(|used| share_out(&used, &mut rows)),
         rows,
         elapsed_ms,
     })
+}
+
+/// Tells each row what its orders used, and gives what an order of each variant
+/// used on average.
+fn share_out(used: &[Used], rows: &mut [Row]) -> BTreeMap<&'static str, Meter> {
+    let by_subject: BTreeMap<&str, Meter> = used
+        .iter()
+        .map(|used| (&*used.subject, used.meter))
+        .collect();
+    let mut totals: BTreeMap<&'static str, (Meter, u64)> = BTreeMap::new();
+    for row in rows {
+        let mut sum = Meter::default();
+        let meters = row.orders.iter().filter_map(|id| by_subject.get(&**id));
+        meters.for_each(|meter| sum += *meter);
+        let orders = row.orders.len() as u64;
+        row.usage = (orders > 0).then(|| sum.per(orders));
+        let (total, all) = totals.entry(row.variant).or_default();
+        *total += sum;
+        *all += orders;
+    }
+    let average = |(total, orders): (Meter, u64)| total.per(orders);
+    totals
+        .into_iter()
+        .map(|(variant, total)| (variant, average(total)))
+        .collect()
 }
 
 /// The scenarios that left different footprints under different variants.
@@ -307,6 +341,7 @@ async fn one<W: World>(
             .flatten()
             .map(|order| order.order.to_string())
             .collect(),
+        usage: None,
         footprint,
     };
     Ok((row, findings))
@@ -508,7 +543,7 @@ impl Choice {
                     "scenario {} needs the fraud service",
                     scenario.name
                 ))
-                .hint("deploy with `duet up --parameter WithFraud=true`"));
+                .hint("deploy with `duet up --parameter WithFraud=true` and the same --on"));
             }
             self.scenarios.retain(|scenario| !scenario.fraud);
         }
@@ -545,7 +580,7 @@ fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(Strin
                     "scenario {name}: a person has {seconds} s to decide here, and a scenario {within} s"
                 ),
                 format!(
-                    "deploy with `duet up --parameter ReviewSeconds=30`, or wait with --within {}",
+                    "deploy with `duet up --parameter ReviewSeconds=30` and the same --on, or wait with --within {}",
                     u64::from(seconds) + MARGIN
                 ),
             ));
@@ -553,7 +588,7 @@ fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(Strin
         (Some(Person::Says(_)), Some(seconds)) if seconds < QUICK => {
             return Some((
                 format!("scenario {name}: {seconds} s are too short for anybody to decide"),
-                "deploy with `duet up --parameter ReviewSeconds=30`".to_owned(),
+                "deploy with `duet up --parameter ReviewSeconds=30` and the same --on".to_owned(),
             ));
         }
         _ => return None,

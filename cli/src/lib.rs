@@ -17,7 +17,9 @@ pub mod exit;
 pub mod input;
 pub mod invariants;
 pub mod local;
+pub mod logs;
 pub mod message;
+pub mod opened;
 pub mod operator;
 pub mod orders;
 pub mod place;
@@ -45,6 +47,7 @@ use serde_json::json;
 
 use crate::args::{Catalog, Cli, Command, Customer, On};
 use crate::exit::{Exit, Outcome, Problem};
+use crate::opened::on;
 use crate::report::print;
 use crate::stack::Place;
 use crate::variant::Variant;
@@ -61,60 +64,40 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Up(up) => print(&place()?.up(up).await?, format),
         Command::Down(down) => print(&place()?.down(down.delete).await?, format),
         Command::Status => print(&place()?.status().await?, format),
-        Command::Demo(args::Demo {
-            drill: Some(drill::Drill::Outage),
-            variants,
-            orders,
-            within,
-            ..
-        }) => {
-            let orders = orders.map_or(drill::Drill::Outage.orders(), |orders| orders as usize);
-            let asked = &variants.variants;
-            match cli.global.on {
-                On::Lab => {
-                    let seconds = drill::outage::REVIEW_SECONDS;
-                    run_outage(&lab(seconds)?, asked, orders, *within, format).await
+        Command::Demo(demo) => {
+            demo.only_on_the_lab(cli.global.on)?;
+            match (demo.drill, cli.global.on) {
+                (None, On::Lab) => run_demo(&lab(demo, 30)?, demo, format).await,
+                (None, On::Local) => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
+                (None, On::Aws) => on!(place()?, world => run_demo(world, demo, format).await),
+                (Some(drill), On::Lab) => {
+                    run_drill(&lab(demo, drill.review_seconds())?, drill, demo, format).await
                 }
-                On::Local => {
+                (Some(drill), On::Local) => {
                     let world = place()?.up_for_drill().await?;
-                    run_outage(&world, asked, orders, *within, format).await
+                    run_drill(&world, drill, demo, format).await
                 }
-                On::Aws => {
-                    let world = place()?.open_for_drill().await?;
-                    run_outage(&world, asked, orders, *within, format).await
+                (Some(drill), On::Aws) => {
+                    let place = place()?;
+                    place.may_break()?;
+                    on!(place, world => run_drill(world, drill, demo, format).await)
                 }
             }
         }
-        Command::Demo(demo) => match cli.global.on {
-            On::Lab => run_demo(&lab(30)?, demo, format).await,
-            On::Local => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
-            On::Aws => run_demo(&place()?.open().await?, demo, format).await,
-        },
+        Command::Simulate(args) if args.planted => print(&planted(args)?, format),
         Command::Simulate(args) => print(&simulate(args)?, format),
+        Command::Bench(args::Bench::Lab { orders, variants }) => {
+            let definitions = world::lab::definitions(&BTreeMap::new())?;
+            let variants = of_all(&variants.variants);
+            print(
+                &world::lab::bench::run(&definitions, &variants, *orders)?,
+                format,
+            )
+        }
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
             let from_file = args.file.as_deref().map(orders_of).transpose()?;
-            let world = place()?.open().await?;
-            let variants = match (args.all_variants, args.variants.variants.as_slice()) {
-                (true, _) => chosen(&world, &[]),
-                (false, []) => chosen(&world, &[]).into_iter().take(1).collect(),
-                (false, some) => some.to_vec(),
-            };
-            let orders = match (from_file, args.scenario) {
-                (Some(orders), _) => orders,
-                (None, Some(scenario)) => {
-                    return place_scenario(&world, args, scenario, &variants, format).await;
-                }
-                (None, None) => vec![by_flags(&world, args).await?],
-            };
-            let orders = under(orders, &variants);
-            for (_, order) in &orders {
-                place::check(order)?;
-            }
-            print(
-                &place::all(&world, orders, args.wait.then_some(args.within)).await?,
-                format,
-            )
+            on!(place()?, world => place_orders(world, args, from_file, format).await)
         }
         Command::Customer(Customer::Register {
             id,
@@ -134,47 +117,40 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             command
                 .check()
                 .map_err(|wrong| Problem::usage(format!("{}: {}", wrong.path, wrong.problem)))?;
-            let world = place()?.open().await?;
-            print(
-                &customer::register(&world, variant, &command, wait.then_some(*within)).await?,
+            let wait = wait.then_some(*within);
+            on!(place()?, world => print(
+                &customer::register(world, variant, &command, wait).await?,
                 format,
-            )
+            ))
         }
         Command::Catalog(Catalog::Seed { file }) => {
             let entries = catalog::entries(file.as_deref())?;
-            print(
-                &catalog::seed(&place()?.open().await?, &entries).await?,
-                format,
-            )
+            on!(place()?, world => print(&catalog::seed(world, &entries).await?, format))
         }
         Command::Catalog(Catalog::Show) => {
-            print(&catalog::show(&place()?.open().await?).await?, format)
+            on!(place()?, world => print(&catalog::show(world).await?, format))
         }
-        Command::Show { order } => print(
-            &show::show(&place()?.open().await?, order.as_str()).await?,
-            format,
-        ),
+        Command::Show { order } => {
+            on!(place()?, world => print(&show::show(world, order.as_str()).await?, format))
+        }
         Command::Watch { order, within } => {
-            show::watch(&place()?.open().await?, order.as_str(), *within, format).await
+            on!(place()?, world => show::watch(world, order.as_str(), *within, format).await)
         }
         Command::Review(args::Review::List { all }) => {
-            print(&review::list(&place()?.open().await?, *all).await?, format)
+            on!(place()?, world => print(&review::list(world, *all).await?, format))
         }
         Command::Review(args::Review::Show { order }) => {
-            print(&review::show(&place()?.open().await?, order).await?, format)
+            on!(place()?, world => print(&review::show(world, order).await?, format))
         }
         Command::Review(args::Review::Approve(decision)) => {
-            let world = place()?.open().await?;
-            print(&decide(&world, decision, Verdict::Approve).await?, format)
+            on!(place()?, world => print(&decide(world, decision, Verdict::Approve).await?, format))
         }
         Command::Review(args::Review::Reject(decision)) => {
-            let world = place()?.open().await?;
-            print(&decide(&world, decision, Verdict::Reject).await?, format)
+            on!(place()?, world => print(&decide(world, decision, Verdict::Reject).await?, format))
         }
-        Command::Repair { order, within } => print(
-            &repair::repair(&place()?.open().await?, order, *within).await?,
-            format,
-        ),
+        Command::Repair { order, within } => {
+            on!(place()?, world => print(&repair::repair(world, order, *within).await?, format))
+        }
         Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
         Command::Completions { shell } => {
@@ -190,6 +166,35 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
     }
 }
 
+/// Places what the command line and the file in it say.
+async fn place_orders<W: World>(
+    world: &W,
+    args: &args::Place,
+    from_file: Option<Vec<PlaceOrder>>,
+    format: report::Format,
+) -> Outcome<Exit> {
+    let variants = match (args.all_variants, args.variants.variants.as_slice()) {
+        (true, _) => chosen(world, &[]),
+        (false, []) => chosen(world, &[]).into_iter().take(1).collect(),
+        (false, some) => some.to_vec(),
+    };
+    let orders = match (from_file, args.scenario) {
+        (Some(orders), _) => orders,
+        (None, Some(scenario)) => {
+            return place_scenario(world, args, scenario, &variants, format).await;
+        }
+        (None, None) => vec![by_flags(world, args).await?],
+    };
+    let orders = under(orders, &variants);
+    for (_, order) in &orders {
+        place::check(order)?;
+    }
+    print(
+        &place::all(world, orders, args.wait.then_some(args.within)).await?,
+        format,
+    )
+}
+
 /// Brings a person's decision.
 async fn decide<W: World>(
     world: &W,
@@ -200,15 +205,16 @@ async fn decide<W: World>(
     review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
-/// A fresh world in this process, with quick retries and `review_seconds` to
-/// decide a review.
-fn lab(review_seconds: u32) -> Outcome<world::lab::Lab> {
+/// A fresh world in this process, with quick retries, `review_seconds` to decide
+/// a review, and going wrong in it what `demo` says.
+fn lab(demo: &args::Demo, review_seconds: u32) -> Outcome<world::lab::Lab> {
     let review_seconds = review_seconds.to_string();
     let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", &review_seconds)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let definitions = world::lab::definitions(&parameters.into())?;
     let config = duet_lab::Config {
-        seed: 1,
+        seed: demo.seed.unwrap_or(1),
+        faults: demo.faults.rules(),
         keep_succeeded: true,
         ..duet_lab::Config::default()
     };
@@ -217,21 +223,40 @@ fn lab(review_seconds: u32) -> Outcome<world::lab::Lab> {
 
 /// Runs many worlds in this process.
 fn simulate(args: &args::Simulate) -> Outcome<world::lab::simulate::SimulationReport> {
-    let definitions = world::lab::definitions(&BTreeMap::new())?;
-    let (from, seeds) = args.seed.map_or((args.from, args.seeds), |seed| (seed, 1));
-    let options = world::lab::simulate::Options {
+    let definitions = world::lab::simulate::definitions(&BTreeMap::new())?;
+    world::lab::simulate::run(&definitions, &worlds(args, 100))
+}
+
+/// Looks for planted mistakes in many worlds in this process.
+fn planted(args: &args::Simulate) -> Outcome<world::lab::planted::PlantedReport> {
+    let mut options = worlds(args, 1_000);
+    if options.faults.is_empty() {
+        options.faults = duet_lab::FaultRule::all();
+    }
+    world::lab::planted::run(duet_lab::Plant::ALL, &options, &BTreeMap::new())
+}
+
+/// The worlds that the command line asks for, of so many seeds unless it says.
+fn worlds(args: &args::Simulate, seeds: u64) -> world::lab::simulate::Options {
+    let seeds = args.seeds.unwrap_or(seeds);
+    let (from, seeds) = args.seed.map_or((args.from, seeds), |seed| (seed, 1));
+    world::lab::simulate::Options {
         seeds,
         from,
-        variants: match args.variants.variants.as_slice() {
-            [] => variant::ALL.iter().collect(),
-            some => some.to_vec(),
-        },
+        variants: of_all(&args.variants.variants),
         orders: args.orders as usize,
         faults: args.faults.rules(),
         scenarios: args.scenarios.clone(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    world::lab::simulate::run(&definitions, &options)
+    }
+}
+
+/// The variants asked for, or all there are.
+fn of_all(asked: &[&'static Variant]) -> Vec<&'static Variant> {
+    match asked {
+        [] => variant::ALL.iter().collect(),
+        some => some.to_vec(),
+    }
 }
 
 /// Runs what the command line chose of the demo.
@@ -250,20 +275,25 @@ async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format
     print(&demo::run(world, &choice).await?, format)
 }
 
-/// Runs the outage drill.
-async fn run_outage<W: world::operate::Operate>(
+/// Runs a drill.
+async fn run_drill<W: world::operate::Operate>(
     world: &W,
-    asked: &[&'static Variant],
-    orders: usize,
-    within: u64,
+    drill: drill::Drill,
+    demo: &args::Demo,
     format: report::Format,
 ) -> Outcome<Exit> {
-    let choice = drill::outage::Choice {
-        variants: chosen(world, asked),
-        orders,
-        within,
-    };
-    print(&drill::outage::run(world, &choice).await?, format)
+    let variants = chosen(world, &demo.variants.variants);
+    let orders = demo.orders.map_or(drill.orders(), |orders| orders as usize);
+    match drill {
+        drill::Drill::Outage => {
+            let choice = drill::outage::Choice {
+                variants,
+                orders,
+                within: demo.within,
+            };
+            print(&drill::outage::run(world, &choice).await?, format)
+        }
+    }
 }
 
 /// The variants asked for, or all that are deployed.

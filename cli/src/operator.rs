@@ -1,12 +1,15 @@
 //! The operator's part of the command line: lists, dead letters, redrive, rules.
 
 use clap::{Args, Subcommand};
+use duet_core::OrderId;
 
 use crate::args::Global;
 use crate::asl::{self, Asl};
 use crate::dlq;
 use crate::events::{self, Events};
 use crate::exit::{Exit, Outcome};
+use crate::logs;
+use crate::opened::on;
 use crate::orders;
 use crate::redrive::{self, Which};
 use crate::report::print;
@@ -25,6 +28,16 @@ pub enum Operator {
     /// Take failed executions up again where they failed, if that does no harm.
     #[command(after_help = "Example: duet redrive --failed-since 1h --dry-run")]
     Redrive(Redrive),
+    /// Gather what every service logged about an order, in order of time.
+    #[command(after_help = "Example: duet logs o-1 --since 1h")]
+    Logs {
+        /// The order's or customer's id.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+        /// How far to look back, such as 30m, 1h or 48h.
+        #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "24h")]
+        since: i64,
+    },
     /// The bus, seen live: tail, send, expect.
     #[command(subcommand)]
     Events(Events),
@@ -163,14 +176,21 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
     match operator {
         Operator::Asl(command) => asl::asl(command, format),
         Operator::Rules(Rules::Match { pattern, event }) => rules::matches(pattern, event, format),
-        Operator::Rules(Rules::List) => print(&rules::list(&place()?.open().await?).await?, format),
+        Operator::Rules(Rules::List) => {
+            on!(place()?, world => print(&rules::list(world).await?, format))
+        }
         Operator::Rules(Rules::Test { event }) => {
-            print(&rules::test(&place()?.open().await?, event).await?, format)
+            on!(place()?, world => print(&rules::test(world, event).await?, format))
         }
         Operator::Rules(Rules::Users { field }) => {
-            print(&rules::users(&place()?.open().await?, field).await?, format)
+            on!(place()?, world => print(&rules::users(world, field).await?, format))
         }
-        Operator::Events(command) => events::run(&place()?.open().await?, command, format).await,
+        Operator::Events(command) => {
+            on!(place()?, world => events::run(world, command, format).await)
+        }
+        Operator::Logs { order, since } => {
+            on!(place()?, world => print(&logs::gather(world, order.as_str(), *since).await?, format))
+        }
         Operator::Orders(args) => {
             let filter = orders::Filter {
                 stuck: args.stuck,
@@ -178,45 +198,43 @@ pub async fn run(global: &Global, operator: &Operator) -> Outcome<Exit> {
                 attention: args.attention,
                 since: args.since,
             };
-            print(
-                &orders::list(&place()?.open().await?, filter).await?,
-                format,
-            )
+            on!(place()?, world => print(&orders::list(world, filter).await?, format))
         }
-        Operator::Dlq(Dlq::List(which)) => print(
-            &dlq::list(&place()?.open().await?, &which.filter()).await?,
-            format,
-        ),
+        Operator::Dlq(Dlq::List(which)) => {
+            on!(place()?, world => print(&dlq::list(world, &which.filter()).await?, format))
+        }
         Operator::Dlq(Dlq::Show { id, body, export }) => {
-            let world = place()?.open().await?;
-            let shown = match export {
-                Some(file) => dlq::export(&world, id, *body, file).await?,
-                None => dlq::show(&world, id, *body).await?,
-            };
-            print(&shown, format)
+            on!(place()?, world => {
+                let shown = match export {
+                    Some(file) => dlq::export(world, id, *body, file).await?,
+                    None => dlq::show(world, id, *body).await?,
+                };
+                print(&shown, format)
+            })
         }
         Operator::Dlq(Dlq::Redrive {
             which,
             dry_run,
             rate,
-        }) => print(
-            &dlq::redrive(&place()?.open().await?, &which.filter(), *dry_run, *rate).await?,
+        }) => on!(place()?, world => print(
+            &dlq::redrive(world, &which.filter(), *dry_run, *rate).await?,
             format,
-        ),
+        )),
         Operator::Dlq(Dlq::Drop { id }) => {
-            print(&dlq::discard(&place()?.open().await?, id).await?, format)
+            on!(place()?, world => print(&dlq::discard(world, id).await?, format))
         }
         Operator::Redrive(args) => {
             let which = match (&args.execution, args.failed_since) {
                 (Some(name), _) => Which::Named(name.clone()),
                 (None, since) => Which::Since(since.unwrap_or(0)),
             };
-            let world = place()?.open().await?;
-            let report = match args.new {
-                true => redrive::start_again(&world, &which, args.dry_run).await?,
-                false => redrive::run(&world, &which, args.dry_run).await?,
-            };
-            print(&report, format)
+            on!(place()?, world => {
+                let report = match args.new {
+                    true => redrive::start_again(world, &which, args.dry_run).await?,
+                    false => redrive::run(world, &which, args.dry_run).await?,
+                };
+                print(&report, format)
+            })
         }
     }
 }

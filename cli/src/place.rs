@@ -227,7 +227,15 @@ pub fn word(standing: &Standing) -> String {
     match standing.compensation {
         Compensation::Failed => format!("{fate}, NeedsAttention"),
         Compensation::Pending => format!("{fate}, compensating"),
-        Compensation::None | Compensation::Done => fate,
+        Compensation::None | Compensation::Done if standing.owed.is_empty() => fate,
+        Compensation::None | Compensation::Done => {
+            let owed: Vec<_> = standing
+                .owed
+                .iter()
+                .map(|owed| format!("{:?}", owed.part).to_lowercase())
+                .collect();
+            format!("{fate}, owes {}", owed.join(" and "))
+        }
     }
 }
 

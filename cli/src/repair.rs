@@ -65,7 +65,7 @@ pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<R
         Problem::failed(format!("the order service knows no order {id}"))
             .hint("`duet show` tells what other services know of it")
     })?;
-    let parts = missing(id, order)?;
+    let parts = missing(id, order, &view)?;
     let mut report = Repaired {
         order: id.to_string(),
         outcome: String::new(),
@@ -86,36 +86,73 @@ pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<R
                 Err(why) => report.missing.push(Missing { part, why }),
             }
         }
+        // Money that went back is news, which only on a bus travels by itself.
+        let news = parts.contains(&Part::Payment) && !job.tells(TableOf::Notification);
+        if news
+            && !parts.contains(&Part::Notice)
+            && let Err(why) = job.notices().await?
+        {
+            let part = Part::Notice;
+            report.missing.push(Missing { part, why });
+        }
         job.note(&report.repaired).await?;
-        job.notify().await?;
     }
     let now = place::find(world, id.as_str()).await?;
     report.outcome = now.map_or(String::new(), |order| place::word(&order.standing()));
     Ok(report)
 }
 
-/// What `order` lacks, latest step first.
-fn missing(id: &OrderId, order: &Order) -> Outcome<Vec<Part>> {
-    match (&order.fate, order.compensation) {
-        (Fate::Undecided, _) => Err(Problem::failed(format!(
-            "order {id} is not decided; there is nothing to repair yet"
-        ))
-        .hint(format!(
-            "it waits for {} until {}; `duet watch {id}` follows it",
-            order.waits_for, order.deadline
-        ))),
-        (Fate::Rejected { .. }, Compensation::Pending) => Err(Problem::failed(format!(
-            "order {id} is being undone; it is not parked"
-        ))
-        .hint("it ends, or is parked, by itself")),
-        (Fate::Rejected { .. }, Compensation::Failed) => {
-            let owed: BTreeSet<Part> = order.owed.iter().map(|owed| owed.part).collect();
-            let lacks = |part: &Part| order.pending.contains(part) || owed.contains(part);
-            Ok(Part::COMPENSATED.into_iter().filter(lacks).collect())
+/// What `order` lacks, latest step first; the notices last, for what is repaired
+/// before may be news to the customer.
+fn missing(id: &OrderId, order: &Order, view: &View) -> Outcome<Vec<Part>> {
+    let owed: BTreeSet<Part> = order.owed.iter().map(|owed| owed.part).collect();
+    let mut parts = match (&order.fate, order.compensation) {
+        (Fate::Undecided, _) => {
+            return Err(Problem::failed(format!(
+                "order {id} is not decided; there is nothing to repair yet"
+            ))
+            .hint(format!(
+                "it waits for {} until {}; `duet watch {id}` follows it",
+                order.waits_for, order.deadline
+            )));
         }
-        (Fate::Rejected { .. }, _) => Ok(Vec::new()),
-        (Fate::Confirmed, _) => Ok(order.owed.iter().map(|owed| owed.part).collect()),
+        (Fate::Rejected { .. }, Compensation::Pending) => {
+            return Err(
+                Problem::failed(format!("order {id} is being undone; it is not parked"))
+                    .hint("it ends, or is parked, by itself"),
+            );
+        }
+        (Fate::Rejected { .. }, Compensation::Failed) => {
+            let lacks = |part: &Part| order.pending.contains(part) || owed.contains(part);
+            Part::COMPENSATED.into_iter().filter(lacks).collect()
+        }
+        (Fate::Rejected { .. }, _) => Vec::new(),
+        (Fate::Confirmed, _) => {
+            let shipment = owed.contains(&Part::Shipment);
+            Vec::from_iter(shipment.then_some(Part::Shipment))
+        }
+    };
+    if owed.contains(&Part::Notice) || untold(order, view).next().is_some() {
+        parts.push(Part::Notice);
     }
+    Ok(parts)
+}
+
+/// The notices that are due about an order and that nobody sent.
+fn untold<'a>(order: &Order, view: &'a View) -> impl Iterator<Item = Notice> + use<'a> {
+    let refunded = view.payment.as_ref().is_some_and(
+        |payment| matches!(payment.status, PaymentStatus::Refunded { amount } if amount.amount > 0),
+    );
+    let due = match order.fate {
+        Fate::Undecided => [None, None],
+        Fate::Confirmed => [Some(Notice::OrderConfirmed), None],
+        Fate::Rejected { .. } => [
+            Some(Notice::OrderRejected),
+            refunded.then_some(Notice::PaymentRefunded),
+        ],
+    };
+    let told = |kind: &Notice| view.notices.iter().any(|notice| notice.kind == *kind);
+    due.into_iter().flatten().filter(move |kind| !told(kind))
 }
 
 /// One repair under way.
@@ -167,13 +204,7 @@ impl<W: World> Job<'_, W> {
                 TableOf::Inventory,
                 self.message(&duet_inventory::Command::from(ShipStock { order }), ""),
             ),
-            Part::Notice => (
-                TableOf::Notification,
-                self.notice(match self.order.fate {
-                    Fate::Confirmed => Notice::OrderConfirmed,
-                    _ => Notice::OrderRejected,
-                }),
-            ),
+            Part::Notice => return self.notices().await,
         };
         if let Err(why) = self.bring(service, &message).await? {
             return Ok(Err(why));
@@ -187,10 +218,20 @@ impl<W: World> Job<'_, W> {
         .await
     }
 
-    fn notice(&self, kind: Notice) -> CommandMessage {
-        let subject = self.id.to_string();
-        let command = duet_notification::Command::from(NotifyCustomer { subject, kind });
-        self.message(&command, &kind.to_string())
+    /// The customer hears of the decision, and of money that went back, where
+    /// nobody told them before.
+    async fn notices(&self) -> Outcome<Result<(), String>> {
+        let view = View::load(self.world, self.id.as_str()).await?;
+        for kind in untold(self.order, &view) {
+            let subject = self.id.to_string();
+            let command = duet_notification::Command::from(NotifyCustomer { subject, kind });
+            let message = self.message(&command, &kind.to_string());
+            if let Err(why) = self.bring(TableOf::Notification, &message).await? {
+                return Ok(Err(why));
+            }
+        }
+        self.wait(|view| is_done(Part::Notice, view).then_some(Ok(())))
+            .await
     }
 
     /// Brings `message` to `service`. Where that answers, a transient failure
@@ -277,35 +318,6 @@ impl<W: World> Job<'_, W> {
             .await?;
         heard.map_err(|why| Problem::failed(format!("the order service was not told: {why}")))
     }
-
-    /// The customer hears of the rejection, and of money that went back, where
-    /// nobody told them before.
-    async fn notify(&self) -> Outcome<()> {
-        if self.tells(TableOf::Notification) {
-            return Ok(());
-        }
-        let view = View::load(self.world, self.id.as_str()).await?;
-        let refunded = view.payment.as_ref().is_some_and(
-            |payment| matches!(payment.status, PaymentStatus::Refunded { amount } if amount.amount > 0),
-        );
-        let rejected = matches!(self.order.fate, Fate::Rejected { .. });
-        for (due, kind) in [
-            (rejected, Notice::OrderRejected),
-            (rejected && refunded, Notice::PaymentRefunded),
-        ] {
-            if !due || view.notices.iter().any(|notice| notice.kind == kind) {
-                continue;
-            }
-            // A notice that cannot be sent keeps no order from being whole.
-            if let Err(why) = self
-                .bring(TableOf::Notification, &self.notice(kind))
-                .await?
-            {
-                eprintln!("warning: the notice {kind} was not sent: {why}");
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Whether the service that owns `part` has it done.
@@ -327,7 +339,10 @@ fn is_done(part: Part, view: &View) -> bool {
         // What was refused was never set aside.
         Part::Stock => stock(ReservationStatus::Released) || stock(ReservationStatus::Refused),
         Part::Shipment => stock(ReservationStatus::Shipped),
-        Part::Notice => !view.notices.is_empty(),
+        Part::Notice => view
+            .order
+            .as_ref()
+            .is_some_and(|order| untold(order, view).next().is_none()),
     }
 }
 

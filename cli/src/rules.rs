@@ -12,7 +12,8 @@ use crate::contracts::fields::{schemas_with, within};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::input;
 use crate::report::{Format, Report, print, table, trimmed};
-use crate::world::aws::{Aws, unreachable};
+use crate::world::bus::BusTools;
+pub use crate::world::bus::Rule;
 
 /// `duet rules`.
 #[derive(Debug, Subcommand)]
@@ -50,9 +51,6 @@ pub enum Rules {
     },
 }
 
-/// The bus that every account has: AWS's own services speak on it.
-const DEFAULT_BUS: &str = "default";
-
 fn event(file: &std::path::Path) -> Outcome<Value> {
     serde_json::from_str(&input::read(file)?)
         .map_err(|e| Problem::usage(format!("{} is no JSON: {e}", file.display())))
@@ -73,21 +71,6 @@ pub fn matches(
     print(&Matched(explain(&parsed, &event)), format)
 }
 
-/// A deployed rule.
-#[derive(Debug, Clone, Serialize)]
-pub struct Rule {
-    /// Its name.
-    pub name: String,
-    /// `ENABLED` or `DISABLED`.
-    pub state: String,
-    /// Its pattern.
-    pub pattern: Value,
-    /// The names of its targets.
-    pub targets: Vec<String>,
-    /// The fields its targets' transformers use, as paths.
-    pub transformed: Vec<String>,
-}
-
 /// The rules of the shop's bus.
 #[derive(Debug, Serialize)]
 pub struct Listed {
@@ -99,74 +82,10 @@ pub struct Listed {
 ///
 /// # Errors
 /// [`Problem`] when there is no bus on this stack, or it does not answer.
-pub async fn list(world: &Aws) -> Outcome<Listed> {
-    let bus = world.output("Bus").map_err(|problem| {
-        problem.hint("this stack has no choreography: deploy with WithChoreography=true")
-    })?;
-    on(world, bus, None).await
-}
-
-/// Reads the rules of a bus whose names begin with `prefix`.
-async fn on(world: &Aws, bus: &str, prefix: Option<String>) -> Outcome<Listed> {
-    let mut rules = Vec::new();
-    let mut next: Option<String> = None;
-    loop {
-        let answer = world
-            .buses
-            .list_rules()
-            .event_bus_name(bus)
-            .set_name_prefix(prefix.clone())
-            .set_next_token(next)
-            .send()
-            .await
-            .map_err(|error| unreachable("EventBridge", &error))?;
-        for rule in answer.rules() {
-            let name = rule.name().unwrap_or_default().to_owned();
-            let targets = world
-                .buses
-                .list_targets_by_rule()
-                .event_bus_name(bus)
-                .rule(&name)
-                .send()
-                .await
-                .map_err(|error| unreachable("EventBridge", &error))?;
-            let paths = targets.targets().iter().flat_map(|target| {
-                let map = target.input_transformer().and_then(|t| t.input_paths_map());
-                let whole = target.input_path().map(str::to_owned);
-                map.into_iter()
-                    .flat_map(|map| map.values().cloned())
-                    .chain(whole)
-            });
-            rules.push(Rule {
-                state: rule
-                    .state()
-                    .map_or("ENABLED", |state| state.as_str())
-                    .to_owned(),
-                pattern: rule
-                    .event_pattern()
-                    .and_then(|text| serde_json::from_str(text).ok())
-                    .unwrap_or(Value::Null),
-                transformed: paths.collect(),
-                targets: targets
-                    .targets()
-                    .iter()
-                    .map(|t| {
-                        t.arn()
-                            .rsplit([':', '/'])
-                            .next()
-                            .unwrap_or_default()
-                            .to_owned()
-                    })
-                    .collect(),
-                name,
-            });
-        }
-        next = answer.next_token().map(str::to_owned);
-        if next.is_none() {
-            rules.sort_by(|a, b| a.name.cmp(&b.name));
-            return Ok(Listed { rules });
-        }
-    }
+pub async fn list<W: BusTools>(world: &W) -> Outcome<Listed> {
+    let mut rules = world.rules().await?;
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Listed { rules })
 }
 
 /// How every deployed rule takes one event.
@@ -191,7 +110,7 @@ pub struct Verdict {
 ///
 /// # Errors
 /// [`Problem`] when it is no JSON, or the bus does not answer.
-pub async fn test(world: &Aws, event_file: &std::path::Path) -> Outcome<Tested> {
+pub async fn test<W: BusTools>(world: &W, event_file: &std::path::Path) -> Outcome<Tested> {
     let event = event(event_file)?;
     let mut rules = Vec::new();
     for rule in list(world).await?.rules {
@@ -255,17 +174,10 @@ pub struct Users {
 /// shop's rules on the account's default bus, and the contracts.
 ///
 /// # Errors
-/// [`Problem`] when a bus does not answer.
-pub async fn users(world: &Aws, field: &str) -> Outcome<Users> {
+/// [`Problem`] when the bus does not answer.
+pub async fn users<W: BusTools>(world: &W, field: &str) -> Outcome<Users> {
     let (mut patterns, mut transformers) = (Vec::new(), Vec::new());
-    let mut rules = match world.output("Bus") {
-        Ok(bus) => on(world, bus, None).await?.rules,
-        Err(_) => Vec::new(),
-    };
-    if let Some(prefix) = world.prefix() {
-        rules.extend(on(world, DEFAULT_BUS, Some(prefix)).await?.rules);
-    }
-    for rule in rules {
+    for rule in world.all_rules().await? {
         if let Ok(pattern) = Pattern::from_value(&rule.pattern)
             && pattern.fields().iter().any(|path| within(field, path))
         {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use duet_core::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,12 +16,15 @@ use crate::local::build::{self, Architecture, Binary, Build, Purpose};
 use crate::local::deploy::{self, Deploy, Target};
 use crate::local::emulator::{self, Emulator, Start};
 use crate::local::{Environment, python};
+use crate::opened::Opened;
+use crate::orders;
 use crate::report::Report;
 use crate::world::aws::{self, Aws, EMULATED_REGION};
+use crate::world::lab::kept::{Facts, Shelf};
 use crate::world::{Deployment, World};
 
 /// The services: a package and a binary each.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "customer",
     "order",
     "fraud",
@@ -28,7 +32,12 @@ pub const SERVICES: [&str; 7] = [
     "payment",
     "delivery",
     "notification",
+    "journal",
 ];
+
+/// What is told of a lab before there is one. The first command begins it, so
+/// nothing is missing.
+const NO_LAB_YET: &str = "there is no lab yet; the first command begins one";
 
 /// How long the emulator may take to start and to stop.
 const EMULATOR_LIMIT: Duration = Duration::from_secs(60);
@@ -38,7 +47,7 @@ const DEPLOY_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Parameters that suit an emulator: quick retries, nothing no emulator has,
 /// and reviews short enough that one can be seen to run out.
-const EMULATED: [(&str, &str); 3] = [
+pub const EMULATED: [(&str, &str); 3] = [
     ("Emulated", "true"),
     ("BackoffSeconds", "1"),
     ("ReviewSeconds", "30"),
@@ -78,9 +87,13 @@ impl Place {
     /// The place that the command line names.
     ///
     /// # Errors
-    /// [`Problem`] outside a checkout of the project.
+    /// [`Problem`] outside a checkout of the project; the lab needs none.
     pub fn new(global: &Global) -> Outcome<Self> {
-        let root = root()?;
+        let root = match (root(), global.on) {
+            (Ok(root), _) => root,
+            (Err(_), On::Lab) => std::env::current_dir().map_err(Problem::environment)?,
+            (Err(problem), _) => return Err(problem),
+        };
         let state = global.state.clone().unwrap_or_else(|| root.join(".duet"));
         std::fs::create_dir_all(&state).map_err(|e| {
             Problem::environment(format!("{} cannot be made: {e}", state.display()))
@@ -94,17 +107,27 @@ impl Place {
         })
     }
 
-    /// Opens the system there, without starting anything.
+    /// Opens the system there, without starting anything. A lab that is not
+    /// there yet is begun.
     ///
     /// # Errors
     /// [`Problem`] when it is not running or not deployed.
-    pub async fn open(&self) -> Outcome<Aws> {
+    pub async fn open(&self) -> Outcome<Opened> {
         let config = match self.global.on {
             On::Aws => aws::ordinary().await,
             On::Local => aws::emulated(&self.endpoint()?),
-            On::Lab => return Err(in_process()),
+            On::Lab => {
+                let kept = self.shelf()?.open(SystemClock.now()).await?;
+                return Ok(Opened::Lab(Box::new(kept)));
+            }
         };
-        Aws::open(&config, &self.global.stack).await
+        let world = Aws::open(&config, &self.global.stack).await?;
+        Ok(Opened::Aws(Box::new(world)))
+    }
+
+    /// Where the lab lies.
+    fn shelf(&self) -> Outcome<Shelf> {
+        Shelf::new(&self.state, &self.global.stack)
     }
 
     /// Where the Python environment lies: shared by every state directory.
@@ -132,8 +155,26 @@ impl Place {
         match self.global.on {
             On::Local => self.up_local(up, began).await,
             On::Aws => self.up_aws(up, began).await,
-            On::Lab => Err(in_process()),
+            On::Lab => self.up_lab(up, began).await,
         }
+    }
+
+    /// Begins a lab with the parameters that `up` gives, unless there is one.
+    async fn up_lab(&self, up: &Up, began: Instant) -> Outcome<Upped> {
+        let parameters = up.parameters.iter().cloned().collect();
+        let (kept, aside) = self.shelf()?.up(parameters, SystemClock.now()).await?;
+        if let Some(aside) = aside {
+            tell(&format!("the lab before lies in {}", aside.display()));
+        }
+        let deployment = kept.world.deployment().clone();
+        kept.close()?;
+        Ok(Upped {
+            on: On::Lab,
+            stack: self.global.stack.clone(),
+            endpoint: None,
+            deployment,
+            elapsed_ms: began.elapsed().as_millis() as u64,
+        })
     }
 
     /// The world on this machine, brought up with the parameters it was last
@@ -151,7 +192,7 @@ impl Place {
             until_exit_of: None,
         })
         .await?;
-        self.open().await
+        Aws::open(&aws::emulated(&self.endpoint()?), &self.global.stack).await
     }
 
     /// A world on this machine to break things in: a stack of its own beside
@@ -187,19 +228,18 @@ impl Place {
                 until_exit_of: None,
             })
             .await?;
-        place.open().await
+        Aws::open(&aws::emulated(&place.endpoint()?), &place.global.stack).await
     }
 
-    /// A stack on AWS to break things in. Nothing is deployed; and a stack that
-    /// is not meant for it is not touched, for what breaks there breaks for
-    /// everybody.
+    /// Refuses a stack on AWS that is not meant to have things broken in it, for
+    /// what breaks there breaks for everybody.
     ///
     /// # Errors
-    /// [`Problem`] when the stack is not named as one for drills, or is not there.
-    pub async fn open_for_drill(&self) -> Outcome<Aws> {
+    /// [`Problem`] when the stack is not named as one for drills.
+    pub fn may_break(&self) -> Outcome<()> {
         let stack = &self.global.stack;
         if stack.ends_with(DRILL) {
-            return self.open().await;
+            return Ok(());
         }
         Err(Problem::usage(format!(
             "the drill takes a service of the stack out of order, for everybody; {stack} is not meant for it"
@@ -266,7 +306,7 @@ impl Place {
             if !deployed.changed && asked_before.is_some_and(|before| before != up.parameters) {
                 // Emulators may overlook a parameter that only turns conditions.
                 tell(
-                    "warning: the emulator saw nothing to change; `duet down`, then `duet up` again to be sure",
+                    "warning: the emulator saw nothing to change; `duet down --on local`, then `duet up --on local` again to be sure",
                 );
             }
             self.note_deployed(&fingerprint, &up.parameters)?;
@@ -292,7 +332,9 @@ impl Place {
                 self.deploy(&python, &parameters, Target::Account)
             })?;
         }
-        let world = self.open().await.map_err(|problem| match up.deploy {
+        let config = aws::ordinary().await;
+        let world = Aws::open(&config, &self.global.stack).await;
+        let world = world.map_err(|problem| match up.deploy {
             true => problem,
             false => problem.hint("to deploy to the account your AWS configuration names: `duet up --on aws --deploy`"),
         })?;
@@ -304,6 +346,7 @@ impl Place {
 
     fn upped(&self, world: &Aws, endpoint: Option<String>, began: Instant) -> Upped {
         Upped {
+            on: self.global.on,
             stack: self.global.stack.clone(),
             endpoint,
             deployment: world.deployment().clone(),
@@ -375,7 +418,8 @@ impl Place {
         deploy::deploy(python, deploy, &self.environment)
     }
 
-    /// Stops the emulator, or deletes the stack on AWS when asked to.
+    /// Stops the emulator, sets the lab aside, or deletes the stack on AWS when
+    /// asked to.
     ///
     /// # Errors
     /// [`Problem`] when it cannot be stopped or deleted.
@@ -391,9 +435,9 @@ impl Place {
                 let stopped =
                     emulator::stop(&self.state, EMULATOR_LIMIT).map_err(Problem::environment)?;
                 if stopped {
-                    "the emulator is stopped"
+                    "the emulator is stopped".to_owned()
                 } else {
-                    "the emulator was not running"
+                    "the emulator was not running".to_owned()
                 }
             }
             On::Aws if delete => {
@@ -408,9 +452,19 @@ impl Place {
                             error,
                         ))
                     })?;
-                "the stack is being deleted, with its tables and all that is in them"
+                "the stack is being deleted, with its tables and all that is in them".to_owned()
             }
-            On::Lab => return Err(in_process()),
+            On::Lab if delete => match self.shelf()?.set_aside(SystemClock.now())? {
+                Some(aside) => format!(
+                    "the lab is no more; what it was made of lies in {}",
+                    aside.display()
+                ),
+                None => "there was no lab".to_owned(),
+            },
+            On::Lab => format!(
+                "nothing runs between commands; the lab stays in {} until `duet down --delete`",
+                self.shelf()?.file().display()
+            ),
             On::Aws => {
                 return Err(Problem::usage("nothing was deleted")
                     .hint("`duet down --on aws --delete` deletes the stack and all it keeps"));
@@ -428,17 +482,41 @@ impl Place {
             (On::Local, None) => emulator::status(&self.state).map_err(Problem::environment)?,
             _ => None,
         };
-        let (deployment, problem) = match self.open().await {
-            Ok(world) => (Some(world.deployment().clone()), None),
-            Err(problem) => (None, Some(problem.to_string())),
-        };
-        Ok(Status {
+        if self.global.on == On::Lab && !self.shelf()?.exists() {
+            let text = NO_LAB_YET.to_owned();
+            return Ok(self.told(None, None, None, Some(text)));
+        }
+        Ok(match self.open().await {
+            Ok(Opened::Aws(world)) => {
+                self.told(emulator, Some(world.deployment().clone()), None, None)
+            }
+            Ok(Opened::Lab(kept)) => {
+                let orders = orders::list(&kept.world, orders::Filter::default()).await?;
+                let lab = LabStatus {
+                    facts: kept.facts(),
+                    orders: orders.orders.len(),
+                };
+                self.told(None, Some(kept.world.deployment().clone()), Some(lab), None)
+            }
+            Err(problem) => self.told(emulator, None, None, Some(problem.to_string())),
+        })
+    }
+
+    fn told(
+        &self,
+        emulator: Option<Emulator>,
+        deployment: Option<Deployment>,
+        lab: Option<LabStatus>,
+        problem: Option<String>,
+    ) -> Status {
+        Status {
             on: self.global.on,
             stack: self.global.stack.clone(),
             emulator,
+            lab,
             deployment,
             problem,
-        })
+        }
     }
 
     /// What a deployment is made of, as a digest: templates, binaries,
@@ -505,12 +583,6 @@ struct Note {
     parameters: Vec<(String, String)>,
 }
 
-/// Why a command that looks at what another one did cannot look at the lab.
-fn in_process() -> Problem {
-    Problem::usage("the lab begins and ends with one command, so there is nothing to look at")
-        .hint("`duet demo --on lab` runs there; use --on local for what is to last")
-}
-
 /// One line of progress, on standard error.
 fn tell(line: &str) {
     eprintln!("{line}");
@@ -519,6 +591,7 @@ fn tell(line: &str) {
 /// The system is up.
 #[derive(Debug, Serialize)]
 pub struct Upped {
+    on: On,
     stack: String,
     endpoint: Option<String>,
     #[serde(flatten)]
@@ -528,14 +601,18 @@ pub struct Upped {
 
 impl Report for Upped {
     fn text(&self) -> String {
-        let at = self.endpoint.as_deref().unwrap_or("AWS");
+        let at = match (self.on, &self.endpoint) {
+            (_, Some(endpoint)) => format!("at {endpoint}"),
+            (On::Lab, None) => "in the lab".to_owned(),
+            (_, None) => "at AWS".to_owned(),
+        };
         let fraud = if self.deployment.with_fraud {
             "with"
         } else {
             "without"
         };
         format!(
-            "stack {} is up at {at}, {} {fraud} fraud detection, after {:.1} s",
+            "stack {} is up {at}, {} {fraud} fraud detection, after {:.1} s",
             self.stack,
             self.deployment.variants.join(" and "),
             self.elapsed_ms as f64 / 1000.0
@@ -546,12 +623,12 @@ impl Report for Upped {
 /// Something is stopped.
 #[derive(Debug, Serialize)]
 pub struct Downed {
-    done: &'static str,
+    done: String,
 }
 
 impl Report for Downed {
     fn text(&self) -> String {
-        self.done.to_owned()
+        self.done.clone()
     }
 }
 
@@ -561,8 +638,17 @@ pub struct Status {
     on: On,
     stack: String,
     emulator: Option<Emulator>,
+    lab: Option<LabStatus>,
     deployment: Option<Deployment>,
     problem: Option<String>,
+}
+
+/// What there is in a lab.
+#[derive(Debug, Serialize)]
+struct LabStatus {
+    #[serde(flatten)]
+    facts: Facts,
+    orders: usize,
 }
 
 impl Report for Status {
@@ -571,6 +657,17 @@ impl Report for Status {
         if let Some(emulator) = &self.emulator {
             let version = emulator.version.as_deref().unwrap_or("of unknown version");
             lines.push(format!("emulator {version} at {}", emulator.endpoint));
+        }
+        if let Some(LabStatus { facts, orders }) = &self.lab {
+            lines.push(format!(
+                "lab since {}, now {}: {orders} orders, {} inputs in {}",
+                facts.started,
+                facts.now,
+                facts.inputs,
+                facts.file.display()
+            ));
+            let given = facts.parameters.iter();
+            lines.extend(given.map(|(name, value)| format!("parameter {name}={value}")));
         }
         match (&self.deployment, &self.problem) {
             (Some(there), _) => {
@@ -589,7 +686,8 @@ impl Report for Status {
     }
 
     fn exit(&self) -> crate::exit::Exit {
-        if self.deployment.is_some() {
+        let none_yet = self.problem.as_deref() == Some(NO_LAB_YET);
+        if self.deployment.is_some() || none_yet {
             crate::exit::Exit::Done
         } else {
             crate::exit::Exit::Failed

@@ -7,7 +7,9 @@ use crate::harness::{duet, run};
 /// What a command that is refused before anything is sent says.
 fn refused(args: &[&str]) -> (Option<i32>, String) {
     // An endpoint where nobody listens: only what never asks it gets past.
-    let output = run(duet(args).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9"));
+    let output = run(duet(args)
+        .args(["--on", "local"])
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9"));
     assert!(
         output.stdout.is_empty(),
         "data on standard output: {}",
@@ -213,7 +215,7 @@ fn a_wrong_registration_is_refused_before_anything_is_sent() {
 #[test]
 fn a_target_that_is_not_there_ends_with_3_and_a_hint() {
     let dir = tempfile::tempdir().unwrap();
-    let output = run(duet(&["show", "o-1"])
+    let output = run(duet(&["show", "o-1", "--on", "local"])
         .env("DUET_STATE", dir.path())
         .env_remove("AWS_ENDPOINT_URL"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -229,7 +231,7 @@ fn a_target_that_is_not_there_ends_with_3_and_a_hint() {
 #[test]
 fn a_missing_python_is_one_clear_sentence() {
     let dir = tempfile::tempdir().unwrap();
-    let output = run(duet(&["up"])
+    let output = run(duet(&["up", "--on", "local"])
         .env("DUET_STATE", dir.path())
         .env("DUET_PYTHON", "/no/such/python")
         .env_remove("AWS_ENDPOINT_URL"));

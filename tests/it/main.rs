@@ -8,12 +8,15 @@
 //! | `cli` | help, errors, exit codes, JSON shapes |
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
+//! | `lab` | a lab that does not last from one command to the next |
 //! | `parity` | a scenario that ends differently under another variant |
+//! | `agreement` | a scenario that ends differently in the lab than on real wires |
 //! | `review`, `repair`, `dlq`, `tools` | a person's or an operator's command that harms, or does nothing |
+//! | `telemetry` | personal data in what the system tells of itself; steps nobody tells of |
 //! | `faults` | killed processes and repeated messages that change an outcome |
 //!
 //! All of them stand on `harness`, and those that place orders on `shop`.
-//! Those of the last five rows share one emulator, which is brought up by the first that
+//! Those from `orchestration` on, but for `lab`, share one emulator, which is brought up by the first that
 //! needs it and ends with this process.
 
 #![expect(
@@ -21,18 +24,21 @@
     reason = "what a test cannot go on without stops it, in its helpers too"
 )]
 
+mod agreement;
 mod choreography;
 mod cli;
 mod contracts;
 mod dlq;
 mod faults;
 mod harness;
+mod lab;
 mod orchestration;
 mod parity;
 mod repair;
 mod review;
 mod runtime;
 mod shop;
+mod telemetry;
 mod templates;
 mod tidy;
 mod tools;

@@ -97,7 +97,8 @@ async fn the_order_of_an_aborted_execution_is_made_whole() {
     assert!(said.contains("duet repair"), "{said}");
 
     let repaired = repair::repair(&shop.world, &order.order, 60).await.unwrap();
-    assert_eq!(repaired.repaired, Part::COMPENSATED);
+    let [delivery, payment, stock] = Part::COMPENSATED;
+    assert_eq!(repaired.repaired, [delivery, payment, stock, Part::Notice]);
     assert_eq!(repaired.outcome, "Rejected(Abandoned)");
     let view = shop.settled(standard(), id).await;
     assert_eq!(view.net(), 0);

@@ -309,8 +309,15 @@ async fn notification() {
     bench.clear().await;
 }
 
+#[tokio::test]
+async fn journal() {
+    let bench = Bench::of("journal").await;
+    bench.queue(&[], &[]).await;
+    bench.clear().await;
+}
+
 /// What each service's functions read, besides what all do.
-const READ: [(&str, &[&str]); 7] = [
+const READ: [(&str, &[&str]); 8] = [
     ("customer", &[]),
     (
         "order",
@@ -325,6 +332,7 @@ const READ: [(&str, &[&str]); 7] = [
     ("payment", &["DUET_LEDGER_TABLE"]),
     ("delivery", &["DUET_LEDGER_TABLE", "DUET_AWAITS_CLEARANCE"]),
     ("notification", &["DUET_NOTICE_TOPIC"]),
+    ("journal", &["DUET_JOURNAL_DAYS"]),
 ];
 
 #[tokio::test]
@@ -336,6 +344,7 @@ async fn a_function_without_a_setting_says_which() {
         let shared: &[&str] = match service {
             "customer" => &[
                 "DUET_ENTRY",
+                "DUET_METRICS",
                 "DUET_CARRIERS",
                 "DUET_RETRY_BUDGET",
                 "DUET_BACKOFF_SECONDS",
@@ -383,6 +392,11 @@ fn meets<S: Service>() {
     let task: CommandMessage =
         serde_json::from_str(&task).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
     S::Command::parse(&task.command, task.data).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
+    meets_queue::<S>();
+}
+
+/// The same for a service without a task entry.
+fn meets_queue<S: Service>() {
     let batch = text(&format!("infra/events/{}-queue.json", S::NAME));
     let batch: Batch = serde_json::from_str(&batch).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
     assert!(!batch.records.is_empty());
@@ -411,8 +425,13 @@ fn every_example_is_read_by_the_type_that_meets_it() {
     meets::<Payments<Memory, SystemClock, SimulatedProvider<Memory>>>();
     meets::<Deliveries<Memory, SystemClock, SimulatedCarrier<Memory>>>();
     meets::<Notifications<Memory, SystemClock, Sent>>();
+    meets_queue::<duet_journal::Journal<Memory, SystemClock>>();
     let files = std::fs::read_dir(root().join("infra/events"))
         .unwrap()
         .count();
-    assert_eq!(files, 2 * SERVICES.len(), "a file that no service reads");
+    assert_eq!(
+        files,
+        2 * SERVICES.len() - 1,
+        "a file that no service reads"
+    );
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::definitions::is_like;
 use crate::fault::{Aim, Fault};
 use crate::host::{Entry, timestamp};
-use crate::lab::{Action, Lab};
+use crate::lab::{Action, Heard, Lab};
 use crate::latency::{DELIVERY, UNAVAILABLE, UNAVAILABLE_LONG};
 use crate::meter::Owner;
 use crate::random::{digest, mix, uuid};
@@ -55,6 +55,11 @@ pub(crate) struct Delivery {
     attempt: u32,
     /// Until when its target does not take it.
     blocked: Millis,
+}
+
+/// The id that a bus gives to the entry `ident`.
+pub(crate) fn event_id(ident: u64, happened: u64) -> String {
+    uuid(mix(ident, happened))
 }
 
 /// An archived event.
@@ -105,7 +110,7 @@ impl Lab {
                 |lab| lab.subject(owner),
                 || format!("{source} says {detail_type}"),
             );
-            let id = uuid(mix(ident, self.happened()));
+            let id = event_id(ident, self.happened());
             let value = json!({
                 "version": "0",
                 "id": id,
@@ -128,6 +133,13 @@ impl Lab {
             .copied()
             .collect();
         let definitions = self.definitions.clone();
+        if self.config.events {
+            self.heard.push(Heard {
+                at: self.now(),
+                bus: definitions.buses[bus].name.clone(),
+                event: value.clone(),
+            });
+        }
         let keeps = archive
             && definitions
                 .archives
@@ -251,6 +263,11 @@ impl Lab {
             delivery.attempt += 1;
             self.host.lock().meters.of(owner).retries += 1;
             let wait = self.draw((most / 2, most), ident);
+            let attempt = delivery.attempt;
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("{} is not taken, attempt {attempt}", rule.name),
+            );
             return self.after(wait, Action::Deliver(Box::new(delivery)));
         }
         let body = match &target.input {

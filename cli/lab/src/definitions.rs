@@ -35,6 +35,7 @@ pub fn bundled() -> Files {
         "infra/orchestration/customer.before-fraud.asl.json",
         "infra/choreography/template.yaml",
         "infra/choreography/fraud.yaml",
+        "infra/choreography/journal.yaml",
     ];
     files
         .into_iter()
@@ -115,6 +116,8 @@ pub struct Rule {
     pub bus: usize,
     /// What it listens for.
     pub pattern: Pattern,
+    /// The same, as the template writes it.
+    pub written: Value,
     /// Where it delivers.
     pub targets: Vec<Target>,
 }
@@ -130,6 +133,9 @@ pub struct Target {
     pub queue: Option<usize>,
     /// What it receives.
     pub input: TargetInput,
+    /// The paths into the event that its input is made from; none for the
+    /// whole event.
+    pub paths: Vec<String>,
     /// How old an event may get before it is given up, in milliseconds.
     pub max_age: i64,
     /// How often a delivery is tried again.
@@ -387,6 +393,12 @@ impl Definitions {
             .iter()
             .position(|known| known.arn == function || known.name == function)
             .ok_or_else(|| DefinitionError::new(&logical, format!("no function {function}")))?;
+        if number(&properties["MaximumBatchingWindowInSeconds"]).unwrap_or(0) > 0 {
+            return Err(DefinitionError::new(
+                &logical,
+                "batching windows are not modelled: leave out MaximumBatchingWindowInSeconds",
+            ));
+        }
         let types = properties["FunctionResponseTypes"].as_array();
         self.mappings.push(Mapping {
             queue,
@@ -418,11 +430,15 @@ impl Definitions {
         for target in properties["Targets"].as_array().into_iter().flatten() {
             let at = target["Arn"].as_str().unwrap_or_default();
             let dead = target["DeadLetterConfig"]["Arn"].as_str();
+            let map = target["InputTransformer"]["InputPathsMap"].as_object();
+            let paths = map.into_iter().flat_map(|map| map.values());
+            let paths = paths.chain(std::iter::once(&target["InputPath"]));
             targets.push(Target {
                 id: text(&target["Id"]),
                 arn: at.to_owned(),
                 queue: self.queues.iter().position(|queue| queue.arn == at),
                 input: TargetInput::from_target(target).map_err(|e| wrong(&e))?,
+                paths: paths.filter_map(Value::as_str).map(str::to_owned).collect(),
                 // 24 hours and 185 attempts (EventBridge user guide, eb-rule-retry-policy).
                 max_age: seconds(&target["RetryPolicy"]["MaximumEventAgeInSeconds"], 86_400),
                 max_attempts: number(&target["RetryPolicy"]["MaximumRetryAttempts"]).unwrap_or(185)
@@ -433,6 +449,7 @@ impl Definitions {
         self.rules.push(Rule {
             name: text(&properties["Name"]),
             pattern: Pattern::from_value(&properties["EventPattern"]).map_err(|e| wrong(&e))?,
+            written: properties["EventPattern"].clone(),
             bus,
             targets,
             arn,

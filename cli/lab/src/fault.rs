@@ -68,7 +68,7 @@ faults! {
     Compensation, "compensation", "calls that undo something", "the third party cannot undo it now";
     TopicFault, "topic", "notices published", "the topic does not take a notice";
     DoubleSubmission, "double-submission", "submissions", "the same thing is submitted twice, at once";
-    Replay, "replay", "worlds with an archive", "the archive is replayed while orders are under way";
+    Replay, "replay", "worlds with an archive", "the archive is replayed while timers run and orders are under way";
     Outage, "outage", "invocations", "every function of one service fails for a while";
 }
 
@@ -171,6 +171,7 @@ pub(crate) struct Faults {
     only: Option<FxHashSet<Strike>>,
     pub(crate) quiet: bool,
     chances: BTreeMap<Fault, u64>,
+    touched: BTreeMap<Fault, u64>,
     struck: Vec<Strike>,
 }
 
@@ -208,15 +209,27 @@ impl Faults {
 
     /// Whether `kind` strikes here. Counts the chance, and the strike.
     pub(crate) fn strikes(&mut self, kind: Fault, aim: Aim<'_>) -> bool {
-        let Some(rules) = self
-            .rules
-            .get(kind as usize)
-            .filter(|rules| !rules.is_empty())
-        else {
+        let Some(strikes) = self.draw(kind, aim) else {
             return false;
         };
-        if self.quiet {
-            return false;
+        self.count(kind, strikes);
+        strikes
+    }
+
+    /// Counts one thing that `kind` could touch, and whether it did.
+    pub(crate) fn count(&mut self, kind: Fault, touches: bool) {
+        if !self.quiet {
+            *self.chances.entry(kind).or_default() += 1;
+            *self.touched.entry(kind).or_default() += u64::from(touches);
+        }
+    }
+
+    /// Whether `kind` strikes here, for those who count what it touches
+    /// themselves; `None` where it cannot.
+    pub(crate) fn draw(&mut self, kind: Fault, aim: Aim<'_>) -> Option<bool> {
+        let rules = self.rules.get(kind as usize)?;
+        if self.quiet || rules.is_empty() {
+            return None;
         }
         let rate = rules
             .iter()
@@ -226,11 +239,7 @@ impl Faults {
                     .is_none_or(|place| place == aim.service || place == aim.step)
             })
             .map(|(_, rate)| *rate)
-            .fold(None, |most: Option<f64>, rate| {
-                Some(most.map_or(rate, |most| most.max(rate)))
-            });
-        let Some(rate) = rate else { return false };
-        *self.chances.entry(kind).or_default() += 1;
+            .reduce(f64::max)?;
         let drawn = mix(mix(self.seed, kind as u64 + 1), aim.ident);
         let strike = (kind, aim.ident);
         // 2^64 times the rate; a rate of 1 saturates.
@@ -239,12 +248,18 @@ impl Faults {
         if strikes {
             self.struck.push(strike);
         }
-        strikes
+        Some(strikes)
     }
 
     /// What struck, in order.
     pub(crate) fn struck(&self) -> &[Strike] {
         &self.struck
+    }
+
+    /// How many things each kind touched: as many as it struck, but for what
+    /// lasts.
+    pub(crate) fn touched(&self) -> &BTreeMap<Fault, u64> {
+        &self.touched
     }
 
     /// How often each kind could have struck.

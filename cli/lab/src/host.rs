@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) meters: Meters,
     pub(crate) notices: u64,
     pub(crate) plant: Option<Plant>,
+    /// What the functions logged, if that is kept.
+    pub(crate) lines: Option<Vec<String>>,
 }
 
 impl Inner {

@@ -40,6 +40,8 @@ pub struct Config {
     pub only: Option<FxHashSet<Strike>>,
     /// Whether what happens is written down, for [`Lab::timeline`].
     pub timeline: bool,
+    /// Whether the functions' log lines are kept, for [`Lab::lines`].
+    pub logs: bool,
     /// A mistake in the definitions' files is not planted here but in what
     /// [`Definitions::read`] is given.
     pub plant: Option<Plant>,
@@ -48,6 +50,8 @@ pub struct Config {
     pub limit: u64,
     /// Whether succeeded executions keep their history. Counted in any case.
     pub keep_succeeded: bool,
+    /// Whether what travels on the buses is kept, for [`Lab::heard`].
+    pub events: bool,
 }
 
 /// What happens next, to whom.
@@ -112,6 +116,17 @@ pub struct Moment {
     pub what: String,
 }
 
+/// An event that travelled on a bus.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// When the bus took it.
+    pub at: Timestamp,
+    /// The bus's name.
+    pub bus: String,
+    /// The event, as targets get it.
+    pub event: serde_json::Value,
+}
+
 /// Messages that are no more, though nobody handled them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Lost {
@@ -149,6 +164,7 @@ pub struct Lab {
     pub(crate) lost: Vec<Lost>,
     agenda: BinaryHeap<Reverse<Due>>,
     timeline: Vec<Moment>,
+    pub(crate) heard: Vec<Heard>,
     pub(crate) now: Millis,
     sequence: u64,
     trace: u64,
@@ -203,6 +219,7 @@ impl Lab {
             inner.now = now;
             inner.faults = faults;
             inner.plant = config.plant;
+            inner.lines = config.logs.then(Vec::new);
         }
         let started = definitions
             .functions
@@ -254,6 +271,7 @@ impl Lab {
             lost: Vec::new(),
             agenda: BinaryHeap::new(),
             timeline: Vec::new(),
+            heard: Vec::new(),
             now,
             sequence: 0,
             trace: 0,
@@ -377,6 +395,20 @@ impl Lab {
         &self.timeline
     }
 
+    /// The functions' log lines, each a JSON document, in the order they were
+    /// written; `None` unless [`Config::logs`] asked for them.
+    #[must_use]
+    pub fn lines(&self) -> Option<Vec<String>> {
+        self.host.lock().lines.clone()
+    }
+
+    /// What travelled on the buses, in order; empty unless [`Config::events`]
+    /// asked for it.
+    #[must_use]
+    pub fn heard(&self) -> &[Heard] {
+        &self.heard
+    }
+
     /// A number that two worlds share exactly when the same things happened at
     /// the same times in both.
     #[must_use]
@@ -406,6 +438,12 @@ impl Lab {
     #[must_use]
     pub fn chances(&self) -> BTreeMap<Fault, u64> {
         self.host.lock().faults.chances().clone()
+    }
+
+    /// How many things each kind of fault touched.
+    #[must_use]
+    pub fn touched(&self) -> BTreeMap<Fault, u64> {
+        self.host.lock().faults.touched().clone()
     }
 
     /// From here on nothing goes wrong any more.

@@ -95,7 +95,8 @@ impl Lab {
                 step: "",
                 ident,
             };
-            if self.host.lock().faults.strikes(Fault::Outage, aim) {
+            let drawn = self.host.lock().faults.draw(Fault::Outage, aim);
+            if drawn == Some(true) {
                 let from = self.now + self.draw((0, 8_000), ident);
                 let until = from + self.draw((3_000, 90_000), mix(ident, 1));
                 self.outages.push((service, from, until));
@@ -191,7 +192,9 @@ impl Lab {
 
     fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &Value, frame: Frame) {
         // As on the wire: text, and read again.
-        let input = serde_json::from_str(&payload.to_string()).unwrap_or_default();
+        let text = payload.to_string();
+        self.host.lock().meters.of(frame.owner).task_bytes += text.len() as u64;
+        let input = serde_json::from_str(&text).unwrap_or_default();
         let (wait, frame) = self.take_instance(function, frame);
         let deadline = self.now + wait + self.definitions.functions[function].timeout;
         let work = self.handlers[function].task(input, timestamp(deadline));
@@ -272,7 +275,8 @@ impl Lab {
         let ident = frame.ident;
         let mut wait = self.draw(INVOKE, ident);
         let instances = &mut self.instances[function];
-        if instances.idle > 0 {
+        let cold = instances.idle == 0;
+        if !cold {
             instances.idle -= 1;
         } else {
             wait += self.draw(COLD_START, mix(ident, 1));
@@ -287,7 +291,9 @@ impl Lab {
             inner.faults.strikes(Fault::ColdStart, aim),
             inner.faults.strikes(Fault::ClockSkew, aim),
         );
-        inner.meters.of(frame.owner).invocations += 1;
+        let meter = inner.meters.of(frame.owner);
+        meter.invocations += 1;
+        meter.cold_starts += u64::from(cold);
         drop(inner);
         if slow {
             wait += self.draw(SLOW_START, mix(ident, 2));
@@ -321,7 +327,14 @@ impl Lab {
             return;
         };
         let service = self.services[invocation.function].clone();
-        if self.is_out(&service) {
+        let is_out = self.is_out(&service);
+        {
+            let faults = &mut self.host.lock().faults;
+            if faults.any(Fault::Outage) {
+                faults.count(Fault::Outage, is_out);
+            }
+        }
+        if is_out {
             return self.crash(id);
         }
         for part in 0..invocation.parts.len() {
@@ -432,9 +445,15 @@ impl Lab {
             (Ended::Task(result), Trigger::Task { run, task }) => {
                 self.end_invocation(id, true);
                 let result = match result {
-                    Ok(reply) => Ok(
-                        json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
-                    ),
+                    Ok(reply) => {
+                        // As on the wire: text, and read again.
+                        let text = reply.to_string();
+                        self.host.lock().meters.of(owner).task_bytes += text.len() as u64;
+                        let reply: Value = serde_json::from_str(&text).unwrap_or_default();
+                        Ok(
+                            json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
+                        )
+                    }
                     Err(Refused { name, text }) => {
                         let cause = json!({ "errorType": name, "errorMessage": text }).to_string();
                         Err(TaskError::new(name, cause))

@@ -43,7 +43,7 @@ pub use definitions::{
     Archive, Bus, Definitions, Function, Machine, Mapping, Queue, Rule, Target, bundled,
 };
 pub use fault::{Fault, FaultRule, Strike};
-pub use lab::{Config, Lab, Lost, Moment};
+pub use lab::{Config, Heard, Lab, Lost, Moment};
 pub use meter::{Meter, Used};
 pub use operate::{DeadLetter, SendError};
 pub use plant::Plant;

@@ -15,8 +15,12 @@ pub struct Meter {
     pub transitions: u64,
     /// Invocations of functions.
     pub invocations: u64,
+    /// Invocations that had to wait for a new instance.
+    pub cold_starts: u64,
     /// Milliseconds that functions ran.
     pub function_ms: u64,
+    /// Bytes that workflows sent to functions and got back.
+    pub task_bytes: u64,
     /// Steps and messages that were tried again.
     pub retries: u64,
     /// Entries put on a bus.
@@ -41,7 +45,9 @@ impl AddAssign for Meter {
     fn add_assign(&mut self, more: Self) {
         self.transitions += more.transitions;
         self.invocations += more.invocations;
+        self.cold_starts += more.cold_starts;
         self.function_ms += more.function_ms;
+        self.task_bytes += more.task_bytes;
         self.retries += more.retries;
         self.events += more.events;
         self.event_bytes += more.event_bytes;
@@ -63,7 +69,9 @@ impl Meter {
         Self {
             transitions: share(self.transitions),
             invocations: share(self.invocations),
+            cold_starts: share(self.cold_starts),
             function_ms: share(self.function_ms),
+            task_bytes: share(self.task_bytes),
             retries: share(self.retries),
             events: share(self.events),
             event_bytes: share(self.event_bytes),

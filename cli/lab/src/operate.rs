@@ -7,8 +7,10 @@ use duet_core::{CommandMessage, Timestamp};
 use duet_edge::task::TaskError;
 use serde_json::Value;
 
-use crate::host::timestamp;
+use crate::bus::event_id;
+use crate::host::{Entry, timestamp};
 use crate::lab::Lab;
+use crate::ports::MAX_ENTRY_BYTES;
 use crate::random::{digest, mix};
 use crate::sqs::{Sending, message_id};
 
@@ -39,6 +41,12 @@ pub enum SendError {
     /// No such function is deployed.
     #[error("there is no function {0}")]
     NoFunction(String),
+    /// No such bus is deployed.
+    #[error("there is no bus {0}")]
+    NoBus(String),
+    /// The bus refuses the entry.
+    #[error("an entry has at most {MAX_ENTRY_BYTES} bytes, and this one {0}")]
+    TooLarge(usize),
 }
 
 impl Lab {
@@ -87,6 +95,51 @@ impl Lab {
             },
         );
         Ok(())
+    }
+
+    /// PutEvents of one event by hand. Gives the id that the bus gave it.
+    ///
+    /// # Errors
+    /// [`SendError`]
+    pub fn put_event(
+        &mut self,
+        bus: &str,
+        source: &str,
+        detail_type: &str,
+        detail: &Value,
+    ) -> Result<String, SendError> {
+        let buses = &self.definitions.buses;
+        let known = buses
+            .iter()
+            .find(|known| [&known.name, &known.arn].contains(&&bus.to_owned()));
+        let name = known
+            .ok_or_else(|| SendError::NoBus(bus.to_owned()))?
+            .name
+            .clone();
+        let text = detail.to_string();
+        let size = text.len() + source.len() + detail_type.len();
+        if size > MAX_ENTRY_BYTES {
+            return Err(SendError::TooLarge(size));
+        }
+        let word = |field: &str| detail["metadata"][field].as_str().unwrap_or_default();
+        let owner = self
+            .host
+            .lock()
+            .meters
+            .owner(word("subject"), word("variant"));
+        let ident = mix(digest(detail_type), mix(digest(&text), self.next_id()));
+        let id = event_id(ident, self.happened());
+        self.put_events(
+            &name,
+            vec![Entry {
+                source: source.to_owned(),
+                detail_type: detail_type.to_owned(),
+                detail: text,
+                ident,
+                owner,
+            }],
+        );
+        Ok(id)
     }
 
     /// Invokes a task function by hand and waits for its answer, while

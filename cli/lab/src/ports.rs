@@ -11,6 +11,7 @@ use duet_core::order::Address;
 use duet_core::store::{Browse, CommitError, Expect, Item, Key, Memory, Store, StoreFault, Write};
 use duet_core::{CommandMessage, Event, Failure, Money, Reply};
 use duet_delivery::ports as delivery;
+use duet_edge::log::{Log, Step};
 use duet_edge::wires::{Carrier, Carriers, Wires};
 use duet_notification::ports::{Notice, Publisher};
 use duet_payment::ports as payment;
@@ -23,7 +24,7 @@ use crate::plant::Plant;
 use crate::random::{digest, mix};
 
 /// The largest entry of a bus (Amazon EventBridge quotas: 1 MB since 2026-01-29).
-const MAX_ENTRY_BYTES: usize = 1_048_576;
+pub(crate) const MAX_ENTRY_BYTES: usize = 1_048_576;
 
 /// How long a read may lag behind a write, in milliseconds.
 const LAG: i64 = 1_000;
@@ -530,7 +531,7 @@ impl Wires for WiresPort {
             for event in events {
                 let metadata = &event.metadata;
                 let entry = Entry {
-                    detail: event.detail().to_string(),
+                    detail: serde_json::to_string(event).map_err(Failure::invalid)?,
                     detail_type: metadata.kind.clone(),
                     ident: mix(digest(&metadata.id), inner.frame.ident),
                     owner: inner.meters.owner(&metadata.subject, &metadata.variant),
@@ -597,5 +598,21 @@ impl Wires for WiresPort {
             });
         }
         Ok(())
+    }
+}
+
+/// Where a function's log lines go: kept if somebody asked for them.
+#[derive(Debug, Clone)]
+pub(crate) struct LogPort {
+    pub(crate) host: Host,
+    pub(crate) namespace: Arc<str>,
+}
+
+impl Log for LogPort {
+    fn step(&self, step: &Step<'_>) {
+        let mut inner = self.host.lock();
+        if let Some(lines) = &mut inner.lines {
+            lines.push(step.line(&self.namespace));
+        }
     }
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use duet_core::{Service, Timestamp};
 use duet_customer::Customers;
 use duet_delivery::{Deliveries, SimulatedCarrier};
-use duet_edge::log::Silent;
 use duet_edge::queue::{self, Delivery, Retries, Verdict};
 use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
 use duet_fraud::Frauds;
 use duet_inventory::Inventory;
+use duet_journal::Journal;
 use duet_notification::Notifications;
 use duet_order::{Orders, Patience};
 use duet_payment::{Payments, SimulatedProvider};
@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::definitions::Function;
 use crate::host::{Host, InstanceClock};
-use crate::ports::{CarrierPort, ProviderPort, Table, TablePort, TopicPort, WiresPort};
+use crate::ports::{CarrierPort, LogPort, ProviderPort, Table, TablePort, TopicPort, WiresPort};
 use crate::template::DefinitionError;
 
 /// Work under way.
@@ -40,6 +40,7 @@ struct Code<S> {
     service: S,
     wires: WiresPort,
     clock: InstanceClock,
+    log: LogPort,
     retries: Retries,
 }
 
@@ -50,18 +51,19 @@ where
     fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
+        let log = self.log.clone();
         Box::pin(
-            async move { task::perform(&service, &wires, &clock, &Silent, input, deadline).await },
+            async move { task::perform(&service, &wires, &clock, &log, input, deadline).await },
         )
     }
 
     fn receive(&self, delivery: Delivery) -> Work<Verdict> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
-        let retries = self.retries;
-        Box::pin(async move {
-            queue::receive(&service, &wires, &clock, &Silent, retries, &delivery).await
-        })
+        let (log, retries) = (self.log.clone(), self.retries);
+        Box::pin(
+            async move { queue::receive(&service, &wires, &clock, &log, retries, &delivery).await },
+        )
     }
 }
 
@@ -132,10 +134,15 @@ impl Environment<'_> {
             backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
         };
         let clock = InstanceClock(self.host.clone());
+        let log = LogPort {
+            host: self.host.clone(),
+            namespace: self.variable("DUET_METRICS")?.into(),
+        };
         Ok(Arc::new(Code {
             service,
             wires,
             clock,
+            log,
             retries,
         }))
     }
@@ -196,6 +203,11 @@ pub(crate) fn start(
             env.variable("DUET_NOTICE_TOPIC")?;
             env.start(Notifications::new(table, clock, TopicPort(host.clone())))
         }
+        "journal" => env.start(Journal::new(
+            table,
+            clock,
+            env.setting("DUET_JOURNAL_DAYS")?,
+        )),
         other => Err(env.wrong(format!("there is no service {other:?}"))),
     }
 }

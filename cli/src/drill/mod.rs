@@ -13,6 +13,14 @@ pub enum Drill {
 }
 
 impl Drill {
+    /// How long a person has to decide a review in a lab for it, in seconds.
+    #[must_use]
+    pub fn review_seconds(self) -> u32 {
+        match self {
+            Self::Outage => outage::REVIEW_SECONDS,
+        }
+    }
+
     /// How many orders are placed under each variant unless one says otherwise.
     #[must_use]
     pub fn orders(self) -> usize {

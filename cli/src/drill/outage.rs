@@ -128,7 +128,7 @@ fn fit<W: World>(world: &W) -> Outcome<()> {
         return Err(Problem::usage(
             "the outage drill keeps orders waiting for a review, and needs the fraud service",
         )
-        .hint("deploy with `duet up --parameter WithFraud=true`"));
+        .hint("deploy with the parameter WithFraud=true"));
     }
     match world.review_seconds() {
         Some(seconds) if seconds >= REVIEW_SECONDS => Ok(()),
@@ -137,7 +137,7 @@ fn fit<W: World>(world: &W) -> Outcome<()> {
             there.unwrap_or(0)
         ))
         .hint(format!(
-            "deploy with `duet up --parameter ReviewSeconds={REVIEW_SECONDS}` or more"
+            "deploy with the parameter ReviewSeconds={REVIEW_SECONDS} or more"
         ))),
     }
 }

@@ -62,7 +62,7 @@ pub enum Error {
 
     /// A process holds the emulator's lock but gives no sign of health.
     #[error(
-        "a local emulator is running with the state in {state} but does not answer; stop it with `duet down` and start again"
+        "a local emulator is running with the state in {state} but does not answer; stop it with `duet down --on local` and start again"
     )]
     EmulatorDeaf {
         /// The state directory.
@@ -71,7 +71,7 @@ pub enum Error {
 
     /// The running emulator was started with other settings.
     #[error(
-        "the local emulator in {state} runs with other settings ({differ}); stop it with `duet down` and start again"
+        "the local emulator in {state} runs with other settings ({differ}); stop it with `duet down --on local` and start again"
     )]
     EmulatorSettings {
         /// The state directory.

@@ -29,6 +29,7 @@ pub struct Aws {
     pub(crate) queues: aws_sdk_sqs::Client,
     pub(super) functions: aws_sdk_lambda::Client,
     pub(crate) buses: aws_sdk_eventbridge::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
 }
 
 /// The configuration for an emulator at `endpoint`: fixed region, the
@@ -72,7 +73,7 @@ pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE"
     ) {
         return Err(Problem::environment(format!("stack {stack} is {status}"))
-            .hint("wait until it is complete, or run `duet down` and `duet up` again"));
+            .hint("wait until it is complete; an emulator begins anew with `duet down --on local` and `duet up --on local`"));
     }
     let pairs = found
         .outputs()
@@ -88,21 +89,20 @@ impl Aws {
     /// [`Problem`] when there is no such stack, or it is not one of this system.
     pub async fn open(config: &SdkConfig, stack: &str) -> Outcome<Self> {
         let outputs = outputs(config, stack).await?.ok_or_else(|| {
-            Problem::environment(format!("there is no stack {stack}")).hint("run `duet up` first")
+            Problem::environment(format!("there is no stack {stack}"))
+                .hint("run `duet up --on local` first, or `duet up --on aws --deploy`")
         })?;
         let output = |name: &str| {
             outputs.get(name).cloned().ok_or_else(|| {
                 Problem::environment(format!(
                     "stack {stack} has no output {name}: it is not a stack of this version"
                 ))
-                .hint("run `duet up` to bring it up to date")
+                .hint("run `duet up` with the same --on to bring it up to date")
             })
         };
         let dynamodb = aws_sdk_dynamodb::Client::new(config);
-        let tables = TableOf::SERVICES
+        let tables = TableOf::ALL
             .into_iter()
-            .chain([TableOf::Provider, TableOf::Carrier]);
-        let tables = tables
             .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
             .collect::<Outcome<_>>()?;
         let variants = variant::ALL.iter().filter(|variant| {
@@ -126,6 +126,7 @@ impl Aws {
             queues: aws_sdk_sqs::Client::new(config),
             functions: aws_sdk_lambda::Client::new(config),
             buses: aws_sdk_eventbridge::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
             outputs,
         })
     }
@@ -460,6 +461,10 @@ impl World for Aws {
         }
     }
 
+    async fn logs(&self, about: &str, since: Timestamp) -> Outcome<Vec<String>> {
+        super::logs::of_functions(&self.logs, &self.outputs, about, since).await
+    }
+
     async fn pause(&self, millis: u64) {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
@@ -485,5 +490,5 @@ pub(crate) fn unreachable(
         _ => format!("{service} did not answer: {}", DisplayErrorContext(error)),
     };
     Problem::environment(text)
-        .hint("is the target up? `duet status` tells; for AWS, check the credentials and region")
+        .hint("is the target up? `duet status` with the same --on tells; for AWS, check the credentials and region")
 }

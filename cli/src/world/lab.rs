@@ -4,6 +4,9 @@
 //! straight to the next moment somebody waits for.
 
 pub mod bench;
+mod bus;
+mod input;
+pub mod kept;
 mod operate;
 pub mod planted;
 mod script;
@@ -14,9 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Definitions, Started, Table, bundled};
+use duet_lab::{Config, Definitions, Started, Used, bundled};
 use serde_json::json;
 
+use self::input::{Entry as Came, Input};
 use super::{Commanded, DeadLetter, Deployment, Execution, Subject, Submitted, TableOf, World};
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Door, Entry, Variant};
@@ -33,7 +37,15 @@ struct Shared {
     deployment: Deployment,
     definitions: Arc<Definitions>,
     tables: BTreeMap<TableOf, Table>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+}
+
+pub use self::input::Table;
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A panic in the lab is a bug that has been reported; what it left
+    // behind is still whole enough to look at.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug)]
@@ -44,6 +56,8 @@ struct State {
     next: u64,
     /// Until when a dead letter is held by whoever looks at it, by its place.
     held: BTreeMap<(usize, u64), Timestamp>,
+    /// What came from outside, where that is to be kept.
+    inputs: Option<Vec<Came>>,
 }
 
 /// Reads what is deployed, with `parameters` in place of the template's defaults.
@@ -68,16 +82,9 @@ impl Lab {
                 Problem::environment(format!("the definitions have no output {name}"))
             })
         };
-        let mut tables = BTreeMap::new();
-        for of in TableOf::SERVICES
-            .into_iter()
-            .chain([TableOf::Provider, TableOf::Carrier])
-        {
-            let name = output(of.output())?;
-            let table = lab.table(name).cloned();
-            let table =
-                table.ok_or_else(|| Problem::environment(format!("there is no table {name}")))?;
-            tables.insert(of, table);
+        let mut names = BTreeMap::new();
+        for of in TableOf::ALL {
+            names.insert(of, output(of.output())?.to_owned());
         }
         let deployed = |variant: &&Variant| {
             let outputs = variant.entry.outputs();
@@ -96,26 +103,35 @@ impl Lab {
                 .parse()
                 .map_err(Problem::environment)?,
         };
+        let state = Arc::new(Mutex::new(State {
+            lab,
+            waiting: BTreeMap::new(),
+            next: 0,
+            held: BTreeMap::new(),
+            inputs: None,
+        }));
+        let mut tables = BTreeMap::new();
+        for (of, name) in names {
+            let table = lock(&state).lab.table(&name).cloned();
+            let table =
+                table.ok_or_else(|| Problem::environment(format!("there is no table {name}")))?;
+            let state = state.clone();
+            tables.insert(of, Table { name, table, state });
+        }
         Ok(Self(Arc::new(Shared {
             deployment,
             definitions: definitions.clone(),
             tables,
-            state: Mutex::new(State {
-                lab,
-                waiting: BTreeMap::new(),
-                next: 0,
-                held: BTreeMap::new(),
-            }),
+            state,
         })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic in the lab is a bug that has been reported; what it left
-        // behind is still whole enough to look at.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 
-    /// Does something with the lab itself.
+    /// Does something with the lab itself. A lab that lasts does not keep what
+    /// is done to it here.
     pub fn with<T>(&self, act: impl FnOnce(&mut duet_lab::Lab) -> T) -> T {
         act(&mut self.state().lab)
     }
@@ -158,34 +174,60 @@ impl World for Lab {
         message: &CommandMessage,
     ) -> Outcome<Submitted> {
         let (is_machine, at) = self.entry(variant, subject)?;
-        let lab = &mut self.state().lab;
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let lab = &mut state.lab;
         if is_machine {
             let input = json!({ "metadata": message.metadata, "data": message.data });
             let started = lab.start_execution(at, &message.metadata.subject, &input);
             return Ok(match started.map_err(Problem::environment)? {
-                Started::New => Submitted::Accepted,
+                Started::New => {
+                    state.record(now, || Input::StartExecution {
+                        machine: at.to_owned(),
+                        name: message.metadata.subject.clone(),
+                        input,
+                    });
+                    Submitted::Accepted
+                }
                 Started::Already => Submitted::Already,
                 Started::Clashes => Submitted::Clashes,
             });
         }
         lab.send_command(at, message)
             .map_err(Problem::environment)?;
+        state.record(now, || Input::SendCommand {
+            queue: at.to_owned(),
+            message: Box::new(message.clone()),
+        });
         Ok(Submitted::Accepted)
     }
 
     async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
         let (is_machine, at) = self.entry(variant, Subject::Order)?;
         let metadata = crate::message::metadata("Poison", marker, variant.name, self.now());
-        let lab = &mut self.state().lab;
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let lab = &mut state.lab;
         if is_machine {
             // An execution's input is JSON whatever one does; its data is nothing an order can be.
             let input = json!({ "metadata": metadata, "data": { "poison": marker } });
-            lab.start_execution(at, marker, &input)
-                .map_err(Problem::environment)?;
+            let started = lab.start_execution(at, marker, &input);
+            if started.map_err(Problem::environment)? == Started::New {
+                state.record(now, || Input::StartExecution {
+                    machine: at.to_owned(),
+                    name: marker.to_owned(),
+                    input,
+                });
+            }
         } else {
             let text = format!("{{\"poison\": \"{marker}\"");
             lab.send_text(at, &text, marker)
                 .map_err(Problem::environment)?;
+            state.record(now, || Input::SendText {
+                queue: at.to_owned(),
+                text,
+                subject: marker.to_owned(),
+            });
         }
         Ok(())
     }
@@ -276,12 +318,20 @@ impl World for Lab {
                 Problem::usage(format!("variant {} has no {name} here", variant.name))
             })
         };
-        let lab = &mut self.state().lab;
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let lab = &mut state.lab;
+        let message_again = || Box::new(message.clone());
         match variant.door(service) {
             Some(Door::Task(name)) => {
+                let function = output(name)?;
                 let done = lab
-                    .invoke(output(name)?, message)
+                    .invoke(function, message)
                     .map_err(Problem::environment)?;
+                state.record(now, || Input::Invoke {
+                    function: function.to_owned(),
+                    message: message_again(),
+                });
                 Ok(match done {
                     Ok(_) => Commanded::Done,
                     Err(error) => Commanded::Refused {
@@ -291,8 +341,13 @@ impl World for Lab {
                 })
             }
             Some(Door::Queue(name)) => {
-                lab.send_command(output(name)?, message)
+                let queue = output(name)?;
+                lab.send_command(queue, message)
                     .map_err(Problem::environment)?;
+                state.record(now, || Input::SendCommand {
+                    queue: queue.to_owned(),
+                    message: message_again(),
+                });
                 Ok(Commanded::Sent)
             }
             None => {
@@ -303,6 +358,18 @@ impl World for Lab {
                 )))
             }
         }
+    }
+
+    async fn logs(&self, about: &str, _: Timestamp) -> Outcome<Vec<String>> {
+        let lines = self.state().lab.lines();
+        let mut lines =
+            lines.ok_or_else(|| Problem::usage("this lab was not told to keep logs"))?;
+        lines.retain(|line| line.contains(about));
+        Ok(lines)
+    }
+
+    fn used(&self) -> Option<Vec<Used>> {
+        Some(self.state().lab.used())
     }
 
     async fn pause(&self, millis: u64) {

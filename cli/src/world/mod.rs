@@ -4,13 +4,17 @@
 //! AWS.
 
 pub mod aws;
+pub mod bus;
 pub mod lab;
+pub(crate) mod logs;
 pub mod operate;
+mod tap;
 
 use std::future::Future;
 
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, Timestamp};
+use duet_lab::Used;
 use serde::Serialize;
 
 use crate::exit::{Outcome, Problem};
@@ -34,6 +38,8 @@ pub enum TableOf {
     Delivery,
     /// The notification service.
     Notification,
+    /// The journal: not a business service, so not among them.
+    Journal,
     /// The payment provider's own ledger.
     Provider,
     /// The carrier's own ledger.
@@ -41,7 +47,7 @@ pub enum TableOf {
 }
 
 impl TableOf {
-    /// The services' tables: one each.
+    /// The business services' tables: one each.
     pub const SERVICES: [Self; 7] = [
         Self::Customer,
         Self::Order,
@@ -50,6 +56,20 @@ impl TableOf {
         Self::Payment,
         Self::Delivery,
         Self::Notification,
+    ];
+
+    /// Every table.
+    pub const ALL: [Self; 10] = [
+        Self::Customer,
+        Self::Order,
+        Self::Fraud,
+        Self::Inventory,
+        Self::Payment,
+        Self::Delivery,
+        Self::Notification,
+        Self::Journal,
+        Self::Provider,
+        Self::Carrier,
     ];
 
     /// The stack output that names the table.
@@ -63,6 +83,7 @@ impl TableOf {
             Self::Payment => "PaymentTable",
             Self::Delivery => "DeliveryTable",
             Self::Notification => "NotificationTable",
+            Self::Journal => "JournalTable",
             Self::Provider => "ProviderLedger",
             Self::Carrier => "CarrierLedger",
         }
@@ -89,6 +110,7 @@ impl TableOf {
             Self::Payment => "payment",
             Self::Delivery => "delivery",
             Self::Notification => "notification",
+            Self::Journal => "journal",
             Self::Provider => "payment provider",
             Self::Carrier => "carrier",
         }
@@ -234,6 +256,22 @@ pub trait World: Clone + Send + Sync + 'static {
                 service.name()
             )))
         }
+    }
+
+    /// What the functions logged since `since` that names `about`, one JSON
+    /// document a line, in no particular order.
+    fn logs(
+        &self,
+        about: &str,
+        since: Timestamp,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send {
+        let _ = (about, since);
+        async { Err(Problem::usage("this target keeps no logs of its functions")) }
+    }
+
+    /// What each order and customer has used so far; `None` where nobody counts.
+    fn used(&self) -> Option<Vec<Used>> {
+        None
     }
 
     /// Lets `millis` of that world's time pass.

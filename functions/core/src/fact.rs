@@ -129,6 +129,8 @@ payloads! {
         customer: CustomerId,
         /// What was paid.
         total: Money,
+        /// When it was placed.
+        placed_at: Timestamp,
     }
     /// The order is rejected, for good.
     OrderRejected by order {
@@ -142,6 +144,8 @@ payloads! {
         reason: Reason,
         /// More about why: the refusing service's word, or the fact waited for.
         detail: Option<String>,
+        /// When it was placed.
+        placed_at: Timestamp,
     }
     /// The order is parked until somebody repairs it.
     OrderNeedsAttention by order {

@@ -11,6 +11,7 @@
 //! | [`desk`] | idempotency: each command takes effect once, its answer is kept |
 //! | [`lock`] | asking a third party: lock, ask, commit |
 //! | [`time`] | the clock port |
+//! | [`trace`] | the trace context that messages carry |
 //!
 //! Nothing here knows which coordination style is running, how a message
 //! travelled, or that a cloud exists.
@@ -28,6 +29,7 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod trace;
 mod vocabulary;
 
 pub use desk::{Decision, Desk};
@@ -36,7 +38,7 @@ pub use id::{CustomerId, OrderId, Sku};
 pub use message::{CommandMessage, Event, Metadata};
 pub use money::Money;
 pub use outcome::{Answer, Failure, Handled, Refusal, Reply, Timer};
-pub use service::{Context, Request, Service};
+pub use service::{Context, Ending, Request, Service};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use vocabulary::{ParseError, Vocabulary};
 

@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::vocabulary::{ParseError, Vocabulary};
 use crate::{Fact, Timestamp};
@@ -46,7 +45,9 @@ pub struct Metadata {
 
 impl Metadata {
     /// The metadata of a message called `kind` that answers this one: same
-    /// correlation, variant and trace, this message as its cause.
+    /// correlation and variant, this message as its cause. The trace context
+    /// is passed on as it is: whoever handles a message has made it that of
+    /// its own step ([`crate::trace`]).
     #[must_use]
     pub fn answer(
         &self,
@@ -56,10 +57,6 @@ impl Metadata {
         subject: &str,
         time: Timestamp,
     ) -> Self {
-        let traceparent = self
-            .traceparent
-            .as_deref()
-            .map(|parent| child_span(parent, &id));
         Self {
             id,
             source,
@@ -69,28 +66,9 @@ impl Metadata {
             schemaversion: SCHEMA_VERSION.to_owned(),
             correlationid: self.correlationid.clone(),
             causationid: Some(self.id.clone()),
-            traceparent,
+            traceparent: self.traceparent.clone(),
             variant: self.variant.clone(),
         }
-    }
-}
-
-/// `parent` (a W3C `traceparent`) with a span id drawn from `id`, so that a
-/// repeat of a message keeps its span. A malformed parent is passed on as it is.
-fn child_span(parent: &str, id: &str) -> String {
-    let mut parts = parent.split('-');
-    match (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) {
-        (Some(version), Some(trace), Some(_), Some(flags), None) => {
-            let span = hex(&Sha256::digest(id.as_bytes())[..8]);
-            format!("{version}-{trace}-{span}-{flags}")
-        }
-        _ => parent.to_owned(),
     }
 }
 
@@ -143,7 +121,16 @@ struct Detail {
 // Events are kept in idempotency records; their name is in the metadata.
 impl Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.detail().serialize(serializer)
+        #[derive(Serialize)]
+        struct Detail<'a> {
+            metadata: &'a Metadata,
+            data: Value,
+        }
+        Detail {
+            metadata: &self.metadata,
+            data: self.fact.data(),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -223,11 +210,7 @@ mod tests {
         let answer = cause.answer("e-1".into(), "duet.payment".into(), "X", "o-1", cause.time);
         assert_eq!(answer.causationid.as_deref(), Some("cmd-1"));
         assert_eq!(answer.correlationid, cause.correlationid);
-        let trace = answer.traceparent.unwrap();
-        assert!(
-            trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && trace.ends_with("-01")
-        );
-        assert!(!trace.contains("b7ad6b7169203331"));
+        assert_eq!(answer.traceparent, cause.traceparent);
     }
 
     #[test]
@@ -237,7 +220,57 @@ mod tests {
             json!({"metadata": "tok_secret", "data": {}}),
         );
         assert!(!error.unwrap_err().to_string().contains("tok_secret"));
-        let error = Fact::parse("PaymentDeclined", json!({"order": "tok secret"}));
-        assert!(!error.unwrap_err().to_string().contains("tok secret"));
+        for data in [
+            json!({ "order": "tok secret" }),
+            json!({ "order": { "tok secret": 1 } }),
+            json!({ "order": "x, expected tok secret" }),
+            json!("x, expected tok secret"),
+            json!(["tok secret"]),
+            json!({ "tok secret": "o-1" }),
+            json!({ "order": "o-1", "reason": "tok secret", "total": "tok secret" }),
+            json!({ "order": "o-1", "customer": "c-1", "reason": "tok secret", "sku": null }),
+        ] {
+            for name in Fact::NAMES {
+                if let Err(error) = Fact::parse(name, data.clone()) {
+                    let text = error.to_string();
+                    assert!(!text.contains("tok secret"), "{name} {data}: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_not_quoted() {
+        for time in [
+            "tok secret",
+            "2026-01-01 tok secret",
+            "2026-01-01T00:00:00Z tok secret",
+            "2026-tok secret",
+        ] {
+            let mut metadata = json!(metadata());
+            metadata["time"] = json!(time);
+            let error = Event::parse(
+                "PaymentDeclined",
+                json!({ "metadata": metadata, "data": {} }),
+            );
+            let text = error.unwrap_err().to_string();
+            assert!(!text.contains("secret") && !text.contains("tok"), "{text}");
+        }
+    }
+
+    #[test]
+    fn parse_errors_say_what_did_not_fit() {
+        let text = |data| Fact::parse("OrderRejected", data).unwrap_err().to_string();
+        let missing = text(json!({ "order": "o-1" }));
+        assert!(missing.contains("missing field `customer`"), "{missing}");
+        let total = json!({ "amount": 1, "currency": "EUR" });
+        let other =
+            text(json!({ "order": "o-1", "customer": "c-1", "total": total, "reason": "No" }));
+        assert!(
+            other.contains("unknown variant, expected one of `StockUnavailable`"),
+            "{other}"
+        );
+        let kind = text(json!({ "order": 7 }));
+        assert!(kind.contains("invalid type"), "{kind}");
     }
 }

@@ -29,6 +29,18 @@ pub struct Request<C> {
     pub context: Context,
 }
 
+/// How something ended, for whoever counts: what one of a service's facts says
+/// about the business as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// How, in one word of the vocabulary.
+    pub outcome: &'static str,
+    /// Why, in another.
+    pub reason: Option<String>,
+    /// When it began, where that is to be measured.
+    pub began: Option<Timestamp>,
+}
+
 /// A business service. It never publishes and never knows the style it runs
 /// under; whoever calls it renders the outcome.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -54,4 +66,11 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// The service's policy in a choreography: what a fact makes it do, if
     /// anything. It is to choreography what the workflow is to orchestration.
     fn policy(event: &Event) -> Option<Self::Command>;
+
+    /// What one of its own facts says to whoever counts how things end, if
+    /// anything.
+    fn ending(event: &Event) -> Option<Ending> {
+        let _ = event;
+        None
+    }
 }

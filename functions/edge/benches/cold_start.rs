@@ -139,6 +139,7 @@ fn spawn(binary: &Path, api: &str) -> Child {
             ("DUET_NOTICE_TOPIC", "arn:aws:sns:us-east-1:1:t"),
         ])
         .envs([
+            ("DUET_METRICS", "duet"),
             ("DUET_CARRIERS", "{}"),
             ("DUET_RETRY_BUDGET", "4"),
             ("DUET_BACKOFF_SECONDS", "1"),

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
 use duet_core::store::{Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 use serde_json::Value;
+
+use crate::sdk::told;
 
 const PK: &str = "pk";
 const SK: &str = "sk";
@@ -286,7 +288,6 @@ fn fault(error: impl std::fmt::Display) -> CommitError {
     CommitError::Fault(error.to_string())
 }
 
-/// An SDK error with its causes, on one line.
-fn text(error: &(impl std::error::Error + Send + Sync)) -> String {
-    DisplayErrorContext(error).to_string()
+fn text<E: ProvideErrorMetadata>(error: &SdkError<E>) -> String {
+    format!("the table {}", told(error))
 }

@@ -18,6 +18,7 @@ use self::aws::Aws;
 use crate::batch::{Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
+use crate::panics;
 use crate::queue::{self, Retries, Verdict};
 use crate::task::{self, TaskError};
 
@@ -70,11 +71,16 @@ impl Edge {
     /// # Errors
     /// When the environment is incomplete, or the runtime API fails.
     pub async fn run<S: Service>(self, service: S) -> Result<(), Error> {
+        panics::hush(S::NAME, |line| println!("{line}"));
+        let log = Stdout {
+            namespace: variable("DUET_METRICS")?.into(),
+        };
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
                 let aws = Aws::for_tasks(&self.config);
-                let handler =
-                    |event: LambdaEvent<Value>| Box::pin(task(service.clone(), aws.clone(), event));
+                let handler = |event: LambdaEvent<Value>| {
+                    Box::pin(task(service.clone(), aws.clone(), log.clone(), event))
+                };
                 lambda_runtime::run(service_fn(handler)).await
             }
             "queue" => {
@@ -86,7 +92,13 @@ impl Edge {
                 };
                 let aws = Aws::for_queues(&self.config, carriers);
                 let handler = |event: LambdaEvent<Value>| {
-                    Box::pin(batch(service.clone(), aws.clone(), retries, event))
+                    Box::pin(batch(
+                        service.clone(),
+                        aws.clone(),
+                        log.clone(),
+                        retries,
+                        event,
+                    ))
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
@@ -99,22 +111,16 @@ impl Edge {
 async fn task<S: Service>(
     service: S,
     aws: Aws,
+    log: Stdout,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
     let deadline = deadline(event.context.deadline);
-    task::perform(
-        &service,
-        &aws,
-        &SystemClock,
-        &Stdout,
-        event.payload,
-        deadline,
-    )
-    .await
-    .map_err(|TaskError { name, text }| Diagnostic {
-        error_type: name,
-        error_message: text,
-    })
+    task::perform(&service, &aws, &SystemClock, &log, event.payload, deadline)
+        .await
+        .map_err(|TaskError { name, text }| Diagnostic {
+            error_type: name,
+            error_message: text,
+        })
 }
 
 /// The queue entry: each message of the batch gets its own verdict, and only
@@ -122,19 +128,19 @@ async fn task<S: Service>(
 async fn batch<S: Service>(
     service: S,
     aws: Aws,
+    log: Stdout,
     retries: Retries,
     event: LambdaEvent<Value>,
 ) -> Result<Failures, Diagnostic> {
     let deadline = deadline(event.context.deadline);
     let batch = Batch::deserialize(event.payload).map_err(|e| Diagnostic {
         error_type: "InvalidBatch".to_owned(),
-        error_message: e.to_string(),
+        error_message: duet_core::ParseError::data("a batch of messages", &e).to_string(),
     })?;
     let failed = join_all(batch.records.into_iter().map(|record| async {
         let receipt = record.receipt_handle.clone();
         let delivery = record.delivery(deadline);
-        let verdict =
-            queue::receive(&service, &aws, &SystemClock, &Stdout, retries, &delivery).await;
+        let verdict = queue::receive(&service, &aws, &SystemClock, &log, retries, &delivery).await;
         match verdict {
             Verdict::Acknowledge => None,
             Verdict::Again(wait) => {

@@ -9,7 +9,9 @@
 //! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
 //! | [`batch`] | what an event source mapping hands over and gets back |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
-//! | [`log`] | one line per step, without personal data |
+//! | [`log`] | one line per step, without personal data; its metrics |
+//! | [`panics`] | what may be told of a bug |
+//! | `sdk` | what may be told of a failed call (feature `dynamodb`) |
 //! | `dynamo` | the store port over DynamoDB (feature `dynamodb`) |
 //! | `lambda` | both entries on the Lambda runtime (feature `lambda`) |
 //!
@@ -22,7 +24,11 @@ pub mod dynamo;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod log;
+pub mod panics;
 pub mod queue;
+mod reading;
+#[cfg(feature = "dynamodb")]
+pub mod sdk;
 pub mod task;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::log::{Envelope, Log, Step};
+use crate::log::{Ended, Log};
+use crate::panics::caught;
+use crate::reading::{self, Reading, Span, Went, tell};
 use crate::wires::Wires;
 
 /// The longest delay of a queued message (SQS `DelaySeconds`). A timer further
@@ -100,36 +102,29 @@ pub async fn receive<S: Service>(
     delivery: &Delivery,
 ) -> Verdict {
     let began = clock.now();
-    let incoming = parse::<S>(delivery, began, retries);
+    let mut reading = Reading::default();
+    let incoming = parse::<S>(&mut reading, delivery, began, retries);
+    let mut ended = None;
     let outcome = match &incoming {
-        Ok(incoming) => handle(service, wires, began, delivery, incoming).await,
+        Ok(incoming) => handle(service, wires, began, delivery, incoming, &mut ended).await,
         Err(invalid) => Err(invalid.clone()),
     };
-    let (level, word, why) = match &outcome {
-        Ok(Done::Later) => ("INFO", "later", None),
+    let went = match &outcome {
+        Ok(Done::Later) => Went::well("later"),
         Ok(Done::Handled {
             declined: Some(name),
             ..
-        }) => ("INFO", "declined", Some(name.clone())),
-        Ok(Done::Handled { repeat: true, .. }) => ("INFO", "repeat", None),
-        Ok(Done::Handled { .. }) => ("INFO", "done", None),
-        Err(failure @ Failure::Transient(_)) => ("WARN", "transient", Some(failure.to_string())),
-        Err(failure @ Failure::Invalid(_)) => ("ERROR", "invalid", Some(failure.to_string())),
+        }) => Went::declined(name),
+        Ok(Done::Handled { repeat: true, .. }) => Went::well("repeat"),
+        Ok(Done::Handled { .. }) => Went::well("done"),
+        Err(failure) => Went::badly(failure),
     };
-    let now = clock.now();
-    let request = incoming.as_ref().ok().map(|incoming| &incoming.request);
-    log.step(&Step {
-        time: now,
-        level,
-        service: S::NAME,
-        entry: "queue",
-        command: request.map(|r| r.command.name()),
-        message: request.map(|r| Envelope::from(&r.context)),
-        outcome: word,
-        why,
+    let span = Span {
+        began,
+        ended: clock.now(),
         attempt: delivery.receives,
-        duration_ms: now.duration_since(began).as_millis() as i64,
-    });
+    };
+    tell::<S>(log, "queue", &reading, went, span, ended);
     match outcome {
         Ok(_) => Verdict::Acknowledge,
         Err(Failure::Transient(_)) => {
@@ -156,6 +151,7 @@ async fn handle<S: Service>(
     now: Timestamp,
     delivery: &Delivery,
     incoming: &Incoming<S::Command>,
+    ended: &mut Option<Ended>,
 ) -> Result<Done, Failure> {
     if let Some(early) = &incoming.early {
         send_timer(wires, &delivery.queue, early, now).await?;
@@ -166,7 +162,9 @@ async fn handle<S: Service>(
     let Some(carrier) = wires.carrier(variant) else {
         return Err(Failure::invalid("the message's variant is not deployed"));
     };
-    let handled = service.handle(incoming.request.clone()).await?;
+    let handled = caught(service.handle(incoming.request.clone())).await?;
+    // Told now or never: if publishing fails, the next delivery is a repeat.
+    *ended = reading::ended::<S>(&handled);
     let Handled {
         answer,
         events,
@@ -228,6 +226,7 @@ async fn send_timer(
 }
 
 fn parse<S: Service>(
+    reading: &mut Reading,
     delivery: &Delivery,
     now: Timestamp,
     retries: Retries,
@@ -240,14 +239,19 @@ fn parse<S: Service>(
             e.column()
         ))
     })?;
-    let context = |message, reply_to, replay| Context {
-        message,
-        reply_to,
-        last_attempt: delivery.receives >= retries.budget,
-        deadline: delivery.deadline,
-        replay,
+    let context = |reading: &Reading, message, reply_to, replay| {
+        let mut context = Context {
+            message,
+            reply_to,
+            last_attempt: delivery.receives >= retries.budget,
+            deadline: delivery.deadline,
+            replay,
+        };
+        reading.continue_trace(S::NAME, &mut context);
+        context
     };
     if body.get("detail-type").is_some() {
+        *reading = Reading::of_event(&body["detail"]);
         let BusEvent {
             detail_type,
             detail,
@@ -258,15 +262,17 @@ fn parse<S: Service>(
             return Err(Failure::invalid(format!(
                 "{} has no policy for {}",
                 S::NAME,
-                event.metadata.kind
+                event.fact.name()
             )));
         };
-        let context = context(event.metadata, None, replay_name.is_some());
+        reading.command = Some(command.name());
+        let context = context(reading, event.metadata, None, replay_name.is_some());
         return Ok(Incoming {
             request: Request { command, context },
             early: None,
         });
     }
+    *reading = Reading::of_command::<S>(&body);
     let message: CommandMessage = read("a command message", body)?;
     let command =
         S::Command::parse(&message.command, message.data.clone()).map_err(Failure::invalid)?;
@@ -274,7 +280,7 @@ fn parse<S: Service>(
         .due
         .is_some_and(|due| due > now)
         .then(|| message.clone());
-    let context = context(message.metadata, message.reply_to, false);
+    let context = context(reading, message.metadata, message.reply_to, false);
     Ok(Incoming {
         request: Request { command, context },
         early,

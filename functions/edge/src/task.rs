@@ -12,7 +12,9 @@ use duet_core::{
 };
 use serde_json::Value;
 
-use crate::log::{Envelope, Log, Step};
+use crate::log::{Ended, Log};
+use crate::panics::caught;
+use crate::reading::{self, Reading, Span, Went, tell};
 use crate::wires::Wires;
 
 /// The error of a task: a name for the workflow to match, and a text.
@@ -44,7 +46,8 @@ impl From<Refusal> for TaskError {
 }
 
 /// Does the command message `input` on `service`; `deadline` is when the caller
-/// stops listening.
+/// stops listening. The input may say, beside the message, which `attempt` it
+/// is.
 ///
 /// # Errors
 /// [`TaskError`]: the business declined, or nothing happened.
@@ -57,64 +60,82 @@ pub async fn perform<S: Service>(
     deadline: Timestamp,
 ) -> Result<Value, TaskError> {
     let began = clock.now();
-    let request = parse::<S>(input, deadline);
-    let outcome = match request.clone() {
+    let (reading, attempt, request) = parse::<S>(input, deadline);
+    let outcome = match request {
         Ok(request) => handle(service, wires, request).await,
-        Err(invalid) => Err(invalid),
+        Err(invalid) => (None, Err(invalid)),
     };
-    let (level, word, why) = match &outcome {
+    let (ended, outcome) = outcome;
+    let went = match &outcome {
         Ok(Handled {
             answer: Answer::Declined(no),
             ..
-        }) => ("INFO", "declined", Some(no.name.clone())),
-        Ok(Handled { repeat: true, .. }) => ("INFO", "repeat", None),
-        Ok(_) => ("INFO", "done", None),
-        Err(failure @ Failure::Transient(_)) => ("WARN", "transient", Some(failure.to_string())),
-        Err(failure @ Failure::Invalid(_)) => ("ERROR", "invalid", Some(failure.to_string())),
+        }) => Went::declined(&no.name),
+        Ok(Handled { repeat: true, .. }) => Went::well("repeat"),
+        Ok(_) => Went::well("done"),
+        Err(failure) => Went::badly(failure),
     };
-    let now = clock.now();
-    log.step(&Step {
-        time: now,
-        level,
-        service: S::NAME,
-        entry: "task",
-        command: request.as_ref().ok().map(|r| r.command.name()),
-        message: request.as_ref().ok().map(|r| Envelope::from(&r.context)),
-        outcome: word,
-        why,
-        attempt: 1,
-        duration_ms: now.duration_since(began).as_millis() as i64,
-    });
+    let span = Span {
+        began,
+        ended: clock.now(),
+        attempt,
+    };
+    tell::<S>(log, "task", &reading, went, span, ended);
     match outcome?.answer {
         Answer::Done(reply) => Ok(reply),
         Answer::Declined(refusal) => Err(refusal.into()),
     }
 }
 
+/// How an order ended by it, for the log, is known even if the answer to
+/// somebody who waits cannot be sent.
 async fn handle<S: Service>(
     service: &S,
     wires: &impl Wires,
     request: Request<S::Command>,
-) -> Result<Handled, Failure> {
-    let handled = service.handle(request).await?;
-    if let Some(reply) = &handled.reply {
-        wires.answer(reply).await?;
+) -> (Option<Ended>, Result<Handled, Failure>) {
+    let handled = match caught(service.handle(request)).await {
+        Ok(handled) => handled,
+        Err(failure) => return (None, Err(failure)),
+    };
+    let ended = reading::ended::<S>(&handled);
+    if let Some(reply) = &handled.reply
+        && let Err(failure) = wires.answer(reply).await
+    {
+        return (ended, Err(failure));
     }
-    Ok(handled)
+    (ended, Ok(handled))
 }
 
-fn parse<S: Service>(input: Value, deadline: Timestamp) -> Result<Request<S::Command>, Failure> {
+type Parsed<C> = (Reading, u32, Result<Request<C>, Failure>);
+
+fn parse<S: Service>(mut input: Value, deadline: Timestamp) -> Parsed<S::Command> {
+    // Beside the message, for it is the workflow's to know and no part of what is asked.
+    let attempt = input.as_object_mut().and_then(|all| all.remove("attempt"));
+    let attempt = attempt.as_ref().and_then(Value::as_u64);
+    let attempt = attempt.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX).max(1));
+    let reading = Reading::of_command::<S>(&input);
+    let request = request::<S>(&reading, input, deadline);
+    (reading, attempt, request)
+}
+
+fn request<S: Service>(
+    reading: &Reading,
+    input: Value,
+    deadline: Timestamp,
+) -> Result<Request<S::Command>, Failure> {
     let message: CommandMessage = serde_json::from_value(input).map_err(|error| {
         let error = duet_core::ParseError::data("a command message", &error);
         Failure::invalid(format!("{INVALID_COMMAND}: {error}"))
     })?;
     let command = S::Command::parse(&message.command, message.data).map_err(Failure::invalid)?;
-    let context = Context {
+    let mut context = Context {
         message: message.metadata,
         reply_to: message.reply_to,
         last_attempt: false,
         deadline,
         replay: false,
     };
+    reading.continue_trace(S::NAME, &mut context);
     Ok(Request { command, context })
 }

@@ -2,13 +2,15 @@
 
 #![allow(unexpected_cfgs, reason = "this crate has no schemas to generate")]
 
+mod lines;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use duet_core::fact::{CustomerActivated, PaymentDeclined};
 use duet_core::{
-    Answer, CommandMessage, Event, Failure, Handled, Metadata, Refusal, Reply, Request, Service,
-    Timer, Timestamp, Vocabulary, vocabulary,
+    Answer, CommandMessage, Ending, Event, Failure, Handled, Metadata, Refusal, Reply, Request,
+    Service, Timer, Timestamp, Vocabulary, vocabulary,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -105,6 +107,7 @@ impl Service for Obedient {
                     ..done
                 })
             }
+            "panic" => panic!("looking at tok_secret"),
             "transient" => Err(Failure::transient("not now")),
             _ => Err(Failure::invalid("never")),
         }
@@ -116,6 +119,15 @@ impl Service for Obedient {
                 how: "repeat".into(),
             }
             .into()
+        })
+    }
+
+    fn ending(event: &Event) -> Option<Ending> {
+        let began = event.metadata.time - Duration::from_millis(1_500);
+        Some(Ending {
+            outcome: "Rejected",
+            reason: Some(event.fact.name().to_owned()),
+            began: Some(began),
         })
     }
 }

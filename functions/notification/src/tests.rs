@@ -151,6 +151,7 @@ fn the_policy_notifies_of_ends_and_of_money() {
         order: order(),
         customer: customer(),
         total: money(5),
+        placed_at: Timestamp::UNIX_EPOCH,
     };
     let rejected = OrderRejected {
         order: order(),
@@ -158,6 +159,7 @@ fn the_policy_notifies_of_ends_and_of_money() {
         total: money(5),
         reason: Reason::TimedOut,
         detail: None,
+        placed_at: Timestamp::UNIX_EPOCH,
     };
     let refunded = |amount| PaymentRefunded {
         order: order(),

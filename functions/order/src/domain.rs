@@ -98,8 +98,9 @@ pub fn decide(
     };
     Ok(match command {
         Command::PlaceOrder(command) => return place(state, command, variant, now, patience),
-        // An execution may die before it placed its order: nothing was left.
-        Command::ParkOrder(_) if state.is_none() => Decision::done("no such order"),
+        // An execution may die before it placed its order: nothing was left. Taken
+        // up again it may place it, and die once more.
+        Command::ParkOrder(_) if state.is_none() => Decision::done("no such order").unkept(),
         Command::ParkOrder(command) => park(known(state)?, command, now),
         Command::ConfirmOrder(ConfirmOrder { .. }) => confirm(known(state)?, now),
         Command::RejectOrder(command) => reject(
@@ -175,6 +176,7 @@ fn confirm(order: Order, now: Timestamp) -> Decision<Order> {
                 order: order.placed.order.clone(),
                 customer: order.placed.customer.clone(),
                 total: order.placed.total,
+                placed_at: order.placed.placed_at,
             };
             let order = Order {
                 fate: Fate::Confirmed,
@@ -204,6 +206,7 @@ fn reject(
                 total: order.placed.total,
                 reason,
                 detail: detail.clone(),
+                placed_at: order.placed.placed_at,
             };
             let order = Order {
                 fate: Fate::Rejected { reason, detail },
@@ -259,9 +262,12 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
             .collect()
     };
     match (&order.fate, order.compensation) {
-        // Whole already, or parked already by somebody who knew more.
-        (Fate::Rejected { .. }, Compensation::Done) => Decision::done(order.standing()),
+        // Parked already by somebody who knew more.
         _ if !told && !order.owed.is_empty() => Decision::done(order.standing()),
+        // Whole, but whether the customer was told died with the execution.
+        (Fate::Rejected { .. }, Compensation::Done) if !told => {
+            needs_attention(order, unknown(&[Part::Notice]))
+        }
         (Fate::Confirmed, _) => {
             let owed = if told {
                 command.owed.clone()
@@ -289,7 +295,8 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
             } else {
                 unknown(&pending)
             };
-            owed.retain(|owed| order.pending.contains(&owed.part));
+            // What is undone is not owed; nobody undoes a notice.
+            owed.retain(|owed| owed.part == Part::Notice || order.pending.contains(&owed.part));
             owed.extend(
                 order
                     .owed
@@ -306,8 +313,9 @@ fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
     if owed.is_empty() {
         return Decision::done(order.standing());
     }
+    // A notice that is owed takes nothing from an order that is whole.
     let compensation = match order.fate {
-        Fate::Rejected { .. } => Compensation::Failed,
+        Fate::Rejected { .. } if !order.pending.is_empty() => Compensation::Failed,
         _ => order.compensation,
     };
     let fact = OrderNeedsAttention {

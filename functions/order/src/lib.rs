@@ -16,6 +16,7 @@
 
 pub mod command;
 pub mod domain;
+mod ending;
 mod policy;
 mod service;
 #[cfg(test)]

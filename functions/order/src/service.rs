@@ -2,7 +2,7 @@
 
 use duet_core::order::Part;
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
+use duet_core::{Clock, Desk, Ending, Event, Failure, Handled, Request, Service};
 
 use crate::command::Command;
 use crate::domain;
@@ -103,5 +103,9 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
 
     fn policy(event: &Event) -> Option<Command> {
         crate::policy::command(event)
+    }
+
+    fn ending(event: &Event) -> Option<Ending> {
+        crate::ending::of(event)
     }
 }

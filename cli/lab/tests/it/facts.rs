@@ -1,5 +1,5 @@
-//! AWS's behaviour, fact by fact. `facts.md` of this crate names each
-//! test beside the fact it shows.
+//! AWS's behaviour, fact by fact. `docs/lab.md` names each test beside the fact
+//! it shows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -451,18 +451,205 @@ fn nothing_is_left_to_happen_after_all_deadlines() {
     assert_eq!((lab.waiting_messages(), lab.running_executions()), (0, 0));
 }
 
+fn used(lab: &Lab, what: impl Fn(&duet_lab::Meter) -> u64) -> u64 {
+    lab.used().iter().map(|used| what(&used.meter)).sum()
+}
+
+#[test]
+fn a_rule_waits_longer_before_each_attempt_and_not_exactly() {
+    let mut lab = with(&["target-unavailable@duet-inventory-NewOrder:1"], |_| {});
+    for n in 0..20 {
+        place(&mut lab, "eventbridge", &format!("o-{n}"), "tok_visa");
+    }
+    lab.advance(lab.now() + SignedDuration::from_mins(30));
+    let attempt = |n: usize| format!("duet-inventory-NewOrder is not taken, attempt {n}");
+    let at = |subject: &str, n: usize| {
+        let mut moments = lab.timeline().iter();
+        let moment = moments.find(|it| it.subject == subject && it.what == attempt(n));
+        moment.map(|moment| moment.at)
+    };
+    let mut waits = Vec::new();
+    for order in (0..20).map(|n| format!("o-{n}")) {
+        for n in 1..8 {
+            if let (Some(one), Some(next)) = (at(&order, n), at(&order, n + 1)) {
+                let wait = next.duration_since(one).as_millis();
+                let most = 1_000 << (n - 1);
+                assert!((most / 2..=most).contains(&wait), "attempt {n}: {wait} ms");
+                waits.push(wait);
+            }
+        }
+    }
+    waits.sort_unstable();
+    waits.dedup();
+    assert!(waits.len() > 20, "{waits:?}");
+}
+
+#[test]
+fn a_target_that_does_not_exist_fails_at_once() {
+    let mut lab = with(&[], |all| {
+        for rule in all
+            .rules
+            .iter_mut()
+            .filter(|rule| rule.name.ends_with("inventory-NewOrder"))
+        {
+            rule.targets
+                .iter_mut()
+                .for_each(|target| target.queue = None);
+        }
+    });
+    place(&mut lab, "eventbridge", "o-1", "tok_visa");
+    lab.advance(lab.now() + SignedDuration::from_secs(5));
+    let dead = letters(&mut lab, "duet-undelivered").remove(0);
+    let about: BTreeMap<_, _> = lab.attributes(&dead).into_iter().collect();
+    assert_eq!(about["ERROR_CODE"], "RESOURCE_NOT_FOUND");
+    // The letter is the event itself, whatever the target would have got.
+    let event: serde_json::Value = serde_json::from_str(&dead.body).unwrap();
+    assert_eq!(event["detail-type"], "NewOrder");
+}
+
+#[test]
+fn a_message_may_come_twice() {
+    let mut lab = with(&["duplicate:1"], |_| {});
+    place(&mut lab, "eventbridge", "o-1", "tok_visa");
+    lab.settle(20 * HOUR);
+    assert!(standing(&lab, "o-1").contains("Confirmed"));
+    assert!(lab.struck().len() > 10 && lab.dead_letters().is_empty());
+    assert_eq!(lab.table("duet-notification").map(notices), Some(1));
+}
+
+/// How many records of notices a table has.
+fn notices(table: &duet_lab::Table) -> usize {
+    use duet_core::store::Browse;
+    let items = crate::shop::now(table.everything()).unwrap();
+    items
+        .iter()
+        .filter(|item| item.key.sk.starts_with("notice#"))
+        .count()
+}
+
+#[test]
+fn a_queue_holds_back_what_has_no_delay_of_its_own() {
+    let mut lab = with(&[], |all| {
+        let queue = all.queue_named("duet-order").unwrap();
+        all.queues[queue].delay = 5_000;
+    });
+    place(&mut lab, "eventbridge", "o-1", "tok_visa");
+    lab.advance(lab.now() + SignedDuration::from_millis(4_990));
+    assert_eq!(standing(&lab, "o-1"), "unknown");
+    lab.advance(lab.now() + SignedDuration::from_secs(2));
+    assert_ne!(standing(&lab, "o-1"), "unknown");
+}
+
+#[test]
+fn a_batch_is_one_invocation_of_at_most_so_many_messages() {
+    let invocations = |batch| {
+        let mut lab = with(&[], |all| {
+            for mapping in &mut all.mappings {
+                (mapping.concurrency, mapping.batch) = (2, batch);
+            }
+        });
+        for n in 0..40 {
+            place(&mut lab, "eventbridge", &format!("o-{n}"), "tok_visa");
+        }
+        while standing(&lab, "o-39") == "unknown" {
+            assert!(lab.step());
+        }
+        used(&lab, |meter| meter.invocations)
+    };
+    assert!(invocations(1) >= 40);
+    assert!(invocations(10) < 40);
+}
+
+#[test]
+fn a_new_instance_starts_cold_and_is_used_again() {
+    let mut lab = lab(1, &[]);
+    place(&mut lab, "standard", "o-1", "tok_visa");
+    lab.settle(HOUR);
+    let cold = used(&lab, |meter| meter.cold_starts);
+    assert!(cold >= 6, "one for each function: {cold}");
+    place(&mut lab, "standard", "o-2", "tok_visa");
+    lab.settle(HOUR);
+    assert_eq!(used(&lab, |meter| meter.cold_starts), cold);
+}
+
+#[test]
+fn more_invocations_than_the_account_allows_are_throttled() {
+    let mut lab = lab(1, &[]);
+    for n in 0..1_100 {
+        place(&mut lab, "standard", &format!("o-{n}"), "tok_visa");
+    }
+    lab.advance(lab.now() + SignedDuration::from_secs(1));
+    let refused = lab
+        .timeline()
+        .iter()
+        .filter(|moment| moment.what.contains("Lambda.TooManyRequestsException"))
+        .count();
+    assert!(refused >= 100, "{refused}");
+    lab.settle(HOUR);
+    assert!(standing(&lab, "o-1099").contains("Confirmed"));
+}
+
+#[test]
+fn a_topic_that_does_not_answer_is_asked_again() {
+    let mut lab = with(&["topic:1"], |_| {});
+    place(&mut lab, "eventbridge", "o-1", "tok_visa");
+    lab.advance(lab.now() + SignedDuration::from_secs(10));
+    assert_eq!(lab.notices(), 0);
+    lab.stop_faults();
+    lab.settle(HOUR);
+    assert_eq!(lab.notices(), 1);
+}
+
+/// The names of the tests in the Rust files under `folder`.
+fn tests_under(folder: &std::path::Path, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_under(&path, names);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut marked = false;
+            for line in text.lines().map(str::trim) {
+                match line
+                    .strip_prefix("fn ")
+                    .and_then(|rest| rest.split_once('('))
+                {
+                    Some((name, _)) if marked => names.push(name.to_owned()),
+                    _ => {}
+                }
+                // Other attributes may stand between the mark and the function.
+                marked = line == "#[test]" || marked && line.starts_with("#[");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_fact_has_its_test() {
-    let table = include_str!("../../facts.md");
-    let tests = include_str!("facts.rs");
-    let rows = table
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| fact"));
-    let mut shown = 0;
-    for row in rows {
-        let test = row.trim_end_matches('|').rsplit('|').next().unwrap().trim();
-        assert!(tests.contains(&format!("fn {test}()")), "no test {test}");
-        shown += 1;
+    let lab = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cli = lab.parent().unwrap();
+    let mut names = Vec::new();
+    for part in [
+        "lab/src",
+        "lab/tests",
+        "asl/src",
+        "asl/tests",
+        "pattern/src",
+        "pattern/tests",
+    ] {
+        tests_under(&cli.join(part), &mut names);
     }
-    assert!(shown >= 20, "{shown}");
+    let page = std::fs::read_to_string(cli.parent().unwrap().join("docs/lab.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| fact"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    for row in &rows {
+        assert_eq!(row.len(), 3, "a fact, its source, its test: {row:?}");
+        let test = row[2].trim_matches('`');
+        assert!(!row[1].is_empty(), "no source: {}", row[0]);
+        assert!(names.iter().any(|name| name == test), "no test {test}");
+    }
+    assert!(rows.len() >= 40, "{}", rows.len());
 }

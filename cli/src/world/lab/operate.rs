@@ -10,6 +10,7 @@ use duet_core::Timestamp;
 use duet_lab::{DeadLetter, WorkflowError};
 use jiff::SignedDuration;
 
+use super::input::Input;
 use super::{Lab, State};
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Entry};
@@ -95,7 +96,9 @@ impl Operate for Lab {
                 )));
             }
         }
+        let now = state.lab.now();
         state.lab.redrive(&letter);
+        state.record(now, || Input::Forward { letter: letter.at });
         state.held.remove(&letter.at);
         Ok(())
     }
@@ -103,7 +106,9 @@ impl Operate for Lab {
     async fn discard(&self, held: &Held) -> Outcome<()> {
         let state = &mut *self.state();
         let letter = state.letter(held)?;
+        let now = state.lab.now();
         state.lab.discard(&letter);
+        state.record(now, || Input::Discard { letter: letter.at });
         state.held.remove(&letter.at);
         Ok(())
     }
@@ -143,8 +148,15 @@ impl Operate for Lab {
     }
 
     async fn redrive(&self, arn: &str) -> Outcome<Redriven> {
-        match self.state().lab.redrive_execution(arn) {
-            Ok(()) => Ok(Redriven::Yes),
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        match state.lab.redrive_execution(arn) {
+            Ok(()) => {
+                state.record(now, || Input::RedriveExecution {
+                    arn: arn.to_owned(),
+                });
+                Ok(Redriven::Yes)
+            }
             Err(WorkflowError::Redrive(why)) => Ok(Redriven::Refused(why.to_string())),
             Err(other) => Err(Problem::environment(other)),
         }

@@ -98,6 +98,7 @@ fn look_for(
     plant.plant_in_files(&mut files);
     let definitions = Definitions::read(files, super::STACK, &parameters);
     let definitions = definitions.map(Arc::new).map_err(Problem::usage)?;
+    let sound = super::definitions(&parameters)?;
     let calm = Options {
         faults: Vec::new(),
         ..options.clone()
@@ -115,6 +116,11 @@ fn look_for(
         for world in seed * variants..(seed + 1) * variants {
             let end = simulate(&definitions, weather, world, &cut)?;
             if let Some((number, _, what)) = end.findings.first() {
+                // What goes wrong without the mistake as well says nothing of it.
+                let without = simulate(&sound, weather, world, &Cut::default())?;
+                if !without.findings.is_empty() {
+                    continue;
+                }
                 let variant = variant_of(options, world).name;
                 found.seeds = Some(seed + 1);
                 found.by = Some(format!("invariant {number}, {variant}: {what}"));

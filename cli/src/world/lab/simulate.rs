@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use duet_core::fact::Notice;
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, OrderId};
 use duet_customer::command::Command as CustomerCommand;
@@ -30,13 +29,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Lab;
-use super::script::{Script, scripts};
+use super::script::{Script, draw, scripts};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::Findings;
 use crate::place::word;
 use crate::report::{Report, table, trimmed};
 use crate::scenario::{Expected, Person, Scenario};
-use crate::variant::{Style, Variant};
+use crate::variant::Variant;
 use crate::view::View;
 use crate::world::{Subject, TableOf, World};
 use crate::{message, repair, review};
@@ -46,6 +45,9 @@ pub(super) const REVIEW_SECONDS: &str = "1800";
 /// How long a world may run with its faults after the last submission, in
 /// milliseconds: past every deadline of a review, an order and its compensation.
 const FAULTY: i64 = 3 * 3_600_000;
+/// When an archive is replayed: so many milliseconds after the world began, and
+/// at most so many more. Before that it keeps nothing yet.
+const REPLAYED: (i64, u64) = (605_000, 1_800_000);
 /// How long everything may take to come to rest, in milliseconds.
 const REST: i64 = 30 * 24 * 3_600_000;
 /// The most things that may happen in a world: a hundred times what does.
@@ -56,6 +58,11 @@ const ROUNDS: usize = 8;
 const WITHIN: u64 = 300;
 /// How long a script waits for its customers and for a wave to be decided.
 const PATIENCE: i64 = 600_000;
+/// The least share of what it can touch that a fault at its usual rate is to
+/// touch, where there are [`MANY`] chances.
+const LEAST_SHARE: f64 = 0.02;
+/// So many chances that a share is no accident.
+const MANY: u64 = 1_000;
 /// The most runs spent on making a schedule smaller.
 const SHRINKING: usize = 150;
 
@@ -113,8 +120,11 @@ pub struct SimulationReport {
     pub trace_hash: String,
     /// How often each fault struck.
     pub faults_injected: BTreeMap<&'static str, u64>,
-    /// The share of what it could have struck.
+    /// The share that each touched of what it could have touched.
     pub faults_share: BTreeMap<&'static str, f64>,
+    /// The faults that touched less than they should have: at their usual rate
+    /// everywhere, of a thousand chances and more, less than one in fifty.
+    pub faults_thin: Vec<&'static str>,
     /// What an order used on average, by variant.
     pub usage: BTreeMap<&'static str, Meter>,
     /// Orders behind those averages, by variant.
@@ -132,6 +142,7 @@ pub(super) struct End {
     trace: u64,
     struck: Vec<Strike>,
     chances: BTreeMap<Fault, u64>,
+    touched: BTreeMap<Fault, u64>,
     used: Meter,
     timeline: Vec<Moment>,
 }
@@ -210,12 +221,14 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
         trace_hash: String::new(),
         faults_injected: BTreeMap::new(),
         faults_share: BTreeMap::new(),
+        faults_thin: Vec::new(),
         usage: BTreeMap::new(),
         orders_by_variant: BTreeMap::new(),
         elapsed_s: 0.0,
     };
     let mut trace = 0_u64;
     let mut chances: BTreeMap<Fault, u64> = BTreeMap::new();
+    let mut touched: BTreeMap<Fault, u64> = BTreeMap::new();
     for (world, end) in ends.into_inner().unwrap_or_else(PoisonError::into_inner) {
         if world > stopped {
             break;
@@ -235,6 +248,9 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
         for (kind, times) in end.chances {
             *chances.entry(kind).or_default() += times;
         }
+        for (kind, times) in end.touched {
+            *touched.entry(kind).or_default() += times;
+        }
         *report.usage.entry(variant.name).or_default() += end.used;
         if !end.findings.is_empty() {
             report.violations = shrink(definitions, options, world, &end.findings, end.struck)?;
@@ -245,14 +261,12 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
         *meter = meter.per(orders);
     }
     for (kind, times) in chances {
-        let struck = report
-            .faults_injected
-            .get(kind.name())
-            .copied()
-            .unwrap_or(0);
-        report
-            .faults_share
-            .insert(kind.name(), struck as f64 / times.max(1) as f64);
+        let share = touched.get(&kind).copied().unwrap_or(0) as f64 / times.max(1) as f64;
+        report.faults_share.insert(kind.name(), share);
+        let usual = options.faults.contains(&kind.into());
+        if usual && times >= MANY && share < LEAST_SHARE {
+            report.faults_thin.push(kind.name());
+        }
     }
     report.trace_hash = format!("{trace:016x}");
     report.elapsed_s = began.elapsed().as_secs_f64();
@@ -453,7 +467,6 @@ pub(super) fn simulate(
     play.began = play.lab.now().as_millisecond();
     play.seed_goods(&scripts)?;
     play.perform(&scripts)?;
-    play.replay();
     play.operate(&scripts)?;
     play.judge(&scripts)
 }
@@ -535,6 +548,7 @@ impl Play {
             let to = self.lab.now() + jiff::SignedDuration::from_millis(step);
             self.lab.with(|lab| lab.advance(to));
         }
+        self.replay();
         self.lab.with(|lab| lab.settle(FAULTY));
         Ok(())
     }
@@ -560,9 +574,7 @@ impl Play {
                     if !decided && now - since < 10 * PATIENCE {
                         // Whoever registers customers sees to it that they are:
                         // what the scenarios say holds for known customers.
-                        if (now - since) / 5_000 % 20 == 19 {
-                            self.redrive(&[]);
-                        }
+                        self.look_after(since);
                         return Ok(stage);
                     }
                 }
@@ -578,6 +590,12 @@ impl Play {
                         self.decide(&order.order, verdict)?;
                     }
                     let there = self.order(order.order.as_str())?;
+                    // Whoever places orders sees to it that they are placed:
+                    // a day later the fraud rules say something else.
+                    if there.is_none() && now - since < 10 * PATIENCE {
+                        self.look_after(since);
+                        return Ok(stage);
+                    }
                     let decided = there.is_some_and(|there| there.fate != Fate::Undecided);
                     if !decided && now - since < PATIENCE {
                         return Ok(stage);
@@ -586,6 +604,13 @@ impl Play {
                 self.wave(script, number + 1)
             }
             Stage::Over => Ok(stage),
+        }
+    }
+
+    /// Every now and then somebody looks for what failed, and sends it back.
+    fn look_after(&self, since: i64) {
+        if (self.now() - since) / 5_000 % 20 == 19 {
+            self.redrive(&[]);
         }
     }
 
@@ -627,9 +652,13 @@ impl Play {
         Ok(())
     }
 
-    /// Replays the archive of a bus, if that is to go wrong here.
+    /// Replays the archive of a bus, if that is to go wrong here: as soon as it
+    /// keeps anything, or somewhat later, while timers still run.
     fn replay(&self) {
+        let later = REPLAYED.0 + draw(self.seed, u64::MAX, REPLAYED.1) as i64;
+        let at = jiff::Timestamp::from_millisecond(self.began + later);
         self.lab.with(|lab| {
+            lab.advance(at.unwrap_or(jiff::Timestamp::MAX));
             let archives: Vec<String> = lab
                 .definitions()
                 .archives
@@ -645,7 +674,6 @@ impl Play {
                     let _ = lab.replay(&archive, "again", window, &[]);
                 }
             }
-            lab.settle(FAULTY);
         });
     }
 
@@ -684,9 +712,11 @@ impl Play {
                 }
             }
             for run in lab.failed_executions() {
-                // What ended in a Fail state ends there again: those are repaired.
-                let of_order = run.machine.contains("order");
-                if !ours(&run.name) && !of_order {
+                // An order that was placed is repaired: its execution ended in a
+                // Fail state, and would end there again.
+                let placed = run.machine.contains("order")
+                    && self.order(&run.name).is_ok_and(|order| order.is_some());
+                if !ours(&run.name) && !placed {
                     worked |= lab.redrive_execution(&run.arn).is_ok();
                 }
             }
@@ -718,6 +748,7 @@ impl Play {
         self.lab.with(|lab| {
             end.struck = lab.struck();
             end.chances = lab.chances();
+            end.touched = lab.touched();
             end.trace = lab.trace_hash();
             end.timeline = lab.timeline().to_vec();
             lab.used().iter().for_each(|used| end.used += used.meter);
@@ -785,28 +816,8 @@ impl Play {
                                 format!("{id} ({}): {why}", script.name),
                             ));
                         }
-                        // The workflow goes on, by design, without a notice of a
-                        // rejection that it could not send.
-                        let untold = struck
-                            && self.variant.style == Style::Orchestration
-                            && matches!(there.fate, Fate::Rejected { .. })
-                            && view
-                                .notices
-                                .iter()
-                                .all(|notice| notice.kind == Notice::PaymentRefunded);
-                        let mut of_order = Findings::default();
-                        of_order.order(id, &view, with_fraud);
-                        for invariant in of_order.invariants() {
-                            let tolerated = untold && invariant.number == 5;
-                            for what in invariant.violations.into_iter().filter(|_| !tolerated) {
-                                findings.broken(invariant.number, what);
-                            }
-                        }
+                        findings.order(id, &view, with_fraud);
                     }
-                    // The workflow could not place it, and says so: it failed.
-                    None if struck
-                        && self.variant.style == Style::Orchestration
-                        && is_untouched(&view) => {}
                     None => end.findings.push((
                         6,
                         id.to_owned(),
@@ -908,14 +919,6 @@ impl Play {
     }
 }
 
-/// Whether nobody did anything about an order that was never placed.
-fn is_untouched(view: &View) -> bool {
-    view.reservation.is_none()
-        && view.payment.is_none()
-        && view.delivery.is_none()
-        && view.notices.is_empty()
-}
-
 /// Whom a message is about, if it says so.
 fn subject_of(body: &str) -> String {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
@@ -972,6 +975,12 @@ impl Report for SimulationReport {
                     .map(|moment| format!("  {} {}: {}", moment.at, moment.subject, moment.what)),
             );
         }
+        for kind in &self.faults_thin {
+            text.push(format!(
+                "THIN: {kind} touched less than {:.0} % of what it can touch",
+                LEAST_SHARE * 100.0
+            ));
+        }
         text.push(String::new());
         text.push(format!(
             "{} seeds, {} orders, {} violations, trace {}, {:.1} s",
@@ -985,7 +994,7 @@ impl Report for SimulationReport {
     }
 
     fn exit(&self) -> Exit {
-        if self.violations.is_empty() {
+        if self.violations.is_empty() && self.faults_thin.is_empty() {
             Exit::Done
         } else {
             Exit::Failed

@@ -53,8 +53,9 @@ impl Item {
     /// version of the service did not write.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         T::deserialize(&self.body).map_err(|e| {
+            let error = crate::ParseError::data("the kept document", &e);
             Failure::invalid(format!(
-                "stored document {} is unreadable: {e}",
+                "stored document {} is unreadable: {error}",
                 self.key.sk
             ))
         })

@@ -7,11 +7,12 @@ use std::time::Duration;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_eventbridge::error::DisplayErrorContext;
+use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use duet_core::{CommandMessage, Event, Failure, Reply};
 
+use crate::sdk::told;
 use crate::wires::{Carrier, Carriers, Wires};
 
 /// The configuration of every client. In a function, credentials and region
@@ -79,7 +80,7 @@ impl Aws {
             .queue_name(name)
             .send()
             .await
-            .map_err(failed)?;
+            .map_err(|error| failed("the queue", &error))?;
         let url = answer
             .queue_url
             .ok_or_else(|| Failure::transient("a queue without a URL"))?;
@@ -131,7 +132,7 @@ impl Wires for Aws {
             .set_entries(Some(entries.collect()))
             .send()
             .await
-            .map_err(failed)?;
+            .map_err(|error| failed("the bus", &error))?;
         // The call succeeds even when entries fail: every one has its own result.
         let refused = answer.entries().iter().find_map(|entry| entry.error_code());
         match refused {
@@ -160,7 +161,7 @@ impl Wires for Aws {
             .message_body(body)
             .send()
             .await;
-        sent.map(drop).map_err(failed)
+        sent.map(drop).map_err(|error| failed("the queue", &error))
     }
 
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
@@ -185,15 +186,12 @@ impl Wires for Aws {
             {
                 Ok(())
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(failed("the workflow", &error)),
         }
     }
 }
 
-/// An SDK error as a transient failure. The context names operations and
-/// codes; payloads are not part of it.
-fn failed<E: std::error::Error + Send + Sync + 'static>(
-    error: aws_sdk_sqs::error::SdkError<E>,
-) -> Failure {
-    Failure::transient(DisplayErrorContext(error))
+/// A failed call of `service` as a transient failure.
+fn failed<E: ProvideErrorMetadata>(service: &str, error: &SdkError<E>) -> Failure {
+    Failure::transient(format!("{service} {}", told(error)))
 }

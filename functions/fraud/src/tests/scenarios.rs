@@ -342,11 +342,13 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
         total: screened.total,
         reason: Reason::TimedOut,
         detail: None,
+        placed_at: Timestamp::UNIX_EPOCH,
     };
     let confirmed = OrderConfirmed {
         order: screened.order.clone(),
         customer: screened.customer.clone(),
         total: screened.total,
+        placed_at: Timestamp::UNIX_EPOCH,
     };
     let cases: [(Fact, Option<Command>); 4] = [
         (new_order.into(), Some(screened.into())),

@@ -5,9 +5,9 @@
 //! writes to people looks the address up with the service that owns it.
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::MessageAttributeValue;
 use duet_core::Failure;
+use duet_edge::sdk::told;
 use serde_json::json;
 
 use crate::ports::{Notice, Publisher};
@@ -49,8 +49,6 @@ impl Publisher for Sns {
             .send()
             .await
             .map(drop)
-            .map_err(|e| {
-                Failure::transient(format!("failed to publish: {}", DisplayErrorContext(e)))
-            })
+            .map_err(|error| Failure::transient(format!("the topic {}", told(&error))))
     }
 }

@@ -41,6 +41,10 @@ async fn an_unknown_order_is_invalid_but_may_be_parked() {
         (parked.answer, parked.events),
         (Answer::Done(json!("no such order")), vec![])
     );
+    // Its execution is redriven, places it, and dies again.
+    let _ = world.tell(Command::from(place())).await;
+    let parked = world.tell(park(&[])).await;
+    assert_eq!(facts(&parked), ["OrderNeedsAttention"]);
 }
 
 #[test]
@@ -212,10 +216,48 @@ async fn a_compensation_past_its_deadline_is_parked_with_what_is_pending() {
     );
     let _ = world.tell(undone(&[Part::Payment, Part::Delivery])).await;
     assert_eq!(world.order().await.compensation, Compensation::Done);
-    assert!(
-        world.tell(park(&[])).await.events.is_empty(),
-        "whole: nothing to park"
+    // An execution that died of something else may have told nobody.
+    let _ = world.tell(park(&[])).await;
+    let order = world.order().await;
+    assert_eq!(
+        (order.compensation, order.owed),
+        (Compensation::Done, vec![owed(Part::Notice, None)])
     );
+}
+
+#[tokio::test]
+async fn a_notice_of_rejection_can_be_owed_though_the_order_is_whole() {
+    for undone_first in [false, true] {
+        let world = placed().await;
+        let _ = world.tell(reject(Reason::PaymentDeclined, None)).await;
+        let parts: &[Command] = if undone_first {
+            &[
+                undone(&Part::COMPENSATED),
+                park(&[owed(Part::Notice, None)]),
+            ]
+        } else {
+            &[
+                park(&[owed(Part::Notice, None)]),
+                undone(&Part::COMPENSATED),
+            ]
+        };
+        for command in parts {
+            let _ = world.tell(command.clone()).await;
+        }
+        let order = world.order().await;
+        assert_eq!(
+            (order.compensation, order.owed),
+            (Compensation::Done, vec![owed(Part::Notice, None)])
+        );
+        // The end of its execution is announced after that: nothing new.
+        assert!(world.tell(park(&[])).await.events.is_empty());
+        let _ = world.tell(undone(&[Part::Notice])).await;
+        let order = world.order().await;
+        assert_eq!(
+            (order.compensation, order.owed),
+            (Compensation::Done, vec![])
+        );
+    }
 }
 
 #[tokio::test]

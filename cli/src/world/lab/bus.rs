@@ -1,0 +1,118 @@
+//! The bus of a lab. What travelled is kept, so it can be heard afterwards.
+
+use duet_pattern::Pattern;
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::Lab;
+use super::input::Input;
+use crate::exit::{Outcome, Problem};
+use crate::world::World;
+use crate::world::bus::{BusTools, Event, Listen, Rule};
+
+/// How often the bus is looked at while time passes, in milliseconds.
+const LOOK_EVERY: u64 = 250;
+
+impl Lab {
+    /// The name of the shop's bus.
+    fn bus(&self) -> Outcome<&str> {
+        let name = self.0.definitions.outputs.get("Bus");
+        name.map(String::as_str).ok_or_else(|| {
+            Problem::usage("the stack has no bus").hint(
+                "it has no choreography: `duet up --parameter WithChoreography=true` makes one that has",
+            )
+        })
+    }
+}
+
+impl BusTools for Lab {
+    async fn rules(&self) -> Outcome<Vec<Rule>> {
+        let name = self.bus()?;
+        let definitions = &self.0.definitions;
+        let of_bus = |rule: &&duet_lab::Rule| definitions.buses[rule.bus].name == name;
+        Ok(definitions.rules.iter().filter(of_bus).map(told).collect())
+    }
+
+    async fn all_rules(&self) -> Outcome<Vec<Rule>> {
+        Ok(self.0.definitions.rules.iter().map(told).collect())
+    }
+
+    async fn put_event(&self, event: &Event) -> Outcome<String> {
+        let bus = self.bus()?;
+        let Event {
+            source,
+            kind,
+            detail,
+        } = event;
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let id = state
+            .lab
+            .put_event(bus, source, kind, detail)
+            .map_err(|why| Problem::failed(format!("the bus refused the event: {why}")))?;
+        state.record(now, || Input::PutEvent {
+            bus: bus.to_owned(),
+            source: source.clone(),
+            detail_type: kind.clone(),
+            detail: detail.clone(),
+        });
+        Ok(id)
+    }
+
+    async fn listen(
+        &self,
+        listen: Listen<'_>,
+        heard: &mut (impl FnMut(&Value) -> Outcome<()> + Send),
+    ) -> Outcome<bool> {
+        let pattern = Pattern::parse(listen.pattern).map_err(Problem::usage)?;
+        let bus = self.bus()?;
+        let span = SignedDuration::from_secs(listen.within);
+        let (from, until) = (self.now() - span, self.now() + span);
+        let (mut seen, mut came) = (0, false);
+        loop {
+            let events: Vec<Value> = {
+                let state = &*self.state();
+                let new = &state.lab.heard()[seen..];
+                seen += new.len();
+                let wanted = new.iter().filter(|one| one.bus == bus && one.at >= from);
+                let wanted = wanted.map(|one| &one.event);
+                wanted
+                    .filter(|event| pattern.matches(event))
+                    .cloned()
+                    .collect()
+            };
+            for event in &events {
+                heard(event)?;
+                came = true;
+                if listen.first {
+                    return Ok(true);
+                }
+            }
+            if !listen.first || self.now() >= until {
+                return Ok(came);
+            }
+            self.pause(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// A deployed rule, as an operator sees it.
+fn told(rule: &duet_lab::Rule) -> Rule {
+    Rule {
+        name: rule.name.clone(),
+        // The lab knows no disabled rules.
+        state: "ENABLED".to_owned(),
+        pattern: rule.written.clone(),
+        targets: rule
+            .targets
+            .iter()
+            .map(|target| target.arn.rsplit([':', '/']).next().unwrap_or_default())
+            .map(str::to_owned)
+            .collect(),
+        transformed: rule
+            .targets
+            .iter()
+            .flat_map(|target| target.paths.clone())
+            .collect(),
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading a message, as far as it can be read: what nobody can act on may
+//! still say which order it was about.
+
+use duet_core::{Context, Event, Failure, Handled, Metadata, Service, Timestamp, Vocabulary};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::log::{Ended, Envelope, Log, Step};
+
+/// What could be read of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// The envelope, as it came.
+    pub(crate) metadata: Option<Metadata>,
+    /// The command's name, if the service has such a command.
+    pub(crate) command: Option<&'static str>,
+}
+
+impl Reading {
+    /// Reads the envelope and the command's name out of a command message.
+    pub(crate) fn of_command<S: Service>(message: &Value) -> Self {
+        let names = S::Command::NAMES.iter().copied();
+        let asked = message.get("command").and_then(Value::as_str);
+        Self {
+            metadata: metadata(message),
+            command: asked.and_then(|asked| names.into_iter().find(|name| *name == asked)),
+        }
+    }
+
+    /// Reads the envelope out of a bus event's detail.
+    pub(crate) fn of_event(detail: &Value) -> Self {
+        Self {
+            metadata: metadata(detail),
+            command: None,
+        }
+    }
+
+    /// The trace context of the step that this message leads to on `service`.
+    /// A workflow tells all its steps with one envelope: service and command
+    /// tell them apart.
+    fn span(&self, service: &str) -> Option<String> {
+        let metadata = self.metadata.as_ref()?;
+        let command = self.command.unwrap_or_default();
+        Some(duet_core::trace::span(
+            metadata.traceparent.as_deref(),
+            &metadata.correlationid,
+            &format!("{service}/{command}/{}", metadata.id),
+        ))
+    }
+
+    /// Makes the trace context in `context` that of the step.
+    pub(crate) fn continue_trace(&self, service: &str, context: &mut Context) {
+        context.message.traceparent = self.span(service);
+    }
+}
+
+fn metadata(of: &Value) -> Option<Metadata> {
+    Metadata::deserialize(of.get("metadata")?).ok()
+}
+
+/// How a step went, in the words of the log.
+#[derive(Debug)]
+pub(crate) struct Went {
+    level: &'static str,
+    outcome: &'static str,
+    why: Option<String>,
+}
+
+impl Went {
+    /// Nothing to say but the word.
+    pub(crate) fn well(outcome: &'static str) -> Self {
+        Self {
+            level: "INFO",
+            outcome,
+            why: None,
+        }
+    }
+
+    /// The business declined, by the vocabulary's `name`.
+    pub(crate) fn declined(name: &str) -> Self {
+        Self {
+            why: Some(name.to_owned()),
+            ..Self::well("declined")
+        }
+    }
+
+    /// Nothing happened.
+    pub(crate) fn badly(failure: &Failure) -> Self {
+        let (level, outcome) = match failure {
+            Failure::Transient(_) => ("WARN", "transient"),
+            Failure::Invalid(_) => ("ERROR", "invalid"),
+        };
+        Self {
+            level,
+            outcome,
+            why: Some(failure.to_string()),
+        }
+    }
+}
+
+/// When a step began, when it ended, and which attempt it was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) began: Timestamp,
+    pub(crate) ended: Timestamp,
+    pub(crate) attempt: u32,
+}
+
+/// Tells `log` of a step of the service `S`.
+pub(crate) fn tell<S: Service>(
+    log: &impl Log,
+    entry: &'static str,
+    reading: &Reading,
+    went: Went,
+    span: Span,
+    ended: Option<Ended>,
+) {
+    let message = reading.metadata.as_ref().zip(reading.span(S::NAME));
+    log.step(&Step {
+        time: span.ended,
+        level: went.level,
+        service: S::NAME,
+        entry,
+        command: reading.command,
+        message: message.map(|(metadata, span)| Envelope::new(metadata, span)),
+        outcome: went.outcome,
+        why: went.why,
+        attempt: span.attempt,
+        duration_ms: span.ended.duration_since(span.began).as_millis() as i64,
+        ended,
+    });
+}
+
+/// How an order ended by what was `handled`: told the first time, not by a
+/// repeat.
+pub(crate) fn ended<S: Service>(handled: &Handled) -> Option<Ended> {
+    let told = |event: &Event| S::ending(event).map(|ending| Ended::new(event, ending));
+    match handled.repeat {
+        true => None,
+        false => handled.events.iter().find_map(told),
+    }
+}

@@ -1,0 +1,78 @@
+//! Written once, counted after that.
+
+use std::collections::BTreeMap;
+
+use duet_core::desk::{attempts, contended};
+use duet_core::store::{CommitError, Expect, Store, Write};
+use duet_core::{Answer, Clock, Event, Failure, Handled, Request, Service};
+use serde_json::json;
+
+use crate::command::Command;
+use crate::domain::{Entry, key};
+
+/// The journal over its table.
+#[derive(Debug, Clone)]
+pub struct Journal<S, C> {
+    store: S,
+    clock: C,
+    days: u32,
+}
+
+impl<S: Store, C: Clock> Journal<S, C> {
+    /// The journal over `store`, in which entries stay for `days`.
+    pub fn new(store: S, clock: C, days: u32) -> Self {
+        Self { store, clock, days }
+    }
+
+    /// Commits `write`; `false` when its condition did not hold.
+    async fn commit(&self, write: Write) -> Result<bool, Failure> {
+        match self.store.commit(vec![write]).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Conflict) => Ok(false),
+            Err(fault @ CommitError::Fault(_)) => Err(Failure::transient(fault)),
+        }
+    }
+}
+
+impl<S: Store, C: Clock> Service for Journal<S, C> {
+    const NAME: &'static str = "journal";
+    const SAYS: &'static [(&'static str, &'static [&'static str])] = &[("RecordFact", &[])];
+    type Command = Command;
+
+    async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
+        let Request { command, context } = request;
+        let Command::RecordFact(fact) = command;
+        if fact.metadata.id.is_empty() || fact.metadata.correlationid.is_empty() {
+            return Err(Failure::invalid("a fact without id or correlation id"));
+        }
+        let key = key(&fact.metadata);
+        let entry = Entry::new(&fact, self.clock.now(), self.days, context.replay);
+        let done = |repeat| Handled {
+            answer: Answer::Done(json!({ "fact": fact.metadata.id })),
+            events: Vec::new(),
+            timers: Vec::new(),
+            reply: None,
+            repeat,
+        };
+        for _ in attempts() {
+            // Most are new: one write and no read.
+            let write = Write::put(key.clone(), &entry, Expect::Absent);
+            if self.commit(write).await? {
+                return Ok(done(false));
+            }
+            let mut deltas = BTreeMap::from([("deliveries", 1)]);
+            if context.replay {
+                deltas.insert("replays", 1);
+            }
+            let key = key.clone();
+            if self.commit(Write::Add { key, deltas }).await? {
+                return Ok(done(true));
+            }
+        }
+        Err(contended())
+    }
+
+    fn policy(event: &Event) -> Option<Command> {
+        Some(crate::policy::command(event))
+    }
+}

@@ -1,0 +1,166 @@
+//! The lab from command to command: each is a process of its own.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{duet, json, run};
+
+/// The `duet` command with a state directory of its own, outside any checkout,
+/// and no target named: that is the lab.
+fn lab(state: &Path, args: &[&str]) -> Command {
+    let mut command = duet(args);
+    command
+        .current_dir(state)
+        .env("DUET_STATE", state)
+        .env("PATH", "")
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    command
+}
+
+fn told(state: &Path, args: &[&str]) -> Value {
+    json(&mut lab(state, &[args, &["--output", "json"]].concat()))
+}
+
+fn outcome(state: &Path, order: &str) -> String {
+    let shown = told(state, &["show", order]);
+    shown["outcome"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_newcomer_places_an_order_with_the_first_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    assert!(told(state, &["status"])["lab"].is_null());
+    let placed = told(state, &["place", "--line", "kettle=1", "--wait"]);
+    let order = placed["orders"][0]["order"].as_str().unwrap();
+    assert_eq!(outcome(state, order), "Confirmed");
+    let status = told(state, &["status"]);
+    assert_eq!(status["lab"]["orders"], 1);
+    let file = std::fs::read_dir(state).unwrap().count();
+    assert_eq!(file, 1, "all that is written lies under `lab`");
+}
+
+#[test]
+fn a_review_waits_from_one_command_to_the_next() {
+    for variant in duet_cli::variant::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path();
+        let name = variant.name;
+        // Expensive for a customer nobody knows: a person decides.
+        let args = [
+            "place",
+            "--id",
+            "o-1",
+            "--line",
+            "espresso-machine=9",
+            "--variant",
+            name,
+        ];
+        told(state, &args);
+        let waiting = told(state, &["review", "list"]);
+        assert_eq!(waiting["reviews"][0]["order"], "o-1", "{name}: {waiting:#}");
+        told(state, &["review", "approve", "o-1", "--note", "called"]);
+        assert_eq!(outcome(state, "o-1"), "Confirmed", "{name}");
+        let again = run(&mut lab(state, &["review", "reject", "o-1"]));
+        assert_eq!(again.status.code(), Some(1), "decided before");
+    }
+}
+
+#[test]
+fn dead_letters_and_events_are_found_by_later_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    let args = ["place", "--scenario", "poison", "--variant", "eventbridge"];
+    told(state, &args);
+    let letters = told(state, &["dlq", "list"]);
+    let id = letters["letters"][0]["id"].as_str().unwrap();
+    assert_eq!(letters["letters"][0]["cause"], "no JSON");
+    told(state, &["dlq", "drop", id]);
+    let letters = told(state, &["dlq", "list"]);
+    assert!(letters["letters"].as_array().unwrap().is_empty());
+
+    let file = state.join("event.json");
+    std::fs::write(
+        &file,
+        r#"{"source":"duet.test","detail-type":"Ping","detail":{}}"#,
+    )
+    .unwrap();
+    told(state, &["events", "send", file.to_str().unwrap()]);
+    let expect = |kind: &str| {
+        let pattern = format!(r#"{{"detail-type":["{kind}"]}}"#);
+        let args = ["events", "expect", "--pattern", &pattern];
+        run(&mut lab(state, &args)).status.code()
+    };
+    assert_eq!((expect("Ping"), expect("Pong")), (Some(0), Some(1)));
+    let tail = run(&mut lab(state, &["events", "tail", "--within", "1h"]));
+    assert!(String::from_utf8_lossy(&tail.stdout).contains("OrderConfirmed"));
+
+    let rules = told(state, &["rules", "list"]);
+    assert_eq!(
+        rules["rules"].as_array().unwrap().len(),
+        duet_cli::world::lab::definitions(&Default::default())
+            .unwrap()
+            .rules
+            .iter()
+            .filter(|rule| rule.arn.contains("/duet-bus/"))
+            .count()
+    );
+    let users = told(state, &["rules", "users", "detail.data.kind"]);
+    assert!(!users["patterns"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_lab_is_made_anew_with_parameters_and_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    told(state, &["place", "--id", "o-1", "--wait"]);
+    let up = told(state, &["up", "--parameter", "WithFraud=false"]);
+    assert_eq!(up["with_fraud"], false);
+    assert_eq!(
+        run(&mut lab(state, &["show", "o-1"])).status.code(),
+        Some(1)
+    );
+    told(state, &["place", "--id", "o-1", "--wait"]);
+    told(state, &["down"]);
+    assert_eq!(outcome(state, "o-1"), "Confirmed");
+    told(state, &["down", "--delete"]);
+    assert!(told(state, &["status"])["lab"].is_null());
+    let kept = std::fs::read_dir(state.join("lab/duet")).unwrap();
+    let aside = kept.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with("inputs-")
+    });
+    assert_eq!(aside.count(), 2, "both labs are kept as copies");
+    let wrong = run(&mut lab(state, &["up", "--parameter", "WithFrau=false"]));
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn commands_at_once_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    let ids: Vec<String> = (0..8).map(|n| format!("o-{n}")).collect();
+    let running: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let mut command = lab(state, &["place", "--id", id]);
+            let quiet = std::process::Stdio::null;
+            command.stdout(quiet()).stderr(quiet()).spawn().unwrap()
+        })
+        .collect();
+    for mut child in running {
+        assert!(child.wait().unwrap().success());
+    }
+    let orders = told(state, &["orders"]);
+    assert_eq!(orders["orders"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn the_demo_needs_nothing_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = told(dir.path(), &["demo"]);
+    assert_eq!(report["parity"], true);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
