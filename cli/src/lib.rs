@@ -87,7 +87,9 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
                     run_drill(&world, drill, demo, format).await
                 }
                 (Some(drill), On::Aws) => {
-                    on!(place()?, world => run_drill(world, drill, demo, format).await)
+                    let place = place()?;
+                    place.may_break()?;
+                    on!(place, world => run_drill(world, drill, demo, format).await)
                 }
             }
         }

@@ -231,6 +231,24 @@ impl Place {
         Aws::open(&aws::emulated(&place.endpoint()?), &place.global.stack).await
     }
 
+    /// Refuses a stack on AWS that is not meant to have things broken in it, for
+    /// what breaks there breaks for everybody.
+    ///
+    /// # Errors
+    /// [`Problem`] when the stack is not named as one for drills.
+    pub fn may_break(&self) -> Outcome<()> {
+        let stack = &self.global.stack;
+        if stack.ends_with(DRILL) {
+            return Ok(());
+        }
+        Err(Problem::usage(format!(
+            "the drill takes a service of the stack out of order, for everybody; {stack} is not meant for it"
+        ))
+        .hint(format!(
+            "deploy one whose name ends with {DRILL}: `duet up --on aws --deploy --stack {stack}{DRILL}`, and name it here too"
+        )))
+    }
+
     async fn up_local(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let python = self.step("python environment", || {
             let requirements = self.root.join("infra/local/requirements.txt");

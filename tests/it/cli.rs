@@ -75,6 +75,16 @@ fn completions_and_the_manual_come_from_the_command_line_itself() {
 fn wrong_usage_ends_with_2_and_names_what_there_is() {
     for (args, part) in [
         (vec!["demo", "--scenario", "sad"], "there are happy, "),
+        (vec!["demo", "--drill", "flood"], "possible values: outage"),
+        (
+            vec!["demo", "--drill", "outage", "--scenario", "happy"],
+            "cannot be used with",
+        ),
+        (
+            vec!["demo", "--drill", "outage", "--on", "aws"],
+            "duet is not meant for it",
+        ),
+        (vec!["dlq", "list", "--older-than", "soon"], "30m, 1h"),
         (
             vec!["demo", "--variant", "mqtt"],
             "there are standard, eventbridge",

@@ -127,3 +127,27 @@ fn an_event_is_expected_sent_and_the_tap_is_gone_afterwards() {
     ]));
     assert_eq!(quiet.status.code(), Some(1));
 }
+
+#[test]
+fn the_users_of_a_field_are_rules_transformers_and_schemas() {
+    let users =
+        |field: &str| json(&mut local().duet(&["rules", "users", field, "--output", "json"]));
+    let has = |found: &Value, of: &str, part: &str| {
+        let mut names = found[of].as_array().unwrap().iter();
+        names.any(|name| name.as_str().unwrap().contains(part))
+    };
+    let kind = users("detail.data.kind");
+    assert!(has(&kind, "patterns", "NoFraudDetected"), "{kind}");
+    assert!(has(&kind, "schemas", "events/NoFraudDetected.json"));
+    assert!(!has(&kind, "schemas", "events/NewOrder.json"));
+    // The rule on the account's own bus that parks what a workflow left.
+    let name = users("detail.name");
+    assert!(
+        has(&name, "transformers", "order-inbox-ExecutionEnded"),
+        "{name}"
+    );
+    let nobody = users("detail.data.colour");
+    for of in ["patterns", "transformers", "schemas"] {
+        assert_eq!(nobody[of], serde_json::json!([]));
+    }
+}

@@ -131,7 +131,7 @@ fn fit<W: World>(world: &W) -> Outcome<()> {
         return Err(Problem::usage(
             "the outage drill keeps orders waiting for a review, and needs the fraud service",
         )
-        .hint("deploy with `duet up --parameter WithFraud=true`"));
+        .hint("deploy with the parameter WithFraud=true"));
     }
     match world.review_seconds() {
         Some(seconds) if seconds >= REVIEW_SECONDS => Ok(()),
@@ -140,7 +140,7 @@ fn fit<W: World>(world: &W) -> Outcome<()> {
             there.unwrap_or(0)
         ))
         .hint(format!(
-            "deploy with `duet up --parameter ReviewSeconds={REVIEW_SECONDS}` or more"
+            "deploy with the parameter ReviewSeconds={REVIEW_SECONDS} or more"
         ))),
     }
 }
@@ -213,16 +213,28 @@ impl<W: Operate> Run<'_, W> {
         self.place(name, &batches).await?;
         let reserved = |of: &Reservation| of.status == ReservationStatus::Reserved;
         let open = |of: &Review| of.status == ReviewStatus::Open;
-        for what in ["orders are reserved", "orders wait for a review"] {
-            let ready = self.until(name, what, &batches, ORDERS_PACE, async || {
-                if what.ends_with("reserved") {
-                    return self.count(&batches, RESERVATIONS, reserved).await;
-                }
-                self.count(&batches, REVIEWS, open).await
-            });
-            if !ready.await? {
-                return Err(Problem::failed(format!("{name}: not all {what}")));
-            }
+        let ready = [
+            self.until(
+                name,
+                "orders are reserved",
+                &batches,
+                ORDERS_PACE,
+                async || self.count(&batches, RESERVATIONS, reserved).await,
+            )
+            .await?,
+            self.until(
+                name,
+                "orders wait for a review",
+                &batches,
+                ORDERS_PACE,
+                async || self.count(&batches, REVIEWS, open).await,
+            )
+            .await?,
+        ];
+        if ready.contains(&false) {
+            return Err(Problem::failed(format!(
+                "{name}: not all orders are reserved and wait for a review, so nothing was taken out of order"
+            )));
         }
         tell(&format!("{name}: {} goes out of order", DOWN.name()));
         world.outage(DOWN, true).await?;
