@@ -63,6 +63,8 @@ pub(super) enum Input {
         detail_type: String,
         detail: Value,
     },
+    /// A service went down, or came back.
+    SetDown { service: String, down: bool },
     /// A command ended; what had happened by then, as a digest.
     End { trace: String },
 }
@@ -169,6 +171,9 @@ impl State {
                 .put_event(&bus, &source, &detail_type, &detail)
                 .map(drop)
                 .map_err(Problem::failed),
+            Input::SetDown { service, down } => {
+                lab.set_down(&service, down).map_err(Problem::usage)
+            }
             Input::End { trace } if trace == self.trace() => Ok(()),
             Input::End { .. } => Err(Problem::failed("other things happened than the first time")),
         }

@@ -163,7 +163,9 @@ impl Operate for Lab {
     }
 
     async fn start_again(&self, failed: &FailedExecution) -> Outcome<String> {
-        let lab = &mut self.state().lab;
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let lab = &mut state.lab;
         let machine = &failed.machine;
         let input = lab
             .execution(machine, &failed.name)
@@ -179,13 +181,26 @@ impl Operate for Lab {
             n += 1;
         }
         let name = failed.next(n);
-        let started = lab.start_execution(machine, &name, &input);
-        started.map(|_| name).map_err(Problem::environment)
+        lab.start_execution(machine, &name, &input)
+            .map_err(Problem::environment)?;
+        state.record(now, || Input::StartExecution {
+            machine: machine.clone(),
+            name: name.clone(),
+            input,
+        });
+        Ok(name)
     }
 
     async fn outage(&self, service: TableOf, down: bool) -> Outcome<()> {
-        let set = self.state().lab.set_down(service.name(), down);
-        set.map_err(Problem::usage)
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let service = service.name();
+        state.lab.set_down(service, down).map_err(Problem::usage)?;
+        state.record(now, || Input::SetDown {
+            service: service.to_owned(),
+            down,
+        });
+        Ok(())
     }
 }
 
