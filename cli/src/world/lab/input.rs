@@ -71,6 +71,8 @@ pub(super) enum Input {
         to: Timestamp,
         rules: Vec<String>,
     },
+    /// A service went down, or came back.
+    SetDown { service: String, down: bool },
     /// A command ended; what had happened by then, as a digest.
     End { trace: String },
 }
@@ -223,6 +225,9 @@ impl State {
                 .replay(&archive, &name, (from, to), &rules)
                 .map(drop)
                 .map_err(Problem::failed),
+            Input::SetDown { service, down } => {
+                lab.set_down(&service, down).map_err(Problem::usage)
+            }
             Input::End { trace } if trace == self.trace() => Ok(()),
             Input::End { .. } => Err(Problem::failed("other things happened than the first time")),
         }

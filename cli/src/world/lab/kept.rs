@@ -436,6 +436,7 @@ mod tests {
     use crate::dlq::{self, Filter};
     use crate::scenario::{self, Person};
     use crate::variant::{self, Variant};
+    use crate::world::TableOf;
     use crate::world::bus::{BusTools, Event, Listen};
     use crate::world::operate::Operate;
     use crate::{demo, place, repair, review};
@@ -542,6 +543,7 @@ mod tests {
             .unwrap();
         for failed in kept.world.failed_executions().await.unwrap() {
             kept.world.redrive(&failed.arn).await.unwrap();
+            kept.world.start_again(&failed).await.ok();
         }
         let event = Event {
             source: "duet.test".to_owned(),
@@ -549,6 +551,7 @@ mod tests {
             detail: serde_json::json!({}),
         };
         kept.world.put_event(&event).await.unwrap();
+        kept.world.outage(TableOf::Payment, true).await.unwrap();
         kept.close().unwrap();
         // The digest at the end of each command is compared while it opens.
         let kept = shelf.open(wall(20_000)).await.unwrap();
@@ -582,6 +585,7 @@ mod tests {
             "discard",
             "put_event",
             "redrive_execution",
+            "set_down",
             "end",
         ] {
             assert!(kinds.contains(&format!("\"kind\":\"{kind}\"")), "{kind}");

@@ -191,8 +191,15 @@ impl Operate for Lab {
     }
 
     async fn outage(&self, service: TableOf, down: bool) -> Outcome<()> {
-        let set = self.state().lab.set_down(service.name(), down);
-        set.map_err(Problem::usage)
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let service = service.name();
+        state.lab.set_down(service, down).map_err(Problem::usage)?;
+        state.record(now, || Input::SetDown {
+            service: service.to_owned(),
+            down,
+        });
+        Ok(())
     }
 }
 
