@@ -229,6 +229,12 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     check(request)?;
     let began = world.now();
     let to = request.to.min(began);
+    if request.from > to {
+        return Err(Problem::usage(format!(
+            "the replay would begin at {}, and nothing was said after now",
+            request.from
+        )));
+    }
     let request = &Request {
         to,
         ..request.clone()

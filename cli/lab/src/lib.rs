@@ -19,7 +19,7 @@
 //! Not modelled yet, and so refused or absent: FIFO queues and message groups
 //! ([`definitions`] refuses them), SNS subscriptions and their filter policies,
 //! rules whose target is not a queue (they fail as a missing target does),
-//! maximum batching windows, and the account's quotas but for concurrency.
+//! maximum batching windows, tables' time-to-live, and the account's quotas but for concurrency.
 
 mod bus;
 mod definitions;

@@ -63,7 +63,12 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_sent() {
         types: vec!["OrderEaten".to_owned()],
         ..all.clone()
     };
-    for wrong in [backwards, no_rule, no_type] {
+    let tomorrow = Request {
+        from: all.to + jiff::SignedDuration::from_hours(24),
+        to: all.to + jiff::SignedDuration::from_hours(48),
+        ..all.clone()
+    };
+    for wrong in [backwards, no_rule, no_type, tomorrow] {
         let refused = run(&world, &wrong).await.unwrap_err();
         assert_eq!(refused.exit, Exit::Usage, "{refused}");
     }

@@ -1,6 +1,10 @@
 //! The tree of an order that a workflow drives: the execution, its states in
 //! order, the branches of a state below it. From the execution's own history,
 //! and the services' records of what its tasks did.
+//!
+//! AWS's history says of each event which one it follows. Emulators may leave
+//! that out, and what happened in branches: then the order of events, and the
+//! times of the records, have to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +28,38 @@ struct State<'a> {
     errors: Vec<&'a str>,
 }
 
+impl State<'_> {
+    /// Whether a service did `step` while the execution was in this state.
+    fn has(&self, step: &Step) -> bool {
+        // Clocks of two machines: a record may seem a little early or late.
+        let slack = jiff::SignedDuration::from_millis(SLACK);
+        let from = self.entered.saturating_sub(slack).unwrap_or(self.entered);
+        let until = self.exited.unwrap_or(Timestamp::MAX);
+        let until = until.saturating_add(slack).unwrap_or(until);
+        (from..=until).contains(&step.at)
+    }
+}
+
+/// How far the clocks of a workflow and of a service may be apart, in milliseconds.
+const SLACK: i64 = 250;
+
+/// Whether the execution asked for `step`: its tasks go by its ARN.
+fn is_ours(step: &Step, execution: Option<&Execution>) -> bool {
+    match (&step.cause, execution) {
+        (Some(cause), Some(execution)) => *cause == execution.arn,
+        _ => true,
+    }
+}
+
+/// Says of a state's node what its task did.
+fn done(node: &mut Node, step: &Step) {
+    node.service = Some(step.service);
+    node.outcome = Some(step.outcome.clone());
+    if step.command != node.name {
+        node.notes.push(step.command.clone());
+    }
+}
+
 /// The tree of what `sources` and `history` tell.
 pub(super) fn tree(
     sources: &Sources,
@@ -36,6 +72,29 @@ pub(super) fn tree(
         .iter()
         .map(|state| node(state, sources, execution, &mut used))
         .collect();
+    // What a history without arguments or branches does not tell, times do.
+    for (at, step) in sources.view.steps.iter().enumerate() {
+        if used.contains(&at) || !is_ours(step, execution) {
+            continue;
+        }
+        let free = states.iter().zip(&nodes).position(|(state, node)| {
+            let asks = state.attempts > 0 && !state.branches && node.service.is_none();
+            asks && state.has(step)
+        });
+        let around = || {
+            states
+                .iter()
+                .rposition(|state| state.branches && state.has(step))
+        };
+        if let Some(free) = free {
+            done(&mut nodes[free], step);
+        } else if let Some(around) = around() {
+            nodes[around].children.push(of_step(step));
+        } else {
+            continue;
+        }
+        used.insert(at);
+    }
     let mut root = Node {
         kind: Kind::Execution,
         name: execution.map_or_else(
@@ -105,22 +164,21 @@ fn states(history: &[HistoryEvent]) -> Vec<State<'_>> {
     let mut states: Vec<State<'_>> = Vec::new();
     // The state each event belongs to, and the event's type.
     let mut owners: BTreeMap<u64, (Option<usize>, &str)> = BTreeMap::new();
+    let chained = history.iter().any(|event| event.previous > 0);
     for event in history {
         let kind = event.kind.as_str();
         let before = owners.get(&event.previous).copied();
-        // A target that numbers events otherwise: whatever is open last.
-        let open = || states.iter().rposition(|state| state.exited.is_none());
         let of_previous = match before {
             Some((owner, _)) => owner,
-            None if event.previous == 0 => None,
-            None => open(),
+            None if chained => None,
+            None => states.iter().rposition(|state| state.exited.is_none()),
         };
         let owner = if kind.ends_with("StateEntered") {
             let began_inside = before.is_some_and(|(_, kind)| {
                 kind.ends_with("StateStarted") || kind == "MapIterationStarted"
             });
             let inside = match of_previous {
-                Some(owner) if began_inside => Some(owner),
+                Some(owner) if began_inside || !chained => Some(owner),
                 Some(owner) => states[owner].inside,
                 None => None,
             };
@@ -178,24 +236,11 @@ fn node(
     execution: Option<&Execution>,
     used: &mut BTreeSet<usize>,
 ) -> Node {
-    // The workflow's tasks go by its execution's ARN.
-    let ours = |step: &Step| match (&step.cause, execution) {
-        (Some(cause), Some(execution)) => *cause == execution.arn,
-        _ => true,
-    };
     let command = state.command.unwrap_or(state.name);
-    let within = |step: &Step| {
-        // Clocks of two machines: a record may seem a little early or late.
-        let slack = jiff::SignedDuration::from_secs(1);
-        let until = state.exited.unwrap_or(Timestamp::MAX);
-        let from = state.entered.saturating_sub(slack).unwrap_or(state.entered);
-        let until = until.saturating_add(slack).unwrap_or(until);
-        (from..=until).contains(&step.at)
-    };
     let steps = sources.view.steps.iter().enumerate();
     let mut steps = steps.filter(|(at, step)| {
         let asked = step.command.split(' ').next() == Some(command);
-        !used.contains(at) && asked && ours(step) && within(step)
+        !used.contains(at) && asked && is_ours(step, execution) && state.has(step)
     });
     let step = steps.next();
     let took = state
@@ -206,17 +251,18 @@ fn node(
         name: state.name.to_owned(),
         at: Some(state.entered),
         took_ms: took,
-        attempts: state.attempts.max(1),
+        // A state with branches asks nobody itself.
+        attempts: if state.branches {
+            1
+        } else {
+            state.attempts.max(1)
+        },
         errors: state.errors.iter().map(|&error| error.to_owned()).collect(),
         ..Node::default()
     };
     if let Some((at, step)) = step {
         used.insert(at);
-        node.service = Some(step.service);
-        node.outcome = Some(step.outcome.clone());
-        if step.command != state.name {
-            node.notes.push(step.command.clone());
-        }
+        done(&mut node, step);
     } else if state.exited.is_none() && !state.branches {
         let running = execution.is_some_and(|execution| execution.status == "RUNNING");
         let how = if running { "under way" } else { "the last" };

@@ -251,3 +251,50 @@ async fn what_is_told_twice_or_replayed_is_counted() {
         assert_eq!((timeline.duplicates, timeline.replays), (facts, 2 * facts));
     }
 }
+
+/// As an emulator tells it: no event says which one it follows, tasks have no
+/// arguments, and branches are left out.
+#[tokio::test]
+async fn a_poor_history_is_completed_by_the_records() {
+    let world = lab();
+    let variant = variant::ALL
+        .iter()
+        .find(|variant| variant.style == Style::Orchestration);
+    let variant = variant.unwrap();
+    for ((of, _), order) in ran(&world, &["payment-flaky"]).await {
+        if of != variant.name {
+            continue;
+        }
+        let mut history = world
+            .history(variant, Subject::Order, &order)
+            .await
+            .unwrap();
+        let execution = world
+            .execution(variant, Subject::Order, &order)
+            .await
+            .unwrap();
+        let inside = ["ScreenOrder", "ReserveStock"];
+        history.retain(|event| {
+            let state = event.state.as_deref().unwrap_or_default();
+            !event.kind.starts_with("ParallelStateS") && !inside.contains(&state)
+        });
+        for event in &mut history {
+            event.previous = 0;
+            event.command = None;
+        }
+        let sources = Sources {
+            view: View::load(&world, &order).await.unwrap(),
+            facts: Vec::new(),
+            dead: Vec::new(),
+            with_fraud: true,
+        };
+        let tree = orchestration::tree(&sources, execution.as_ref(), &history);
+        assert_eq!(tree.len(), 1, "{tree:#?}");
+        let both = find(&tree, "ScreenAndReserve").unwrap();
+        assert_eq!((both.children.len(), both.attempts), (2, 1), "{tree:#?}");
+        let capture = find(&tree, "CapturePayment").unwrap();
+        assert_eq!((capture.attempts, capture.service), (3, Some("payment")));
+        let told = find(&tree, "NotifyConfirmed").unwrap();
+        assert_eq!(told.service, Some("notification"), "{tree:#?}");
+    }
+}

@@ -30,10 +30,10 @@ pub struct Entry {
 impl Entry {
     /// The first telling of `fact`, at `now`, to be kept for `days`.
     #[must_use]
-    pub fn new(fact: &RecordFact, now: Timestamp, days: u32, replay: bool) -> Self {
+    pub fn new(fact: RecordFact, now: Timestamp, days: u32, replay: bool) -> Self {
         Self {
-            metadata: fact.metadata.clone(),
-            data: fact.data.clone(),
+            metadata: fact.metadata,
+            data: fact.data,
             first_seen: now,
             deliveries: 1,
             replays: u32::from(replay),

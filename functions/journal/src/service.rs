@@ -46,9 +46,9 @@ impl<S: Store, C: Clock> Service for Journal<S, C> {
             return Err(Failure::invalid("a fact without id or correlation id"));
         }
         let key = key(&fact.metadata);
-        let entry = Entry::new(&fact, self.clock.now(), self.days, context.replay);
+        let entry = Entry::new(fact, self.clock.now(), self.days, context.replay);
         let done = |repeat| Handled {
-            answer: Answer::Done(json!({ "fact": fact.metadata.id })),
+            answer: Answer::Done(json!({ "fact": entry.metadata.id })),
             events: Vec::new(),
             timers: Vec::new(),
             reply: None,
