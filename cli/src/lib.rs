@@ -251,6 +251,7 @@ async fn run_demo<W: World>(world: &W, demo: &args::Demo, format: report::Format
         variants: chosen(world, &demo.variants.variants),
         copies: demo.orders as usize,
         within: demo.within,
+        faults: !demo.faults.rules().is_empty(),
     };
     let choice = choice.fit(world, !demo.scenarios.is_empty())?;
     print(&demo::run(world, &choice).await?, format)
@@ -360,6 +361,7 @@ async fn place_scenario<W: World>(
         variants: variants.to_vec(),
         copies: 1,
         within: args.within,
+        faults: false,
     };
     print(&demo::run(world, &choice.fit(world, true)?).await?, format)
 }

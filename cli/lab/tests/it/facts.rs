@@ -487,8 +487,14 @@ fn a_rule_waits_longer_before_each_attempt_and_not_exactly() {
 #[test]
 fn a_target_that_does_not_exist_fails_at_once() {
     let mut lab = with(&[], |all| {
-        for rule in all.rules.iter_mut().filter(|rule| rule.name.ends_with("inventory-NewOrder")) {
-            rule.targets.iter_mut().for_each(|target| target.queue = None);
+        for rule in all
+            .rules
+            .iter_mut()
+            .filter(|rule| rule.name.ends_with("inventory-NewOrder"))
+        {
+            rule.targets
+                .iter_mut()
+                .for_each(|target| target.queue = None);
         }
     });
     place(&mut lab, "eventbridge", "o-1", "tok_visa");
@@ -515,7 +521,10 @@ fn a_message_may_come_twice() {
 fn notices(table: &duet_lab::Table) -> usize {
     use duet_core::store::Browse;
     let items = crate::shop::now(table.everything()).unwrap();
-    items.iter().filter(|item| item.key.sk.starts_with("notice#")).count()
+    items
+        .iter()
+        .filter(|item| item.key.sk.starts_with("notice#"))
+        .count()
 }
 
 #[test]
@@ -601,7 +610,10 @@ fn tests_under(folder: &std::path::Path, names: &mut Vec<String>) {
             let text = std::fs::read_to_string(&path).unwrap();
             let mut marked = false;
             for line in text.lines().map(str::trim) {
-                match line.strip_prefix("fn ").and_then(|rest| rest.split_once('(')) {
+                match line
+                    .strip_prefix("fn ")
+                    .and_then(|rest| rest.split_once('('))
+                {
                     Some((name, _)) if marked => names.push(name.to_owned()),
                     _ => {}
                 }
@@ -617,7 +629,14 @@ fn every_fact_has_its_test() {
     let lab = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let cli = lab.parent().unwrap();
     let mut names = Vec::new();
-    for part in ["lab/src", "lab/tests", "asl/src", "asl/tests", "pattern/src", "pattern/tests"] {
+    for part in [
+        "lab/src",
+        "lab/tests",
+        "asl/src",
+        "asl/tests",
+        "pattern/src",
+        "pattern/tests",
+    ] {
         tests_under(&cli.join(part), &mut names);
     }
     let page = std::fs::read_to_string(cli.parent().unwrap().join("docs/lab.md")).unwrap();
