@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use duet_core::OrderId;
 use duet_core::fact::Notice;
 use duet_core::store::Store;
+use duet_core::{OrderId, Sku};
 use duet_fraud::command::Verdict;
 use duet_inventory::domain::{Status as ReservationStatus, Stock};
 use duet_lab::{Meter, Used};
@@ -42,7 +42,14 @@ pub struct Choice {
     pub copies: usize,
     /// How long one scenario may take, in seconds.
     pub within: u64,
+    /// Whether faults strike: then an order may end otherwise than expected, and
+    /// it is what everything comes to after an operator's work that is judged.
+    pub faults: bool,
 }
+
+/// How long a scenario may take at least while faults strike, in seconds: past
+/// the deadlines of an order, of its review and of its compensation.
+const PATIENCE: u64 = 3 * 3_600;
 
 /// One scenario under one variant.
 #[derive(Debug, Clone, Serialize)]
@@ -67,6 +74,8 @@ pub struct Row {
     /// What it left behind.
     #[serde(skip)]
     pub footprint: Footprint,
+    #[serde(skip)]
+    goods: Vec<Sku>,
 }
 
 /// What parity compares: all that a scenario leaves behind, without names and
@@ -123,6 +132,9 @@ pub struct DemoReport {
     pub usage: Option<BTreeMap<&'static str, Meter>>,
     /// From the first submission to the last end.
     pub elapsed_ms: i64,
+    /// Whether faults struck: then an outcome that is not the expected one, and
+    /// so no parity, is a finding about the faults and not a failure.
+    pub faults: bool,
 }
 
 /// Runs what was chosen.
@@ -142,6 +154,10 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         })
     });
     let jobs: Vec<_> = jobs.collect();
+    let within = match choice.faults {
+        true => choice.within.max(PATIENCE),
+        false => choice.within,
+    };
     // All goods first: seeding is no part of any scenario's time.
     let goods: Vec<_> = jobs
         .iter()
@@ -149,19 +165,26 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         .collect();
     catalog::seed(world, &goods).await?;
     let ran: Vec<(Row, Findings)> = stream::iter(jobs)
-        .map(|(scenario, variant, plan)| one(world, scenario, variant, plan, choice.within))
+        .map(|(scenario, variant, plan)| one(world, scenario, variant, plan, within))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
     let (mut rows, findings): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
+    let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
     let mut all = Findings::default();
-    findings.into_iter().for_each(|some| all.merge(some));
+    if choice.faults {
+        world.clear_up().await?;
+        for row in &rows {
+            look_again(world, row, &mut all).await?;
+        }
+    } else {
+        findings.into_iter().for_each(|some| all.merge(some));
+    }
     let unequal = unequal(&rows);
     let parity = unequal.is_empty();
-    for why in unequal {
+    for why in unequal.into_iter().filter(|_| !choice.faults) {
         all.broken(7, why);
     }
-    let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
     Ok(DemoReport {
         run,
         parity,
@@ -169,7 +192,28 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         usage: world.used().map(|used| share_out(&used, &mut rows)),
         rows,
         elapsed_ms,
+        faults: choice.faults,
     })
+}
+
+/// What the tables and ledgers say of a row's orders and goods by now.
+async fn look_again<W: World>(world: &W, row: &Row, findings: &mut Findings) -> Outcome<()> {
+    for id in &row.orders {
+        let view = View::load(world, id).await?;
+        // What could not even be placed is told by its row, and lies where an
+        // operator sees it.
+        if view.order.is_some() {
+            findings.order(id, &view, world.deployment().with_fraud);
+        }
+    }
+    for sku in &row.goods {
+        let key = duet_inventory::stock_key(sku);
+        let there = world.table(TableOf::Inventory).load(&[key]).await?;
+        for item in there.into_iter().flatten() {
+            findings.stock(&item.read::<Stock>()?);
+        }
+    }
+    Ok(())
 }
 
 /// Tells each row what its orders used, and gives what an order of each variant
@@ -346,6 +390,7 @@ async fn one<W: World>(
             .collect(),
         usage: None,
         footprint,
+        goods: plan.goods.iter().map(|good| good.sku.clone()).collect(),
     };
     Ok((row, findings))
 }
@@ -620,10 +665,10 @@ impl Report for DemoReport {
             ];
             cells.extend(of_scenario.iter().map(|row| {
                 let seconds = row.elapsed_ms as f64 / 1000.0;
-                if row.ok {
-                    format!("ok {seconds:.1} s")
-                } else {
-                    format!("FAILED: {}", row.outcome)
+                match (row.ok, self.faults) {
+                    (true, _) => format!("ok {seconds:.1} s"),
+                    (false, true) => format!("{} {seconds:.1} s", row.outcome),
+                    (false, false) => format!("FAILED: {}", row.outcome),
                 }
             }));
             rows.add_row(cells);
@@ -647,16 +692,24 @@ impl Report for DemoReport {
         text.push(format!(
             "{ok} of {} as expected, parity {}, {:.1} s",
             self.rows.len(),
-            if self.parity { "holds" } else { "BROKEN" },
+            match (self.parity, self.faults) {
+                (true, _) => "holds",
+                (false, true) => "lost to the faults",
+                (false, false) => "BROKEN",
+            },
             self.elapsed_ms as f64 / 1000.0
         ));
+        if self.faults {
+            text.push(
+                "faults struck; the invariants are those of after an operator's work: dead letters sent back, failed executions taken up again".to_owned(),
+            );
+        }
         text.join("\n")
     }
 
     fn exit(&self) -> Exit {
-        let holds = self.parity
-            && self.invariants.iter().all(|i| i.holds)
-            && self.rows.iter().all(|row| row.ok);
+        let as_expected = self.parity && self.rows.iter().all(|row| row.ok);
+        let holds = self.invariants.iter().all(|i| i.holds) && (as_expected || self.faults);
         if holds { Exit::Done } else { Exit::Failed }
     }
 }

@@ -295,6 +295,7 @@ fn choice<W: World>(world: &W, demo: &args::Demo) -> Outcome<demo::Choice> {
         variants: chosen(world, &demo.variants.variants),
         copies: demo.orders.unwrap_or(1) as usize,
         within: demo.within,
+        faults: !demo.faults.rules().is_empty(),
     };
     choice.fit(world, !demo.scenarios.is_empty())
 }
@@ -428,6 +429,7 @@ async fn place_scenario<W: World>(
         variants: variants.to_vec(),
         copies: 1,
         within: args.within,
+        faults: false,
     };
     print(&demo::run(world, &choice.fit(world, true)?).await?, format)
 }

@@ -46,6 +46,7 @@ fn choice() -> Choice {
         variants: variant::ALL.iter().collect(),
         copies: 1,
         within: 300,
+        faults: false,
     }
 }
 

@@ -20,6 +20,7 @@ async fn finished(shop: &Shop, variant: &'static variant::Variant, name: &str) -
         variants: vec![variant],
         copies: 1,
         within: LIMIT,
+        faults: false,
     };
     let report = demo::run(&shop.world, &choice).await.unwrap();
     assert!(report.rows[0].ok, "{:?}", report.rows);
@@ -129,6 +130,7 @@ async fn a_replay_of_finished_orders_changes_nothing() {
         variants: vec![eventbridge()],
         copies: 1,
         within: LIMIT,
+        faults: false,
     };
     let drill = drill::replay::run(&shop.world, &choice).await.unwrap();
     assert!(

@@ -62,10 +62,13 @@ pub(crate) fn event_id(ident: u64, happened: u64) -> String {
     uuid(mix(ident, happened))
 }
 
-/// An archived event.
+/// An archived event: its text, which is read again if it is ever replayed.
 #[derive(Debug, Clone)]
 pub(crate) struct Archived {
-    event: Arc<BusEvent>,
+    text: Arc<str>,
+    ident: u64,
+    owner: Owner,
+    received: Millis,
 }
 
 /// Why events are not replayed.
@@ -163,7 +166,10 @@ impl Lab {
                     .is_none_or(|pattern| pattern.matches(&event.value))
             {
                 self.archives[at].push(Archived {
-                    event: event.clone(),
+                    text: event.text.clone(),
+                    ident,
+                    owner,
+                    received: event.received,
                 });
             }
         }
@@ -355,18 +361,18 @@ impl Lab {
             return Err(ReplayError::EmptyWindow);
         }
         let it = &definitions.archives[at];
-        let kept = |event: &BusEvent| {
+        let kept = |event: &Archived| {
             let age = self.now - event.received;
             age >= ARCHIVE_LAG && it.retention.is_none_or(|most| age <= most)
         };
         let events: Vec<_> = self.archives[at]
             .iter()
-            .map(|archived| archived.event.clone())
             .filter(|event| (from..=to).contains(&event.received) && kept(event))
+            .cloned()
             .collect();
         let count = events.len();
         for event in events {
-            let mut value = event.value.clone();
+            let mut value: Value = serde_json::from_str(&event.text).unwrap_or_default();
             value["replay-name"] = name.into();
             let ident = mix(event.ident, digest(name));
             let window = (event.received - from) / 60_000;

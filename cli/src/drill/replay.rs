@@ -319,6 +319,7 @@ mod tests {
             variants: variant::ALL.iter().collect(),
             copies: 1,
             within: 600,
+            faults: false,
         };
         let drill = run(&world, &choice).await.unwrap();
         let ways: Vec<_> = drill.parts.iter().map(|part| part.via).collect();
@@ -340,6 +341,7 @@ mod tests {
             variants,
             copies: 1,
             within: 1,
+            faults: false,
         };
         assert_eq!(run(&world, &choice).await.unwrap_err().exit, Exit::Usage);
     }

@@ -27,6 +27,7 @@ async fn finished(variant: &'static Variant) -> (Lab, String) {
         variants: vec![variant],
         copies: 1,
         within: 600,
+        faults: false,
     };
     let report = demo::run(&world, &choice).await.unwrap();
     world.pause(10_000).await;

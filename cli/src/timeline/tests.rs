@@ -29,6 +29,7 @@ async fn ran(world: &Lab, scenarios: &[&str]) -> BTreeMap<(&'static str, &'stati
         variants: variant::ALL.iter().collect(),
         copies: 1,
         within: 600,
+        faults: false,
     };
     let report = demo::run(world, &choice).await.unwrap();
     let rows = report.rows.into_iter();

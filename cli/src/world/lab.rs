@@ -17,8 +17,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use duet_core::store::Store;
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::{Config, Definitions, Started, Used, bundled};
+use futures_util::FutureExt;
 use serde_json::json;
 
 use self::input::{Entry as Came, Input};
@@ -30,6 +32,11 @@ use crate::variant::{self, Door, Entry, Variant};
 
 /// The stack's name in the lab.
 const STACK: &str = "duet";
+
+/// How long everything may take to come to rest, in milliseconds.
+const REST: i64 = 30 * 24 * 3_600_000;
+/// How often an operator comes back before giving up.
+const ROUNDS: usize = 8;
 
 /// A lab, as the commands see it; clones share it.
 #[derive(Debug, Clone)]
@@ -137,6 +144,34 @@ impl Lab {
     /// is done to it here.
     pub fn with<T>(&self, act: impl FnOnce(&mut duet_lab::Lab) -> T) -> T {
         act(&mut self.state().lab)
+    }
+
+    /// Sends every dead letter back, and takes away what nobody can parse; takes
+    /// failed executions up again, but for those of orders that were placed,
+    /// which are repaired, and those named in `left`. Gives whether there was
+    /// anything.
+    pub fn redrive_all(&self, left: &[&str]) -> bool {
+        self.with(|lab| {
+            let mut worked = false;
+            for letter in lab.dead_letters() {
+                worked = true;
+                // What nobody can parse is read by a person, and taken away.
+                let parses = serde_json::from_str::<serde_json::Value>(&letter.body).is_ok();
+                if !parses || !lab.redrive(&letter) {
+                    lab.discard(&letter);
+                }
+            }
+            for run in lab.failed_executions() {
+                let key = duet_order::key(&run.name);
+                let order = self.table(TableOf::Order).load(&[key]).now_or_never();
+                let placed = run.machine.contains("order")
+                    && order.is_some_and(|found| found.is_ok_and(|items| items != [None]));
+                if !placed && !left.contains(&run.name.as_str()) {
+                    worked |= lab.redrive_execution(&run.arn).is_ok();
+                }
+            }
+            worked
+        })
     }
 
     /// Where `variant` takes commands about `subject`: the ARN of a machine or
@@ -399,6 +434,21 @@ impl World for Lab {
         Ok(lines)
     }
 
+    async fn clear_up(&self) -> Outcome<()> {
+        self.with(|lab| {
+            lab.stop_faults();
+            lab.settle(REST)
+        });
+        for _ in 0..ROUNDS {
+            let worked = self.redrive_all(&[]);
+            self.with(|lab| lab.settle(REST));
+            if !worked {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn used(&self) -> Option<Vec<Used>> {
         Some(self.state().lab.used())
     }
@@ -458,6 +508,7 @@ mod tests {
     use super::*;
     use crate::demo::{self, Choice};
     use crate::scenario;
+    use duet_lab::Fault;
 
     #[tokio::test]
     async fn every_scenario_ends_the_same_under_every_variant() {
@@ -476,11 +527,45 @@ mod tests {
             variants: variant::ALL.iter().collect(),
             copies: 2,
             within: 600,
+            faults: false,
         };
         let report = demo::run(&world, &choice).await.unwrap();
         let wrong: Vec<_> = report.rows.iter().filter(|row| !row.ok).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
         let broken: Vec<_> = report.invariants.iter().filter(|one| !one.holds).collect();
         assert!(report.parity && broken.is_empty(), "{broken:#?}");
+    }
+
+    #[tokio::test]
+    async fn under_faults_the_invariants_hold_and_use_is_counted() {
+        let quick = BTreeMap::from([("ReviewSeconds".to_owned(), "30".to_owned())]);
+        let definitions = definitions(&quick).unwrap();
+        // A workflow cannot tell of a rejection while nobody can be told.
+        let mut faults = duet_lab::FaultRule::all();
+        faults.retain(|rule| ![Fault::Outage, Fault::TopicFault].contains(&rule.kind));
+        for seed in 1..=5 {
+            let config = Config {
+                seed,
+                faults: faults.clone(),
+                keep_succeeded: true,
+                ..Config::default()
+            };
+            let world = Lab::new(&definitions, config).unwrap();
+            let choice = Choice {
+                scenarios: scenario::ALL.iter().collect(),
+                variants: variant::ALL.iter().collect(),
+                copies: 1,
+                within: 120,
+                faults: true,
+            };
+            let report = demo::run(&world, &choice).await.unwrap();
+            let broken: Vec<_> = report.invariants.iter().filter(|one| !one.holds).collect();
+            assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
+            let usage = report.usage.unwrap();
+            for variant in variant::ALL {
+                let used = usage[variant.name];
+                assert!(used.invocations > 0 && used.write_units > 0, "{used:?}");
+            }
+        }
     }
 }

@@ -313,6 +313,13 @@ pub trait World: Clone + Send + Sync + 'static {
         None
     }
 
+    /// Ends all faults and does an operator's work, where faults can be injected:
+    /// sends dead letters back, takes failed executions up again, and lets
+    /// everything come to rest.
+    fn clear_up(&self) -> impl Future<Output = Outcome<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Lets `millis` of that world's time pass.
     fn pause(&self, millis: u64) -> impl Future<Output = ()> + Send;
 }

@@ -605,6 +605,7 @@ mod tests {
             variants: variant::ALL.iter().collect(),
             copies: 1,
             within: 600,
+            faults: false,
         };
         let report = demo::run(&kept.world, &choice).await.unwrap();
         assert!(report.rows.iter().all(|row| row.ok));

@@ -28,8 +28,8 @@ use duet_payment::adapters::Charge;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Lab;
 use super::script::{Script, draw, scripts};
+use super::{Lab, REST, ROUNDS};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::Findings;
 use crate::place::word;
@@ -48,12 +48,8 @@ const FAULTY: i64 = 3 * 3_600_000;
 /// When an archive is replayed: so many milliseconds after the world began, and
 /// at most so many more. Before that it keeps nothing yet.
 const REPLAYED: (i64, u64) = (605_000, 1_800_000);
-/// How long everything may take to come to rest, in milliseconds.
-const REST: i64 = 30 * 24 * 3_600_000;
 /// The most things that may happen in a world: a hundred times what does.
 const LIMIT: u64 = 1_000_000;
-/// How often an operator comes back before giving up.
-const ROUNDS: usize = 8;
 /// How long an operator waits for a repair to take effect, in seconds.
 const WITHIN: u64 = 300;
 /// How long a script waits for its customers and for a wave to be decided.
@@ -697,31 +693,10 @@ impl Play {
 
     fn redrive(&self, scripts: &[Script]) -> bool {
         // A scenario's own poison is to lie where it is.
-        let ours = |name: &str| {
-            scripts
-                .iter()
-                .any(|script| script.plan.poison.as_deref() == Some(name))
-        };
-        self.lab.with(|lab| {
-            let mut worked = false;
-            for letter in lab.dead_letters() {
-                worked = true;
-                // What nobody can parse is read by a person, and taken away.
-                if serde_json::from_str::<Value>(&letter.body).is_err() || !lab.redrive(&letter) {
-                    lab.discard(&letter);
-                }
-            }
-            for run in lab.failed_executions() {
-                // An order that was placed is repaired: its execution ended in a
-                // Fail state, and would end there again.
-                let placed = run.machine.contains("order")
-                    && self.order(&run.name).is_ok_and(|order| order.is_some());
-                if !ours(&run.name) && !placed {
-                    worked |= lab.redrive_execution(&run.arn).is_ok();
-                }
-            }
-            worked
-        })
+        let poisons = scripts
+            .iter()
+            .filter_map(|script| script.plan.poison.as_deref());
+        self.lab.redrive_all(&poisons.collect::<Vec<_>>())
     }
 
     /// Repairs what is parked, as `duet repair` does.
