@@ -10,11 +10,41 @@ use super::{Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 /// A table in memory; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    items: Arc<Mutex<BTreeMap<Key, Item>>>,
+    items: Arc<Mutex<BTreeMap<Key, Kept>>>,
+}
+
+/// A document as it is kept: as text, for most are written once and hardly ever
+/// read, and a tree of values is many times as large.
+#[derive(Debug)]
+struct Kept {
+    version: u64,
+    text: Box<str>,
+}
+
+impl Kept {
+    fn new(version: u64, body: &Value) -> Self {
+        Self {
+            version,
+            text: body.to_string().into_boxed_str(),
+        }
+    }
+
+    fn body(&self) -> Value {
+        // It was written by `new`: it is JSON.
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    fn item(&self, key: &Key) -> Item {
+        Item {
+            key: key.clone(),
+            version: self.version,
+            body: self.body(),
+        }
+    }
 }
 
 impl Memory {
-    fn items(&self) -> MutexGuard<'_, BTreeMap<Key, Item>> {
+    fn items(&self) -> MutexGuard<'_, BTreeMap<Key, Kept>> {
         // A panic while the lock is held leaves whole documents behind: every
         // write below is checked before the first is applied.
         self.items
@@ -24,7 +54,7 @@ impl Memory {
 }
 
 /// Whether `write` may go through against the document that is there.
-fn allowed(write: &Write, there: Option<&Item>) -> bool {
+fn allowed(write: &Write, there: Option<&Kept>) -> bool {
     match write {
         Write::Put {
             expect: Expect::Anything,
@@ -38,9 +68,9 @@ fn allowed(write: &Write, there: Option<&Item>) -> bool {
             expect: Expect::Version(version),
             ..
         } => there.is_some_and(|item| item.version == *version),
-        Write::Add { deltas, .. } => there.is_some_and(|item| {
+        Write::Add { deltas, .. } => there.map(Kept::body).is_some_and(|body| {
             deltas.iter().all(|(field, delta)| {
-                item.body[field]
+                body[field]
                     .as_i64()
                     .and_then(|n| n.checked_add(*delta))
                     .is_some_and(|n| n >= 0)
@@ -52,7 +82,8 @@ fn allowed(write: &Write, there: Option<&Item>) -> bool {
 impl Store for Memory {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
         let items = self.items();
-        Ok(keys.iter().map(|key| items.get(key).cloned()).collect())
+        let found = keys.iter().map(|key| Some(items.get(key)?.item(key)));
+        Ok(found.collect())
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
@@ -67,15 +98,16 @@ impl Store for Memory {
             match write {
                 Write::Put { key, body, .. } => {
                     let version = items.get(&key).map_or(1, |item| item.version + 1);
-                    items.insert(key.clone(), Item { key, version, body });
+                    items.insert(key, Kept::new(version, &body));
                 }
                 Write::Add { key, deltas } => {
                     if let Some(item) = items.get_mut(&key) {
-                        item.version += 1;
+                        let mut body = item.body();
                         for (field, delta) in deltas {
-                            let sum = item.body[field].as_i64().unwrap_or(0) + delta;
-                            item.body[field] = Value::from(sum);
+                            let sum = body[field].as_i64().unwrap_or(0) + delta;
+                            body[field] = Value::from(sum);
                         }
+                        *item = Kept::new(item.version + 1, &body);
                     }
                 }
             }
@@ -91,12 +123,13 @@ impl Browse for Memory {
         Ok(items
             .range(first..)
             .take_while(|(key, _)| key.pk == pk)
-            .map(|(_, item)| item.clone())
+            .map(|(key, item)| item.item(key))
             .collect())
     }
 
     async fn everything(&self) -> Result<Vec<Item>, StoreFault> {
-        Ok(self.items().values().cloned().collect())
+        let items = self.items();
+        Ok(items.iter().map(|(key, item)| item.item(key)).collect())
     }
 }
 
