@@ -132,9 +132,12 @@ pub struct DemoReport {
     pub usage: Option<BTreeMap<&'static str, Meter>>,
     /// From the first submission to the last end.
     pub elapsed_ms: i64,
-    /// Whether faults struck: then an outcome that is not the expected one, and
+    /// Whether faults may strike: then an outcome that is not the expected one, and
     /// so no parity, is a finding about the faults and not a failure.
     pub faults: bool,
+    /// How often each fault struck.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub faults_injected: BTreeMap<&'static str, u64>,
 }
 
 /// Runs what was chosen.
@@ -193,6 +196,7 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         rows,
         elapsed_ms,
         faults: choice.faults,
+        faults_injected: world.struck(),
     })
 }
 
@@ -700,9 +704,18 @@ impl Report for DemoReport {
             self.elapsed_ms as f64 / 1000.0
         ));
         if self.faults {
-            text.push(
-                "faults struck; the invariants are those of after an operator's work: dead letters sent back, failed executions taken up again".to_owned(),
-            );
+            let struck: Vec<String> = self
+                .faults_injected
+                .iter()
+                .map(|(fault, times)| format!("{fault} {times}"))
+                .collect();
+            text.push(match struck.as_slice() {
+                [] => "no fault struck; another --seed, or a rate such as --fault KIND:0.5, may".to_owned(),
+                some => format!(
+                    "faults struck: {}; the invariants are those of after an operator's work: dead letters sent back, failed executions taken up again",
+                    some.join(", ")
+                ),
+            });
         }
         text.join("\n")
     }

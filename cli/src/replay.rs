@@ -430,6 +430,14 @@ impl Report for Replay {
             (None, _) => "replayed".to_owned(),
         };
         lines.push(format!("{}: {sent} in {:.1} s", self.name, self.elapsed_s));
+        if let (Some(sent), Via::Archive) = (self.sent, self.via)
+            && (sent as usize) < self.events as usize
+        {
+            lines.push(format!(
+                "the archive did not have {} of them yet: try again in ten minutes, or add --rate 100/s to go through the journal",
+                self.events as usize - sent as usize
+            ));
+        }
         for refused in &self.refused {
             lines.push(format!(
                 "refused: {} past {}: {}",

@@ -434,6 +434,14 @@ impl World for Lab {
         Ok(lines)
     }
 
+    fn struck(&self) -> BTreeMap<&'static str, u64> {
+        let mut times = BTreeMap::new();
+        for (fault, _) in self.with(|lab| lab.struck()) {
+            *times.entry(fault.name()).or_default() += 1;
+        }
+        times
+    }
+
     async fn clear_up(&self) -> Outcome<()> {
         self.with(|lab| {
             lab.stop_faults();

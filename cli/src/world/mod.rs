@@ -11,6 +11,7 @@ pub mod operate;
 pub mod replaying;
 mod tap;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use duet_core::store::{Browse, Store};
@@ -311,6 +312,11 @@ pub trait World: Clone + Send + Sync + 'static {
     /// What each order and customer has used so far; `None` where nobody counts.
     fn used(&self) -> Option<Vec<Used>> {
         None
+    }
+
+    /// How often each kind of fault struck so far, where faults can be injected.
+    fn struck(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::new()
     }
 
     /// Ends all faults and does an operator's work, where faults can be injected:
