@@ -109,7 +109,7 @@ pub enum Command {
     #[command(subcommand)]
     Bench(Bench),
     /// Place orders.
-    #[command(after_help = "Example: duet place --line kettle=1 --all-variants --wait")]
+    #[command(after_help = "Example: duet place --id o-1 --customer c-1 --line kettle=1 --wait")]
     Place(Box<Place>),
     /// Register customers.
     #[command(subcommand)]
@@ -118,7 +118,9 @@ pub enum Command {
     #[command(subcommand)]
     Catalog(Catalog),
     /// Show an order: its state in every service and ledger, and the way it went.
-    #[command(after_help = "Example: duet show o-1 --timeline --format mermaid")]
+    #[command(
+        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet show o-1 --timeline"
+    )]
     Show {
         /// Which order.
         #[arg(value_name = "ORDER")]
@@ -131,7 +133,9 @@ pub enum Command {
         format: Option<Form>,
     },
     /// Follow an order live until it ends.
-    #[command(after_help = "Example: duet watch o-1")]
+    #[command(
+        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1\n  duet watch o-1"
+    )]
     Watch {
         /// Which order.
         #[arg(value_name = "ORDER")]
@@ -144,7 +148,9 @@ pub enum Command {
     #[command(subcommand)]
     Review(Review),
     /// Retry what a parked order lacks, and nothing else. Safe to run twice.
-    #[command(after_help = "Example: duet repair o-1")]
+    #[command(
+        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet repair o-1"
+    )]
     Repair {
         /// Which order.
         #[arg(value_name = "ORDER")]
@@ -372,7 +378,7 @@ pub struct Place {
 pub enum Customer {
     /// Register a customer.
     #[command(
-        after_help = "Example: duet customer register --id c-1 --name 'Ada Example' --email ada@example.org --country SE --wait"
+        after_help = "Example:\n  duet customer register --id c-1 --name 'Ada Example' --email ada@example.org --country SE --wait"
     )]
     Register {
         /// The customer's id.
@@ -410,17 +416,23 @@ pub enum Review {
         all: bool,
     },
     /// Show one review: score, reasons, time left, how it ended.
-    #[command(after_help = "Example: duet review show o-1")]
+    #[command(
+        after_help = "Example:\n  duet place --id r-1 --customer c-2 --line espresso-machine=20\n  duet review show r-1"
+    )]
     Show {
         /// Of which order.
         #[arg(value_name = "ORDER")]
         order: OrderId,
     },
     /// Decide that the order is what it seems.
-    #[command(after_help = "Example: duet review approve o-1 --note 'called the customer'")]
+    #[command(
+        after_help = "Example:\n  duet place --id r-1 --customer c-2 --line espresso-machine=20\n  duet review approve r-1 --note 'called the customer'"
+    )]
     Approve(Decision),
     /// Decide that it is fraud.
-    #[command(after_help = "Example: duet review reject o-1 --note 'stolen card'")]
+    #[command(
+        after_help = "Example:\n  duet place --id r-2 --customer c-3 --line espresso-machine=20\n  duet review reject r-2 --note 'stolen card'"
+    )]
     Reject(Decision),
 }
 

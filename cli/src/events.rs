@@ -46,7 +46,7 @@ pub enum Events {
     /// Start it before what causes the event; in the lab it may also be one of
     /// the last --within.
     #[command(
-        after_help = "Example: duet events expect --pattern '{\"source\":[\"duet.order\"]}' --within 10s"
+        after_help = "Example:\n  duet place --id o-3 --customer c-1 --line kettle=1 --variant eventbridge\n  duet events expect --pattern '{\"source\":[\"duet.order\"]}' --within 10s"
     )]
     Expect {
         /// What it must match: JSON, or @FILE.

@@ -31,7 +31,9 @@ pub enum Operator {
     #[command(after_help = "Example: duet redrive --failed-since 1h --dry-run")]
     Redrive(Redrive),
     /// Gather what every service logged about an order, in order of time.
-    #[command(after_help = "Example: duet logs o-1 --since 1h")]
+    #[command(
+        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet logs o-1 --since 1h"
+    )]
     Logs {
         /// The order's or customer's id.
         #[arg(value_name = "ORDER")]
@@ -80,7 +82,9 @@ pub enum Dlq {
     #[command(after_help = "Example: duet dlq list --queue payment --older-than 1h")]
     List(Selection),
     /// Show one message.
-    #[command(after_help = "Example: duet dlq show 5c1a9d4e-0000-4000-8000-000000000000 --body")]
+    #[command(
+        after_help = "Example:\n  duet dlq show 5c1a9d4e-0000-4000-8000-000000000000 --body\n(an id that `duet dlq list` prints)"
+    )]
     Show {
         /// Its id.
         #[arg(value_name = "ID")]
@@ -106,7 +110,9 @@ pub enum Dlq {
         rate: u32,
     },
     /// Remove one message for good.
-    #[command(after_help = "Example: duet dlq drop 5c1a9d4e-0000-4000-8000-000000000000")]
+    #[command(
+        after_help = "Example: duet dlq drop 5c1a9d4e-0000-4000-8000-000000000000\n(an id that `duet dlq list` prints)"
+    )]
     Drop {
         /// Its id.
         #[arg(value_name = "ID")]

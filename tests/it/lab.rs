@@ -164,3 +164,62 @@ fn the_demo_needs_nothing_and_writes_nothing() {
     assert_eq!(report["parity"], true);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+/// The commands of an example in a command's help, as a script.
+fn example(command: &[&str]) -> String {
+    let help = run(&mut duet(&[command, &["--help"]].concat()));
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let (_, example) = help.split_once("Example:").unwrap();
+    let lines = example.lines().map(str::trim);
+    let commands = lines.skip_while(|line| line.is_empty());
+    let commands: Vec<_> = commands.take_while(|line| !line.is_empty()).collect();
+    commands.join("\n")
+}
+
+/// Left out: what needs an emulator or the project (`up`, `contracts`), what needs the
+/// id of a letter (`dlq show|drop`), and what takes minutes unoptimised.
+#[test]
+fn the_examples_in_the_help_work_as_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    let program = std::path::PathBuf::from(duet(&[]).get_program());
+    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    let commands: &[&[&str]] = &[
+        &["status"],
+        &["demo"],
+        &["place"],
+        &["show"],
+        &["watch"],
+        &["repair"],
+        &["customer", "register"],
+        &["catalog", "seed"],
+        &["catalog", "show"],
+        &["review", "list"],
+        &["review", "show"],
+        &["review", "approve"],
+        &["review", "reject"],
+        &["orders"],
+        &["logs"],
+        &["redrive"],
+        &["replay"],
+        &["dlq", "list"],
+        &["dlq", "redrive"],
+        &["events", "send"],
+        &["events", "tail"],
+        &["events", "expect"],
+        &["rules", "list"],
+        &["rules", "users"],
+        &["completions"],
+        &["man"],
+        &["down"],
+    ];
+    for command in commands {
+        let script = example(command);
+        let mut shell = Command::new("/bin/sh");
+        let shell = shell.args(["-e", "-c", &script]).current_dir(state);
+        shell.env("DUET_STATE", state).env("PATH", &path);
+        let done = run(shell);
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{command:?}: {script}\n{said}");
+    }
+}
