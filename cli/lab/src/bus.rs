@@ -11,8 +11,11 @@ use std::sync::Arc;
 
 use duet_asl::Millis;
 use duet_core::Timestamp;
+use duet_core::message::text;
 use duet_pattern::RuleContext;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::definitions::is_like;
 use crate::fault::{Aim, Fault};
@@ -101,35 +104,63 @@ impl Lab {
                 meter.event_bytes +=
                     (entry.detail.len() + entry.detail_type.len() + entry.source.len()) as u64;
             }
-            let detail: Value = serde_json::from_str(&entry.detail).unwrap_or_default();
             let Entry {
                 source,
                 detail_type,
+                detail,
                 ident,
                 owner,
-                ..
             } = entry;
             self.note(
                 |lab| lab.subject(owner),
                 || format!("{source} says {detail_type}"),
             );
             let id = event_id(ident, self.happened());
-            let value = json!({
-                "version": "0",
-                "id": id,
-                "detail-type": detail_type,
-                "source": source,
-                "account": ACCOUNT,
-                "time": timestamp(self.now / 1_000 * 1_000).to_string(),
-                "region": REGION,
-                "resources": [],
-                "detail": detail,
-            });
-            self.receive_event(bus, value, ident, owner, true);
+            let event = self.on_the_wire(id, &source, &detail_type, &[], detail);
+            self.receive_event(bus, event, ident, owner);
         }
     }
 
-    fn receive_event(&mut self, bus: usize, value: Value, ident: u64, owner: Owner, archive: bool) {
+    /// An event as targets get it, whose `detail` is the text that was sent.
+    fn on_the_wire(
+        &self,
+        id: String,
+        source: &str,
+        detail_type: &str,
+        resources: &[&str],
+        detail: String,
+    ) -> Arc<str> {
+        /// The envelope (EventBridge event structure reference).
+        #[derive(Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        struct Envelope<'a> {
+            version: &'a str,
+            id: String,
+            detail_type: &'a str,
+            source: &'a str,
+            account: &'a str,
+            time: String,
+            region: &'a str,
+            resources: &'a [&'a str],
+            detail: Box<RawValue>,
+        }
+        let envelope = Envelope {
+            version: "0",
+            id,
+            detail_type,
+            source,
+            account: ACCOUNT,
+            time: timestamp(self.now / 1_000 * 1_000).to_string(),
+            region: REGION,
+            resources,
+            // Whoever sends has written it from a document: it is JSON.
+            detail: RawValue::from_string(detail).unwrap_or_default(),
+        };
+        serde_json::to_string(&envelope).unwrap_or_default().into()
+    }
+
+    fn receive_event(&mut self, bus: usize, text: Arc<str>, ident: u64, owner: Owner) {
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
         let rules: Vec<usize> = self.matchers[bus]
             .matches(&value)
             .into_iter()
@@ -143,22 +174,21 @@ impl Lab {
                 event: value.clone(),
             });
         }
-        let keeps = archive
-            && definitions
-                .archives
-                .iter()
-                .any(|archive| archive.bus == bus);
+        let keeps = definitions
+            .archives
+            .iter()
+            .any(|archive| archive.bus == bus);
         if rules.is_empty() && !keeps {
             return;
         }
         let event = Arc::new(BusEvent {
-            text: value.to_string().into(),
+            text,
             value,
             ident,
             owner,
             received: self.now,
         });
-        for (at, it) in definitions.archives.iter().enumerate().filter(|_| archive) {
+        for (at, it) in definitions.archives.iter().enumerate() {
             if it.bus == bus
                 && it
                     .pattern
@@ -377,7 +407,7 @@ impl Lab {
             let ident = mix(event.ident, digest(name));
             let window = (event.received - from) / 60_000;
             let replayed = Arc::new(BusEvent {
-                text: value.to_string().into(),
+                text: text(&value).into(),
                 value,
                 ident,
                 owner: event.owner,
@@ -423,17 +453,9 @@ impl Lab {
             return;
         }
         let ident = mix(digest(resource), digest(&detail["status"].to_string()));
-        let value = json!({
-            "version": "0",
-            "id": uuid(mix(ident, self.happened())),
-            "detail-type": detail_type,
-            "source": source,
-            "account": ACCOUNT,
-            "time": timestamp(self.now / 1_000 * 1_000).to_string(),
-            "region": REGION,
-            "resources": [resource],
-            "detail": detail,
-        });
-        self.receive_event(0, value, ident, owner, true);
+        let id = uuid(mix(ident, self.happened()));
+        let detail = text(&detail);
+        let event = self.on_the_wire(id, source, detail_type, &[resource], detail);
+        self.receive_event(0, event, ident, owner);
     }
 }

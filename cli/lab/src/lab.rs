@@ -105,6 +105,50 @@ impl Ord for Due {
     }
 }
 
+/// What is within this many milliseconds is soon.
+const SOON: Millis = 5_000;
+
+/// What is due, by time. Most of what is far off is the end of a visibility
+/// timeout that will mean nothing when it comes: kept apart, it does not make
+/// what is soon slower to find.
+#[derive(Debug, Default)]
+struct Agenda {
+    soon: BinaryHeap<Reverse<Due>>,
+    far: BinaryHeap<Reverse<Due>>,
+}
+
+impl Agenda {
+    fn push(&mut self, now: Millis, due: Due) {
+        let heap = match due.at - now <= SOON {
+            true => &mut self.soon,
+            false => &mut self.far,
+        };
+        heap.push(Reverse(due));
+    }
+
+    /// The heap on top of which the next thing lies. (They hold reversed
+    /// things: what is greater comes first, and nothing is least of all.)
+    fn nearest(&mut self) -> &mut BinaryHeap<Reverse<Due>> {
+        match self.soon.peek() >= self.far.peek() {
+            true => &mut self.soon,
+            false => &mut self.far,
+        }
+    }
+
+    /// When the next thing is due.
+    fn next(&mut self) -> Option<Millis> {
+        self.nearest().peek().map(|Reverse(due)| due.at)
+    }
+
+    fn pop(&mut self) -> Option<Due> {
+        self.nearest().pop().map(|Reverse(due)| due)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.soon.is_empty() && self.far.is_empty()
+    }
+}
+
 /// Something that happened, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Moment {
@@ -162,7 +206,7 @@ pub struct Lab {
     pub(crate) outages: Vec<(Arc<str>, Millis, Millis)>,
     pub(crate) down: FxHashSet<String>,
     pub(crate) lost: Vec<Lost>,
-    agenda: BinaryHeap<Reverse<Due>>,
+    agenda: Agenda,
     timeline: Vec<Moment>,
     pub(crate) heard: Vec<Heard>,
     pub(crate) now: Millis,
@@ -269,7 +313,7 @@ impl Lab {
             outages: Vec::new(),
             down: FxHashSet::default(),
             lost: Vec::new(),
-            agenda: BinaryHeap::new(),
+            agenda: Agenda::default(),
             timeline: Vec::new(),
             heard: Vec::new(),
             now,
@@ -302,7 +346,7 @@ impl Lab {
     /// Lets everything happen that is due until `to`.
     pub fn advance(&mut self, to: Timestamp) {
         let to = to.as_millisecond();
-        while self.agenda.peek().is_some_and(|Reverse(due)| due.at <= to) && self.step() {}
+        while self.agenda.next().is_some_and(|at| at <= to) && self.step() {}
         self.set_now(to.max(self.now));
     }
 
@@ -310,12 +354,7 @@ impl Lab {
     /// from now. Gives whether it came to rest.
     pub fn settle(&mut self, horizon: Millis) -> bool {
         let until = self.now.saturating_add(horizon);
-        while self
-            .agenda
-            .peek()
-            .is_some_and(|Reverse(due)| due.at <= until)
-            && self.step()
-        {}
+        while self.agenda.next().is_some_and(|at| at <= until) && self.step() {}
         self.agenda.is_empty()
     }
 
@@ -325,7 +364,7 @@ impl Lab {
         if self.config.limit > 0 && self.happened >= self.config.limit {
             return false;
         }
-        let Some(Reverse(Due { at, tie, action })) = self.agenda.pop() else {
+        let Some(Due { at, tie, action }) = self.agenda.pop() else {
             return false;
         };
         self.set_now(at.max(self.now));
@@ -359,7 +398,7 @@ impl Lab {
         // The upper half is drawn: what is due at one moment comes in any order.
         let tie =
             mix(self.config.seed, self.sequence) & !0xffff_ffff | (self.sequence & 0xffff_ffff);
-        self.agenda.push(Reverse(Due { at, tie, action }));
+        self.agenda.push(self.now, Due { at, tie, action });
     }
 
     /// A number nothing else in this world has.

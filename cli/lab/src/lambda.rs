@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use duet_asl::{Millis, TaskError, TaskId};
+use duet_core::message::text;
 use duet_edge::batch::{Attributes, Record};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
@@ -76,7 +77,8 @@ pub(crate) struct Call {
     pub(crate) run: usize,
     pub(crate) task: TaskId,
     pub(crate) function: usize,
-    pub(crate) payload: Value,
+    /// What the function is called with, as it travels.
+    pub(crate) payload: String,
     pub(crate) state: Arc<str>,
     pub(crate) ident: u64,
     pub(crate) owner: Owner,
@@ -171,7 +173,7 @@ impl Lab {
     pub(crate) fn invoke_by_hand(
         &mut self,
         function: usize,
-        payload: Value,
+        payload: &str,
         step: &str,
         ident: u64,
         owner: Owner,
@@ -186,15 +188,13 @@ impl Lab {
             step: step.into(),
             skew: 0,
         };
-        self.launch_task(function, Trigger::Hand { call }, &payload, frame);
+        self.launch_task(function, Trigger::Hand { call }, payload, frame);
         call
     }
 
-    fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &Value, frame: Frame) {
-        // As on the wire: text, and read again.
-        let text = payload.to_string();
-        self.host.lock().meters.of(frame.owner).task_bytes += text.len() as u64;
-        let input = serde_json::from_str(&text).unwrap_or_default();
+    fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &str, frame: Frame) {
+        self.host.lock().meters.of(frame.owner).task_bytes += payload.len() as u64;
+        let input = serde_json::from_str(payload).unwrap_or_default();
         let (wait, frame) = self.take_instance(function, frame);
         let deadline = self.now + wait + self.definitions.functions[function].timeout;
         let work = self.handlers[function].task(input, timestamp(deadline));
@@ -447,9 +447,9 @@ impl Lab {
                 let result = match result {
                     Ok(reply) => {
                         // As on the wire: text, and read again.
-                        let text = reply.to_string();
-                        self.host.lock().meters.of(owner).task_bytes += text.len() as u64;
-                        let reply: Value = serde_json::from_str(&text).unwrap_or_default();
+                        let sent = text(&reply);
+                        self.host.lock().meters.of(owner).task_bytes += sent.len() as u64;
+                        let reply: Value = serde_json::from_str(&sent).unwrap_or_default();
                         Ok(
                             json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
                         )

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duet_core::order::Address;
-use duet_core::store::{Browse, CommitError, Expect, Item, Key, Memory, Store, StoreFault, Write};
+use duet_core::store::{
+    Body, Browse, CommitError, Expect, Item, Key, Memory, Store, StoreFault, Write,
+};
 use duet_core::{CommandMessage, Event, Failure, Money, Reply};
 use duet_delivery::ports as delivery;
 use duet_edge::log::{Log, Step};
@@ -147,10 +149,8 @@ impl Store for TablePort {
             }
         }
         if !self.ledger {
-            let units = |item: &Option<Item>| {
-                item.as_ref()
-                    .map_or(1, |item| size(&item.body).div_ceil(4_096).max(1))
-            };
+            let units =
+                |item: &Option<Item>| item.as_ref().map_or(1, |item| pages(&item.body, 4_096));
             inner.meter().read_units += items.iter().map(units).sum::<u64>();
         }
         Ok(items)
@@ -238,16 +238,12 @@ impl TablePort {
                             let mut body = item
                                 .pop()
                                 .flatten()
-                                .map(|item| item.body)
+                                .map(|item| item.body.value())
                                 .unwrap_or_default();
                             for (field, delta) in deltas {
                                 body[field] = (body[field].as_i64().unwrap_or(0) + delta).into();
                             }
-                            Write::Put {
-                                key,
-                                body,
-                                expect: Expect::Anything,
-                            }
+                            Write::put(key, &body, Expect::Anything)
                         }
                         put => put,
                     });
@@ -291,7 +287,10 @@ impl TablePort {
                         body,
                         expect: Expect::Absent,
                         key,
-                    } if !is_record(key) => !UNDONE.iter().any(|word| body["status"] == *word),
+                    } if !is_record(key) => {
+                        let status = &body.value()["status"];
+                        !UNDONE.iter().any(|word| status == *word)
+                    }
                     _ => true,
                 });
                 if writes.is_empty() {
@@ -300,11 +299,13 @@ impl TablePort {
             }
             Plant::JoinForgets => {
                 for write in &mut writes {
-                    if let Write::Put { body, .. } = write
-                        && body["reserved"] == true
-                        && body["due"].is_null()
-                    {
-                        body["reserved"] = false.into();
+                    let Write::Put { body, .. } = write else {
+                        continue;
+                    };
+                    let mut fields = body.value();
+                    if fields["reserved"] == true && fields["due"].is_null() {
+                        fields["reserved"] = false.into();
+                        *body = Body::of(&fields);
                     }
                 }
             }
@@ -326,10 +327,19 @@ impl TablePort {
     }
 }
 
+/// How many times `bytes` a document takes up, rounded up. As text it is longer
+/// than as DynamoDB counts it: only a long one has to be counted.
+fn pages(body: &Body, bytes: u64) -> u64 {
+    match body.text().len() as u64 <= bytes {
+        true => 1,
+        false => size(&body.value()).div_ceil(bytes),
+    }
+}
+
 /// Two units for each KiB: what a transaction takes.
 fn units(write: &Write) -> u64 {
     match write {
-        Write::Put { body, .. } => 2 * size(body).div_ceil(1_024).max(1),
+        Write::Put { body, .. } => 2 * pages(body, 1_024),
         // A counter's document is small.
         Write::Add { .. } => 2,
     }
@@ -433,19 +443,16 @@ impl<P> ProviderPort<P> {
 
     async fn is_voided(&self, key: &str) -> bool {
         let charge = self.charge(key).await;
-        charge.is_some_and(|charge| charge.body["voided"] == true)
+        charge.is_some_and(|charge| charge.body.value()["voided"] == true)
     }
 
     /// A refund by a provider that is asked without a key.
     async fn pay_again(&self, key: &str) {
-        if let Some(Item { key, mut body, .. }) = self.charge(key).await {
+        if let Some(Item { key, body, .. }) = self.charge(key).await {
+            let mut body = body.value();
             let sum = |field: &str| body[field].as_i64().unwrap_or(0);
             body["refunded"] = (sum("refunded") + sum("captured")).into();
-            let write = Write::Put {
-                key,
-                body,
-                expect: Expect::Anything,
-            };
+            let write = Write::put(key, &body, Expect::Anything);
             // It is a mistake; whether it works out is not this port's worry.
             let _ = self.ledger.commit(vec![write]).await;
         }

@@ -6,6 +6,7 @@ use duet_asl::{
     Effect, Execution, ExecutionOptions, MachineType, Millis, RedriveError, Status, TaskCall,
     TaskError, TaskId,
 };
+use duet_core::message::text;
 use serde_json::{Value, json};
 
 use crate::lab::{Action, Lab};
@@ -93,8 +94,8 @@ impl Lab {
     ) -> Result<Started, WorkflowError> {
         let at = self.definitions.machine_named(machine);
         let at = at.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;
-        let text = input.to_string();
-        let print = digest(&input["data"].to_string());
+        let sent = text(input);
+        let print = digest(&text(&input["data"]));
         let name: Arc<str> = name.into();
         if let Some(run) = self.names.get(&(at, name.clone())) {
             let same = self.runs[*run].input == print;
@@ -120,7 +121,7 @@ impl Lab {
         let subject = input["metadata"]["subject"].as_str().unwrap_or(&name);
         let owner = self.host.lock().meters.owner(subject, variant);
         // As on the wire: text, and read again.
-        let input = serde_json::from_str(&text).unwrap_or_default();
+        let input = serde_json::from_str(&sent).unwrap_or_default();
         let execution = Execution::start(&it.machine, input, &options, self.now);
         let run = self.runs.len();
         self.names.insert((at, name.clone()), run);
@@ -197,7 +198,7 @@ impl Lab {
             );
             return self.after(1, Action::FailTask(run, id, Box::new(error)));
         };
-        let payload = arguments["Payload"].clone();
+        let payload = text(&arguments["Payload"]);
         self.invoke_task(Call {
             run,
             task: id,

@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_core::store::{Browse, Item, Key};
+use duet_core::store::{Body, Browse, Item, Key};
 use duet_journal::Entry;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::demo::{self, Choice};
 use crate::exit::{Exit, Outcome, Problem};
@@ -211,7 +210,7 @@ async fn tellings<W: Replayable>(world: &W, stem: &str) -> Outcome<(u64, u64)> {
     Ok((told, replays))
 }
 
-type Documents = BTreeMap<(TableOf, Key), (u64, Value)>;
+type Documents = BTreeMap<(TableOf, Key), (u64, Body)>;
 
 /// Every document of the services and of the third parties about anything
 /// whose name begins with `stem`.

@@ -168,7 +168,7 @@ async fn a_consumer_that_missed_a_fact_catches_up() {
         .filter(|of| *of != TableOf::Notification)
     {
         for item in world.table(of).everything().await.unwrap() {
-            let write = Write::put(item.key, &item.body, Expect::Anything);
+            let write = Write::put(item.key, &item.body.value(), Expect::Anything);
             lost.table(of).commit(vec![write]).await.unwrap();
         }
     }

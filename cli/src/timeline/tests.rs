@@ -131,7 +131,7 @@ async fn what_the_journal_lacks_the_records_tell() {
         let journal = world.table(TableOf::Journal);
         let gone = journal.partition(&order).await.unwrap();
         let elsewhere = gone.into_iter().map(|item| {
-            let mut body = item.body;
+            let mut body = item.body.value();
             body["metadata"]["causationid"] = "payment/o-0/CapturePayment/PaymentCaptured".into();
             body["metadata"]["id"] = format!("lone-{}", item.key.sk).into();
             (item.key, body)

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::message::hex;
+use crate::message::{hex, text};
 use crate::store::{CommitError, Expect, Item, Key, Store, Write};
 use crate::{
     Answer, Clock, Context, Event, Fact, Failure, Handled, Refusal, Reply, Timer, Timestamp,
@@ -176,7 +176,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
             format!("done#{name}#{part}")
         };
         // Commands are structs, so their data has one order: equal data, equal text.
-        let text = command.data().to_string();
+        let text = text(&command.data());
         Ticket {
             key: Key::new(subject, sk),
             hash: hex(&Sha256::digest(text.as_bytes())),

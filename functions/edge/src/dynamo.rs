@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
-use duet_core::store::{Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
+use duet_core::store::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 use serde_json::Value;
 
 use crate::sdk::told;
@@ -157,7 +157,7 @@ impl Dynamo {
     fn write(&self, write: &Write) -> Result<TransactWriteItem, CommitError> {
         let built = match write {
             Write::Put { key, body, expect } => {
-                let mut all: Attributes = serde_dynamo::to_item(body).map_err(fault)?;
+                let mut all: Attributes = serde_dynamo::to_item(body.value()).map_err(fault)?;
                 all.extend(attributes(key));
                 let next = if let Expect::Version(version) = expect {
                     version + 1
@@ -280,7 +280,7 @@ fn item(mut found: Attributes) -> Result<Item, StoreFault> {
     Ok(Item {
         key: Key { pk, sk },
         version,
-        body,
+        body: Body::of(&body),
     })
 }
 

@@ -50,7 +50,7 @@ pub struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     causation: Option<&'a str>,
     /// The trace context of this step, which whatever it says carries on.
-    traceparent: String,
+    traceparent: &'a str,
     /// The span that led to this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<&'a str>,
@@ -62,7 +62,7 @@ const UNREADABLE: &str = "unreadable";
 impl<'a> Envelope<'a> {
     /// The envelope `metadata`, and `traceparent` for the step it leads to.
     #[must_use]
-    pub fn new(metadata: &'a Metadata, traceparent: String) -> Self {
+    pub fn new(metadata: &'a Metadata, traceparent: &'a str) -> Self {
         Self {
             message: plain(&metadata.id),
             subject: plain(&metadata.subject),

@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use duet_core::{
-    Answer, Clock, CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError, Request,
-    Service, Timer, Timestamp, Vocabulary,
+    Answer, Clock, CommandMessage, Context, Event, Fact, Failure, Handled, Metadata, ParseError,
+    Request, Service, Timer, Timestamp, Vocabulary,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -237,14 +237,6 @@ fn parse<S: Service>(
     now: Timestamp,
     retries: Retries,
 ) -> Result<Incoming<S::Command>, Failure> {
-    // The text itself may be personal data: say where it broke, not what it was.
-    let body: Value = serde_json::from_str(&delivery.body).map_err(|e| {
-        Failure::invalid(format!(
-            "no JSON from line {} column {}",
-            e.line(),
-            e.column()
-        ))
-    })?;
     let context = |reading: &Reading, message, reply_to, replay| {
         let mut context = Context {
             message,
@@ -256,14 +248,7 @@ fn parse<S: Service>(
         reading.continue_trace(S::NAME, &mut context);
         context
     };
-    if body.get("detail-type").is_some() {
-        *reading = Reading::of_event(&body["detail"]);
-        let BusEvent {
-            detail_type,
-            detail,
-            replay_name,
-        } = read("a bus event", body)?;
-        let event = Event::parse(&detail_type, detail).map_err(Failure::invalid)?;
+    let of_event = |reading: &mut Reading, event: Event, replay| {
         let Some(command) = S::policy(&event) else {
             return Err(Failure::invalid(format!(
                 "{} has no policy for {}",
@@ -272,11 +257,41 @@ fn parse<S: Service>(
             )));
         };
         reading.command = Some(command.name());
-        let context = context(reading, event.metadata, None, replay_name.is_some());
-        return Ok(Incoming {
+        let context = context(reading, event.metadata, None, replay);
+        Ok(Incoming {
             request: Request { command, context },
             early: None,
-        });
+        })
+    };
+    // Nearly every message is a whole event, read in one go.
+    if let Ok(BusEvent {
+        detail_type,
+        detail: Detail { metadata, data },
+        replay_name,
+    }) = serde_json::from_str(&delivery.body)
+    {
+        *reading = Reading::of_metadata(metadata.clone());
+        let fact = Fact::parse(&detail_type, data).map_err(Failure::invalid)?;
+        return of_event(reading, Event { metadata, fact }, replay_name.is_some());
+    }
+    // Of everything else as much is read as there is, to say what does not fit.
+    // The text itself may be personal data: say where it broke, not what it was.
+    let body: Value = serde_json::from_str(&delivery.body).map_err(|e| {
+        Failure::invalid(format!(
+            "no JSON from line {} column {}",
+            e.line(),
+            e.column()
+        ))
+    })?;
+    if body.get("detail-type").is_some() {
+        *reading = Reading::of_event(&body["detail"]);
+        let BusEvent {
+            detail_type,
+            detail,
+            replay_name,
+        } = read("a bus event", body)?;
+        let event = Event::parse(&detail_type, detail).map_err(Failure::invalid)?;
+        return of_event(reading, event, replay_name.is_some());
     }
     *reading = Reading::of_command::<S>(&body);
     let message: CommandMessage = read("a command message", body)?;
@@ -299,10 +314,17 @@ fn read<T: for<'de> Deserialize<'de>>(what: &'static str, body: Value) -> Result
 
 /// What EventBridge puts on a queue.
 #[derive(Deserialize)]
-struct BusEvent {
+struct BusEvent<D> {
     #[serde(rename = "detail-type")]
     detail_type: String,
-    detail: Value,
+    detail: D,
     #[serde(rename = "replay-name")]
     replay_name: Option<String>,
+}
+
+/// The `detail` of an [`Event`], its fact unread.
+#[derive(Deserialize)]
+struct Detail {
+    metadata: Metadata,
+    data: Value,
 }

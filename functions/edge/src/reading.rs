@@ -1,6 +1,8 @@
 //! Reading a message, as far as it can be read: what nobody can act on may
 //! still say which order it was about.
 
+use std::cell::OnceCell;
+
 use duet_core::{Context, Event, Failure, Handled, Metadata, Service, Timestamp, Vocabulary};
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +16,8 @@ pub(crate) struct Reading {
     pub(crate) metadata: Option<Metadata>,
     /// The command's name, if the service has such a command.
     pub(crate) command: Option<&'static str>,
+    /// The trace context of the step, once it was asked for.
+    span: OnceCell<Option<String>>,
 }
 
 impl Reading {
@@ -24,6 +28,7 @@ impl Reading {
         Self {
             metadata: metadata(message),
             command: asked.and_then(|asked| names.into_iter().find(|name| *name == asked)),
+            span: OnceCell::new(),
         }
     }
 
@@ -31,26 +36,37 @@ impl Reading {
     pub(crate) fn of_event(detail: &Value) -> Self {
         Self {
             metadata: metadata(detail),
-            command: None,
+            ..Self::default()
+        }
+    }
+
+    /// The envelope was read with the rest.
+    pub(crate) fn of_metadata(metadata: Metadata) -> Self {
+        Self {
+            metadata: Some(metadata),
+            ..Self::default()
         }
     }
 
     /// The trace context of the step that this message leads to on `service`.
     /// A workflow tells all its steps with one envelope: service and command
     /// tell them apart.
-    fn span(&self, service: &str) -> Option<String> {
-        let metadata = self.metadata.as_ref()?;
-        let command = self.command.unwrap_or_default();
-        Some(duet_core::trace::span(
-            metadata.traceparent.as_deref(),
-            &metadata.correlationid,
-            &format!("{service}/{command}/{}", metadata.id),
-        ))
+    fn span(&self, service: &str) -> Option<&str> {
+        let draw = || {
+            let metadata = self.metadata.as_ref()?;
+            let command = self.command.unwrap_or_default();
+            Some(duet_core::trace::span(
+                metadata.traceparent.as_deref(),
+                &metadata.correlationid,
+                &format!("{service}/{command}/{}", metadata.id),
+            ))
+        };
+        self.span.get_or_init(draw).as_deref()
     }
 
     /// Makes the trace context in `context` that of the step.
     pub(crate) fn continue_trace(&self, service: &str, context: &mut Context) {
-        context.message.traceparent = self.span(service);
+        context.message.traceparent = self.span(service).map(str::to_owned);
     }
 }
 

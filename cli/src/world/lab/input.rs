@@ -1,7 +1,7 @@
 //! What reaches a lab from outside. Definitions, parameters, a seed and the
 //! list of these make a world, again and again the same.
 
-use duet_core::store::{Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
+use duet_core::store::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 use duet_core::{CommandMessage, Timestamp};
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ pub(super) async fn written(table: &duet_lab::Table, keys: Vec<Key>) -> Vec<Docu
     let documents = found.into_iter().flatten().map(|item| Document {
         pk: item.key.pk,
         sk: item.key.sk,
-        body: item.body,
+        body: item.body.value(),
     });
     documents.collect()
 }
@@ -182,7 +182,7 @@ impl State {
                 let known = known.ok_or_else(|| Problem::failed(format!("no table {table}")))?;
                 let puts = documents.into_iter().map(|document| Write::Put {
                     key: Key::new(document.pk, document.sk),
-                    body: document.body,
+                    body: Body::of(&document.body),
                     expect: Expect::Anything,
                 });
                 // Tables in memory answer at once.

@@ -1,53 +1,75 @@
 //! The in-memory adapter: for tests and the lab.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
-use super::{Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
+use super::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 
 /// A table in memory; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    items: Arc<Mutex<BTreeMap<Key, Kept>>>,
+    partitions: Arc<Mutex<Partitions>>,
 }
 
-/// A document as it is kept: as text, for most are written once and hardly ever
-/// read, and a tree of values is many times as large.
+/// The documents of each partition, in the order of `sk`. There are many
+/// partitions, and few documents in one.
+#[derive(Debug, Default)]
+struct Partitions(HashMap<Box<str>, Vec<Kept>>);
+
+/// A document as it is kept.
 #[derive(Debug)]
 struct Kept {
+    sk: Box<str>,
     version: u64,
-    text: Box<str>,
+    body: Body,
 }
 
 impl Kept {
-    fn new(version: u64, body: &Value) -> Self {
-        Self {
-            version,
-            text: body.to_string().into_boxed_str(),
-        }
-    }
-
-    fn body(&self) -> Value {
-        // It was written by `new`: it is JSON.
-        serde_json::from_str(&self.text).unwrap_or_default()
-    }
-
-    fn item(&self, key: &Key) -> Item {
+    fn item(&self, pk: &str) -> Item {
         Item {
-            key: key.clone(),
+            key: Key::new(pk, &self.sk),
             version: self.version,
-            body: self.body(),
+            body: self.body.clone(),
         }
     }
 }
 
+impl Partitions {
+    fn get(&self, key: &Key) -> Option<&Kept> {
+        let there = self.0.get(key.pk.as_str())?;
+        let at = place(there, &key.sk).ok()?;
+        Some(&there[at])
+    }
+
+    fn put(&mut self, key: Key, body: Body) {
+        let there = self.0.entry(key.pk.into()).or_default();
+        match place(there, &key.sk) {
+            Ok(at) => {
+                let kept = &mut there[at];
+                kept.version += 1;
+                kept.body = body;
+            }
+            Err(at) => {
+                let sk = key.sk.into();
+                let version = 1;
+                there.insert(at, Kept { sk, version, body });
+            }
+        }
+    }
+}
+
+/// Where `sk` is among `documents`, or where it would be.
+fn place(documents: &[Kept], sk: &str) -> Result<usize, usize> {
+    documents.binary_search_by(|kept| (*kept.sk).cmp(sk))
+}
+
 impl Memory {
-    fn items(&self) -> MutexGuard<'_, BTreeMap<Key, Kept>> {
+    fn partitions(&self) -> MutexGuard<'_, Partitions> {
         // A panic while the lock is held leaves whole documents behind: every
         // write below is checked before the first is applied.
-        self.items
+        self.partitions
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -67,8 +89,8 @@ fn allowed(write: &Write, there: Option<&Kept>) -> bool {
         Write::Put {
             expect: Expect::Version(version),
             ..
-        } => there.is_some_and(|item| item.version == *version),
-        Write::Add { deltas, .. } => there.map(Kept::body).is_some_and(|body| {
+        } => there.is_some_and(|kept| kept.version == *version),
+        Write::Add { deltas, .. } => there.map(|kept| kept.body.value()).is_some_and(|body| {
             deltas.iter().all(|(field, delta)| {
                 body[field]
                     .as_i64()
@@ -81,34 +103,32 @@ fn allowed(write: &Write, there: Option<&Kept>) -> bool {
 
 impl Store for Memory {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
-        let items = self.items();
-        let found = keys.iter().map(|key| Some(items.get(key)?.item(key)));
+        let there = self.partitions();
+        let found = keys.iter().map(|key| Some(there.get(key)?.item(&key.pk)));
         Ok(found.collect())
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        let mut items = self.items();
+        let mut there = self.partitions();
         if !writes
             .iter()
-            .all(|write| allowed(write, items.get(write.key())))
+            .all(|write| allowed(write, there.get(write.key())))
         {
             return Err(CommitError::Conflict);
         }
         for write in writes {
             match write {
-                Write::Put { key, body, .. } => {
-                    let version = items.get(&key).map_or(1, |item| item.version + 1);
-                    items.insert(key, Kept::new(version, &body));
-                }
+                Write::Put { key, body, .. } => there.put(key, body),
                 Write::Add { key, deltas } => {
-                    if let Some(item) = items.get_mut(&key) {
-                        let mut body = item.body();
-                        for (field, delta) in deltas {
-                            let sum = body[field].as_i64().unwrap_or(0) + delta;
-                            body[field] = Value::from(sum);
-                        }
-                        *item = Kept::new(item.version + 1, &body);
+                    let mut body = there
+                        .get(&key)
+                        .map(|kept| kept.body.value())
+                        .unwrap_or_default();
+                    for (field, delta) in deltas {
+                        let sum = body[field].as_i64().unwrap_or(0) + delta;
+                        body[field] = Value::from(sum);
                     }
+                    there.put(key, Body::of(&body));
                 }
             }
         }
@@ -118,23 +138,26 @@ impl Store for Memory {
 
 impl Browse for Memory {
     async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreFault> {
-        let first = Key::new(pk, "");
-        let items = self.items();
-        Ok(items
-            .range(first..)
-            .take_while(|(key, _)| key.pk == pk)
-            .map(|(key, item)| item.item(key))
-            .collect())
+        let there = self.partitions();
+        let documents = there.0.get(pk).into_iter().flatten();
+        Ok(documents.map(|kept| kept.item(pk)).collect())
     }
 
     async fn everything(&self) -> Result<Vec<Item>, StoreFault> {
-        let items = self.items();
-        Ok(items.iter().map(|(key, item)| item.item(key)).collect())
+        let there = self.partitions();
+        let mut partitions: Vec<_> = there.0.iter().collect();
+        partitions.sort_unstable_by_key(|(pk, _)| *pk);
+        let documents = partitions.into_iter();
+        Ok(documents
+            .flat_map(|(pk, documents)| documents.iter().map(move |kept| kept.item(pk)))
+            .collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;
@@ -185,6 +208,9 @@ mod tests {
             Err(CommitError::Conflict)
         );
         let item = table.load(&[key]).await.unwrap().remove(0).unwrap();
-        assert_eq!((item.version, item.body["n"].as_i64()), (2, Some(0)));
+        assert_eq!(
+            (item.version, item.body.value()["n"].as_i64()),
+            (2, Some(0))
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The port to a service's own table: versioned documents, written together or
 //! not at all. An in-memory adapter ships here ([`Memory`]).
 
+mod body;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -8,8 +9,8 @@ use std::future::Future;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+pub use body::Body;
 pub use memory::Memory;
 
 use crate::Failure;
@@ -41,8 +42,8 @@ pub struct Item {
     pub key: Key,
     /// 1 when first written, one more with every write.
     pub version: u64,
-    /// A JSON object.
-    pub body: Value,
+    /// What it says.
+    pub body: Body,
 }
 
 impl Item {
@@ -52,7 +53,7 @@ impl Item {
     /// [`Failure::Invalid`] when it is none: the table holds something this
     /// version of the service did not write.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        T::deserialize(&self.body).map_err(|e| {
+        self.body.read().map_err(|e| {
             let error = crate::ParseError::data("the kept document", &e);
             Failure::invalid(format!(
                 "stored document {} is unreadable: {error}",
@@ -88,8 +89,8 @@ pub enum Write {
     Put {
         /// Where.
         key: Key,
-        /// A JSON object.
-        body: Value,
+        /// What it is to say.
+        body: Body,
         /// On what condition.
         expect: Expect,
     },
@@ -109,7 +110,7 @@ impl Write {
     pub fn put(key: Key, body: &impl Serialize, expect: Expect) -> Self {
         Self::Put {
             key,
-            body: serde_json::to_value(body).unwrap_or_default(),
+            body: Body::of(body),
             expect,
         }
     }
