@@ -616,10 +616,10 @@ pub(crate) struct LogPort {
 }
 
 impl Log for LogPort {
-    fn step(&self, step: &Step<'_>) {
+    fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
         let mut inner = self.host.lock();
         if let Some(lines) = &mut inner.lines {
-            lines.push(step.line(&self.namespace));
+            lines.push(step().line(&self.namespace));
         }
     }
 }

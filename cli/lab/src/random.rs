@@ -1,5 +1,7 @@
 //! Numbers that a seed decides.
 
+use uuid::Uuid;
+
 /// A number in which every bit of `a` and `b` has a say (the finaliser of
 /// SplitMix64). Stable for ever: traces are compared across builds.
 #[must_use]
@@ -29,9 +31,9 @@ pub(crate) fn digest(text: &str) -> u64 {
 #[must_use]
 pub(crate) fn uuid(number: u64) -> String {
     let (a, b) = (mix(number, 1), mix(number, 2));
-    let (time, middle, high) = (a >> 32, (a >> 16) & 0xffff, a & 0xfff);
-    let (variant, node) = ((b >> 48) & 0x3fff | 0x8000, b & 0xffff_ffff_ffff);
-    format!("{time:08x}-{middle:04x}-4{high:03x}-{variant:04x}-{node:012x}")
+    // Its form is that of a random one (RFC 9562, version 4).
+    let (a, b) = (a & !0xf000 | 0x4000, b & !(3 << 62) | 1 << 63);
+    Uuid::from_u64_pair(a, b).to_string()
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 //! Records never expire: they guard money, stock and decisions. Locks do (see
 //! the services that call third parties).
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::message::{hex, text};
+use crate::message::hex;
 use crate::store::{CommitError, Expect, Item, Key, Store, Write};
 use crate::{
     Answer, Clock, Context, Event, Fact, Failure, Handled, Refusal, Reply, Timer, Timestamp,
@@ -111,21 +113,25 @@ impl<S> Decision<S> {
 
 /// The kept outcome of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
-    hash: String,
-    variant: String,
+struct Record<'a> {
+    hash: Cow<'a, str>,
+    variant: Cow<'a, str>,
     at: Timestamp,
     /// The id of the message that asked: what a reader of the table follows
     /// from effect to cause. The service itself never reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    answer: Answer,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    events: Vec<Event>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    timers: Vec<Timer>,
+    cause: Option<Cow<'a, str>>,
+    answer: Cow<'a, Answer>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    events: Cow<'a, [Event]>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    timers: Cow<'a, [Timer]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reply: Option<Reply>,
+    reply: Option<Cow<'a, Reply>>,
+}
+
+fn is_empty<T>(items: &[T]) -> bool {
+    items.is_empty()
 }
 
 /// A service's desk: its table, its clock and its name.
@@ -176,7 +182,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
             format!("done#{name}#{part}")
         };
         // Commands are structs, so their data has one order: equal data, equal text.
-        let text = text(&command.data());
+        let text = serde_json::to_string(command).unwrap_or_default();
         Ticket {
             key: Key::new(subject, sk),
             hash: hex(&Sha256::digest(text.as_bytes())),
@@ -201,7 +207,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
         let Some(record) = items.remove(0) else {
             return Ok(Found::Fresh(items));
         };
-        let record: Record = record.read()?;
+        let record: Record<'_> = record.read()?;
         if record.hash != ticket.hash {
             return Err(Failure::invalid(
                 "the same command was handled before with other data",
@@ -220,10 +226,10 @@ impl<S: Store, C: Clock> Desk<S, C> {
             ..
         } = record;
         Ok(Found::Repeat(Handled {
-            answer,
-            events,
-            timers,
-            reply,
+            answer: answer.into_owned(),
+            events: events.into_owned(),
+            timers: timers.into_owned(),
+            reply: reply.map(Cow::into_owned),
             repeat: true,
         }))
     }
@@ -255,14 +261,14 @@ impl<S: Store, C: Clock> Desk<S, C> {
             .collect();
         if keep {
             let record = Record {
-                hash: ticket.hash.clone(),
-                variant: context.message.variant.clone(),
+                hash: (&ticket.hash).into(),
+                variant: (&context.message.variant).into(),
                 at: now,
-                cause: Some(context.message.id.clone()),
-                answer: answer.clone(),
-                events: events.clone(),
-                timers: timers.clone(),
-                reply: reply.clone(),
+                cause: Some((&context.message.id).into()),
+                answer: Cow::Borrowed(&answer),
+                events: (&events).into(),
+                timers: (&timers).into(),
+                reply: reply.as_ref().map(Cow::Borrowed),
             };
             writes.push(Write::put(ticket.key.clone(), &record, Expect::Absent));
         }

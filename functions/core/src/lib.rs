@@ -46,4 +46,4 @@ pub use vocabulary::{ParseError, Vocabulary};
 #[doc(hidden)]
 pub use schemars;
 #[doc(hidden)]
-pub use serde_json;
+pub use {serde, serde_json};

@@ -4,7 +4,7 @@
 //! so the trace context travels in here (W3C `traceparent`).
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::vocabulary::{ParseError, Vocabulary};
 use crate::{Fact, Timestamp};
@@ -83,11 +83,12 @@ pub fn text(value: &Value) -> String {
 /// Lower-case hexadecimal digits of `bytes`.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
-        .map(char::from)
-        .collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 15)].into());
+    }
+    text
 }
 
 /// A fact in its envelope: the `detail` of a bus event.
@@ -100,12 +101,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// The `detail` of the bus entry: `{ metadata, data }`.
-    #[must_use]
-    pub fn detail(&self) -> Value {
-        json!({ "metadata": self.metadata, "data": self.fact.data() })
-    }
-
     /// Reads an event from its `detail-type` and `detail`.
     ///
     /// # Errors
@@ -126,17 +121,18 @@ struct Detail {
     data: Value,
 }
 
-// Events are kept in idempotency records; their name is in the metadata.
+/// As the `detail` of a bus entry: `{ metadata, data }`. The fact's name is in
+/// the metadata.
 impl Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Detail<'a> {
             metadata: &'a Metadata,
-            data: Value,
+            data: &'a Fact,
         }
         Detail {
             metadata: &self.metadata,
-            data: self.fact.data(),
+            data: &self.fact,
         }
         .serialize(serializer)
     }
@@ -173,6 +169,8 @@ pub struct CommandMessage {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::fact::PaymentDeclined;
 
@@ -204,12 +202,10 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         );
         let event = Event { metadata, fact };
-        assert_eq!(
-            Event::parse("PaymentDeclined", event.detail()),
-            Ok(event.clone())
-        );
-        let kept = serde_json::to_string(&event).unwrap();
-        assert_eq!(serde_json::from_str::<Event>(&kept).unwrap(), event);
+        let detail = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&detail).unwrap(), event);
+        let detail = serde_json::from_str(&detail).unwrap();
+        assert_eq!(Event::parse("PaymentDeclined", detail), Ok(event));
     }
 
     #[test]

@@ -4,24 +4,32 @@
 //! `detail.data`, or `command` and `data`). [`vocabulary!`] writes the enum, the
 //! names and the conversions from one list, so that a name stands in one place.
 
+use serde::{Deserializer, Serialize};
 use serde_json::Value;
 
-/// A closed set of named messages.
-pub trait Vocabulary: Clone + Send + Sync {
+/// A closed set of named messages. A message serialises as its data, without
+/// its name.
+pub trait Vocabulary: Serialize + Clone + Send + Sync {
     /// Every name of the set, in the order of its definition.
     const NAMES: &'static [&'static str];
 
     /// This message's name on the wire.
     fn name(&self) -> &'static str;
 
-    /// This message's data, without its name.
-    fn data(&self) -> Value;
+    /// This message's data.
+    fn data(&self) -> Value {
+        // Plain data: maps with string keys and no failing serialiser.
+        serde_json::to_value(self).unwrap_or_default()
+    }
 
-    /// Reads the message called `name` from its data.
+    /// Reads the message called `name` from its data: a tree of values or raw
+    /// JSON.
     ///
     /// # Errors
     /// [`ParseError`] when the set has no such name or the data does not fit it.
-    fn parse(name: &str, data: Value) -> Result<Self, ParseError>;
+    fn parse<'de, D>(name: &str, data: D) -> Result<Self, ParseError>
+    where
+        D: Deserializer<'de, Error = serde_json::Error>;
 }
 
 /// Why a name and its data are no message of a [`Vocabulary`].
@@ -102,25 +110,27 @@ macro_rules! vocabulary {
                 match self { $(Self::$name(_) => stringify!($name),)+ }
             }
 
-            fn data(&self) -> $crate::serde_json::Value {
-                // Plain data: maps with string keys and no failing serialiser.
-                match self {
-                    $(Self::$name(data) => $crate::serde_json::to_value(data).unwrap_or_default(),)+
-                }
-            }
-
-            fn parse(
-                name: &str,
-                data: $crate::serde_json::Value,
-            ) -> Result<Self, $crate::ParseError> {
+            fn parse<'de, D>(name: &str, data: D) -> Result<Self, $crate::ParseError>
+            where
+                D: $crate::serde::Deserializer<'de, Error = $crate::serde_json::Error>,
+            {
                 match name {
-                    $(stringify!($name) => $crate::serde_json::from_value(data)
+                    $(stringify!($name) => <$name as $crate::serde::Deserialize>::deserialize(data)
                         .map(Self::$name)
                         .map_err(|e| $crate::ParseError::data(stringify!($name), &e)),)+
                     _ => Err($crate::ParseError::UnknownName {
                         expected: <Self as $crate::Vocabulary>::NAMES,
                     }),
                 }
+            }
+        }
+
+        impl $crate::serde::Serialize for $set {
+            fn serialize<S: $crate::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$name(data) => data.serialize(serializer),)+ }
             }
         }
 

@@ -178,8 +178,8 @@ struct Line<'a> {
 
 /// Takes the lines.
 pub trait Log: Clone + Send + Sync + 'static {
-    /// Takes one line.
-    fn step(&self, step: &Step<'_>);
+    /// Takes one line. `step` is made only if somebody reads it.
+    fn step<'a>(&self, step: impl FnOnce() -> Step<'a>);
 }
 
 /// Lines on standard output, where the Lambda runtime collects them.
@@ -190,8 +190,8 @@ pub struct Stdout {
 }
 
 impl Log for Stdout {
-    fn step(&self, step: &Step<'_>) {
-        println!("{}", step.line(&self.namespace));
+    fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
+        println!("{}", step().line(&self.namespace));
     }
 }
 
@@ -200,5 +200,5 @@ impl Log for Stdout {
 pub struct Silent;
 
 impl Log for Silent {
-    fn step(&self, _: &Step<'_>) {}
+    fn step<'a>(&self, _: impl FnOnce() -> Step<'a>) {}
 }

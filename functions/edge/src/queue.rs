@@ -18,6 +18,7 @@ use duet_core::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::log::{Ended, Log};
@@ -105,9 +106,9 @@ pub async fn receive<S: Service>(
     let mut reading = Reading::default();
     let incoming = parse::<S>(&mut reading, delivery, began, retries);
     let mut ended = None;
-    let outcome = match &incoming {
+    let outcome = match incoming {
         Ok(incoming) => handle(service, wires, began, delivery, incoming, &mut ended).await,
-        Err(invalid) => Err(invalid.clone()),
+        Err(invalid) => Err(invalid),
     };
     let went = match &outcome {
         Ok(Done::Later) => Went::well("later"),
@@ -150,19 +151,19 @@ async fn handle<S: Service>(
     wires: &impl Wires,
     now: Timestamp,
     delivery: &Delivery,
-    incoming: &Incoming<S::Command>,
+    incoming: Incoming<S::Command>,
     ended: &mut Option<Ended>,
 ) -> Result<Done, Failure> {
-    if let Some(early) = &incoming.early {
+    let Incoming { request, early } = incoming;
+    if let Some(early) = &early {
         send_timer(wires, &delivery.queue, early, now).await?;
         return Ok(Done::Later);
     }
-    let context = &incoming.request.context;
-    let variant = &context.message.variant;
-    let Some(carrier) = wires.carrier(variant) else {
+    let (cause, replay) = (request.context.message.clone(), request.context.replay);
+    let Some(carrier) = wires.carrier(&cause.variant) else {
         return Err(Failure::invalid("the message's variant is not deployed"));
     };
-    let handled = caught(service.handle(incoming.request.clone())).await?;
+    let handled = caught(service.handle(request)).await?;
     // Told now or never: if publishing fails, the next delivery is a repeat.
     *ended = reading::ended::<S>(&handled);
     let Handled {
@@ -174,7 +175,7 @@ async fn handle<S: Service>(
     } = handled;
     // A replayed message that changed nothing has nothing to tell either; one
     // that was lost the first time is handled as if new.
-    if !(repeat && context.replay) {
+    if !(repeat && replay) {
         if !events.is_empty() {
             wires.publish(carrier, &events).await?;
         }
@@ -182,7 +183,7 @@ async fn handle<S: Service>(
             send_timer(
                 wires,
                 &delivery.queue,
-                &timer_message(timer, &context.message, S::NAME),
+                &timer_message(timer, &cause, S::NAME),
                 now,
             )
             .await?;
@@ -269,9 +270,9 @@ fn parse<S: Service>(
         detail: Detail { metadata, data },
         replay_name,
     }) = serde_json::from_str(&delivery.body)
+        && let Ok(fact) = Fact::parse(&detail_type, data)
     {
         *reading = Reading::of_metadata(metadata.clone());
-        let fact = Fact::parse(&detail_type, data).map_err(Failure::invalid)?;
         return of_event(reading, Event { metadata, fact }, replay_name.is_some());
     }
     // Of everything else as much is read as there is, to say what does not fit.
@@ -324,7 +325,8 @@ struct BusEvent<D> {
 
 /// The `detail` of an [`Event`], its fact unread.
 #[derive(Deserialize)]
-struct Detail {
+struct Detail<'a> {
     metadata: Metadata,
-    data: Value,
+    #[serde(borrow)]
+    data: &'a RawValue,
 }

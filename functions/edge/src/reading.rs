@@ -131,14 +131,17 @@ pub(crate) fn tell<S: Service>(
     span: Span,
     ended: Option<Ended>,
 ) {
-    let message = reading.metadata.as_ref().zip(reading.span(S::NAME));
-    log.step(&Step {
+    log.step(|| Step {
         time: span.ended,
         level: went.level,
         service: S::NAME,
         entry,
         command: reading.command,
-        message: message.map(|(metadata, span)| Envelope::new(metadata, span)),
+        message: reading
+            .metadata
+            .as_ref()
+            .zip(reading.span(S::NAME))
+            .map(|(metadata, span)| Envelope::new(metadata, span)),
         outcome: went.outcome,
         why: went.why,
         attempt: span.attempt,

@@ -118,18 +118,20 @@ impl Wires for Aws {
         let Carrier::Eventbridge { bus } = carrier else {
             return Ok(());
         };
-        let entries = events.iter().map(|event| {
-            PutEventsRequestEntry::builder()
+        let entry = |event: &Event| {
+            let detail = serde_json::to_string(event).map_err(Failure::invalid)?;
+            let entry = PutEventsRequestEntry::builder()
                 .event_bus_name(bus)
                 .source(&event.metadata.source)
                 .detail_type(&event.metadata.kind)
-                .detail(event.detail().to_string())
-                .build()
-        });
+                .detail(detail);
+            Ok(entry.build())
+        };
+        let entries: Result<_, Failure> = events.iter().map(entry).collect();
         let answer = self
             .bus
             .put_events()
-            .set_entries(Some(entries.collect()))
+            .set_entries(Some(entries?))
             .send()
             .await
             .map_err(|error| failed("the bus", &error))?;

@@ -8,8 +8,8 @@ use crate::log::{Log, Step};
 struct Lines(Arc<Mutex<Vec<Value>>>);
 
 impl Log for Lines {
-    fn step(&self, step: &Step<'_>) {
-        let line = serde_json::from_str(&step.line("shop")).unwrap();
+    fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
+        let line = serde_json::from_str(&step().line("shop")).unwrap();
         self.0.lock().unwrap().push(line);
     }
 }
