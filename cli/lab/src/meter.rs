@@ -5,8 +5,8 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
-use serde_json::Value;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Countable use of the cloud.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -136,25 +136,83 @@ impl Meters {
     }
 }
 
-/// The size of a document as DynamoDB counts it, roughly: names and texts in
-/// UTF-8, numbers by their digits, three bytes and one per member for nesting
-/// (DynamoDB developer guide, "Item sizes and formats").
-pub(crate) fn size(value: &Value) -> u64 {
-    match value {
-        Value::Null | Value::Bool(_) => 1,
-        Value::Number(number) => match number.as_u64() {
-            // One byte for two digits, and one more.
-            Some(n) => 2 + u64::from(n.checked_ilog10().unwrap_or(0)) / 2,
-            None => 11,
-        },
-        Value::String(text) => text.len() as u64,
-        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<u64>() + 3,
-        Value::Object(members) => {
-            members
-                .iter()
-                .map(|(name, member)| name.len() as u64 + size(member) + 1)
-                .sum::<u64>()
-                + 3
+/// The size of a document, given as JSON, as DynamoDB counts it, roughly: names
+/// and texts in UTF-8, numbers by their digits, three bytes and one per member
+/// for nesting (DynamoDB developer guide, "Item sizes and formats").
+pub(crate) fn size(document: &str) -> u64 {
+    serde_json::from_str(document).map_or(0, |Size(bytes)| bytes)
+}
+
+/// A document of which only the size is read.
+struct Size(u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Sizing).map(Self)
+    }
+}
+
+struct Sizing;
+
+impl<'de> Visitor<'de> for Sizing {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<u64, E> {
+        Ok(1)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<u64, E> {
+        Ok(1)
+    }
+
+    fn visit_u64<E>(self, n: u64) -> Result<u64, E> {
+        // One byte for two digits, and one more.
+        Ok(2 + u64::from(n.checked_ilog10().unwrap_or(0)) / 2)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<u64, E> {
+        Ok(11)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<u64, E> {
+        Ok(11)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<u64, E> {
+        Ok(text.len() as u64)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u64, A::Error> {
+        let mut sum = 3;
+        while let Some(Size(item)) = items.next_element()? {
+            sum += item + 1;
         }
+        Ok(sum)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<u64, A::Error> {
+        let mut sum = 3;
+        while let Some((Size(name), Size(member))) = members.next_entry()? {
+            sum += name + member + 1;
+        }
+        Ok(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_as_large_as_its_names_and_values() {
+        assert_eq!(size("{}"), 3);
+        // Of each member: its name, one byte, its value.
+        assert_eq!(size(r#"{"text":"abc"}"#), 3 + 4 + 1 + 3);
+        assert_eq!(size(r#"{"n":1234}"#), 3 + 1 + 1 + 3);
+        assert_eq!(size(r#"{"list":[true,null]}"#), 3 + 4 + 1 + 3 + 2 + 2);
     }
 }

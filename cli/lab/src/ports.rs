@@ -332,7 +332,7 @@ impl TablePort {
 fn pages(body: &Body, bytes: u64) -> u64 {
     match body.text().len() as u64 <= bytes {
         true => 1,
-        false => size(&body.value()).div_ceil(bytes),
+        false => size(body.text()).div_ceil(bytes),
     }
 }
 

@@ -4,6 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Room for most documents, in bytes.
+const LIKELY: usize = 1_024;
+
 /// A JSON object, as text: written once and read once, it needs no tree of
 /// values in between, and takes a fraction of the memory while it is kept.
 #[derive(Debug, Clone)]
@@ -13,9 +16,10 @@ impl Body {
     /// What `document` says; it is to be plain data, a JSON object.
     #[must_use]
     pub fn of(document: &impl Serialize) -> Self {
-        // Plain data: maps with string keys and no failing serialiser.
-        let text = serde_json::to_string(document).unwrap_or_default();
-        Self(text.into_boxed_str())
+        let mut text = Vec::with_capacity(LIKELY);
+        // Plain data, maps with string keys: neither of these two fails.
+        let _ = serde_json::to_writer(&mut text, document);
+        Self(String::from_utf8(text).unwrap_or_default().into())
     }
 
     /// The text.
