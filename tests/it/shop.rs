@@ -189,7 +189,7 @@ impl Shop {
                     .event_bus_name(self.output("Bus"))
                     .source(&event.metadata.source)
                     .detail_type(&event.metadata.kind)
-                    .detail(event.detail().to_string())
+                    .detail(serde_json::to_string(event).unwrap())
                     .build()
             });
             let answer = self
