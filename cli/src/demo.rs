@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::{Findings, Invariant};
-use crate::report::{Report, table, trimmed};
+use crate::report::{Report, table, took, trimmed};
 use crate::scenario::{Expected, Person, Plan, Scenario};
 use crate::variant::Variant;
 use crate::view::View;
@@ -130,8 +130,10 @@ pub struct DemoReport {
     /// What an order used on average, by variant, where that is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<BTreeMap<&'static str, Meter>>,
-    /// From the first submission to the last end.
+    /// From the first submission to the last end, on the target's clock.
     pub elapsed_ms: i64,
+    /// Whether that clock is virtual.
+    pub virtual_time: bool,
     /// Whether faults may strike: then an outcome that is not the expected one, and
     /// so no parity, is a finding about the faults and not a failure.
     pub faults: bool,
@@ -195,6 +197,7 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         usage: world.used().map(|used| share_out(&used, &mut rows)),
         rows,
         elapsed_ms,
+        virtual_time: world.is_virtual(),
         faults: choice.faults,
         faults_injected: world.struck(),
     })
@@ -694,14 +697,14 @@ impl Report for DemoReport {
         let ok = self.rows.iter().filter(|row| row.ok).count();
         text.push(String::new());
         text.push(format!(
-            "{ok} of {} as expected, parity {}, {:.1} s",
+            "{ok} of {} as expected, parity {}, {}",
             self.rows.len(),
             match (self.parity, self.faults) {
                 (true, _) => "holds",
                 (false, true) => "lost to the faults",
                 (false, false) => "BROKEN",
             },
-            self.elapsed_ms as f64 / 1000.0
+            took(self.elapsed_ms, self.virtual_time)
         ));
         if self.faults {
             let struck: Vec<String> = self

@@ -54,6 +54,16 @@ pub fn line(text: &str) -> Outcome<()> {
     }
 }
 
+/// How long something took, said so that nobody takes virtual time for their own.
+#[must_use]
+pub fn took(millis: i64, is_virtual: bool) -> String {
+    let seconds = millis as f64 / 1_000.0;
+    match is_virtual {
+        true => format!("{seconds:.1} s by the lab's clock"),
+        false => format!("{seconds:.1} s"),
+    }
+}
+
 /// A table as every report has them: no frame, one blank between columns.
 #[must_use]
 pub fn table(header: &[&str]) -> Table {

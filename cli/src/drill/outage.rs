@@ -82,8 +82,10 @@ pub struct Choice {
 pub struct DrillReport {
     /// Every part under every variant.
     pub parts: Vec<Part>,
-    /// From the first order to the last look.
+    /// From the first order to the last look, on the target's clock.
     pub elapsed_ms: i64,
+    /// Whether that clock is virtual.
+    pub virtual_time: bool,
 }
 
 /// Runs the drill, and brings back what it took out of order.
@@ -159,7 +161,11 @@ async fn parts<W: Operate>(world: &W, choice: &Choice) -> Outcome<DrillReport> {
     parts.extend(run.payment("payment-outage", "tok_down", outage).await?);
     parts.extend(run.undo().await?);
     let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
-    Ok(DrillReport { parts, elapsed_ms })
+    Ok(DrillReport {
+        parts,
+        elapsed_ms,
+        virtual_time: world.is_virtual(),
+    })
 }
 
 /// One run of the drill.

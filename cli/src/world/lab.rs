@@ -205,6 +205,10 @@ impl World for Lab {
         self.state().lab.now()
     }
 
+    fn is_virtual(&self) -> bool {
+        true
+    }
+
     async fn submit(
         &self,
         variant: &'static Variant,

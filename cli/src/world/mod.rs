@@ -236,6 +236,11 @@ pub trait World: Clone + Send + Sync + 'static {
     /// Now, by the clock of that world.
     fn now(&self) -> Timestamp;
 
+    /// Whether that clock is virtual: then waiting costs nothing.
+    fn is_virtual(&self) -> bool {
+        false
+    }
+
     /// Submits a command about `subject` where `variant` takes such commands.
     fn submit(
         &self,

@@ -70,11 +70,6 @@ pub trait Replayable: World {
     /// The archive of the bus: its name or ARN; `None` where there is none.
     fn archive(&self) -> Option<String>;
 
-    /// Whether waiting costs nothing here.
-    fn is_virtual(&self) -> bool {
-        false
-    }
-
     /// Has the archive say again what it heard from one time to another, past
     /// the rules with these ARNs.
     fn start_replay(

@@ -13,7 +13,7 @@ use super::orders::{AT_ONCE, Batch};
 use super::{DrillReport, Run};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::Findings;
-use crate::report::{Report, table, trimmed};
+use crate::report::{Report, table, took, trimmed};
 use crate::scenario::Expected;
 use crate::view::View;
 use crate::world::TableOf;
@@ -260,9 +260,9 @@ impl Report for DrillReport {
         let ok = self.parts.iter().filter(|part| part.ok).count();
         text.push(String::new());
         text.push(format!(
-            "{ok} of {} parts as they should be, {:.1} s",
+            "{ok} of {} parts as they should be, {}",
             self.parts.len(),
-            self.elapsed_ms as f64 / 1000.0
+            took(self.elapsed_ms, self.virtual_time)
         ));
         text.join("\n")
     }

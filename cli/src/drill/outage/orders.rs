@@ -211,7 +211,9 @@ impl<W: Operate> Run<'_, W> {
                 ));
                 return Ok(false);
             }
-            if now.duration_since(told).as_secs() >= TELL_EVERY {
+            // Nobody waits where time is virtual.
+            let due = now.duration_since(told).as_secs() >= TELL_EVERY;
+            if due && !self.world.is_virtual() {
                 tell(&format!("{name}: {count} of {all} {what}"));
                 told = now;
             }

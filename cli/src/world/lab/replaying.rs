@@ -40,10 +40,6 @@ impl Replayable for Lab {
         self.with(|lab| Some(lab.definitions().archives.first()?.name.clone()))
     }
 
-    fn is_virtual(&self) -> bool {
-        true
-    }
-
     async fn start_replay(
         &self,
         name: &str,
