@@ -161,13 +161,7 @@ impl Draft {
             }],
             total: Self::money(PRICE),
             payment_token: "tok_visa".to_owned(),
-            ship_to: Address {
-                name: "Ada Example".to_owned(),
-                street: "Storgatan 1".to_owned(),
-                city: "Uppsala".to_owned(),
-                postcode: "75310".to_owned(),
-                country: "SE".to_owned(),
-            },
+            ship_to: address(),
         }
     }
 
@@ -392,6 +386,17 @@ pub const ALL: &[Scenario] = &[
         },
     },
 ];
+
+/// Where orders go that are to arrive.
+pub(crate) fn address() -> Address {
+    Address {
+        name: "Ada Example".to_owned(),
+        street: "Storgatan 1".to_owned(),
+        city: "Uppsala".to_owned(),
+        postcode: "75310".to_owned(),
+        country: "SE".to_owned(),
+    }
+}
 
 fn with_token(draft: &mut Draft, token: &str) {
     let order = draft.order();

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use duet_asl::Millis;
 use duet_core::Timestamp;
-use duet_core::message::text;
 use duet_pattern::RuleContext;
 use serde::Serialize;
 use serde_json::Value;
@@ -26,6 +25,7 @@ use crate::meter::Owner;
 use crate::random::{digest, mix, uuid};
 use crate::sqs::{Message, Sending};
 use crate::template::{ACCOUNT, REGION};
+use crate::wire::text;
 
 /// The first wait before a delivery is tried again, in milliseconds. AWS says
 /// exponential backoff with jitter, and no numbers: these are the lab's.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use duet_asl::{Millis, TaskError, TaskId};
-use duet_core::message::text;
 use duet_edge::batch::{Attributes, Record};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
@@ -23,6 +22,7 @@ use crate::plant::Plant;
 use crate::random::{digest, mix};
 use crate::services::Work;
 use crate::sqs::{Sending, message_id};
+use crate::wire::text;
 
 /// The concurrency of an account (Lambda quotas: 1,000 by default).
 const CONCURRENCY: usize = 1_000;

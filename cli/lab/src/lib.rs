@@ -11,6 +11,7 @@
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
 //! | [`fault`] | what can go wrong, by name |
 //! | [`plant`] | mistakes, planted to try the checks |
+//! | [`wire`] | the text as which things travel |
 //! | [`meter`] | what an order uses |
 //! | [`latency`], [`random`] | how long things take; what a seed decides |
 //!
@@ -36,6 +37,7 @@ mod random;
 mod services;
 mod sqs;
 mod template;
+mod wire;
 mod workflow;
 
 pub use bus::ReplayError;

@@ -6,7 +6,6 @@ use duet_asl::{
     Effect, Execution, ExecutionOptions, MachineType, Millis, RedriveError, Status, TaskCall,
     TaskError, TaskId,
 };
-use duet_core::message::text;
 use serde_json::{Value, json};
 
 use crate::lab::{Action, Lab};
@@ -14,6 +13,7 @@ use crate::lambda::Call;
 use crate::meter::Owner;
 use crate::random::{digest, mix};
 use crate::template::{ACCOUNT, REGION};
+use crate::wire::text;
 
 /// One execution.
 #[derive(Debug)]

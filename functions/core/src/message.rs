@@ -72,14 +72,6 @@ impl Metadata {
     }
 }
 
-/// The JSON text of `value`, in one go: what `Value` itself offers goes through
-/// a formatter piece by piece and takes about twice as long.
-#[must_use]
-pub fn text(value: &Value) -> String {
-    // Its keys are strings and its numbers are finite: it does not fail.
-    serde_json::to_string(value).unwrap_or_default()
-}
-
 /// Lower-case hexadecimal digits of `bytes`.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use duet_core::money::Currency;
-use duet_core::order::{Address, Line};
+use duet_core::order::Line;
 use duet_core::store::{Key, Store};
 use duet_core::{Money, OrderId, Sku};
 use duet_order::command::PlaceOrder;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::Run;
 use crate::exit::{Outcome, Problem};
+use crate::scenario::address;
 use crate::variant::Variant;
 use crate::world::TableOf;
 use crate::world::operate::Operate;
@@ -89,13 +90,7 @@ impl<W: Operate> Run<'_, W> {
                         currency,
                     },
                     payment_token: "tok_visa".to_owned(),
-                    ship_to: Address {
-                        name: "Ada Example".to_owned(),
-                        street: "Storgatan 1".to_owned(),
-                        city: "Uppsala".to_owned(),
-                        postcode: "75310".to_owned(),
-                        country: "SE".to_owned(),
-                    },
+                    ship_to: address(),
                 };
                 change(&mut order);
                 Ok(order)
