@@ -91,6 +91,9 @@ payloads! {
         country: String,
         /// When the registration was taken.
         registered_at: Timestamp,
+        /// The mark: whether the account waits for the fraud service's word.
+        /// Absent from code that knew no marks.
+        #[serde(default, skip_serializing_if = "Option::is_none")] clearance: Option<bool>,
     }
     /// The account may be used.
     CustomerActivated by customer {
@@ -120,6 +123,9 @@ payloads! {
         ship_to: Address,
         /// When the order service took it on: the order's own time.
         placed_at: Timestamp,
+        /// The mark: whether the order waits for the fraud service's word.
+        /// Absent from code that knew no marks.
+        #[serde(default, skip_serializing_if = "Option::is_none")] clearance: Option<bool>,
     }
     /// The order is confirmed.
     OrderConfirmed by order {

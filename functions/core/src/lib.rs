@@ -35,7 +35,7 @@ mod vocabulary;
 pub use desk::{Decision, Desk};
 pub use fact::Fact;
 pub use id::{CustomerId, OrderId, Sku};
-pub use message::{CommandMessage, Event, Metadata};
+pub use message::{CommandMessage, Event, Metadata, Received};
 pub use money::Money;
 pub use outcome::{Answer, Failure, Handled, Refusal, Reply, Timer};
 pub use service::{Context, Ending, Request, Service};

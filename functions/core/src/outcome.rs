@@ -8,6 +8,9 @@ use crate::{Event, Timestamp};
 
 /// The error name of a [`Failure::Transient`] in a workflow.
 pub const TRANSIENT: &str = "Transient";
+/// What an execution is refused with whose definition is for orders, or
+/// customers, of the other mark: another execution drives this one.
+pub const OTHER_MARK: &str = "OtherMark";
 /// The error name of a [`Failure::Invalid`] in a workflow.
 pub const INVALID_COMMAND: &str = "InvalidCommand";
 
@@ -44,6 +47,28 @@ pub struct Refusal {
     pub name: String,
     /// One word more, such as `OutOfStock`.
     pub detail: String,
+}
+
+impl Handled {
+    /// What to answer an execution that begins what was begun before: the kept
+    /// answer, unless it says that order or customer has the other mark than
+    /// the execution's definition `asked` for.
+    pub fn for_mark(self, asked: Option<bool>) -> Self {
+        let kept = match &self.answer {
+            Answer::Done(reply) => reply.get("clearance").and_then(Value::as_bool),
+            Answer::Declined(_) => None,
+        };
+        match (kept, asked) {
+            (Some(kept), Some(asked)) if self.repeat && kept != asked => Self {
+                answer: Answer::Declined(Refusal::new(OTHER_MARK, kept)),
+                events: Vec::new(),
+                timers: Vec::new(),
+                reply: None,
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 impl Refusal {

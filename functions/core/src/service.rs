@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::{Event, Failure, Handled, Metadata, Timestamp, Vocabulary};
+use crate::{Event, Failure, Handled, Metadata, ParseError, Received, Timestamp, Vocabulary};
 
 /// What comes with a command besides its data.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,12 @@ pub struct Context {
     pub message: Metadata,
     /// Where an answer that comes later is to go; stored and handed back as it is.
     pub reply_to: Option<String>,
+    /// The mark of the order or customer the message begins or tells of: whether
+    /// it waits for a clearance. `None` from whoever knew no marks yet; then the
+    /// service's own environment says.
+    pub clearance: Option<bool>,
+    /// The name of the execution that asks, where a workflow asks and says so.
+    pub execution: Option<String>,
     /// No further delivery will follow: give up rather than fail, if there is
     /// a fact for giving up.
     pub last_attempt: bool,
@@ -18,6 +24,15 @@ pub struct Context {
     pub deadline: Timestamp,
     /// The message is a replay of an old one. Nothing may leave the service.
     pub replay: bool,
+}
+
+impl Context {
+    /// Whether what the message begins or tells of waits for a clearance:
+    /// its mark, or `otherwise` where the message has none.
+    #[must_use]
+    pub fn awaits_clearance(&self, otherwise: bool) -> bool {
+        self.clearance.unwrap_or(otherwise)
+    }
 }
 
 /// A command with its context.
@@ -51,6 +66,13 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// table.
     const SAYS: &'static [(&'static str, &'static [&'static str])];
 
+    /// The commands with which a flow begins. They come from outside, so they
+    /// are read strictly, and they enter by the variant's own door only.
+    const BEGINS: &'static [&'static str] = &[];
+
+    /// Further commands that come from outside, and are read strictly.
+    const DOORS: &'static [&'static str] = &[];
+
     /// The commands it takes.
     type Command: Vocabulary;
 
@@ -65,7 +87,11 @@ pub trait Service: Clone + Send + Sync + 'static {
 
     /// The service's policy in a choreography: what a fact makes it do, if
     /// anything. It is to choreography what the workflow is to orchestration.
-    fn policy(event: &Event) -> Option<Self::Command>;
+    ///
+    /// # Errors
+    /// [`ParseError`] of whoever needs to read the fact: unknown, or its data
+    /// does not fit.
+    fn policy(received: &Received<'_>) -> Result<Option<Self::Command>, ParseError>;
 
     /// What one of its own facts says to whoever counts how things end, if
     /// anything.
@@ -73,4 +99,16 @@ pub trait Service: Clone + Send + Sync + 'static {
         let _ = event;
         None
     }
+}
+
+/// What the policy of `S` makes of an event of the shop's own, if anything.
+#[must_use]
+pub fn reaction<S: Service>(event: &Event) -> Option<S::Command> {
+    let data = serde_json::value::to_raw_value(&event.fact).ok()?;
+    let received = Received {
+        metadata: &event.metadata,
+        name: event.fact.name(),
+        data: &data,
+    };
+    S::policy(&received).ok().flatten()
 }

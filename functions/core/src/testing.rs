@@ -113,6 +113,8 @@ pub fn context(id: &str, now: Timestamp, last_attempt: bool) -> Context {
             variant: "rehearsal".to_owned(),
         },
         reply_to: None,
+        clearance: None,
+        execution: None,
         last_attempt,
         deadline: after(now, RUN_SECONDS),
         replay: false,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+/// A time that may be absent, on the wire as milliseconds since the epoch.
+pub use jiff::fmt::serde::timestamp::millisecond::optional as optional_millis;
 pub use jiff::Timestamp;
 
 /// Tells the time.

@@ -8,6 +8,8 @@ vocabulary! {
     pub enum Command {
         /// Take a registration.
         RegisterCustomer,
+        /// The account may be used, if nobody has to screen it.
+        ActivateUnscreened,
         /// The account may be used.
         ActivateCustomer,
         /// The account may not be used.
@@ -19,7 +21,6 @@ vocabulary! {
 /// same customer again is the same registration, and the same id with other
 /// content is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegisterCustomer {
     /// Who.
@@ -32,9 +33,16 @@ pub struct RegisterCustomer {
     pub country: String,
 }
 
+/// The account may be used, unless it waits for a clearance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ActivateUnscreened {
+    /// Whose.
+    pub customer: CustomerId,
+}
+
 /// The account may be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ActivateCustomer {
     /// Whose.
@@ -43,7 +51,6 @@ pub struct ActivateCustomer {
 
 /// The account may not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockCustomer {
     /// Whose.

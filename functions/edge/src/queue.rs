@@ -6,6 +6,7 @@
 //! | done, or declined | facts published, timers sent, acknowledged |
 //! | transient | back on the queue after a jittered backoff |
 //! | invalid | back at once, so that it soon lies in the dead-letter queue |
+//! | nothing: it does not know the fact | acknowledged |
 //!
 //! A message is acknowledged last. Whatever fails before leaves it on the
 //! queue, and its next delivery finds the kept outcome and publishes again.
@@ -13,7 +14,7 @@
 use std::time::Duration;
 
 use duet_core::{
-    Answer, Clock, CommandMessage, Context, Event, Fact, Failure, Handled, Metadata, ParseError,
+    Answer, Clock, CommandMessage, Context, Failure, Handled, Metadata, ParseError, Received,
     Request, Service, Timer, Timestamp, Vocabulary,
 };
 use serde::Deserialize;
@@ -24,7 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::log::{Ended, Log};
 use crate::panics::caught;
 use crate::reading::{self, Reading, Span, Went, tell};
-use crate::wires::Wires;
+use crate::wires::{Carrier, Wires};
 
 /// The longest delay of a queued message (SQS `DelaySeconds`). A timer further
 /// off is sent again when this has passed.
@@ -87,10 +88,13 @@ pub enum Verdict {
 }
 
 /// A message once read.
-struct Incoming<C> {
-    request: Request<C>,
+enum Incoming<C> {
+    /// A fact, or a command whose time has come.
+    Now(Request<C>),
     /// A timer that came early: the message to send again.
-    early: Option<CommandMessage>,
+    Early(Box<CommandMessage>),
+    /// A fact that this service does not know: whoever says it is newer.
+    Unknown,
 }
 
 /// Handles one delivery.
@@ -112,6 +116,7 @@ pub async fn receive<S: Service>(
     };
     let went = match &outcome {
         Ok(Done::Later) => Went::well("later"),
+        Ok(Done::Unknown) => Went::well("unknown"),
         Ok(Done::Handled {
             declined: Some(name),
             ..
@@ -139,6 +144,8 @@ pub async fn receive<S: Service>(
 enum Done {
     /// A timer, sent again for later.
     Later,
+    /// A fact that the service does not know.
+    Unknown,
     /// The service handled it.
     Handled {
         declined: Option<String>,
@@ -154,15 +161,24 @@ async fn handle<S: Service>(
     incoming: Incoming<S::Command>,
     ended: &mut Option<Ended>,
 ) -> Result<Done, Failure> {
-    let Incoming { request, early } = incoming;
-    if let Some(early) = &early {
-        send_timer(wires, &delivery.queue, early, now).await?;
-        return Ok(Done::Later);
-    }
+    let request = match incoming {
+        Incoming::Now(request) => request,
+        Incoming::Early(early) => {
+            send_timer(wires, &delivery.queue, &early, now).await?;
+            return Ok(Done::Later);
+        }
+        Incoming::Unknown => return Ok(Done::Unknown),
+    };
     let (cause, replay) = (request.context.message.clone(), request.context.replay);
     let Some(carrier) = wires.carrier(&cause.variant) else {
         return Err(Failure::invalid("the message's variant is not deployed"));
     };
+    // What begins here would be told to nobody.
+    if matches!(carrier, Carrier::None {}) && S::BEGINS.contains(&request.command.name()) {
+        return Err(Failure::invalid(
+            "the message's variant begins with its workflow, not on this queue",
+        ));
+    }
     let handled = caught(service.handle(request)).await?;
     // Told now or never: if publishing fails, the next delivery is a repeat.
     *ended = reading::ended::<S>(&handled);
@@ -238,31 +254,18 @@ fn parse<S: Service>(
     now: Timestamp,
     retries: Retries,
 ) -> Result<Incoming<S::Command>, Failure> {
-    let context = |reading: &Reading, message, reply_to, replay| {
+    let request = |reading: &Reading, command, message, reply_to, clearance, replay| {
         let mut context = Context {
             message,
             reply_to,
+            clearance,
+            execution: None,
             last_attempt: delivery.receives >= retries.budget,
             deadline: delivery.deadline,
             replay,
         };
         reading.continue_trace(S::NAME, &mut context);
-        context
-    };
-    let of_event = |reading: &mut Reading, event: Event, replay| {
-        let Some(command) = S::policy(&event) else {
-            return Err(Failure::invalid(format!(
-                "{} has no policy for {}",
-                S::NAME,
-                event.fact.name()
-            )));
-        };
-        reading.command = Some(command.name());
-        let context = context(reading, event.metadata, None, replay);
-        Ok(Incoming {
-            request: Request { command, context },
-            early: None,
-        })
+        Incoming::Now(Request { command, context })
     };
     // Nearly every message is a whole event, read in one go.
     if let Ok(BusEvent {
@@ -270,10 +273,29 @@ fn parse<S: Service>(
         detail: Detail { metadata, data },
         replay_name,
     }) = serde_json::from_str(&delivery.body)
-        && let Ok(fact) = Fact::parse(&detail_type, data)
     {
         *reading = Reading::of_metadata(metadata.clone());
-        return of_event(reading, Event { metadata, fact }, replay_name.is_some());
+        metadata.check_version().map_err(Failure::invalid)?;
+        let received = Received {
+            metadata: &metadata,
+            name: &detail_type,
+            data,
+        };
+        let command = match S::policy(&received) {
+            Ok(Some(command)) => command,
+            Ok(None) => {
+                return Err(Failure::invalid(format!(
+                    "{} has no policy for this fact",
+                    S::NAME
+                )));
+            }
+            Err(ParseError::UnknownName { .. }) => return Ok(Incoming::Unknown),
+            Err(unfit) => return Err(Failure::invalid(unfit)),
+        };
+        reading.command = Some(command.name());
+        let clearance = mark(data);
+        let replay = replay_name.is_some();
+        return Ok(request(reading, command, metadata, None, clearance, replay));
     }
     // Of everything else as much is read as there is, to say what does not fit.
     // The text itself may be personal data: say where it broke, not what it was.
@@ -286,27 +308,32 @@ fn parse<S: Service>(
     })?;
     if body.get("detail-type").is_some() {
         *reading = Reading::of_event(&body["detail"]);
-        let BusEvent {
-            detail_type,
-            detail,
-            replay_name,
-        } = read("a bus event", body)?;
-        let event = Event::parse(&detail_type, detail).map_err(Failure::invalid)?;
-        return of_event(reading, event, replay_name.is_some());
+        let unfit = read::<BusEvent<OwnedDetail>>("a bus event", body).err();
+        return Err(unfit.unwrap_or_else(|| Failure::invalid("no bus event that can be read")));
     }
     *reading = Reading::of_command::<S>(&body);
-    let message: CommandMessage = read("a command message", body)?;
-    let command =
-        S::Command::parse(&message.command, message.data.clone()).map_err(Failure::invalid)?;
-    let early = message
-        .due
-        .is_some_and(|due| due > now)
-        .then(|| message.clone());
-    let context = context(reading, message.metadata, message.reply_to, false);
-    Ok(Incoming {
-        request: Request { command, context },
-        early,
-    })
+    let (message, command) = reading::command::<S>(body)?;
+    if message.due.is_some_and(|due| due > now) {
+        return Ok(Incoming::Early(Box::new(message)));
+    }
+    let CommandMessage {
+        metadata, reply_to, ..
+    } = message;
+    Ok(request(reading, command, metadata, reply_to, None, false))
+}
+
+/// The mark that a fact says, if it says one.
+fn mark(data: &RawValue) -> Option<bool> {
+    #[derive(Deserialize)]
+    struct Marked {
+        #[serde(default)]
+        clearance: Option<bool>,
+    }
+    // Most facts have none, and need not be read again to know it.
+    if !data.get().contains("\"clearance\"") {
+        return None;
+    }
+    serde_json::from_str::<Marked>(data.get()).ok()?.clearance
 }
 
 fn read<T: for<'de> Deserialize<'de>>(what: &'static str, body: Value) -> Result<T, Failure> {
@@ -323,7 +350,15 @@ struct BusEvent<D> {
     replay_name: Option<String>,
 }
 
-/// The `detail` of an [`Event`], its fact unread.
+/// The same, to say what does not fit.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only whether it can be read is asked")]
+struct OwnedDetail {
+    metadata: Metadata,
+    data: Value,
+}
+
+/// The `detail` of a bus event, its fact unread.
 #[derive(Deserialize)]
 struct Detail<'a> {
     metadata: Metadata,

@@ -3,7 +3,7 @@
 
 use duet_core::fact::{FraudConfirmed, NoFraudDetected, PossibleFraud, Screened};
 use duet_core::time::after;
-use duet_core::{Decision, Failure, Refusal, Timestamp};
+use duet_core::{Decision, Failure, Handled, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Cause, CloseReview, Command, ScreenCustomer, ScreenOrder};
@@ -38,6 +38,8 @@ pub enum FindingVerdict {
     Review,
     /// Nothing any more: the order was rejected before it was screened.
     Closed,
+    /// Nothing: nobody waits for a word about it, and it was not screened.
+    Unscreened,
 }
 
 /// What a finding says.
@@ -47,6 +49,22 @@ fn found(verdict: FindingVerdict, assessment: &Assessment) -> Finding {
         verdict,
         score,
         reasons,
+    }
+}
+
+/// The answer to whoever asks about what waits for no clearance: nothing is
+/// kept, counted or said.
+pub(crate) fn unscreened() -> Handled {
+    let nothing = Assessment {
+        score: 0,
+        reasons: Vec::new(),
+    };
+    Handled {
+        answer: Decision::<()>::done(found(FindingVerdict::Unscreened, &nothing)).answer,
+        events: Vec::new(),
+        timers: Vec::new(),
+        reply: None,
+        repeat: false,
     }
 }
 

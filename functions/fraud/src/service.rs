@@ -5,7 +5,8 @@
 use duet_core::desk::{Found, Ticket, attempts, contended};
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Context, Decision, Desk, Event, Failure, Handled, OrderId, Request, Service, Timestamp,
+    Clock, Context, Decision, Desk, Failure, Handled, OrderId, ParseError, Received, Request, Service,
+    Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,15 +21,18 @@ use crate::review::{self, Review};
 pub struct Frauds<S, C> {
     desk: Desk<S, C>,
     review_seconds: u32,
+    awaits_clearance: bool,
 }
 
 impl<S: Store, C: Clock> Frauds<S, C> {
     /// The service over `store`. A review that nobody decided closes by itself
-    /// after `review_seconds`.
-    pub fn new(store: S, clock: C, review_seconds: u32) -> Self {
+    /// after `review_seconds`. What does not wait for a clearance is not
+    /// screened; where nobody says, it waits if `awaits_clearance`.
+    pub fn new(store: S, clock: C, review_seconds: u32, awaits_clearance: bool) -> Self {
         Self {
             desk: Desk::new("fraud", store, clock),
             review_seconds,
+            awaits_clearance,
         }
     }
 }
@@ -164,6 +168,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
         ("DecideReview", &["NoFraudDetected", "FraudConfirmed"]),
         ("CloseReview", &["ReviewTimedOut"]),
     ];
+    const DOORS: &'static [&'static str] = &["DecideReview"];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
@@ -172,7 +177,11 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
             .desk
             .ticket(&command, command.subject(), &command.part());
         let variant = context.message.variant.as_str();
+        let awaited = context.awaits_clearance(self.awaits_clearance);
         match &command {
+            Command::ScreenOrder(_) | Command::ScreenCustomer(_) if !awaited => {
+                Ok(domain::unscreened())
+            }
             Command::ScreenOrder(c) => {
                 let keys = [review_key(&c.order), history_key(&c.customer)];
                 self.once_over(&ticket, &context, keys, |(review, history), now| {
@@ -211,7 +220,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
         }
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 }

@@ -1,12 +1,12 @@
 //! What a fact makes the inventory service do: choreography only.
 
-use duet_core::{Event, Fact};
+use duet_core::Fact;
 
 use crate::command::{Command, ReleaseStock, ReserveStock, ShipStock};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    Some(match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    Some(match fact {
         Fact::NewOrder(fact) => ReserveStock {
             order: fact.order.clone(),
             lines: fact.lines.clone(),

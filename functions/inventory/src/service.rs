@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
 use duet_core::store::{Expect, Item, Key, Store, Write};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Money, Request, Service, Sku};
+use duet_core::{Clock, Desk, Failure, Handled, Money, ParseError, Received, Request, Service, Sku};
 
 use crate::command::Command;
 use crate::domain::{self, Change, MAX_SKUS, Stock};
@@ -116,8 +116,8 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
         Err(contended())
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 }
 

@@ -14,7 +14,6 @@ vocabulary! {
 
 /// Keep a fact: once, however often it is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordFact {
     /// The fact's envelope, its name in it.

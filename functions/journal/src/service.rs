@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use duet_core::desk::{attempts, contended};
 use duet_core::store::{CommitError, Expect, Store, Write};
-use duet_core::{Answer, Clock, Event, Failure, Handled, Request, Service};
+use duet_core::{
+    Answer, Clock, Failure, Handled, ParseError, Received, Request, Service,
+};
 use serde_json::json;
 
 use crate::command::Command;
@@ -72,7 +74,7 @@ impl<S: Store, C: Clock> Service for Journal<S, C> {
         Err(contended())
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        Some(crate::policy::command(event))
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        crate::policy::command(received).map(Some)
     }
 }

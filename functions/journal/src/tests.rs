@@ -1,6 +1,7 @@
 //! The journal over a table in memory.
 
 use duet_core::fact::{PaymentDeclined, StockReserved};
+use duet_core::service::reaction;
 use duet_core::store::{Browse, Memory};
 use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{Context, Event, Fact, Failure, Metadata, Request, Service, Timestamp, Vocabulary};
@@ -39,11 +40,13 @@ fn request(event: &Event, replay: bool) -> Request<Command> {
     let context = Context {
         message: event.metadata.clone(),
         reply_to: None,
+        clearance: None,
+        execution: None,
         last_attempt: false,
         deadline: Timestamp::MAX,
         replay,
     };
-    let command = Journal::<Memory, HandClock>::policy(event).unwrap();
+    let command = reaction::<Journal<Memory, HandClock>>(event).unwrap();
     Request { command, context }
 }
 

@@ -14,7 +14,6 @@ vocabulary! {
 
 /// Tell what happened. Once per subject and kind, however often it is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotifyCustomer {
     /// The order or, for a notice about an account, the customer.

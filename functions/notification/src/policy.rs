@@ -1,13 +1,12 @@
 //! What a fact makes the notification service do: choreography only.
 
-use duet_core::Event;
 use duet_core::fact::{Fact, Notice as Kind};
 
 use crate::command::{Command, NotifyCustomer};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    let kind = match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    let kind = match fact {
         Fact::OrderConfirmed(_) => Kind::OrderConfirmed,
         Fact::OrderRejected(_) => Kind::OrderRejected,
         // The answer to every rejection, also where nothing had been charged.
@@ -18,7 +17,7 @@ pub(crate) fn command(event: &Event) -> Option<Command> {
     };
     Some(
         NotifyCustomer {
-            subject: event.fact.subject().to_owned(),
+            subject: fact.subject().to_owned(),
             kind,
         }
         .into(),

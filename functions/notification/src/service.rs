@@ -2,7 +2,7 @@
 
 use duet_core::fact::Notice as Kind;
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
+use duet_core::{Clock, Desk, Failure, Handled, ParseError, Received, Request, Service};
 
 use crate::command::Command;
 use crate::domain;
@@ -65,7 +65,7 @@ impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
         Ok(handled)
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 }

@@ -1,8 +1,9 @@
 //! What the order service can be asked to do.
 
 use duet_core::order::{Address, Line, Owed, Part, Reason};
-use duet_core::{CustomerId, Money, OrderId, vocabulary};
-use serde::{Deserialize, Serialize};
+use duet_core::id::subject_of;
+use duet_core::{CustomerId, Money, OrderId, Timestamp, vocabulary};
+use serde::{Deserialize, Deserializer, Serialize};
 
 vocabulary! {
     /// A command to the order service.
@@ -29,7 +30,6 @@ vocabulary! {
 /// Take an order on. The id is chosen by whoever places it: placing the same
 /// order again is the same order, and the same id with other content is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceOrder {
     /// Which order.
@@ -48,7 +48,6 @@ pub struct PlaceOrder {
 
 /// Everything the order takes is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfirmOrder {
     /// Which order.
@@ -57,7 +56,6 @@ pub struct ConfirmOrder {
 
 /// Something the order takes cannot be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RejectOrder {
     /// Which order.
@@ -71,7 +69,6 @@ pub struct RejectOrder {
 
 /// A person needs time to look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExtendDeadline {
     /// Which order.
@@ -80,29 +77,62 @@ pub struct ExtendDeadline {
 
 /// Compensations are done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoteUndone {
     /// Of which order.
     pub order: OrderId,
     /// What is undone, at least one part.
     pub parts: Vec<Part>,
+    /// Which parking this mends, where it mends one: an order may be parked
+    /// again for the same parts, and then they are undone, or done, again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parking: Option<u32>,
 }
 
 /// A step cannot be done, or undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ParkOrder {
-    /// Which order.
+    /// Which order; in a word about an execution, the execution's name, of
+    /// which the order's id is read ([`subject_of`]).
+    #[serde(deserialize_with = "order_of_execution")]
     pub order: OrderId,
     /// What is owed; empty when whoever parks it does not know.
     pub owed: Vec<Owed>,
+    /// The execution that left it so, where it is parked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
+    /// When that execution ended, in milliseconds since the epoch. An order that
+    /// moved on since is not parked.
+    #[serde(
+        default,
+        with = "duet_core::time::optional_millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<i64>"))]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl ParkOrder {
+    /// Parks `order`, whatever it owes.
+    #[must_use]
+    pub fn of(order: OrderId) -> Self {
+        Self {
+            order,
+            owed: Vec::new(),
+            execution: None,
+            ended_at: None,
+        }
+    }
+}
+
+fn order_of_execution<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrderId, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    subject_of(&name).parse().map_err(serde::de::Error::custom)
 }
 
 /// A timer: the order's deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExpireOrder {
     /// Which order.
@@ -111,7 +141,6 @@ pub struct ExpireOrder {
 
 /// A timer: the compensation's deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExpireCompensation {
     /// Of which order.

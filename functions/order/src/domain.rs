@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use duet_core::fact::{NewOrder, OrderConfirmed, OrderNeedsAttention, OrderRejected};
 use duet_core::order::{Owed, Part, Reason};
 use duet_core::time::after;
-use duet_core::{Decision, Failure, Refusal, Timestamp};
+use duet_core::id::subject_of;
+use duet_core::{Context, Decision, Failure, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{
@@ -41,7 +42,23 @@ pub struct Order {
     /// When the decision was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Timestamp>,
+    /// When a command last changed the order; absent in documents from before
+    /// this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched_at: Option<Timestamp>,
+    /// How often it was parked: what tells one parking from the next.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parkings: u32,
 }
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// How much later than an execution's end an order must have been touched to
+/// have moved on since, in seconds: more than the clocks of a function and of
+/// the workflow engine differ.
+const CLOCKS_DIFFER_SECONDS: u32 = 5;
 
 /// The decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,19 +93,43 @@ pub enum Compensation {
 
 type Decided = Result<Decision<Order>, Failure>;
 
+/// What the order service is set up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long an order may wait.
+    pub patience: Patience,
+    /// Whether a new order waits for a clearance, where nobody says.
+    pub awaits_clearance: bool,
+}
+
 /// What is to be done about `command`, given the order as it stands (`None`:
-/// never heard of it), the variant of the message and the time.
+/// never heard of it), what came with the command, and the time.
 ///
 /// # Errors
-/// [`Failure::Invalid`] for an unacceptable order, an unknown one, or one that
-/// runs under another variant.
+/// [`Failure::Invalid`] for an unacceptable order, an unknown one, one that
+/// runs under another variant, or an execution that is not named after it.
 pub fn decide(
     state: Option<Order>,
     command: &Command,
-    variant: &str,
+    context: &Context,
     now: Timestamp,
-    patience: Patience,
+    terms: Terms,
 ) -> Decided {
+    let mut decision = decided(state, command, context, now, terms)?;
+    if let Some(order) = &mut decision.state {
+        order.touched_at = Some(now);
+    }
+    Ok(decision)
+}
+
+fn decided(
+    state: Option<Order>,
+    command: &Command,
+    context: &Context,
+    now: Timestamp,
+    terms: Terms,
+) -> Decided {
+    let (variant, patience) = (context.message.variant.as_str(), terms.patience);
     let known = |state: Option<Order>| match state {
         None => Err(Failure::invalid("no such order")),
         Some(order) if order.variant != variant => {
@@ -97,20 +138,30 @@ pub fn decide(
         Some(order) => Ok(order),
     };
     Ok(match command {
-        Command::PlaceOrder(command) => return place(state, command, variant, now, patience),
+        Command::PlaceOrder(command) => return place(state, command, context, now, terms),
         // An execution may die before it placed its order: nothing was left. Taken
         // up again it may place it, and die once more.
         Command::ParkOrder(_) if state.is_none() => Decision::done("no such order").unkept(),
         Command::ParkOrder(command) => park(known(state)?, command, now),
         Command::ConfirmOrder(ConfirmOrder { .. }) => confirm(known(state)?, now),
-        Command::RejectOrder(command) => reject(
-            known(state)?,
-            command.reason,
-            command.detail.clone(),
-            now,
-            patience,
-        ),
-        Command::ExtendDeadline(ExtendDeadline { .. }) => extend(known(state)?, now, patience),
+        Command::RejectOrder(command) => {
+            let order = known(state)?;
+            let of_fraud = matches!(
+                command.reason,
+                Reason::FraudConfirmed | Reason::ReviewTimedOut
+            );
+            if of_fraud && !order.awaits_clearance(context, terms) {
+                return Ok(Decision::done(order.standing()).unkept());
+            }
+            reject(order, command.reason, command.detail.clone(), now, patience)
+        }
+        Command::ExtendDeadline(ExtendDeadline { .. }) => {
+            let order = known(state)?;
+            if !order.awaits_clearance(context, terms) {
+                return Ok(Decision::done(order.standing()).unkept());
+            }
+            extend(order, now, patience)
+        }
         Command::NoteUndone(command) => note_undone(known(state)?, command),
         Command::ExpireOrder(command) => expire(known(state)?, command, now, patience),
         Command::ExpireCompensation(command) => expire_compensation(known(state)?, command, now),
@@ -120,10 +171,18 @@ pub fn decide(
 fn place(
     state: Option<Order>,
     command: &PlaceOrder,
-    variant: &str,
+    context: &Context,
     now: Timestamp,
-    patience: Patience,
+    terms: Terms,
 ) -> Decided {
+    // Before anything is touched: what an execution leaves behind is known by
+    // the execution's name.
+    let named = |execution: &str| subject_of(execution) == command.order.as_str();
+    if !context.execution.as_deref().is_none_or(named) {
+        return Err(Failure::invalid(
+            "the execution is not named after its order",
+        ));
+    }
     if state.is_some() {
         return Err(Failure::invalid(
             "the order exists, but was not placed by this command",
@@ -148,11 +207,12 @@ fn place(
         payment_token,
         ship_to,
         placed_at: now,
+        clearance: Some(context.awaits_clearance(terms.awaits_clearance)),
     };
-    let deadline = after(now, patience.order);
+    let deadline = after(now, terms.patience.order);
     let state = Order {
         placed: placed.clone(),
-        variant: variant.to_owned(),
+        variant: context.message.variant.clone(),
         fate: Fate::Undecided,
         compensation: Compensation::None,
         pending: BTreeSet::new(),
@@ -160,6 +220,8 @@ fn place(
         waits_for: "DeliveryScheduled".to_owned(),
         deadline,
         decided_at: None,
+        touched_at: None,
+        parkings: 0,
     };
     Ok(Decision::done(&placed)
         .state(state)
@@ -254,6 +316,9 @@ fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
 }
 
 fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
+    if command.ended_at.is_some_and(|ended| order.moved_on(ended)) {
+        return Decision::done(order.standing()).unkept();
+    }
     let told = !command.owed.is_empty();
     let unknown = |parts: &[Part]| {
         parts
@@ -325,6 +390,7 @@ fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
     let order = Order {
         owed,
         compensation,
+        parkings: order.parkings.saturating_add(1),
         ..order
     };
     Decision::done(order.standing()).state(order).fact(fact)
@@ -360,10 +426,7 @@ fn expire_compensation(
     }
     park(
         order,
-        &ParkOrder {
-            order: command.order.clone(),
-            owed: Vec::new(),
-        },
+        &ParkOrder::of(command.order.clone()),
         now,
     )
 }
@@ -382,6 +445,20 @@ pub struct Standing {
 }
 
 impl Order {
+    /// Whether the order waits for a clearance: by its own mark, or by that of
+    /// the message for an order from before there were marks.
+    fn awaits_clearance(&self, context: &Context, terms: Terms) -> bool {
+        let own = self.placed.clearance;
+        own.unwrap_or_else(|| context.awaits_clearance(terms.awaits_clearance))
+    }
+
+    /// Whether the order was touched after an execution had ended at `ended`:
+    /// somebody else drives it, or it is done.
+    fn moved_on(&self, ended: Timestamp) -> bool {
+        let touched = self.touched_at.unwrap_or(self.placed.placed_at);
+        touched > after(ended, CLOCKS_DIFFER_SECONDS)
+    }
+
     /// How the order stands.
     #[must_use]
     pub fn standing(&self) -> Standing {

@@ -2,13 +2,13 @@
 
 use duet_core::fact::{Fact, Screened};
 use duet_core::order::{Owed, Part, Reason};
-use duet_core::{Event, OrderId};
+use duet_core::OrderId;
 
 use crate::command::{Command, ConfirmOrder, ExtendDeadline, NoteUndone, ParkOrder, RejectOrder};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    Some(match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    Some(match fact {
         Fact::DeliveryScheduled(fact) => ConfirmOrder {
             order: fact.order.clone(),
         }
@@ -43,8 +43,8 @@ pub(crate) fn command(event: &Event) -> Option<Command> {
                 amount: Some(fact.amount),
             };
             ParkOrder {
-                order: fact.order.clone(),
                 owed: vec![owed],
+                ..ParkOrder::of(fact.order.clone())
             }
             .into()
         }
@@ -65,6 +65,7 @@ fn undone(order: &OrderId, part: Part) -> Command {
     NoteUndone {
         order: order.clone(),
         parts: vec![part],
+        parking: None,
     }
     .into()
 }

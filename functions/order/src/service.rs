@@ -2,10 +2,10 @@
 
 use duet_core::order::Part;
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Ending, Event, Failure, Handled, Request, Service};
+use duet_core::{Clock, Desk, Ending, Event, Failure, Handled, ParseError, Received, Request, Service};
 
 use crate::command::Command;
-use crate::domain;
+use crate::domain::{self, Terms};
 
 /// How long an order may wait, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,19 @@ pub struct Patience {
 #[derive(Debug, Clone)]
 pub struct Orders<S, C> {
     desk: Desk<S, C>,
-    patience: Patience,
+    terms: Terms,
 }
 
 impl<S: Store, C: Clock> Orders<S, C> {
-    /// The service over `store`.
-    pub fn new(store: S, clock: C, patience: Patience) -> Self {
+    /// The service over `store`. Where nobody says whether a new order waits
+    /// for a clearance, it does if `awaits_clearance`.
+    pub fn new(store: S, clock: C, patience: Patience, awaits_clearance: bool) -> Self {
         Self {
             desk: Desk::new("order", store, clock),
-            patience,
+            terms: Terms {
+                patience,
+                awaits_clearance,
+            },
         }
     }
 }
@@ -54,12 +58,27 @@ impl Command {
         }
     }
 
-    /// What tells apart the repetitions of one command that each take effect.
-    fn part(&self) -> String {
+    /// What tells apart the repetitions of one command that each take effect:
+    /// an order may be parked by one execution after the other, and mended each
+    /// time. `execution` is the one that asks.
+    fn part(&self, execution: Option<&str>) -> String {
         match self {
             Self::RejectOrder(c) => c.reason.to_string(),
-            Self::NoteUndone(c) => joined(c.parts.iter().copied()),
-            Self::ParkOrder(c) => joined(c.owed.iter().map(|owed| owed.part)),
+            Self::NoteUndone(c) => {
+                let parts = joined(c.parts.iter().copied());
+                match c.parking {
+                    Some(parking) => format!("{parts}#{parking}"),
+                    None => parts,
+                }
+            }
+            Self::ParkOrder(c) => {
+                let parts = joined(c.owed.iter().map(|owed| owed.part));
+                let ended = c.ended_at.map(|ended| ended.as_millisecond().to_string());
+                [c.execution.as_deref().or(execution), ended.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .fold(parts, |part, word| format!("{part}#{word}"))
+            }
             _ => String::new(),
         }
     }
@@ -83,26 +102,27 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
         ("ExpireOrder", &["OrderRejected"]),
         ("ExpireCompensation", &["OrderNeedsAttention"]),
     ];
+    const BEGINS: &'static [&'static str] = &["PlaceOrder"];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
-        let ticket = self.desk.ticket(&command, command.order(), &command.part());
-        self.desk
+        let part = command.part(context.execution.as_deref());
+        let ticket = self.desk.ticket(&command, command.order(), &part);
+        let handled = self
+            .desk
             .once(&ticket, &context, &key(command.order()), |state, now| {
-                domain::decide(
-                    state,
-                    &command,
-                    &context.message.variant,
-                    now,
-                    self.patience,
-                )
+                domain::decide(state, &command, &context, now, self.terms)
             })
-            .await
+            .await?;
+        Ok(match &command {
+            Command::PlaceOrder(_) => handled.for_mark(context.clearance),
+            _ => handled,
+        })
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 
     fn ending(event: &Event) -> Option<Ending> {

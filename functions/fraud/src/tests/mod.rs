@@ -51,7 +51,7 @@ fn world() -> World<impl Clock> {
     let hands = clock.clone();
     let now = Arc::new(move || at(hands.load(Ordering::Relaxed)));
     World {
-        service: Frauds::new(table.clone(), now, REVIEW_SECONDS),
+        service: Frauds::new(table.clone(), now, REVIEW_SECONDS, true),
         table,
         clock,
     }
@@ -75,6 +75,8 @@ impl<C: Clock, S: Store> World<C, S> {
         let context = Context {
             message: metadata(variant),
             reply_to: reply_to.map(ToOwned::to_owned),
+            clearance: None,
+            execution: None,
             last_attempt: false,
             deadline: Timestamp::MAX,
             replay: false,

@@ -114,7 +114,7 @@ proptest! {
         schedule in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let (table, clock) = (Memory::default(), HandClock::default());
-        let service = Frauds::new(Stepwise(table), clock.clone(), REVIEW_SECONDS);
+        let service = Frauds::new(Stepwise(table), clock.clone(), REVIEW_SECONDS, true);
         let commands: Vec<_> =
             (0..6).map(|n| Command::from(order(&format!("o-{n}"), 1_000, 0))).collect();
         let told = rehearse(&service, &clock, &commands, 99, &schedule).unwrap();
@@ -133,7 +133,7 @@ proptest! {
         schedule in prop::collection::vec(any::<u8>(), 0..120),
     ) {
         let (table, clock) = (Memory::default(), HandClock::default());
-        let service = Frauds::new(Stepwise(table.clone()), clock.clone(), REVIEW_SECONDS);
+        let service = Frauds::new(Stepwise(table.clone()), clock.clone(), REVIEW_SECONDS, true);
         let commands =
             [Command::from(doubtful("o-1")), close("o-1", Cause::OrderRejected).into()];
         let told = rehearse(&service, &clock, &commands, 99, &schedule).unwrap();

@@ -1,5 +1,7 @@
 //! What the service does, case by case.
 
+use duet_core::service::reaction;
+
 use super::*;
 
 #[tokio::test]
@@ -328,6 +330,7 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
             country: "SE".into(),
         },
         placed_at: screened.placed_at,
+        clearance: None,
     };
     let registered = customer("c-1", "ada@example.com");
     let new_customer = NewCustomer {
@@ -335,6 +338,7 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
         email: registered.email.clone(),
         country: registered.country.clone(),
         registered_at: registered.registered_at,
+        clearance: None,
     };
     let rejected = OrderRejected {
         order: screened.order.clone(),
@@ -365,7 +369,7 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
             fact,
         };
         assert_eq!(
-            Frauds::<Memory, Arc<fn() -> Timestamp>>::policy(&event),
+            reaction::<Frauds::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected
         );
     }

@@ -62,7 +62,7 @@ fn world() -> World<impl Clock> {
     let hands = clock.clone();
     let now = Arc::new(move || at(hands.load(Ordering::Relaxed)));
     World {
-        service: Orders::new(table.clone(), now, PATIENCE),
+        service: Orders::new(table.clone(), now, PATIENCE, true),
         table,
         clock,
     }
@@ -79,6 +79,8 @@ impl<C: Clock, S: Store> World<C, S> {
         let context = Context {
             message: metadata(variant),
             reply_to: None,
+            clearance: None,
+            execution: None,
             last_attempt: false,
             deadline: Timestamp::MAX,
             replay: false,
@@ -157,6 +159,7 @@ fn undone(parts: &[Part]) -> Command {
     NoteUndone {
         order: id(),
         parts: parts.to_vec(),
+        parking: None,
     }
     .into()
 }
@@ -170,8 +173,8 @@ fn owed(part: Part, amount: Option<i64>) -> Owed {
 
 fn park(owed: &[Owed]) -> Command {
     ParkOrder {
-        order: id(),
         owed: owed.to_vec(),
+        ..ParkOrder::of(id())
     }
     .into()
 }

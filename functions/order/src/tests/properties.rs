@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn of_decisions_at_once_one_stands(schedule in prop::collection::vec(any::<u8>(), 0..200)) {
         let (table, clock) = (Memory::default(), HandClock::default());
-        let service = Orders::new(Stepwise(table), clock.clone(), PATIENCE);
+        let service = Orders::new(Stepwise(table), clock.clone(), PATIENCE, true);
         let _ = rehearse(&service, &clock, &[place().into()], 9, &[]).unwrap();
         let commands: Vec<_> = (0..6).map(decisive).collect();
         let told = rehearse(&service, &clock, &commands, 99, &schedule).unwrap();
@@ -158,7 +158,7 @@ proptest! {
         schedule in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let (table, clock) = (Memory::default(), HandClock::default());
-        let service = Orders::new(Stepwise(table.clone()), clock.clone(), PATIENCE);
+        let service = Orders::new(Stepwise(table.clone()), clock.clone(), PATIENCE, true);
         let start = [place().into(), reject(Reason::DeliveryFailed, None)];
         let _ = rehearse(&service, &clock, &start, 9, &[]).unwrap();
         let commands: Vec<_> = (0..7).map(compensating).collect();

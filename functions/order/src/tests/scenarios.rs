@@ -1,5 +1,7 @@
 //! What the service does, case by case.
 
+use duet_core::service::reaction;
+
 use super::*;
 
 #[tokio::test]
@@ -391,7 +393,7 @@ fn the_policy_turns_facts_into_decisions() {
             fact,
         };
         assert_eq!(
-            Orders::<Memory, Arc<fn() -> Timestamp>>::policy(&event),
+            reaction::<Orders::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected
         );
     }

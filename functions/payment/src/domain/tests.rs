@@ -120,6 +120,8 @@ fn a_lock_keeps_others_out_until_it_expires() {
         "its own message goes on"
     );
     let last = Context {
+        clearance: None,
+        execution: None,
         last_attempt: true,
         ..by("b")
     };
