@@ -18,22 +18,6 @@ fn check(text: &str) -> Result<(), InvalidId> {
     if fits { Ok(()) } else { Err(InvalidId) }
 }
 
-/// The order or customer that an execution is about: its name, without the
-/// `__` and the number of a further execution (`o-1__2`).
-///
-/// No id has two underscores in a row, so nobody else's can be meant.
-#[must_use]
-pub fn subject_of(execution: &str) -> &str {
-    match execution.rsplit_once("__") {
-        Some((subject, number))
-            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            subject
-        }
-        _ => execution,
-    }
-}
-
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -105,21 +89,6 @@ id! {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_execution_is_about_what_it_is_named_after() {
-        for (execution, subject) in [
-            ("o-1", "o-1"),
-            ("o-1__2", "o-1"),
-            ("o-1__12", "o-1"),
-            ("o-1__", "o-1__"),
-            ("o-1__x", "o-1__x"),
-            ("o__1__2", "o__1"),
-            ("o-1.2", "o-1.2"),
-        ] {
-            assert_eq!(subject_of(execution), subject, "{execution}");
-        }
-    }
 
     #[test]
     fn ids_are_checked_where_they_are_read() {

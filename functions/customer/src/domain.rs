@@ -1,7 +1,7 @@
 //! The life of an account: pure decisions, no I/O, no clock of its own.
 
 use duet_core::fact::{CustomerActivated, CustomerBlocked, NewCustomer};
-use duet_core::id::subject_of;
+use duet_core::id::of_execution;
 use duet_core::{Context, CustomerId, Decision, Failure, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,7 @@ fn register(
     now: Timestamp,
     awaits: bool,
 ) -> Decided {
-    let named = |execution: &str| subject_of(execution) == command.customer.as_str();
+    let named = |execution: &str| of_execution(execution) == command.customer.as_str();
     if !context.execution.as_deref().is_none_or(named) {
         return Err(Failure::invalid(
             "the execution is not named after its customer",

@@ -109,7 +109,7 @@ async fn a_registration_is_announced_and_replied() {
         .unwrap();
     let data = json!({
         "customer": "c-1", "email": "ada@example.com", "country": "SE",
-        "registered_at": "1970-01-01T00:00:00Z",
+        "registered_at": "1970-01-01T00:00:00Z", "clearance": true,
     });
     assert_eq!(handled.answer, Answer::Done(data.clone()));
     assert_eq!(

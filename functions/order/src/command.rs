@@ -1,7 +1,7 @@
 //! What the order service can be asked to do.
 
 use duet_core::order::{Address, Line, Owed, Part, Reason};
-use duet_core::id::subject_of;
+use duet_core::id::of_execution;
 use duet_core::{CustomerId, Money, OrderId, Timestamp, vocabulary};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -94,7 +94,7 @@ pub struct NoteUndone {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ParkOrder {
     /// Which order; in a word about an execution, the execution's name, of
-    /// which the order's id is read ([`subject_of`]).
+    /// which the order's id is read ([`of_execution`]).
     #[serde(deserialize_with = "order_of_execution")]
     pub order: OrderId,
     /// What is owed; empty when whoever parks it does not know.
@@ -128,7 +128,7 @@ impl ParkOrder {
 
 fn order_of_execution<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrderId, D::Error> {
     let name = String::deserialize(deserializer)?;
-    subject_of(&name).parse().map_err(serde::de::Error::custom)
+    of_execution(&name).parse().map_err(serde::de::Error::custom)
 }
 
 /// A timer: the order's deadline.

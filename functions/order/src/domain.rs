@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use duet_core::fact::{NewOrder, OrderConfirmed, OrderNeedsAttention, OrderRejected};
 use duet_core::order::{Owed, Part, Reason};
 use duet_core::time::after;
-use duet_core::id::subject_of;
+use duet_core::id::of_execution;
 use duet_core::{Context, Decision, Failure, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -177,7 +177,7 @@ fn place(
 ) -> Decided {
     // Before anything is touched: what an execution leaves behind is known by
     // the execution's name.
-    let named = |execution: &str| subject_of(execution) == command.order.as_str();
+    let named = |execution: &str| of_execution(execution) == command.order.as_str();
     if !context.execution.as_deref().is_none_or(named) {
         return Err(Failure::invalid(
             "the execution is not named after its order",

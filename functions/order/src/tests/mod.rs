@@ -2,6 +2,7 @@
 //! that no interleaving of messages gives it two minds.
 
 mod properties;
+mod rollout;
 mod scenarios;
 
 use std::collections::BTreeMap;
@@ -58,11 +59,15 @@ struct World<C, S = Memory> {
 }
 
 fn world() -> World<impl Clock> {
+    world_that_awaits(true)
+}
+
+fn world_that_awaits(clearance: bool) -> World<impl Clock> {
     let (table, clock) = (Memory::default(), Arc::new(AtomicI64::new(0)));
     let hands = clock.clone();
     let now = Arc::new(move || at(hands.load(Ordering::Relaxed)));
     World {
-        service: Orders::new(table.clone(), now, PATIENCE, true),
+        service: Orders::new(table.clone(), now, PATIENCE, clearance),
         table,
         clock,
     }
@@ -76,11 +81,22 @@ async fn placed() -> World<impl Clock> {
 
 impl<C: Clock, S: Store> World<C, S> {
     async fn ask(&self, command: impl Into<Command>, variant: &str) -> Result<Handled, Failure> {
+        self.by(command, variant, None, None).await
+    }
+
+    /// As an execution that says its name and mark asks.
+    async fn by(
+        &self,
+        command: impl Into<Command>,
+        variant: &str,
+        execution: Option<&str>,
+        clearance: Option<bool>,
+    ) -> Result<Handled, Failure> {
         let context = Context {
             message: metadata(variant),
             reply_to: None,
-            clearance: None,
-            execution: None,
+            clearance,
+            execution: execution.map(ToOwned::to_owned),
             last_attempt: false,
             deadline: Timestamp::MAX,
             replay: false,
