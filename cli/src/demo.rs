@@ -108,7 +108,7 @@ impl Footprint {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct OrderPrint {
     standing: String,
     net: i64,
@@ -326,6 +326,7 @@ async fn one<W: World>(
                 }
             }
         }
+        let mut prints = Vec::with_capacity(wave.len());
         for order in wave {
             let id = order.order.as_str();
             let view = settled(world, id, within).await?;
@@ -336,17 +337,23 @@ async fn one<W: World>(
             findings.order(id, &view, world.deployment().with_fraud);
             let mut notices = view.noticed();
             notices.retain(|kind| *kind != Notice::PaymentRefunded.to_string());
-            words.add(match last && plan.repair {
-                true => format!("repaired: {standing}"),
-                false => standing.clone(),
-            });
-            footprint.orders.push(OrderPrint {
+            prints.push(OrderPrint {
                 standing,
                 net: view.net(),
                 booked: view.is_booked(),
                 notices,
             });
         }
+        // Which of a wave's orders ended how may be a race: they are compared
+        // without their names.
+        prints.sort();
+        for OrderPrint { standing, .. } in &prints {
+            words.add(match last && plan.repair {
+                true => format!("repaired: {standing}"),
+                false => standing.clone(),
+            });
+        }
+        footprint.orders.extend(prints);
     }
     if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
         && plan.forge
@@ -406,16 +413,14 @@ async fn one<W: World>(
 fn expected(scenario: &Scenario, plan: &Plan) -> String {
     let mut words = Words::default();
     for (n, wave) in plan.waves.iter().enumerate() {
-        for _ in wave {
-            let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
-            words.add(
-                if last {
-                    scenario.expected
-                } else {
-                    Expected::Confirmed
-                }
-                .to_string(),
-            );
+        let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
+        let ends = if last {
+            scenario.expected
+        } else {
+            Expected::Confirmed
+        };
+        for end in ends.each(wave.len()) {
+            words.add(end.to_string());
         }
     }
     if let (true, Expected::NeedsAttention(reason, detail)) = (plan.repair, scenario.expected) {

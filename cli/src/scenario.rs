@@ -36,6 +36,14 @@ pub enum Expected {
     /// The order is rejected for this reason and cannot be undone: it is parked
     /// until an operator repairs it.
     NeedsAttention(Reason, Option<&'static str>),
+    /// So many of the last wave's orders are confirmed; the rest are rejected for
+    /// this reason. Which ones is a race.
+    Contested {
+        /// How many are confirmed.
+        confirmed: usize,
+        /// Why the others are not.
+        reason: Reason,
+    },
     /// A message nobody can parse lies dead, and the order beside it is confirmed.
     DeadLettered,
     /// The account may be used.
@@ -53,9 +61,32 @@ impl std::fmt::Display for Expected {
             Self::NeedsAttention(reason, detail) => {
                 write!(f, "{}, NeedsAttention", Self::Rejected(*reason, *detail))
             }
+            Self::Contested { confirmed, reason } => {
+                write!(
+                    f,
+                    "Confirmed x{confirmed}, {}",
+                    Self::Rejected(*reason, None)
+                )
+            }
             Self::DeadLettered => f.write_str("DeadLettered"),
             Self::Active => f.write_str("Active"),
             Self::Blocked => f.write_str("Blocked"),
+        }
+    }
+}
+
+impl Expected {
+    /// How each of a last wave's `orders` ends, in the order of the outcomes' names.
+    #[must_use]
+    pub fn each(self, orders: usize) -> Vec<Self> {
+        match self {
+            Self::Contested { confirmed, reason } => {
+                let confirmed = confirmed.min(orders);
+                let mut each = vec![Self::Confirmed; confirmed];
+                each.resize(orders, Self::Rejected(reason, None));
+                each
+            }
+            one => vec![one; orders],
         }
     }
 }
@@ -67,6 +98,8 @@ pub struct Plan {
     pub goods: Vec<Entry>,
     /// Customers to register; all are decided before the first order.
     pub customers: Vec<RegisterCustomer>,
+    /// Whether these customers are found suspicious, and so are blocked.
+    pub suspicious: bool,
     /// Orders in waves: a wave starts when the one before it has ended. Those
     /// before the last wave are confirmed.
     pub waves: Vec<Vec<PlaceOrder>>,
@@ -137,6 +170,12 @@ impl Draft {
         sku
     }
 
+    /// A customer whose mail box is one to throw away.
+    fn register_suspect(&mut self) -> CustomerId {
+        self.plan.suspicious = true;
+        self.register(rules::DISPOSABLE_DOMAINS[0])
+    }
+
     fn register(&mut self, email_domain: &str) -> CustomerId {
         let customer: CustomerId = self.id("customer");
         self.plan.customers.push(RegisterCustomer {
@@ -151,6 +190,10 @@ impl Draft {
     /// An order that nothing is wrong with.
     fn order(&mut self) -> PlaceOrder {
         let customer = self.register("example.org");
+        self.order_of(customer)
+    }
+
+    fn order_of(&mut self, customer: CustomerId) -> PlaceOrder {
         let sku = self.sell(PRICE);
         PlaceOrder {
             order: self.id("1"),
@@ -297,6 +340,35 @@ pub const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "velocity-at-once",
+        about: "twice as many orders of one customer as the rule counts, submitted together",
+        fraud: true,
+        expected: Expected::Contested {
+            confirmed: rules::VELOCITY - 1,
+            reason: Reason::FraudConfirmed,
+        },
+        plan: |draft| {
+            let order = draft.order();
+            let wave = (1..=2 * rules::VELOCITY).map(|n| PlaceOrder {
+                order: draft.id(&n.to_string()),
+                ..order.clone()
+            });
+            let wave = wave.collect();
+            draft.plan.waves.push(wave);
+        },
+    },
+    Scenario {
+        name: "blocked-customer",
+        about: "an order by a customer who was blocked",
+        fraud: true,
+        expected: Expected::Rejected(Reason::FraudConfirmed, None),
+        plan: |draft| {
+            let customer = draft.register_suspect();
+            let order = draft.order_of(customer);
+            draft.place(order);
+        },
+    },
+    Scenario {
         name: "review-approve",
         about: "score over review; a person says yes",
         fraud: true,
@@ -382,7 +454,7 @@ pub const ALL: &[Scenario] = &[
         fraud: true,
         expected: Expected::Blocked,
         plan: |draft| {
-            draft.register(rules::DISPOSABLE_DOMAINS[0]);
+            draft.register_suspect();
         },
     },
 ];
