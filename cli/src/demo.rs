@@ -361,6 +361,12 @@ async fn one<W: World>(
     {
         words.add("a forged repeat was taken".to_owned());
     }
+    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
+        && plan.excess
+        && let Some(taken) = takes_more(order)
+    {
+        words.add(taken);
+    }
     if let Some(marker) = &plan.poison {
         footprint.dead = died(world, variant, marker, within).await?;
         if footprint.dead {
@@ -503,6 +509,19 @@ async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &Plac
         ..order.clone()
     };
     matches!(place::submit(world, variant, &forged).await, Err(problem) if problem.exit == Exit::Failed)
+}
+
+/// What is wrong if an order that costs one minor unit more than `order` is not
+/// refused by its total.
+fn takes_more(order: &PlaceOrder) -> Option<String> {
+    let mut dearer = order.clone();
+    dearer.total.amount += 1;
+    let refused = place::check(&dearer).err().map(|why| why.to_string());
+    match refused {
+        Some(why) if why.contains("total.amount: ") => None,
+        Some(why) => Some(format!("refused, but not for its total: {why}")),
+        None => Some("an order past the largest total was taken".to_owned()),
+    }
 }
 
 /// The order `id` once nothing about it moves any more, or as it stands when

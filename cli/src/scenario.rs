@@ -1,7 +1,7 @@
 //! The scenarios: what the input does, and the outcome in every variant. The
 //! names are shared by the demo, the tests and the documentation.
 
-use duet_core::money::Currency;
+use duet_core::money::{Currency, MAX_AMOUNT};
 use duet_core::order::{Address, Line, Reason};
 use duet_core::{CustomerId, Money, Sku};
 use duet_customer::command::RegisterCustomer;
@@ -107,6 +107,8 @@ pub struct Plan {
     pub times: usize,
     /// Whether the same id with other content is tried afterwards.
     pub forge: bool,
+    /// Whether an order that costs more than any door takes is tried afterwards.
+    pub excess: bool,
     /// The marker of a message that nobody can parse.
     pub poison: Option<String>,
     /// What a person does about the orders of the last wave, once they are
@@ -210,8 +212,11 @@ impl Draft {
 
     /// An order whose amount alone is conspicuous.
     fn dear_order(&mut self) -> PlaceOrder {
+        self.order_at(rules::LARGE_AMOUNT * 100)
+    }
+
+    fn order_at(&mut self, price: i64) -> PlaceOrder {
         let mut order = self.order();
-        let price = rules::LARGE_AMOUNT * 100;
         for good in &mut self.plan.goods {
             good.price = Self::money(price);
         }
@@ -222,6 +227,10 @@ impl Draft {
     /// An order that a person has to look at, and what that person does.
     fn review(&mut self, person: Person) {
         let order = self.dear_order();
+        self.reviewed(order, person);
+    }
+
+    fn reviewed(&mut self, order: PlaceOrder, person: Person) {
         self.plan.person = Some(person);
         self.place(order);
     }
@@ -388,6 +397,17 @@ pub const ALL: &[Scenario] = &[
         fraud: true,
         expected: Expected::Rejected(Reason::ReviewTimedOut, None),
         plan: |draft| draft.review(Person::IsSilent),
+    },
+    Scenario {
+        name: "huge-total",
+        about: "the largest total any door takes; one more is refused there",
+        fraud: true,
+        expected: Expected::Confirmed,
+        plan: |draft| {
+            draft.plan.excess = true;
+            let order = draft.order_at(MAX_AMOUNT);
+            draft.reviewed(order, Person::Says(Verdict::Approve));
+        },
     },
     Scenario {
         name: "undeliverable",

@@ -9,6 +9,7 @@ use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use duet_core::Timestamp;
+use duet_core::id::{further_execution, of_execution};
 
 use super::aws::{Aws, execution_arn, unreachable};
 use super::{Subject, TableOf, World};
@@ -84,14 +85,13 @@ impl FailedExecution {
     /// has a name of its own, see [`Self::next`].
     #[must_use]
     pub fn subject(&self) -> &str {
-        self.name.split('.').next().unwrap_or(&self.name)
+        of_execution(&self.name)
     }
 
-    /// The name of the `n`-th execution about the same order or customer:
-    /// `o-1.2`. No id has a dot in it, so it can be nobody else's.
+    /// The name of the `n`-th execution about the same order or customer.
     #[must_use]
     pub fn next(&self, n: u32) -> String {
-        format!("{}.{n}", self.subject())
+        further_execution(self.subject(), n)
     }
 }
 

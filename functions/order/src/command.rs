@@ -1,5 +1,6 @@
 //! What the order service can be asked to do.
 
+use duet_core::id::fit_for_new;
 use duet_core::order::{Address, Line, Owed, Part, Reason};
 use duet_core::{CustomerId, Money, OrderId, vocabulary};
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,14 @@ impl PlaceOrder {
                 problem,
             })
         };
+        for (path, id) in [
+            ("order", self.order.as_str()),
+            ("customer", self.customer.as_str()),
+        ] {
+            if let Err(why) = fit_for_new(id) {
+                return no(path, why.to_string());
+            }
+        }
         if self.lines.is_empty() {
             return no("lines", "an order has at least one line".into());
         }
@@ -170,6 +179,9 @@ impl PlaceOrder {
         }
         if self.total.amount == 0 {
             return no("total.amount", "an order costs something".into());
+        }
+        if let Err(why) = self.total.check() {
+            return no("total.amount", why);
         }
         let texts = [
             ("payment_token", &self.payment_token, 128),
