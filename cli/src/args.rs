@@ -183,7 +183,7 @@ pub enum Command {
 /// `duet up`.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// A stack parameter, such as WithFraud=false; may be repeated.
+    /// A stack parameter, such as Fraud=listening; may be repeated.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub parameters: Vec<(String, String)>,
     /// Deploy to AWS. Without it `--on aws` only looks.

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use duet_core::message::{Event, Metadata};
+use duet_core::service::reaction;
 use duet_core::store::Memory;
 use duet_core::{CommandMessage, Fact, Service, SystemClock, Vocabulary};
 use schemars::{Schema, schema_for};
@@ -38,7 +39,7 @@ fn described<S: Service>(commands: Vec<(&'static str, Schema)>) -> Described {
         name: S::NAME,
         commands,
         says: S::SAYS,
-        policy: |event| S::policy(event).map(|command| command.name()),
+        policy: |event| reaction::<S>(event).map(|command| command.name()),
     }
 }
 
@@ -264,20 +265,39 @@ pub fn files() -> Outcome<BTreeMap<String, String>> {
         files.insert(format!("{SCHEMAS}/{path}.json"), format!("{text}\n"));
     };
     schema("metadata".to_owned(), schema_for!(Metadata).to_value());
-    schema(
-        "command-message".to_owned(),
-        schema_for!(CommandMessage).to_value(),
-    );
+    let message = closed(schema_for!(CommandMessage).to_value());
+    schema("command-message".to_owned(), message);
     for (name, data) in Fact::schemas() {
         schema(format!("events/{name}"), data.to_value());
     }
     for service in services() {
         for (name, data) in service.commands {
-            schema(format!("commands/{}.{name}", service.name), data.to_value());
+            let data = closed(data.to_value());
+            schema(format!("commands/{}.{name}", service.name), data);
         }
     }
     files.insert(TABLE.to_owned(), event_table(&interests()?, &recorders()?));
     Ok(files)
+}
+
+/// The schema `value` with no room in its objects for anything it does not
+/// name: whoever asks is strict, however tolerant those who read are.
+fn closed(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let is_object = map.contains_key("properties");
+            let mut map: serde_json::Map<_, _> = map
+                .into_iter()
+                .map(|(key, value)| (key, closed(value)))
+                .collect();
+            if is_object {
+                map.insert("additionalProperties".to_owned(), json!(false));
+            }
+            map.into()
+        }
+        Value::Array(list) => list.into_iter().map(closed).collect(),
+        plain => plain,
+    }
 }
 
 /// `value` with the keys of every map in alphabetical order, so that a file is

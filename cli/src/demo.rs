@@ -108,7 +108,7 @@ impl Footprint {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct OrderPrint {
     standing: String,
     net: i64,
@@ -326,6 +326,7 @@ async fn one<W: World>(
                 }
             }
         }
+        let mut prints = Vec::with_capacity(wave.len());
         for order in wave {
             let id = order.order.as_str();
             let view = settled(world, id, within).await?;
@@ -336,23 +337,35 @@ async fn one<W: World>(
             findings.order(id, &view, world.deployment().with_fraud);
             let mut notices = view.noticed();
             notices.retain(|kind| *kind != Notice::PaymentRefunded.to_string());
-            words.add(match last && plan.repair {
-                true => format!("repaired: {standing}"),
-                false => standing.clone(),
-            });
-            footprint.orders.push(OrderPrint {
+            prints.push(OrderPrint {
                 standing,
                 net: view.net(),
                 booked: view.is_booked(),
                 notices,
             });
         }
+        // Which of a wave's orders ended how may be a race: they are compared
+        // without their names.
+        prints.sort();
+        for OrderPrint { standing, .. } in &prints {
+            words.add(match last && plan.repair {
+                true => format!("repaired: {standing}"),
+                false => standing.clone(),
+            });
+        }
+        footprint.orders.extend(prints);
     }
     if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
         && plan.forge
         && !is_refused(world, variant, order).await
     {
         words.add("a forged repeat was taken".to_owned());
+    }
+    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
+        && plan.excess
+        && let Some(taken) = takes_more(order)
+    {
+        words.add(taken);
     }
     if let Some(marker) = &plan.poison {
         footprint.dead = died(world, variant, marker, within).await?;
@@ -406,16 +419,14 @@ async fn one<W: World>(
 fn expected(scenario: &Scenario, plan: &Plan) -> String {
     let mut words = Words::default();
     for (n, wave) in plan.waves.iter().enumerate() {
-        for _ in wave {
-            let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
-            words.add(
-                if last {
-                    scenario.expected
-                } else {
-                    Expected::Confirmed
-                }
-                .to_string(),
-            );
+        let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
+        let ends = if last {
+            scenario.expected
+        } else {
+            Expected::Confirmed
+        };
+        for end in ends.each(wave.len()) {
+            words.add(end.to_string());
         }
     }
     if let (true, Expected::NeedsAttention(reason, detail)) = (plan.repair, scenario.expected) {
@@ -498,6 +509,19 @@ async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &Plac
         ..order.clone()
     };
     matches!(place::submit(world, variant, &forged).await, Err(problem) if problem.exit == Exit::Failed)
+}
+
+/// What is wrong if an order that costs one minor unit more than `order` is not
+/// refused by its total.
+fn takes_more(order: &PlaceOrder) -> Option<String> {
+    let mut dearer = order.clone();
+    dearer.total.amount += 1;
+    let refused = place::check(&dearer).err().map(|why| why.to_string());
+    match refused {
+        Some(why) if why.contains("total.amount: ") => None,
+        Some(why) => Some(format!("refused, but not for its total: {why}")),
+        None => Some("an order past the largest total was taken".to_owned()),
+    }
 }
 
 /// The order `id` once nothing about it moves any more, or as it stands when
@@ -598,7 +622,7 @@ impl Choice {
                     "scenario {} needs the fraud service",
                     scenario.name
                 ))
-                .hint("deploy with `duet up --parameter WithFraud=true` and the same --on"));
+                .hint("deploy with `duet up --parameter Fraud=on` and the same --on"));
             }
             self.scenarios.retain(|scenario| !scenario.fraud);
         }

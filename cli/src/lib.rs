@@ -204,7 +204,7 @@ async fn place_orders<W: World>(
         }
         (None, None) => vec![by_flags(world, args).await?],
     };
-    let orders = under(orders, &variants);
+    let orders = under(orders, &variants)?;
     for (_, order) in &orders {
         place::check(order)?;
     }
@@ -349,19 +349,19 @@ fn orders_of(path: &std::path::Path) -> Outcome<Vec<PlaceOrder>> {
 fn under(
     orders: Vec<PlaceOrder>,
     variants: &[&'static Variant],
-) -> Vec<(&'static Variant, PlaceOrder)> {
+) -> Outcome<Vec<(&'static Variant, PlaceOrder)>> {
     let pairs = orders
         .iter()
         .flat_map(|order| variants.iter().map(move |variant| (*variant, order)));
     pairs
         .map(|(variant, order)| {
             let mut order = order.clone();
-            if variants.len() > 1
-                && let Ok(id) = OrderId::try_from(format!("{}-{}", order.order, variant.name))
-            {
-                order.order = id;
+            if variants.len() > 1 {
+                let id = format!("{}-{}", order.order, variant.name);
+                order.order = OrderId::try_from(id.clone())
+                    .map_err(|why| Problem::usage(format!("order {id}: order: {why}")))?;
             }
-            (variant, order)
+            Ok((variant, order))
         })
         .collect()
 }

@@ -314,3 +314,6 @@ pub async fn total<W: World>(world: &W, lines: &[(Sku, u32)]) -> Outcome<Money> 
     }
     sum.ok_or_else(|| Problem::usage("an order has at least one line"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use duet_delivery::domain::Status as DeliveryStatus;
 use duet_inventory::command::{ReleaseStock, ShipStock};
 use duet_inventory::domain::Status as ReservationStatus;
 use duet_notification::command::NotifyCustomer;
-use duet_order::command::NoteUndone;
+use duet_order::command::{NoteUndone, ParkOrder};
 use duet_order::domain::{Compensation, Fate, Order};
 use duet_payment::command::RefundPayment;
 use duet_payment::domain::Status as PaymentStatus;
@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::variant::{self, Door, Variant};
 use crate::view::View;
 use crate::world::{Commanded, TableOf, World};
-use crate::{message, place};
+use crate::{message, orders, place};
 
 /// How often the effect of a command is looked for, in milliseconds.
 const LOOK_EVERY: u64 = 250;
@@ -60,7 +60,24 @@ pub struct Missing {
 /// way, or the target does not answer. What could not be repaired is no error
 /// but reported as missing.
 pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<Repaired> {
-    let view = View::load(world, id.as_str()).await?;
+    let mut view = View::load(world, id.as_str()).await?;
+    if let Some(order) = &view.order
+        && let Some(left) = orders::left_by(world, order).await?
+    {
+        let command = ParkOrder {
+            execution: left.execution,
+            ..ParkOrder::of(id.clone())
+        };
+        let job = Job {
+            world,
+            id,
+            variant: variant::named(&order.variant).map_err(Problem::environment)?,
+            order,
+            within,
+        };
+        job.park(&duet_order::Command::from(command)).await?;
+        view = View::load(world, id.as_str()).await?;
+    }
     let order = view.order.as_ref().ok_or_else(|| {
         Problem::failed(format!("the order service knows no order {id}"))
             .hint("`duet show` tells what other services know of it")
@@ -281,6 +298,21 @@ impl<W: World> Job<'_, W> {
         }
     }
 
+    /// Has an order that nobody drives parked, so that it can be mended.
+    async fn park(&self, command: &duet_order::Command) -> Outcome<()> {
+        let parked = self
+            .bring(TableOf::Order, &self.message(command, ""))
+            .await?;
+        parked.map_err(Problem::failed)?;
+        let decided = self
+            .wait(|view| {
+                let order = view.order.as_ref()?;
+                (order.fate != Fate::Undecided).then_some(Ok(()))
+            })
+            .await?;
+        decided.map_err(|why| Problem::failed(format!("the order was not parked: {why}")))
+    }
+
     /// Whether the facts of `service` reach others by themselves.
     fn tells(&self, service: TableOf) -> bool {
         matches!(self.variant.door(service), Some(Door::Queue(_)))
@@ -301,6 +333,9 @@ impl<W: World> Job<'_, W> {
             let command = duet_order::Command::from(NoteUndone {
                 order: self.id.clone(),
                 parts: untold,
+                // As it was when the repair began: what is parked again meanwhile is
+                // another parking, to be mended by another repair.
+                parking: Some(self.order.parkings).filter(|parkings| *parkings > 0),
             });
             let noted = self
                 .bring(TableOf::Order, &self.message(&command, ""))

@@ -1,7 +1,7 @@
 //! The scenarios: what the input does, and the outcome in every variant. The
 //! names are shared by the demo, the tests and the documentation.
 
-use duet_core::money::Currency;
+use duet_core::money::{Currency, MAX_AMOUNT};
 use duet_core::order::{Address, Line, Reason};
 use duet_core::{CustomerId, Money, Sku};
 use duet_customer::command::RegisterCustomer;
@@ -36,6 +36,14 @@ pub enum Expected {
     /// The order is rejected for this reason and cannot be undone: it is parked
     /// until an operator repairs it.
     NeedsAttention(Reason, Option<&'static str>),
+    /// So many of the last wave's orders are confirmed; the rest are rejected for
+    /// this reason. Which ones is a race.
+    Contested {
+        /// How many are confirmed.
+        confirmed: usize,
+        /// Why the others are not.
+        reason: Reason,
+    },
     /// A message nobody can parse lies dead, and the order beside it is confirmed.
     DeadLettered,
     /// The account may be used.
@@ -53,9 +61,32 @@ impl std::fmt::Display for Expected {
             Self::NeedsAttention(reason, detail) => {
                 write!(f, "{}, NeedsAttention", Self::Rejected(*reason, *detail))
             }
+            Self::Contested { confirmed, reason } => {
+                write!(
+                    f,
+                    "Confirmed x{confirmed}, {}",
+                    Self::Rejected(*reason, None)
+                )
+            }
             Self::DeadLettered => f.write_str("DeadLettered"),
             Self::Active => f.write_str("Active"),
             Self::Blocked => f.write_str("Blocked"),
+        }
+    }
+}
+
+impl Expected {
+    /// How each of a last wave's `orders` ends, in the order of the outcomes' names.
+    #[must_use]
+    pub fn each(self, orders: usize) -> Vec<Self> {
+        match self {
+            Self::Contested { confirmed, reason } => {
+                let confirmed = confirmed.min(orders);
+                let mut each = vec![Self::Confirmed; confirmed];
+                each.resize(orders, Self::Rejected(reason, None));
+                each
+            }
+            one => vec![one; orders],
         }
     }
 }
@@ -67,6 +98,8 @@ pub struct Plan {
     pub goods: Vec<Entry>,
     /// Customers to register; all are decided before the first order.
     pub customers: Vec<RegisterCustomer>,
+    /// Whether these customers are found suspicious, and so are blocked.
+    pub suspicious: bool,
     /// Orders in waves: a wave starts when the one before it has ended. Those
     /// before the last wave are confirmed.
     pub waves: Vec<Vec<PlaceOrder>>,
@@ -74,6 +107,8 @@ pub struct Plan {
     pub times: usize,
     /// Whether the same id with other content is tried afterwards.
     pub forge: bool,
+    /// Whether an order that costs more than any door takes is tried afterwards.
+    pub excess: bool,
     /// The marker of a message that nobody can parse.
     pub poison: Option<String>,
     /// What a person does about the orders of the last wave, once they are
@@ -137,6 +172,12 @@ impl Draft {
         sku
     }
 
+    /// A customer whose mail box is one to throw away.
+    fn register_suspect(&mut self) -> CustomerId {
+        self.plan.suspicious = true;
+        self.register(rules::DISPOSABLE_DOMAINS[0])
+    }
+
     fn register(&mut self, email_domain: &str) -> CustomerId {
         let customer: CustomerId = self.id("customer");
         self.plan.customers.push(RegisterCustomer {
@@ -151,6 +192,10 @@ impl Draft {
     /// An order that nothing is wrong with.
     fn order(&mut self) -> PlaceOrder {
         let customer = self.register("example.org");
+        self.order_of(customer)
+    }
+
+    fn order_of(&mut self, customer: CustomerId) -> PlaceOrder {
         let sku = self.sell(PRICE);
         PlaceOrder {
             order: self.id("1"),
@@ -167,8 +212,11 @@ impl Draft {
 
     /// An order whose amount alone is conspicuous.
     fn dear_order(&mut self) -> PlaceOrder {
+        self.order_at(rules::LARGE_AMOUNT * 100)
+    }
+
+    fn order_at(&mut self, price: i64) -> PlaceOrder {
         let mut order = self.order();
-        let price = rules::LARGE_AMOUNT * 100;
         for good in &mut self.plan.goods {
             good.price = Self::money(price);
         }
@@ -179,6 +227,10 @@ impl Draft {
     /// An order that a person has to look at, and what that person does.
     fn review(&mut self, person: Person) {
         let order = self.dear_order();
+        self.reviewed(order, person);
+    }
+
+    fn reviewed(&mut self, order: PlaceOrder, person: Person) {
         self.plan.person = Some(person);
         self.place(order);
     }
@@ -297,6 +349,35 @@ pub const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "velocity-at-once",
+        about: "twice as many orders of one customer as the rule counts, submitted together",
+        fraud: true,
+        expected: Expected::Contested {
+            confirmed: rules::VELOCITY - 1,
+            reason: Reason::FraudConfirmed,
+        },
+        plan: |draft| {
+            let order = draft.order();
+            let wave = (1..=2 * rules::VELOCITY).map(|n| PlaceOrder {
+                order: draft.id(&n.to_string()),
+                ..order.clone()
+            });
+            let wave = wave.collect();
+            draft.plan.waves.push(wave);
+        },
+    },
+    Scenario {
+        name: "blocked-customer",
+        about: "an order by a customer who was blocked",
+        fraud: true,
+        expected: Expected::Rejected(Reason::FraudConfirmed, None),
+        plan: |draft| {
+            let customer = draft.register_suspect();
+            let order = draft.order_of(customer);
+            draft.place(order);
+        },
+    },
+    Scenario {
         name: "review-approve",
         about: "score over review; a person says yes",
         fraud: true,
@@ -316,6 +397,17 @@ pub const ALL: &[Scenario] = &[
         fraud: true,
         expected: Expected::Rejected(Reason::ReviewTimedOut, None),
         plan: |draft| draft.review(Person::IsSilent),
+    },
+    Scenario {
+        name: "huge-total",
+        about: "the largest total any door takes; one more is refused there",
+        fraud: true,
+        expected: Expected::Confirmed,
+        plan: |draft| {
+            draft.plan.excess = true;
+            let order = draft.order_at(MAX_AMOUNT);
+            draft.reviewed(order, Person::Says(Verdict::Approve));
+        },
     },
     Scenario {
         name: "undeliverable",
@@ -382,7 +474,7 @@ pub const ALL: &[Scenario] = &[
         fraud: true,
         expected: Expected::Blocked,
         plan: |draft| {
-            draft.register(rules::DISPOSABLE_DOMAINS[0]);
+            draft.register_suspect();
         },
     },
 ];

@@ -606,15 +606,11 @@ impl Report for Upped {
             (On::Lab, None) => "in the lab".to_owned(),
             (_, None) => "at AWS".to_owned(),
         };
-        let fraud = if self.deployment.with_fraud {
-            "with"
-        } else {
-            "without"
-        };
         format!(
-            "stack {} is up {at}, {} {fraud} fraud detection, after {:.1} s",
+            "stack {} is up {at}, {}, fraud detection {}, after {:.1} s",
             self.stack,
             self.deployment.variants.join(" and "),
+            self.deployment.fraud,
             self.elapsed_ms as f64 / 1000.0
         )
     }
@@ -671,11 +667,11 @@ impl Report for Status {
         }
         match (&self.deployment, &self.problem) {
             (Some(there), _) => {
-                let fraud = if there.with_fraud { "with" } else { "without" };
                 lines.push(format!(
-                    "stack {}: {} {fraud} fraud detection, retry budget {}",
+                    "stack {}: {}, fraud detection {}, retry budget {}",
                     self.stack,
                     there.variants.join(" and "),
+                    there.fraud,
                     there.retry_budget
                 ));
             }

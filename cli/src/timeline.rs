@@ -19,7 +19,7 @@ use crate::exit::{Exit, Outcome};
 use crate::report::{self, Format, Report};
 use crate::variant::{self, Style, Variant};
 use crate::view::View;
-use crate::world::{DeadLetter, Subject, TableOf, World};
+use crate::world::{DeadLetter, Fraud, Subject, TableOf, World};
 use crate::{orders, show};
 
 /// How to print a timeline.
@@ -228,7 +228,7 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
         view,
         facts,
         dead: dead.into_iter().map(Dead::of).collect(),
-        with_fraud: deployment.with_fraud,
+        with_fraud: deployment.fraud != Fraud::Off,
     };
     let orchestrated = match variant {
         Some(variant) => variant.style == Style::Orchestration,

@@ -680,7 +680,7 @@ mod tests {
     #[test]
     fn parameters_choose_what_is_deployed() {
         let before = read(&[
-            ("WithFraud", "false"),
+            ("Fraud", "off"),
             ("TaskTimeoutSeconds", "5"),
             ("RetryBudget", "6"),
         ]);

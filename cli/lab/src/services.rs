@@ -109,22 +109,16 @@ impl Environment<'_> {
     where
         S::Command: 'static,
     {
-        // As in the edge: a task's facts have nowhere to go.
-        let is_queue = match self.variable("DUET_ENTRY")? {
-            "queue" => true,
-            "task" => false,
-            other => {
-                return Err(self.wrong(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`")));
-            }
-        };
-        let carriers: Carriers = match is_queue {
-            true => serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
+        let entry = self.variable("DUET_ENTRY")?;
+        if !["task", "queue"].contains(&entry) {
+            return Err(self.wrong(format!("DUET_ENTRY is {entry:?}; it is `task` or `queue`")));
+        }
+        let carriers: Carriers =
+            serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
                 self.wrong(format!(
                     "environment variable DUET_CARRIERS is unusable: {e}"
                 ))
-            })?,
-            false => Carriers::new(),
-        };
+            })?;
         let wires = WiresPort {
             host: self.host.clone(),
             carriers: Arc::new(carriers),
@@ -162,19 +156,25 @@ pub(crate) fn start(
     let clock = InstanceClock(host.clone());
     let table = env.table("DUET_TABLE")?;
     match function.service.as_str() {
-        "customer" => env.start(Customers::new(table, clock)),
+        "customer" => env.start(Customers::new(
+            table,
+            clock,
+            env.setting("DUET_AWAITS_CLEARANCE")?,
+        )),
         "order" => {
             let patience = Patience {
                 order: env.setting("DUET_ORDER_DEADLINE_SECONDS")?,
                 review: env.setting("DUET_REVIEW_SECONDS")?,
                 compensation: env.setting("DUET_COMPENSATION_SECONDS")?,
             };
-            env.start(Orders::new(table, clock, patience))
+            let awaits_clearance = env.setting("DUET_AWAITS_CLEARANCE")?;
+            env.start(Orders::new(table, clock, patience, awaits_clearance))
         }
         "fraud" => env.start(Frauds::new(
             table,
             clock,
             env.setting("DUET_REVIEW_SECONDS")?,
+            env.setting("DUET_AWAITS_CLEARANCE")?,
         )),
         "inventory" => env.start(Inventory::new(table, clock)),
         "payment" => {

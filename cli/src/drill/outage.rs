@@ -133,7 +133,7 @@ fn fit<W: World>(world: &W) -> Outcome<()> {
         return Err(Problem::usage(
             "the outage drill keeps orders waiting for a review, and needs the fraud service",
         )
-        .hint("deploy with the parameter WithFraud=true"));
+        .hint("deploy with the parameter Fraud=on"));
     }
     match world.review_seconds() {
         Some(seconds) if seconds >= REVIEW_SECONDS => Ok(()),

@@ -220,11 +220,7 @@ mod tests {
             root: Path::new("/work"),
             template: Path::new("template.yaml"),
             stack: "shop",
-            parameters: &[
-                ("WithFraud", "true"),
-                ("Note", r#"say "hi" \o/"#),
-                ("None", ""),
-            ],
+            parameters: &[("Fraud", "on"), ("Note", r#"say "hi" \o/"#), ("None", "")],
             bucket: None,
             target: Target::Account,
             state: Path::new("/state"),
@@ -237,11 +233,7 @@ mod tests {
         let arguments = arguments(options());
         assert_eq!(
             arguments[arguments.len() - 3..],
-            [
-                r#"WithFraud="true""#,
-                r#"Note="say \"hi\" \o/""#,
-                r#"None="""#
-            ]
+            [r#"Fraud="on""#, r#"Note="say \"hi\" \o/""#, r#"None="""#]
         );
         assert!(arguments.contains(&"--resolve-s3".to_owned()));
     }

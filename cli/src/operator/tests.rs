@@ -191,7 +191,7 @@ async fn where_going_on_is_too_late_a_new_execution_is_offered_and_started_once(
         let dry = redrive::start_again(&world, &which, true).await.unwrap();
         assert!(!dry.executions[0].redriven && dry.executions[0].instead.is_none());
         let started = redrive::start_again(&world, &which, false).await.unwrap();
-        let name = format!("{order}.2");
+        let name = format!("{order}__2");
         assert_eq!(started.executions[0].started.as_deref(), Some(&*name));
         // At once again: the first one is under way.
         let twice = redrive::start_again(&world, &which, false).await.unwrap();

@@ -8,12 +8,14 @@ use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
+use duet_core::id::further_execution;
 use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
 use serde_json::{Value, json};
 
 use super::{
-    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
+    Commanded, DeadLetter, Deployment, Execution, Fraud, HistoryEvent, Subject, Submitted, TableOf,
+    World,
 };
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Door, Entry, Variant};
@@ -115,9 +117,12 @@ impl Aws {
                 .iter()
                 .all(|name| outputs.contains_key(*name))
         });
+        let fraud = Fraud::of(|name| outputs.get(name).cloned());
+        let fraud = fraud.map_or_else(|| output("Fraud").map(|_| Fraud::Off), Ok)?;
         let deployment = Deployment {
             variants: variants.map(|variant| variant.name).collect(),
-            with_fraud: output("WithFraud")? == "true",
+            fraud,
+            with_fraud: fraud == Fraud::On,
             retry_budget: output("RetryBudget")?.parse().map_err(|e| {
                 Problem::environment(format!("output RetryBudget of stack {stack}: {e}"))
             })?,
@@ -146,13 +151,23 @@ impl Aws {
         Some(table.strip_suffix("order")?.to_owned())
     }
 
-    pub(super) fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
-        match (variant.entry, subject) {
-            (Entry::Execution { order, .. }, Subject::Order) => self.output(order).map(Some),
-            (Entry::Execution { customer, .. }, Subject::Customer) => {
-                self.output(customer).map(Some)
-            }
-            (Entry::Queue { .. }, _) => Ok(None),
+    /// The machine that whoever is new starts.
+    fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+        let machines = variant.entry.machines(subject);
+        machines
+            .map(|machines| self.output(machines.entry))
+            .transpose()
+    }
+
+    /// Every machine that drives such subjects. A stack of an earlier version
+    /// has one and no list.
+    pub(super) fn machines(&self, variant: &Variant, subject: Subject) -> Outcome<Vec<&str>> {
+        let Some(machines) = variant.entry.machines(subject) else {
+            return Ok(Vec::new());
+        };
+        match self.outputs.get(machines.all) {
+            Some(all) => Ok(all.split(',').collect()),
+            None => Ok(vec![self.output(machines.entry)?]),
         }
     }
 
@@ -324,6 +339,49 @@ impl Aws {
         }
         Ok(letters)
     }
+
+    /// The execution called `name` on `machine`, if there is one.
+    async fn one_execution(&self, machine: &str, name: &str) -> Outcome<Option<Execution>> {
+        let arn = execution_arn(machine, name);
+        let described = match self
+            .workflows
+            .describe_execution()
+            .execution_arn(&arn)
+            .send()
+            .await
+        {
+            Ok(described) => described,
+            Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
+            Err(error) => return Err(unreachable("Step Functions", &error)),
+        };
+        let mut states = Vec::new();
+        let mut events = self
+            .workflows
+            .get_execution_history()
+            .execution_arn(&arn)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|error| unreachable("Step Functions", &error))?;
+            // Every kind of state has an Entered event of its own.
+            if event.r#type().as_str().ends_with("StateEntered") {
+                states.extend(
+                    event
+                        .state_entered_event_details()
+                        .map(|details| details.name().to_owned()),
+                );
+            }
+        }
+        Ok(Some(Execution {
+            name: name.to_owned(),
+            machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
+            status: described.status().as_str().to_owned(),
+            error: described.error().map(str::to_owned),
+            arn,
+            states,
+        }))
+    }
 }
 
 impl World for Aws {
@@ -377,10 +435,14 @@ impl World for Aws {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
-        if let Some(machine) = self.machine(variant, Subject::Order)? {
-            return self.failed_execution(machine, marker).await;
-        }
         let mut letters = Vec::new();
+        let machines = self.machines(variant, Subject::Order)?;
+        for machine in &machines {
+            letters.extend(self.failed_execution(machine, marker).await?);
+        }
+        if !machines.is_empty() {
+            return Ok(letters);
+        }
         for queue in self
             .output("ChoreographyDeadLetterQueues")?
             .split(',')
@@ -392,52 +454,23 @@ impl World for Aws {
         Ok(letters)
     }
 
-    async fn execution(
+    async fn executions(
         &self,
         variant: &'static Variant,
         subject: Subject,
         id: &str,
-    ) -> Outcome<Option<Execution>> {
-        let Some(machine) = self.machine(variant, subject)? else {
-            return Ok(None);
-        };
-        let arn = execution_arn(machine, id);
-        let described = match self
-            .workflows
-            .describe_execution()
-            .execution_arn(&arn)
-            .send()
-            .await
-        {
-            Ok(described) => described,
-            Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
-            Err(error) => return Err(unreachable("Step Functions", &error)),
-        };
-        let mut states = Vec::new();
-        let mut events = self
-            .workflows
-            .get_execution_history()
-            .execution_arn(&arn)
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(event) = events.next().await {
-            let event = event.map_err(|error| unreachable("Step Functions", &error))?;
-            // Every kind of state has an Entered event of its own.
-            if event.r#type().as_str().ends_with("StateEntered") {
-                states.extend(
-                    event
-                        .state_entered_event_details()
-                        .map(|details| details.name().to_owned()),
-                );
+    ) -> Outcome<Vec<Execution>> {
+        let mut all = Vec::new();
+        for machine in self.machines(variant, subject)? {
+            let mut name = id.to_owned();
+            let mut n = 1;
+            while let Some(execution) = self.one_execution(machine, &name).await? {
+                all.push(execution);
+                n += 1;
+                name = further_execution(id, n);
             }
         }
-        Ok(Some(Execution {
-            status: described.status().as_str().to_owned(),
-            error: described.error().map(str::to_owned),
-            arn,
-            states,
-        }))
+        Ok(all)
     }
 
     async fn history(
@@ -446,13 +479,13 @@ impl World for Aws {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<HistoryEvent>> {
-        let Some(machine) = self.machine(variant, subject)? else {
+        let Some(execution) = self.execution(variant, subject, id).await? else {
             return Ok(Vec::new());
         };
         let mut pages = self
             .workflows
             .get_execution_history()
-            .execution_arn(execution_arn(machine, id))
+            .execution_arn(execution.arn)
             .into_paginator()
             .items()
             .send();

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use duet_core::id::{further_execution, of_execution};
 use duet_core::store::Store;
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::{Config, Definitions, Started, Used, bundled};
@@ -25,7 +26,8 @@ use serde_json::json;
 
 use self::input::{Entry as Came, Input};
 use super::{
-    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
+    Commanded, DeadLetter, Deployment, Execution, Fraud, HistoryEvent, Subject, Submitted, TableOf,
+    World,
 };
 use crate::exit::{Outcome, Problem};
 use crate::variant::{self, Door, Entry, Variant};
@@ -102,13 +104,16 @@ impl Lab {
                 .iter()
                 .all(|name| definitions.outputs.contains_key(*name))
         };
+        let fraud = Fraud::of(|name| definitions.outputs.get(name).cloned());
+        let fraud = fraud.ok_or_else(|| Problem::environment("the definitions have no Fraud"))?;
         let deployment = Deployment {
             variants: variant::ALL
                 .iter()
                 .filter(deployed)
                 .map(|variant| variant.name)
                 .collect(),
-            with_fraud: output("WithFraud")? == "true",
+            fraud,
+            with_fraud: fraud == Fraud::On,
             retry_budget: output("RetryBudget")?
                 .parse()
                 .map_err(Problem::environment)?,
@@ -162,11 +167,11 @@ impl Lab {
                 }
             }
             for run in lab.failed_executions() {
-                let key = duet_order::key(&run.name);
+                let key = duet_order::key(of_execution(&run.name));
                 let order = self.table(TableOf::Order).load(&[key]).now_or_never();
                 let placed = run.machine.contains("order")
                     && order.is_some_and(|found| found.is_ok_and(|items| items != [None]));
-                if !placed && !left.contains(&run.name.as_str()) {
+                if !placed && !left.contains(&of_execution(&run.name)) {
                     worked |= lab.redrive_execution(&run.arn).is_ok();
                 }
             }
@@ -178,8 +183,8 @@ impl Lab {
     /// the URL of a queue.
     fn entry(&self, variant: &Variant, subject: Subject) -> Outcome<(bool, &str)> {
         let (is_machine, name) = match (variant.entry, subject) {
-            (Entry::Execution { order, .. }, Subject::Order) => (true, order),
-            (Entry::Execution { customer, .. }, Subject::Customer) => (true, customer),
+            (Entry::Execution { order, .. }, Subject::Order) => (true, order.entry),
+            (Entry::Execution { customer, .. }, Subject::Customer) => (true, customer.entry),
             (Entry::Queue { order, .. }, Subject::Order) => (false, order),
             (Entry::Queue { customer, .. }, Subject::Customer) => (false, customer),
         };
@@ -187,6 +192,13 @@ impl Lab {
         let found = found
             .ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))?;
         Ok((is_machine, found))
+    }
+
+    /// The ARN of every machine that drives such subjects under `variant`.
+    fn machines(&self, variant: &Variant, subject: Subject) -> Vec<&str> {
+        let machines = variant.entry.machines(subject);
+        let all = machines.and_then(|machines| self.0.definitions.outputs.get(machines.all));
+        all.map_or(Vec::new(), |all| all.split(',').collect())
     }
 }
 
@@ -273,12 +285,13 @@ impl World for Lab {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
-        let (is_machine, at) = self.entry(variant, Subject::Order)?;
+        let machines = self.machines(variant, Subject::Order);
         let lab = &mut self.state().lab;
-        if is_machine {
+        if !machines.is_empty() {
             let failed = lab.failed_executions();
             let ours = failed.into_iter().filter(|run| {
-                at.ends_with(&format!(":{}", run.machine)) && run.name.contains(marker)
+                let of = |arn: &&str| arn.ends_with(&format!(":{}", run.machine));
+                machines.iter().any(of) && run.name.contains(marker)
             });
             return Ok(ours
                 .map(|run| DeadLetter {
@@ -303,34 +316,39 @@ impl World for Lab {
             .collect())
     }
 
-    async fn execution(
+    async fn executions(
         &self,
         variant: &'static Variant,
         subject: Subject,
         id: &str,
-    ) -> Outcome<Option<Execution>> {
-        let (true, at) = self.entry(variant, subject)? else {
-            return Ok(None);
-        };
+    ) -> Outcome<Vec<Execution>> {
         let lab = &self.state().lab;
-        let Some(standing) = lab.execution_standing(at, id) else {
-            return Ok(None);
-        };
-        let events = lab
-            .execution(at, id)
-            .map_or(&[][..], |execution| execution.history());
-        let entered = events
-            .iter()
-            .filter(|event| event.event_type().ends_with("StateEntered"));
-        Ok(Some(Execution {
-            arn: standing.arn,
-            status: duet_lab::word(standing.status).to_owned(),
-            error: standing.error,
-            states: entered
-                .filter_map(|event| event.state_name())
-                .map(str::to_owned)
-                .collect(),
-        }))
+        let mut all = Vec::new();
+        for machine in self.machines(variant, subject) {
+            let further = (2..).map(|n| further_execution(id, n));
+            let names = std::iter::once(id.to_owned()).chain(further);
+            all.extend(names.map_while(|name| {
+                let standing = lab.execution_standing(machine, &name)?;
+                let events = lab
+                    .execution(machine, &name)
+                    .map_or(&[][..], |execution| execution.history());
+                let entered = events
+                    .iter()
+                    .filter(|event| event.event_type().ends_with("StateEntered"));
+                Some(Execution {
+                    name,
+                    machine: standing.machine,
+                    arn: standing.arn,
+                    status: duet_lab::word(standing.status).to_owned(),
+                    error: standing.error,
+                    states: entered
+                        .filter_map(|event| event.state_name())
+                        .map(str::to_owned)
+                        .collect(),
+                })
+            }));
+        }
+        Ok(all)
     }
 
     async fn history(
@@ -339,11 +357,11 @@ impl World for Lab {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<HistoryEvent>> {
-        let (true, at) = self.entry(variant, subject)? else {
+        let Some(driving) = self.execution(variant, subject, id).await? else {
             return Ok(Vec::new());
         };
         let lab = &self.state().lab;
-        let execution = lab.execution(at, id);
+        let execution = lab.execution(&driving.machine, &driving.name);
         let events = execution.map_or(&[][..], |execution| execution.history());
         Ok(events
             .iter()

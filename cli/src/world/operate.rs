@@ -9,6 +9,7 @@ use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use duet_core::Timestamp;
+use duet_core::id::{further_execution, of_execution};
 
 use super::aws::{Aws, execution_arn, unreachable};
 use super::{Subject, TableOf, World};
@@ -84,14 +85,13 @@ impl FailedExecution {
     /// has a name of its own, see [`Self::next`].
     #[must_use]
     pub fn subject(&self) -> &str {
-        self.name.split('.').next().unwrap_or(&self.name)
+        of_execution(&self.name)
     }
 
-    /// The name of the `n`-th execution about the same order or customer:
-    /// `o-1.2`. No id has a dot in it, so it can be nobody else's.
+    /// The name of the `n`-th execution about the same order or customer.
     #[must_use]
     pub fn next(&self, n: u32) -> String {
-        format!("{}.{n}", self.subject())
+        further_execution(self.subject(), n)
     }
 }
 
@@ -241,41 +241,41 @@ impl Operate for Aws {
         let there = &self.deployment().variants;
         for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
             for subject in [Subject::Order, Subject::Customer] {
-                let Some(machine) = self.machine(variant, subject)? else {
-                    continue;
-                };
-                for status in [
-                    ExecutionStatus::Failed,
-                    ExecutionStatus::TimedOut,
-                    ExecutionStatus::Aborted,
-                ] {
-                    let mut pages = self
-                        .workflows
-                        .list_executions()
-                        .state_machine_arn(machine)
-                        .status_filter(status)
-                        .into_paginator()
-                        .items()
-                        .send();
-                    while let Some(found) = pages.next().await {
-                        let found = found.map_err(|error| unreachable("Step Functions", &error))?;
-                        let described = self
+                for machine in self.machines(variant, subject)? {
+                    for status in [
+                        ExecutionStatus::Failed,
+                        ExecutionStatus::TimedOut,
+                        ExecutionStatus::Aborted,
+                    ] {
+                        let mut pages = self
                             .workflows
-                            .describe_execution()
-                            .execution_arn(found.execution_arn())
-                            .send()
-                            .await
-                            .map_err(|error| unreachable("Step Functions", &error))?;
-                        all.push(FailedExecution {
-                            arn: found.execution_arn().to_owned(),
-                            name: found.name().to_owned(),
-                            machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
-                            variant: variant.name,
-                            status: found.status().as_str().to_owned(),
-                            error: described.error().map(str::to_owned),
-                            started_at: instant(Some(found.start_date())),
-                            ended_at: instant(found.stop_date()),
-                        });
+                            .list_executions()
+                            .state_machine_arn(machine)
+                            .status_filter(status)
+                            .into_paginator()
+                            .items()
+                            .send();
+                        while let Some(found) = pages.next().await {
+                            let found =
+                                found.map_err(|error| unreachable("Step Functions", &error))?;
+                            let described = self
+                                .workflows
+                                .describe_execution()
+                                .execution_arn(found.execution_arn())
+                                .send()
+                                .await
+                                .map_err(|error| unreachable("Step Functions", &error))?;
+                            all.push(FailedExecution {
+                                arn: found.execution_arn().to_owned(),
+                                name: found.name().to_owned(),
+                                machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
+                                variant: variant.name,
+                                status: found.status().as_str().to_owned(),
+                                error: described.error().map(str::to_owned),
+                                started_at: instant(Some(found.start_date())),
+                                ended_at: instant(found.stop_date()),
+                            });
+                        }
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! What the customer service can be asked to do.
 
+use duet_core::id::fit_for_new;
 use duet_core::{CustomerId, vocabulary};
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,9 @@ impl RegisterCustomer {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Unacceptable> {
         let no = |path, problem: String| Err(Unacceptable { path, problem });
+        if let Err(why) = fit_for_new(self.customer.as_str()) {
+            return no("customer", why.to_string());
+        }
         if self.name.trim().is_empty() || self.name.chars().count() > MAX_NAME {
             return no("name", format!("has 1 to {MAX_NAME} characters"));
         }
@@ -184,6 +188,13 @@ mod tests {
         };
         assert_eq!(good.check(), Ok(()));
         let bad = [
+            (
+                "customer",
+                RegisterCustomer {
+                    customer: "c__1".parse().unwrap(),
+                    ..good.clone()
+                },
+            ),
             (
                 "name",
                 RegisterCustomer {

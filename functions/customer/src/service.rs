@@ -1,7 +1,9 @@
 //! Load, decide, save.
 
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, CustomerId, Desk, Failure, Handled, ParseError, Received, Request, Service};
+use duet_core::{
+    Clock, CustomerId, Desk, Failure, Handled, ParseError, Received, Request, Service,
+};
 
 use crate::command::Command;
 use crate::domain;

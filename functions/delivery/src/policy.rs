@@ -1,7 +1,7 @@
 //! What a fact makes the delivery service do: choreography only.
 
-use duet_core::fact::Screened;
 use duet_core::Fact;
+use duet_core::fact::Screened;
 
 use crate::command::{CancelDelivery, Command, NoteClearance, NoteOrder, NotePayment};
 

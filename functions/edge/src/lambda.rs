@@ -75,22 +75,21 @@ impl Edge {
         let log = Stdout {
             namespace: variable("DUET_METRICS")?.into(),
         };
+        let carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
+            .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
+        let aws = Aws::new(&self.config, carriers);
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
-                let aws = Aws::for_tasks(&self.config);
                 let handler = |event: LambdaEvent<Value>| {
                     Box::pin(task(service.clone(), aws.clone(), log.clone(), event))
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
             "queue" => {
-                let carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
-                    .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
                 let retries = Retries {
                     budget: self.setting("DUET_RETRY_BUDGET")?,
                     backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
                 };
-                let aws = Aws::for_queues(&self.config, carriers);
                 let handler = |event: LambdaEvent<Value>| {
                     Box::pin(batch(
                         service.clone(),

@@ -81,9 +81,7 @@ const MEMBERS: [&str; 5] = ["command", "metadata", "data", "reply_to", "due"];
 /// member or field nobody knows is refused. What our own workflows, policies and
 /// timers say is read tolerantly, so that whoever speaks may be newer than who
 /// listens.
-pub(crate) fn command<S: Service>(
-    message: Value,
-) -> Result<(CommandMessage, S::Command), Failure> {
+pub(crate) fn command<S: Service>(message: Value) -> Result<(CommandMessage, S::Command), Failure> {
     let invalid = |error: ParseError| Failure::invalid(error);
     let strange = message
         .as_object()

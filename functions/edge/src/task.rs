@@ -9,9 +9,7 @@
 //! to facts would hear nothing of what is done here.
 
 use duet_core::outcome::INVALID_COMMAND;
-use duet_core::{
-    Answer, Clock, Context, Failure, Handled, Refusal, Request, Service, Timestamp,
-};
+use duet_core::{Answer, Clock, Context, Failure, Handled, Refusal, Request, Service, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -151,8 +149,7 @@ fn parse<S: Service>(
     let reading = Reading::of_command::<S>(&input);
     let attempt = beside.as_ref().ok().and_then(|beside| beside.attempt);
     let attempt = attempt.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX).max(1));
-    let request =
-        beside.and_then(|beside| request::<S>(wires, &reading, beside, input, deadline));
+    let request = beside.and_then(|beside| request::<S>(wires, &reading, beside, input, deadline));
     (reading, attempt, request)
 }
 

@@ -5,13 +5,13 @@
 use duet_core::desk::{Found, Ticket, attempts, contended};
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Context, Decision, Desk, Failure, Handled, OrderId, ParseError, Received, Request, Service,
-    Timestamp,
+    Clock, Context, Decision, Desk, Failure, Handled, OrderId, ParseError, Received, Request,
+    Service, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::command::{Command, DecideReview};
+use crate::command::{Command, DecideReview, Verdict};
 use crate::domain::{self, Both};
 use crate::history;
 use crate::review::{self, Review};
@@ -87,6 +87,47 @@ impl<S: Store, C: Clock> Frauds<S, C> {
                 put(second_key, b, second.as_ref()),
             ];
             let writes = writes.into_iter().flatten().collect();
+            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
+                return Ok(handled);
+            }
+        }
+        Err(contended())
+    }
+
+    /// [`Desk::once`] for a reviewer's word: over the review, and what is
+    /// remembered of the customer whose order it is about.
+    async fn decide(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        command: &DecideReview,
+    ) -> Result<Handled, Failure> {
+        let review_key = review_key(&command.order);
+        let key = std::slice::from_ref(&review_key);
+        for _ in attempts() {
+            let item = match self.desk.find(ticket, context, key).await? {
+                Found::Repeat(handled) => return Ok(handled),
+                Found::Fresh(mut items) => items.pop().flatten(),
+            };
+            let review = same_variant(read(item.as_ref())?, &context.message.variant)?;
+            // Only an approval is remembered, and whose order it is never changes.
+            let customer = review
+                .as_ref()
+                .and_then(|review: &Review| review.customer.as_ref());
+            let approved = customer.filter(|_| command.verdict == Verdict::Approve);
+            let keys: Vec<Key> = approved.map(history_key).into_iter().collect();
+            let known = self.desk.store.load(&keys).await?.pop().flatten();
+            let documents = (review, read(known.as_ref())?);
+            let decision = review::decide(documents, command, self.desk.clock.now())?;
+            let (review, history) = decision
+                .state
+                .as_ref()
+                .map_or((None, None), |(a, b)| (a.as_ref(), b.as_ref()));
+            let first = put(&review_key, review, item.as_ref());
+            let second = keys
+                .first()
+                .and_then(|key| put(key, history, known.as_ref()));
+            let writes = first.into_iter().chain(second).collect();
             if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
                 return Ok(handled);
             }
@@ -205,12 +246,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
                 })
                 .await
             }
-            Command::DecideReview(c) => {
-                self.about(&ticket, &context, &c.order, |review, now| {
-                    review::decide(review, c, now)
-                })
-                .await
-            }
+            Command::DecideReview(c) => self.decide(&ticket, &context, c).await,
             Command::CloseReview(c) => {
                 self.about(&ticket, &context, &c.order, |review, now| {
                     review::close(review, c, variant, now)

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
 use duet_core::store::{Expect, Item, Key, Store, Write};
-use duet_core::{Clock, Desk, Failure, Handled, Money, ParseError, Received, Request, Service, Sku};
+use duet_core::{
+    Clock, Desk, Failure, Handled, Money, ParseError, Received, Request, Service, Sku,
+};
 
 use crate::command::Command;
 use crate::domain::{self, Change, MAX_SKUS, Stock};

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use duet_core::desk::{attempts, contended};
 use duet_core::store::{CommitError, Expect, Store, Write};
-use duet_core::{
-    Answer, Clock, Failure, Handled, ParseError, Received, Request, Service,
-};
+use duet_core::{Answer, Clock, Failure, Handled, ParseError, Received, Request, Service};
 use serde_json::json;
 
 use crate::command::Command;

@@ -1,7 +1,8 @@
 //! What the order service can be asked to do.
 
-use duet_core::order::{Address, Line, Owed, Part, Reason};
+use duet_core::id::fit_for_new;
 use duet_core::id::of_execution;
+use duet_core::order::{Address, Line, Owed, Part, Reason};
 use duet_core::{CustomerId, Money, OrderId, Timestamp, vocabulary};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -128,7 +129,9 @@ impl ParkOrder {
 
 fn order_of_execution<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrderId, D::Error> {
     let name = String::deserialize(deserializer)?;
-    of_execution(&name).parse().map_err(serde::de::Error::custom)
+    of_execution(&name)
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 /// A timer: the order's deadline.
@@ -175,6 +178,14 @@ impl PlaceOrder {
                 problem,
             })
         };
+        for (path, id) in [
+            ("order", self.order.as_str()),
+            ("customer", self.customer.as_str()),
+        ] {
+            if let Err(why) = fit_for_new(id) {
+                return no(path, why.to_string());
+            }
+        }
         if self.lines.is_empty() {
             return no("lines", "an order has at least one line".into());
         }
@@ -199,6 +210,9 @@ impl PlaceOrder {
         }
         if self.total.amount == 0 {
             return no("total.amount", "an order costs something".into());
+        }
+        if let Err(why) = self.total.check() {
+            return no("total.amount", why);
         }
         let texts = [
             ("payment_token", &self.payment_token, 128),

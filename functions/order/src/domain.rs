@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use duet_core::fact::{NewOrder, OrderConfirmed, OrderNeedsAttention, OrderRejected};
+use duet_core::id::of_execution;
 use duet_core::order::{Owed, Part, Reason};
 use duet_core::time::after;
-use duet_core::id::of_execution;
 use duet_core::{Context, Decision, Failure, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -424,11 +424,7 @@ fn expire_compensation(
     if order.compensation != Compensation::Pending {
         return Decision::done(order.standing()).unkept();
     }
-    park(
-        order,
-        &ParkOrder::of(command.order.clone()),
-        now,
-    )
+    park(order, &ParkOrder::of(command.order.clone()), now)
 }
 
 /// How an order stands: the reply to most commands.

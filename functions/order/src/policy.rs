@@ -1,8 +1,8 @@
 //! What a fact makes the order service do: choreography only.
 
+use duet_core::OrderId;
 use duet_core::fact::{Fact, Screened};
 use duet_core::order::{Owed, Part, Reason};
-use duet_core::OrderId;
 
 use crate::command::{Command, ConfirmOrder, ExtendDeadline, NoteUndone, ParkOrder, RejectOrder};
 

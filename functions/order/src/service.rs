@@ -2,7 +2,9 @@
 
 use duet_core::order::Part;
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Ending, Event, Failure, Handled, ParseError, Received, Request, Service};
+use duet_core::{
+    Clock, Desk, Ending, Event, Failure, Handled, ParseError, Received, Request, Service,
+};
 
 use crate::command::Command;
 use crate::domain::{self, Terms};

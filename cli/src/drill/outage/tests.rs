@@ -81,7 +81,7 @@ async fn a_drill_in_which_nothing_was_down_or_something_stays_is_not_ok() {
 #[tokio::test]
 async fn where_no_order_can_wait_for_a_review_the_drill_is_refused() {
     for (parameter, remedy) in [
-        (("WithFraud", "false"), "WithFraud=true"),
+        (("Fraud", "off"), "Fraud=on"),
         (("ReviewSeconds", "30"), "ReviewSeconds=600"),
     ] {
         let refused = run(&lab(&[parameter]), &choice(1)).await.unwrap_err();

@@ -679,7 +679,7 @@ mod tests {
     #[tokio::test]
     async fn up_keeps_a_lab_of_the_same_parameters_and_sets_others_aside() {
         let (_dir, shelf) = shelf();
-        let without = BTreeMap::from([("WithFraud".to_owned(), "false".to_owned())]);
+        let without = BTreeMap::from([("Fraud".to_owned(), "off".to_owned())]);
         let (kept, aside) = shelf.up(without.clone(), wall(0)).await.unwrap();
         assert!(aside.is_none() && !kept.world.deployment().with_fraud);
         let order = submit(&kept, "happy", "standard").await;
@@ -688,7 +688,7 @@ mod tests {
         assert!(aside.is_none());
         assert_eq!(outcome(&kept, &order).await, "Confirmed");
         kept.close().unwrap();
-        let wrong = BTreeMap::from([("WithFrau".to_owned(), "false".to_owned())]);
+        let wrong = BTreeMap::from([("Frau".to_owned(), "off".to_owned())]);
         assert!(shelf.up(wrong, wall(6)).await.is_err());
         let (kept, aside) = shelf.up(BTreeMap::new(), wall(9)).await.unwrap();
         assert!(aside.unwrap().is_file() && kept.world.deployment().with_fraud);

@@ -13,9 +13,9 @@ use jiff::SignedDuration;
 use super::input::Input;
 use super::{Lab, State};
 use crate::exit::{Outcome, Problem};
-use crate::variant::{self, Entry};
+use crate::variant;
 use crate::world::operate::{FailedExecution, Held, Operate, Redriven, under_way};
-use crate::world::{TableOf, World};
+use crate::world::{Subject, TableOf, World};
 
 impl State {
     /// The dead letter that is held.
@@ -119,12 +119,9 @@ impl Operate for Lab {
         let failed = lab.failed_executions();
         let mut all = Vec::new();
         for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
-            let Entry::Execution { order, customer } = variant.entry else {
-                continue;
-            };
-            for arn in [order, customer]
-                .iter()
-                .filter_map(|output| self.0.definitions.outputs.get(*output))
+            for arn in [Subject::Order, Subject::Customer]
+                .into_iter()
+                .flat_map(|subject| self.machines(variant, subject))
             {
                 let machine = arn.rsplit(':').next().unwrap_or(arn);
                 let mine = failed.iter().filter(|run| run.machine == machine);
@@ -423,6 +420,7 @@ mod tests {
         let command = duet_order::Command::from(duet_order::command::NoteUndone {
             order: "o-none".parse().unwrap(),
             parts: Vec::new(),
+            parking: None,
         });
         let message = message::command(&command, "o-none", "standard", world.now());
         let to = crate::world::TableOf::Carrier;

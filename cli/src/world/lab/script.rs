@@ -106,6 +106,23 @@ fn last_pieces(number: usize, begins: i64, budget: u32) -> Script {
 }
 
 impl Script {
+    fn is_contested(&self) -> bool {
+        matches!(self.expected, Expected::Contested { .. })
+    }
+
+    /// Whether so many of this script's orders may have ended `confirmed`: never
+    /// more than the scenario says and, unless something went wrong in its world
+    /// (`struck`), no fewer.
+    pub(super) fn allows_count(&self, confirmed: usize, struck: bool) -> Result<(), String> {
+        let Expected::Contested { confirmed: due, .. } = self.expected else {
+            return Ok(());
+        };
+        match confirmed == due || struck && confirmed < due {
+            true => Ok(()),
+            false => Err(format!("{confirmed} orders are confirmed, not {due}")),
+        }
+    }
+
     /// Whether `order`, in wave `wave` of this script, may have ended as it
     /// did. `struck`: whether anything went wrong in its world.
     ///
@@ -119,13 +136,15 @@ impl Script {
             {
                 Some((reason, detail))
             }
+            Expected::Contested { reason, .. } if last => Some((reason, None)),
             _ => None,
         };
         let (reason, detail) = match (&order.fate, expected) {
             (Fate::Undecided, _) => return Err("it is not decided".to_owned()),
             (Fate::Confirmed, None) => return Ok(()),
-            // An order that is screened before the ones placed before it is not
-            // the n-th yet; neither is one whose predecessors were never placed.
+            // How many may be is counted over the wave.
+            (Fate::Confirmed, _) if self.is_contested() => return Ok(()),
+            // It is not the n-th when those before it were never cleared.
             (Fate::Confirmed, Some((Reason::FraudConfirmed, _)))
                 if self.name == "velocity" && struck =>
             {
@@ -155,7 +174,7 @@ impl Script {
                 Reason::Abandoned => true,
                 // The person's word came too late, or not at all.
                 Reason::ReviewTimedOut => self.plan.person.is_some(),
-                // The customer's orders were screened closer together than placed.
+                // One placed after it was screened before it, and cleared.
                 Reason::FraudConfirmed => self.name == "velocity",
                 _ => false,
             };

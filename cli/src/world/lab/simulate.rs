@@ -254,7 +254,7 @@ fn cast(definitions: &Definitions, options: &Options, world: u64) -> Vec<Script>
             .unwrap_or_default()
     };
     let shop = (
-        output("WithFraud") == "true",
+        output("Fraud") == "on",
         output("RetryBudget").parse().unwrap_or_default(),
     );
     scripts(

@@ -47,13 +47,8 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    /// For a function that a workflow calls: facts have nowhere to go.
-    pub(super) fn for_tasks(config: &SdkConfig) -> Self {
-        Self::for_queues(config, Carriers::new())
-    }
-
-    /// For a function behind a queue.
-    pub(super) fn for_queues(config: &SdkConfig, carriers: Carriers) -> Self {
+    /// The clients of a function, and how the facts of each variant travel.
+    pub(super) fn new(config: &SdkConfig, carriers: Carriers) -> Self {
         Self {
             carriers: Arc::new(carriers),
             bus: aws_sdk_eventbridge::Client::new(config),

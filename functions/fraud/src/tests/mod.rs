@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::command::{
     Cause, CloseReview, DecideReview, OpenReview, ScreenCustomer, ScreenOrder, Verdict,
 };
-use crate::history::{EmailUse, History};
+use crate::history::{EmailUse, History, KEPT_SECONDS};
 use crate::review::{Review, Status};
 use crate::rules::VELOCITY;
 use crate::{Command, Frauds, email_key, history_key, review_key};

@@ -162,14 +162,24 @@ async fn yesterdays_commands_have_the_hashes_they_had() {
     };
     let _ = world.tell(reject(Reason::PaymentDeclined, None)).await;
     let _ = world.tell(undone(&[Part::Stock])).await;
-    let _ = world
-        .tell(park(&[owed(Part::Payment, Some(2_500))]))
-        .await;
+    let _ = world.tell(park(&[owed(Part::Payment, Some(2_500))])).await;
     for (record, hash) in [
-        ("done#PlaceOrder", "a9853a6f13870214b1360d33a969b172e6574b521d72aeb140a1a1d6f0d8820b"),
-        ("done#RejectOrder#PaymentDeclined", "9e2a653997b64876a5f70d25d4600dce295344c5e312c5d171e59a68e77d62f0"),
-        ("done#NoteUndone#Stock", "0fef8606c870f470e4697469f195e4f9b54710c4416ccbb1c910251467e98d24"),
-        ("done#ParkOrder#Payment", "65d98476eefc075f460de2179626c8db6328c4a669bfa08c0aad786b635c22d7"),
+        (
+            "done#PlaceOrder",
+            "a9853a6f13870214b1360d33a969b172e6574b521d72aeb140a1a1d6f0d8820b",
+        ),
+        (
+            "done#RejectOrder#PaymentDeclined",
+            "9e2a653997b64876a5f70d25d4600dce295344c5e312c5d171e59a68e77d62f0",
+        ),
+        (
+            "done#NoteUndone#Stock",
+            "0fef8606c870f470e4697469f195e4f9b54710c4416ccbb1c910251467e98d24",
+        ),
+        (
+            "done#ParkOrder#Payment",
+            "65d98476eefc075f460de2179626c8db6328c4a669bfa08c0aad786b635c22d7",
+        ),
     ] {
         assert_eq!(kept(record).await, hash, "{record}");
     }

@@ -1,5 +1,6 @@
 //! What the service does, case by case.
 
+use duet_core::money::MAX_AMOUNT;
 use duet_core::service::reaction;
 
 use super::*;
@@ -60,6 +61,11 @@ fn an_order_is_checked_by_field() {
         ("/lines", Value::from(vec![line; 101]), "lines"),
         ("/lines", Value::from(many), "lines"),
         ("/total/amount", json!(0), "total.amount"),
+        ("/total/amount", json!(MAX_AMOUNT + 1), "total.amount"),
+        ("/total/amount", json!(i64::MAX), "total.amount"),
+        ("/order", json!("x".repeat(61)), "order"),
+        ("/order", json!("o__1"), "order"),
+        ("/customer", json!("c_"), "customer"),
         ("/payment_token", json!(""), "payment_token"),
         ("/payment_token", json!("x".repeat(129)), "payment_token"),
         ("/ship_to/name", json!(" "), "ship_to.name"),
@@ -69,6 +75,9 @@ fn an_order_is_checked_by_field() {
         ("/ship_to/country", json!("se"), "ship_to.country"),
     ];
     assert_eq!(place().check(), Ok(()));
+    let mut most = place();
+    most.total.amount = MAX_AMOUNT;
+    assert_eq!(most.check(), Ok(()));
     for (pointer, value, path) in cases {
         let mut data = Command::from(place()).data();
         *data.pointer_mut(pointer).unwrap() = value;

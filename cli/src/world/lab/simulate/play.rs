@@ -349,6 +349,7 @@ impl Play {
         let with_fraud = self.lab.deployment().with_fraud;
         let mut findings = Findings::default();
         for script in scripts {
+            let mut confirmed = 0;
             for customer in &script.plan.customers {
                 self.judge_customer(script, customer.customer.as_str(), &mut end)?;
             }
@@ -368,6 +369,7 @@ impl Play {
                 end.outcomes.push(outcome.clone());
                 match &view.order {
                     Some(there) => {
+                        confirmed += usize::from(there.fate == Fate::Confirmed);
                         let due = matches!(script.expected, Expected::NeedsAttention(..));
                         if self.parked.borrow().contains(id) && !due && !struck {
                             let what = format!(
@@ -391,6 +393,12 @@ impl Play {
                         format!("{id} ({}): it was never placed", script.name),
                     )),
                 }
+            }
+            if let Err(why) = script.allows_count(confirmed, struck) {
+                let whose = script.plan.waves.iter().flatten().next();
+                let id = whose.map_or(String::new(), |order| order.order.to_string());
+                let what = format!("{id} ({}): {why}", script.name);
+                end.findings.push((0, id, what));
             }
             for good in &script.plan.goods {
                 let key = duet_inventory::stock_key(&good.sku);
@@ -438,9 +446,9 @@ impl Play {
     }
 
     fn judge_customer(&self, script: &Script, id: &str, end: &mut End) -> Outcome<()> {
-        let expected = match script.expected {
-            Expected::Blocked => CustomerStatus::Blocked,
-            _ => CustomerStatus::Active,
+        let expected = match script.plan.suspicious {
+            true => CustomerStatus::Blocked,
+            false => CustomerStatus::Active,
         };
         let status = self.customer(id)?.map(|customer| customer.status);
         if status != Some(expected) {
