@@ -16,6 +16,7 @@ use super::{
     Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
 };
 use crate::exit::{Outcome, Problem};
+use crate::stack::WHAT_BECAME_OF_TRIES;
 use crate::variant::{self, Door, Entry, Variant};
 
 /// The region the emulator plays.
@@ -85,6 +86,25 @@ pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap
     Ok(Some(pairs.collect()))
 }
 
+/// The patience of a stack with `outputs`. An older one counted tries; what its
+/// tries come to is the default of today, nearly.
+fn patience(stack: &str, outputs: &BTreeMap<String, String>) -> Outcome<u32> {
+    match outputs.get("PatienceSeconds") {
+        Some(seconds) => seconds.parse().map_err(|e| {
+            Problem::environment(format!("output PatienceSeconds of stack {stack}: {e}"))
+        }),
+        None => {
+            eprintln!(
+                "stack {stack} is of an older version, which `duet up` brings up to date: {WHAT_BECAME_OF_TRIES}"
+            );
+            Ok(OLD_PATIENCE)
+        }
+    }
+}
+
+/// About how long a stack that counted tries was patient, in seconds.
+const OLD_PATIENCE: u32 = 60;
+
 impl Aws {
     /// Opens the stack called `stack`.
     ///
@@ -118,9 +138,7 @@ impl Aws {
         let deployment = Deployment {
             variants: variants.map(|variant| variant.name).collect(),
             with_fraud: output("WithFraud")? == "true",
-            retry_budget: output("RetryBudget")?.parse().map_err(|e| {
-                Problem::environment(format!("output RetryBudget of stack {stack}: {e}"))
-            })?,
+            patience_seconds: patience(stack, &outputs)?,
         };
         Ok(Self {
             deployment,

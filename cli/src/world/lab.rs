@@ -109,7 +109,7 @@ impl Lab {
                 .map(|variant| variant.name)
                 .collect(),
             with_fraud: output("WithFraud")? == "true",
-            retry_budget: output("RetryBudget")?
+            patience_seconds: output("PatienceSeconds")?
                 .parse()
                 .map_err(Problem::environment)?,
         };

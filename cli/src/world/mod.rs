@@ -218,8 +218,8 @@ pub struct Deployment {
     pub variants: Vec<&'static str>,
     /// Whether the fraud service is part of the shop.
     pub with_fraud: bool,
-    /// Receives of a message before its service gives up.
-    pub retry_budget: u32,
+    /// How long a failing step is tried before its service gives up, in seconds.
+    pub patience_seconds: u32,
 }
 
 /// A place where the system runs.

@@ -8,6 +8,9 @@ use crate::{Event, Timestamp};
 
 /// The error name of a [`Failure::Transient`] in a workflow.
 pub const TRANSIENT: &str = "Transient";
+/// The error name of a [`Failure::Transient`] of the last try in a workflow:
+/// not to be tried again ([`crate::patience`]).
+pub const PATIENCE_SPENT: &str = "PatienceSpent";
 /// The error name of a [`Failure::Invalid`] in a workflow.
 pub const INVALID_COMMAND: &str = "InvalidCommand";
 

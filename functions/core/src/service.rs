@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::{Event, Failure, Handled, Metadata, Timestamp, Vocabulary};
+use crate::{Event, Fact, Failure, Handled, Metadata, Timestamp, Vocabulary};
 
 /// What comes with a command besides its data.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,8 +11,8 @@ pub struct Context {
     pub message: Metadata,
     /// Where an answer that comes later is to go; stored and handed back as it is.
     pub reply_to: Option<String>,
-    /// No further delivery will follow: give up rather than fail, if there is
-    /// a fact for giving up.
+    /// Patience is spent ([`crate::patience`]): if this fails once more, give
+    /// up for good rather than fail, where there is a fact for that.
     pub last_attempt: bool,
     /// When whoever runs the service stops it: locks taken now expire then.
     pub deadline: Timestamp,
@@ -66,6 +66,15 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// The service's policy in a choreography: what a fact makes it do, if
     /// anything. It is to choreography what the workflow is to orchestration.
     fn policy(event: &Event) -> Option<Self::Command>;
+
+    /// What to announce when patience is spent and `command` failed once more,
+    /// where that gives nothing up: the command is tried on, and others should
+    /// know that it is overdue. Whoever calls says it, for the service may be
+    /// what fails. Choreography only; a workflow sees for itself.
+    fn overdue(command: &Self::Command) -> Option<Fact> {
+        let _ = command;
+        None
+    }
 
     /// What one of its own facts says to whoever counts how things end, if
     /// anything.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
 use duet_core::store::{Expect, Item, Key, Store, Write};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Money, Request, Service, Sku};
+use duet_core::{Clock, Desk, Event, Fact, Failure, Handled, Money, Request, Service, Sku};
 
 use crate::command::Command;
 use crate::domain::{self, Change, MAX_SKUS, Stock};
@@ -68,7 +68,7 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
     const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
         ("ReserveStock", &["StockReserved", "StockUnavailable"]),
         ("ReleaseStock", &["StockReleased"]),
-        ("ShipStock", &["StockShipped"]),
+        ("ShipStock", &["StockShipped", "ShipmentOverdue"]),
     ];
     type Command = Command;
 
@@ -118,6 +118,10 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
 
     fn policy(event: &Event) -> Option<Command> {
         crate::policy::command(event)
+    }
+
+    fn overdue(command: &Command) -> Option<Fact> {
+        crate::policy::overdue(command)
     }
 }
 

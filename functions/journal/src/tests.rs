@@ -24,6 +24,7 @@ fn metadata(id: &str, about: &str, time: &str) -> Metadata {
         causationid: Some("cause".into()),
         traceparent: None,
         variant: "any".into(),
+        late: false,
     }
 }
 

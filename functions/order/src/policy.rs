@@ -2,7 +2,7 @@
 
 use duet_core::fact::{Fact, Screened};
 use duet_core::order::{Owed, Part, Reason};
-use duet_core::{Event, OrderId};
+use duet_core::{Event, Money, OrderId};
 
 use crate::command::{Command, ConfirmOrder, ExtendDeadline, NoteUndone, ParkOrder, RejectOrder};
 
@@ -37,16 +37,13 @@ pub(crate) fn command(event: &Event) -> Option<Command> {
         Fact::StockReleased(fact) => undone(&fact.order, Part::Stock),
         Fact::PaymentRefunded(fact) => undone(&fact.order, Part::Payment),
         Fact::DeliveryCancelled(fact) => undone(&fact.order, Part::Delivery),
-        Fact::RefundFailed(fact) => {
-            let owed = Owed {
-                part: Part::Payment,
-                amount: Some(fact.amount),
-            };
-            ParkOrder {
-                order: fact.order.clone(),
-                owed: vec![owed],
-            }
-            .into()
+        Fact::RefundFailed(fact) => owed(&fact.order, Part::Payment, Some(fact.amount)),
+        Fact::ShipmentOverdue(fact) => owed(&fact.order, Part::Shipment, None),
+        Fact::NoticeOverdue(fact) => owed(&fact.order, Part::Notice, None),
+        // In time they concern nobody; late, what was owed is done after all.
+        Fact::StockShipped(fact) if event.metadata.late => undone(&fact.order, Part::Shipment),
+        Fact::CustomerNotified(fact) if event.metadata.late && fact.kind.is_about_an_order() => {
+            undone(&fact.subject.parse().ok()?, Part::Notice)
         }
         _ => return None,
     })
@@ -57,6 +54,14 @@ fn reject(order: &OrderId, reason: Reason, detail: Option<String>) -> Command {
         order: order.clone(),
         reason,
         detail,
+    }
+    .into()
+}
+
+fn owed(order: &OrderId, part: Part, amount: Option<Money>) -> Command {
+    ParkOrder {
+        order: order.clone(),
+        owed: vec![Owed { part, amount }],
     }
     .into()
 }
