@@ -106,10 +106,10 @@ fn services() -> [Described; 8] {
         described::<duet_order::Orders<Memory, Clock>>(duet_order::Command::schemas()),
         described::<duet_fraud::Frauds<Memory, Clock>>(duet_fraud::Command::schemas()),
         described::<duet_inventory::Inventory<Memory, Clock>>(duet_inventory::Command::schemas()),
-        described::<Payments<Memory, Clock, SimulatedProvider<Memory>>>(
+        described::<Payments<Memory, Clock, SimulatedProvider<Memory, Clock>>>(
             duet_payment::Command::schemas(),
         ),
-        described::<Deliveries<Memory, Clock, SimulatedCarrier<Memory>>>(
+        described::<Deliveries<Memory, Clock, SimulatedCarrier<Memory, Clock>>>(
             duet_delivery::Command::schemas(),
         ),
         described::<Notifications<Memory, Clock, Sent>>(duet_notification::Command::schemas()),
@@ -131,6 +131,8 @@ pub struct Interest {
     /// Who listens, and what it makes them do; without those that hear
     /// everything (see [`recorders`]).
     pub makes: Vec<(&'static str, &'static str)>,
+    /// Those of them whom it interests only when it comes late.
+    pub late: Vec<&'static str>,
 }
 
 /// Who says what, who listens, and what it makes them do: from the services'
@@ -155,19 +157,26 @@ pub fn interests() -> Outcome<Vec<Interest>> {
                 .iter()
                 .filter(|service| !service.hears_all())
                 .filter_map(|service| Some((service.name, (service.policy)(&event)?)));
+            let makes: Vec<_> = makes.collect();
+            let mut in_time = event.clone();
+            in_time.metadata.late = false;
+            let deaf = |service: &&Described| (service.policy)(&in_time).is_none();
+            let late = services.iter().filter(deaf).map(|service| service.name);
+            let late = late.filter(|name| makes.iter().any(|(who, _)| who == name));
             interests.push(Interest {
+                late: late.collect(),
                 fact,
                 kind,
                 said_by: said_by.map_or("nobody", |service| service.name),
                 after: after.clone(),
-                makes: makes.collect(),
+                makes,
             });
         }
     }
     Ok(interests)
 }
 
-/// One event per kind of `fact`.
+/// One event per kind of `fact`, such as interests whoever it interests: late.
 fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
     let money = json!({ "amount": 1, "currency": "EUR" });
     let all = json!({
@@ -209,12 +218,13 @@ fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
         return Err(Problem::failed(format!("no sample fits the fact {fact}")));
     }
     let event = |(kind, fact): (Option<&'static str>, Fact)| {
-        let metadata = crate::message::metadata(
+        let mut metadata = crate::message::metadata(
             fact.name(),
             fact.subject(),
             "sample",
             jiff::Timestamp::UNIX_EPOCH,
         );
+        metadata.late = true;
         (kind, Event { metadata, fact })
     };
     Ok(found.into_iter().map(event).collect())
@@ -233,7 +243,10 @@ fn event_table(interests: &[Interest], recorders: &[(&str, &str)]) -> String {
         let makes: Vec<String> = interest
             .makes
             .iter()
-            .map(|(who, what)| format!("{who}: {what}"))
+            .map(|(who, what)| match interest.late.contains(who) {
+                true => format!("{who}: {what} (when late)"),
+                false => format!("{who}: {what}"),
+            })
             .collect();
         let makes = if makes.is_empty() {
             "nobody: final".to_owned()

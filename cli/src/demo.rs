@@ -153,8 +153,8 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     let jobs = choice.scenarios.iter().flat_map(|scenario| {
         choice.variants.iter().map(|variant| {
             let stem = format!("{run}-{}-{}", scenario.name, variant.name);
-            let budget = world.deployment().retry_budget;
-            let plan = scenario.plan(&stem, choice.copies, budget);
+            let patience = world.deployment().patience_seconds;
+            let plan = scenario.plan(&stem, choice.copies, patience);
             (*scenario, *variant, plan)
         })
     });
@@ -647,7 +647,7 @@ const QUICK: u32 = 10;
 
 /// Why `scenario` cannot be run on `world`, if so, and what to do about it.
 fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(String, String)> {
-    let plan = scenario.plan("fit", 1, world.deployment().retry_budget);
+    let plan = scenario.plan("fit", 1, world.deployment().patience_seconds);
     let name = scenario.name;
     let reviews = world.review_seconds();
     match (plan.person, reviews) {

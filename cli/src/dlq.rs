@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
+use duet_edge::wires::{QUEUE, REASON};
 use duet_order::domain::{Compensation, Fate, Order};
 use serde::Serialize;
 use serde_json::Value;
@@ -82,7 +83,9 @@ impl Letter {
             Some(_) => Layer::Undelivered,
             None => Layer::Unprocessed,
         };
-        let home = target.or_else(|| place.strip_suffix("-dlq"));
+        // A service says where the letter came from, as a bus says where it was going.
+        let origin = held.attributes.get(QUEUE).map(|arn| name(arn));
+        let home = target.or(origin).or_else(|| place.strip_suffix("-dlq"));
         let consumer = home.and_then(|home| home.rsplit('-').next());
         let body: Option<Value> = serde_json::from_str(&held.body).ok();
         let word = |path: &str| {
@@ -97,8 +100,10 @@ impl Letter {
         let kind = word("/detail-type").or_else(|| word("/command"));
         let subject =
             word("/detail/metadata/correlationid").or_else(|| word("/metadata/correlationid"));
-        let cause = match (held.attributes.get("ERROR_CODE"), &body, &kind) {
-            (Some(code), ..) => code.clone(),
+        let told = held.attributes.get("ERROR_CODE");
+        let told = told.or_else(|| held.attributes.get(REASON));
+        let cause = match (told, &body, &kind) {
+            (Some(told), ..) => told.clone(),
             (None, None, _) => "no JSON".to_owned(),
             (None, Some(_), None) => "neither an event nor a command".to_owned(),
             (None, Some(_), Some(_)) => "not processed within its receives".to_owned(),
@@ -217,7 +222,7 @@ pub struct Shown {
     /// The letter.
     #[serde(flatten)]
     pub letter: Letter,
-    /// What the bus said about it.
+    /// What the bus, or the service, said about it.
     pub attributes: std::collections::BTreeMap<String, String>,
     /// Its text, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

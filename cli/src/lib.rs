@@ -72,11 +72,12 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Demo(demo) => {
             demo.only_on_the_lab(cli.global.on)?;
             match (demo.drill, cli.global.on) {
-                (None, On::Lab) => run_demo(&lab(demo, 30)?, demo, format).await,
+                (None, On::Lab) => run_demo(&lab(demo, 30, &[])?, demo, format).await,
                 (None, On::Local) => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
                 (None, On::Aws) => on!(place()?, world => run_demo(world, demo, format).await),
                 (Some(drill), On::Lab) => {
-                    run_drill(&lab(demo, drill.review_seconds())?, drill, demo, format).await
+                    let world = lab(demo, drill.review_seconds(), &[drill::outage::TASK_TIMEOUT])?;
+                    run_drill(&world, drill, demo, format).await
                 }
                 (Some(drill), On::Local) => {
                     let place = place()?;
@@ -224,13 +225,14 @@ async fn decide<W: World>(
     review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
-/// A fresh world in this process, with quick retries, `review_seconds` to decide
-/// a review, and going wrong in it what `demo` says.
-fn lab(demo: &args::Demo, review_seconds: u32) -> Outcome<world::lab::Lab> {
+/// A fresh world in this process, with little patience, `review_seconds` to decide
+/// a review, `more` parameters, and going wrong in it what `demo` says.
+fn lab(demo: &args::Demo, review_seconds: u32, more: &[(&str, &str)]) -> Outcome<world::lab::Lab> {
     let review_seconds = review_seconds.to_string();
-    let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", &review_seconds)];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let definitions = world::lab::definitions(&parameters.into())?;
+    let parameters = [stack::LITTLE_PATIENCE, ("ReviewSeconds", &review_seconds)];
+    let all = parameters.iter().chain(more);
+    let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let definitions = world::lab::definitions(&all.collect())?;
     let config = duet_lab::Config {
         seed: demo.seed.unwrap_or(1),
         faults: demo.faults.rules(),

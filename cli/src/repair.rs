@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use duet_core::fact::Notice;
 use duet_core::order::Part;
-use duet_core::{CommandMessage, OrderId, Vocabulary};
+use duet_core::{CommandMessage, OrderId, Timestamp, Vocabulary};
 use duet_delivery::command::CancelDelivery;
 use duet_delivery::domain::Status as DeliveryStatus;
 use duet_inventory::command::{ReleaseStock, ShipStock};
@@ -30,6 +30,9 @@ const LOOK_EVERY: u64 = 250;
 
 /// The longest pause between two tries of a task, in milliseconds.
 const MAX_BACKOFF: u64 = 8_000;
+
+/// Why a refund is still missing that the payment service gave up once more.
+const FAILED_AGAIN: &str = "the refund failed again";
 
 /// What a repair did.
 #[derive(Debug, Serialize)]
@@ -195,8 +198,21 @@ impl<W: World> Job<'_, W> {
 
     /// Sees to one part; the inner error says why it is still missing.
     async fn part(&self, part: Part, view: &View) -> Outcome<Result<(), String>> {
+        let began = self.world.now();
+        let mut attempt = next_attempt(view);
+        loop {
+            let answer = self.once(part, attempt).await?;
+            // Who gave up once more is asked once more, while there is time.
+            match answer {
+                Err(why) if why == FAILED_AGAIN && !self.is_over(began) => attempt += 1,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// Asks for one part once; a refund for the `attempt`-th time.
+    async fn once(&self, part: Part, attempt: u32) -> Outcome<Result<(), String>> {
         let order = self.id.clone();
-        let attempt = next_attempt(view);
         let (service, message) = match part {
             Part::Delivery => (
                 TableOf::Delivery,
@@ -227,9 +243,7 @@ impl<W: World> Job<'_, W> {
             return Ok(Err(why));
         }
         self.wait(|view| match part {
-            Part::Payment if refund_failed(view, attempt) => {
-                Some(Err("the refund failed again".to_owned()))
-            }
+            Part::Payment if refund_failed(view, attempt) => Some(Err(FAILED_AGAIN.to_owned())),
             _ => is_done(part, view).then_some(Ok(())),
         })
         .await
@@ -252,14 +266,14 @@ impl<W: World> Job<'_, W> {
     }
 
     /// Brings `message` to `service`. Where that answers, a transient failure
-    /// is tried again as often as the flow itself would.
+    /// is tried again while there is time.
     async fn bring(
         &self,
         service: TableOf,
         message: &CommandMessage,
     ) -> Outcome<Result<(), String>> {
         let mut pause = 500;
-        let mut left = self.world.deployment().retry_budget;
+        let began = self.world.now();
         loop {
             match self.world.command(self.variant, service, message).await? {
                 Commanded::Sent | Commanded::Done => return Ok(Ok(())),
@@ -267,15 +281,19 @@ impl<W: World> Job<'_, W> {
                     // A refusal of the vocabulary, or a bug, stays what it is;
                     // anything else is the function's or the network's.
                     let lasting = name == "InvalidCommand" || name == "RefundFailed";
-                    if lasting || left == 0 {
+                    if lasting || self.is_over(began) {
                         return Ok(Err(format!("{} answered {name} {text}", service.name())));
                     }
-                    left -= 1;
                     self.world.pause(pause).await;
                     pause = (pause * 2).min(MAX_BACKOFF);
                 }
             }
         }
+    }
+
+    /// Whether a step that began then has had its time.
+    fn is_over(&self, began: Timestamp) -> bool {
+        self.world.now().duration_since(began).as_secs() >= self.within as i64
     }
 
     /// Looks until `found` has an answer.
@@ -288,7 +306,7 @@ impl<W: World> Job<'_, W> {
             if let Some(answer) = found(&View::load(self.world, self.id.as_str()).await?) {
                 return Ok(answer);
             }
-            if self.world.now().duration_since(began).as_secs() >= self.within as i64 {
+            if self.is_over(began) {
                 return Ok(Err(format!(
                     "asked for, but not done after {} s; `duet dlq list` tells whether the command lies dead",
                     self.within

@@ -131,7 +131,7 @@ pub enum Person {
 pub struct Draft {
     stem: String,
     copies: usize,
-    retry_budget: u32,
+    patience: u32,
     plan: Plan,
 }
 
@@ -322,6 +322,26 @@ pub const ALL: &[Scenario] = &[
         plan: |draft| with_token(draft, "tok_down"),
     },
     Scenario {
+        name: "patience-edge",
+        about: "provider silent for a second less than patience, then for 20 s more",
+        fraud: false,
+        expected: Expected::Rejected(Reason::PaymentUnavailable, None),
+        plan: |draft| {
+            let patience = draft.patience;
+            let token = |seconds| format!("tok_silent_{seconds}s");
+            let order = draft.order();
+            draft.plan.waves.push(vec![PlaceOrder {
+                order: draft.id("in-time"),
+                payment_token: token(patience.saturating_sub(1)),
+                ..order.clone()
+            }]);
+            draft.place(PlaceOrder {
+                payment_token: token(silence(patience)),
+                ..order
+            });
+        },
+    },
+    Scenario {
         name: "fraud-block",
         about: "score over block",
         fraud: true,
@@ -426,12 +446,11 @@ pub const ALL: &[Scenario] = &[
         fraud: false,
         expected: Expected::NeedsAttention(Reason::DeliveryFailed, Some("NotServed")),
         plan: |draft| {
-            // A workflow's task is tried once and then retried as often as the
-            // budget says: no answer until all of these are spent, and then one.
-            let silent = draft.retry_budget.saturating_add(1);
+            // No answer until every service has given up, and then one.
+            let silent = silence(draft.patience);
             let mut order = draft.order();
             order.ship_to.postcode = "00000".to_owned();
-            order.payment_token = format!("tok_refund_fails_{silent}");
+            order.payment_token = format!("tok_refund_silent_{silent}s");
             draft.plan.repair = true;
             draft.place(order);
         },
@@ -490,6 +509,13 @@ pub(crate) fn address() -> Address {
     }
 }
 
+/// For how many seconds a third party must be silent so that whoever asks it
+/// surely gives up under a patience of `patience` seconds: the greatest wait,
+/// and a slow try, come on top.
+pub(crate) fn silence(patience: u32) -> u32 {
+    patience.saturating_add(20)
+}
+
 fn with_token(draft: &mut Draft, token: &str) {
     let order = draft.order();
     draft.place(PlaceOrder {
@@ -513,13 +539,14 @@ pub fn named(name: &str) -> Result<&'static Scenario, String> {
 
 impl Scenario {
     /// The plan of this scenario under the names that begin with `stem`, with
-    /// `copies` of its order placed at once, where the retry budget is `retry_budget`.
+    /// `copies` of its order placed at once, where a failing step is tried for
+    /// `patience` seconds.
     #[must_use]
-    pub fn plan(&self, stem: &str, copies: usize, retry_budget: u32) -> Plan {
+    pub fn plan(&self, stem: &str, copies: usize, patience: u32) -> Plan {
         let mut draft = Draft {
             stem: stem.to_owned(),
             copies: copies.max(1),
-            retry_budget,
+            patience,
             plan: Plan {
                 times: 1,
                 ..Plan::default()

@@ -1,6 +1,6 @@
 //! Bringing the system up, taking it down, and telling how it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -45,13 +45,37 @@ const EMULATOR_LIMIT: Duration = Duration::from_secs(60);
 /// How long a deployment may take.
 const DEPLOY_LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Parameters that suit an emulator: quick retries, nothing no emulator has,
+/// The patience of a world in which somebody waits to see a step given up.
+pub const LITTLE_PATIENCE: (&str, &str) = ("PatienceSeconds", "8");
+
+/// Parameters that suit an emulator: little patience, nothing no emulator has,
 /// and reviews short enough that one can be seen to run out.
 pub const EMULATED: [(&str, &str); 3] = [
     ("Emulated", "true"),
-    ("BackoffSeconds", "1"),
+    LITTLE_PATIENCE,
     ("ReviewSeconds", "30"),
 ];
+
+/// Parameters of older versions that there are no more, and what became of them.
+const GONE: [(&str, &str); 2] = [
+    ("RetryBudget", WHAT_BECAME_OF_TRIES),
+    ("BackoffSeconds", WHAT_BECAME_OF_TRIES),
+];
+
+/// What became of counting tries.
+pub(crate) const WHAT_BECAME_OF_TRIES: &str = "RetryBudget and BackoffSeconds are no more: a failing step is tried for PatienceSeconds, by the clock, with waits of at most 10 s";
+
+/// `parameters` without those that there are no more; says what became of them.
+fn without_gone(parameters: &[(String, String)]) -> Vec<(String, String)> {
+    let gone = |name: &str| GONE.iter().find(|(gone, _)| *gone == name);
+    let became: BTreeSet<&str> = parameters
+        .iter()
+        .filter_map(|(name, _)| Some(gone(name)?.1))
+        .collect();
+    became.iter().for_each(|became| tell(became));
+    let kept = parameters.iter().filter(|(name, _)| gone(name).is_none());
+    kept.cloned().collect()
+}
 
 /// What the name of a stack to break things in ends with.
 const DRILL: &str = "-drill";
@@ -152,6 +176,10 @@ impl Place {
     /// [`Problem`] saying which step did not work, and what to do.
     pub async fn up(&self, up: &Up) -> Outcome<Upped> {
         let began = Instant::now();
+        let up = &Up {
+            parameters: without_gone(&up.parameters),
+            ..up.clone()
+        };
         match self.global.on {
             On::Local => self.up_local(up, began).await,
             On::Aws => self.up_aws(up, began).await,
@@ -668,11 +696,11 @@ impl Report for Status {
         match (&self.deployment, &self.problem) {
             (Some(there), _) => {
                 lines.push(format!(
-                    "stack {}: {}, fraud detection {}, retry budget {}",
+                    "stack {}: {}, fraud detection {}, patience {} s",
                     self.stack,
                     there.variants.join(" and "),
                     there.fraud,
-                    there.retry_budget
+                    there.patience_seconds
                 ));
             }
             (None, Some(problem)) => lines.push(problem.trim_start_matches("error: ").to_owned()),

@@ -31,8 +31,21 @@ async fn poison_comes_back_stays_and_goes_only_when_it_is_dropped() {
     let mine = all.letters.iter().find(|letter| letter.id == id).unwrap();
     assert_eq!(mine.layer, Layer::Unprocessed);
     assert_eq!(
-        (mine.consumer.as_str(), mine.cause.as_str()),
-        ("order", "no JSON")
+        (mine.consumer.as_str(), mine.home.as_deref()),
+        (
+            "order",
+            Some(
+                shop.of_service("order", "QueueUrl")
+                    .rsplit('/')
+                    .next()
+                    .unwrap()
+            )
+        )
+    );
+    assert!(
+        mine.cause.starts_with("no JSON from line 1"),
+        "{}",
+        mine.cause
     );
     let listing = serde_json::to_string(&all).unwrap();
     assert!(!listing.contains(&marker), "a listing shows no bodies");
@@ -93,14 +106,15 @@ async fn a_redrive_stops_when_the_same_cause_repeats() {
     let moved = dlq::redrive(&shop.world, &filter, false, 10).await.unwrap();
     assert!(moved.redriven.is_empty());
     let whys: Vec<_> = moved.kept.iter().map(|kept| kept.why.as_str()).collect();
-    assert_eq!(
-        whys,
-        [
-            "it came back: no JSON",
-            "one that died alike came back: no JSON",
-            "one that died alike came back: no JSON"
-        ]
-    );
+    let begins = [
+        "it came back: no JSON from line",
+        "one that died alike came back: no JSON from line",
+        "one that died alike came back: no JSON from line",
+    ];
+    assert_eq!(whys.len(), begins.len());
+    for (why, begin) in whys.iter().zip(begins) {
+        assert!(why.starts_with(begin), "{why}");
+    }
     // Not one was lost; each goes only by its own id.
     let left = dlq::list(&shop.world, &filter).await.unwrap().letters;
     assert_eq!(left.len(), 3);

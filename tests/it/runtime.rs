@@ -342,13 +342,7 @@ async fn a_function_without_a_setting_says_which() {
         let variables = Rie::variables(&shop, service, "Queue").await;
         // What all services read is read by one piece of code.
         let shared: &[&str] = match service {
-            "customer" => &[
-                "DUET_ENTRY",
-                "DUET_METRICS",
-                "DUET_CARRIERS",
-                "DUET_RETRY_BUDGET",
-                "DUET_BACKOFF_SECONDS",
-            ],
+            "customer" => &["DUET_ENTRY", "DUET_METRICS", "DUET_CARRIERS"],
             _ => &[],
         };
         for missing in own.iter().chain(&["DUET_TABLE"]).chain(shared) {
@@ -372,7 +366,11 @@ async fn a_function_with_a_wrong_setting_says_what_is_wrong() {
     for (name, value, says) in [
         ("DUET_ENTRY", "both", "it is `task` or `queue`"),
         ("DUET_CARRIERS", "{", "DUET_CARRIERS is unusable"),
-        ("DUET_RETRY_BUDGET", "many", "DUET_RETRY_BUDGET is unusable"),
+        (
+            "DUET_CARRIERS",
+            r#"{"standard":{"kind":"none"}}"#,
+            "DUET_CARRIERS is unusable",
+        ),
         (
             "DUET_AWAITS_CLEARANCE",
             "perhaps",
@@ -422,8 +420,8 @@ fn every_example_is_read_by_the_type_that_meets_it() {
     meets::<duet_order::Orders<Memory, SystemClock>>();
     meets::<duet_fraud::Frauds<Memory, SystemClock>>();
     meets::<duet_inventory::Inventory<Memory, SystemClock>>();
-    meets::<Payments<Memory, SystemClock, SimulatedProvider<Memory>>>();
-    meets::<Deliveries<Memory, SystemClock, SimulatedCarrier<Memory>>>();
+    meets::<Payments<Memory, SystemClock, SimulatedProvider<Memory, SystemClock>>>();
+    meets::<Deliveries<Memory, SystemClock, SimulatedCarrier<Memory, SystemClock>>>();
     meets::<Notifications<Memory, SystemClock, Sent>>();
     meets_queue::<duet_journal::Journal<Memory, SystemClock>>();
     let files = std::fs::read_dir(root().join("infra/events"))

@@ -359,6 +359,7 @@ impl Lab {
             step: self.steps[delivery.rule].clone(),
             sent: self.now,
             receives: 0,
+            first_received: None,
             attributes,
             home: None,
             stamp: 0,

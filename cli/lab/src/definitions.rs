@@ -632,7 +632,7 @@ mod tests {
             (10, 15, 2)
         );
         let order = &all.queues[all.queue_named("duet-order").unwrap()];
-        assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 6));
+        assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
         let dead = &all.queues[order.redrive.unwrap().0];
         assert_eq!(
             (dead.name.as_str(), dead.retention),
@@ -643,7 +643,11 @@ mod tests {
             (payment.service.as_str(), payment.timeout),
             ("payment", 10_000)
         );
-        assert_eq!(payment.environment["DUET_RETRY_BUDGET"], "4");
+        let carriers = &payment.environment["DUET_CARRIERS"];
+        assert!(
+            carriers.contains(r#""kind":"none","patience":60"#),
+            "{carriers}"
+        );
         assert_eq!(
             payment.environment["DUET_LEDGER_TABLE"],
             "duet-provider-ledger"
@@ -682,17 +686,20 @@ mod tests {
         let before = read(&[
             ("Fraud", "off"),
             ("TaskTimeoutSeconds", "5"),
-            ("RetryBudget", "6"),
+            ("PatienceSeconds", "20"),
         ]);
         assert_eq!(before.machines[0].name, "duet-order-before-fraud");
         assert!(before.function("duet-fraud-queue").is_none());
         let order = &before.queues[before.queue_named("duet-order").unwrap()];
-        assert_eq!((order.visibility, order.redrive.unwrap().1), (30_000, 8));
+        assert_eq!((order.visibility, order.redrive.unwrap().1), (30_000, 31));
+        assert_eq!(before.outputs["PatienceSeconds"], "20");
         let only = read(&[("WithOrchestration", "false")]);
         assert!(only.machines.is_empty() && !only.outputs.contains_key("OrderMachine"));
-        let wrong = BTreeMap::from([("RetryBudget".to_owned(), "99".to_owned())]);
-        let refused = Definitions::read(bundled(), "duet", &wrong).unwrap_err();
-        assert!(refused.to_string().contains("RetryBudget"), "{refused}");
+        for seconds in ["4", "76"] {
+            let wrong = BTreeMap::from([("PatienceSeconds".to_owned(), seconds.to_owned())]);
+            let refused = Definitions::read(bundled(), "duet", &wrong).unwrap_err();
+            assert!(refused.to_string().contains("PatienceSeconds"), "{refused}");
+        }
     }
 
     #[test]

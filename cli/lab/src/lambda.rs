@@ -3,13 +3,15 @@
 //! An invocation of a queue's function has one part per message, which run side
 //! by side as they do in the edge; an invocation by a workflow has one part.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use duet_asl::{Millis, TaskError, TaskId};
-use duet_edge::batch::{Attributes, Record};
+use duet_edge::batch::{self, Attributes, Record};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
+use duet_edge::wires::{QUEUE, REASON};
 use serde_json::{Value, json};
 
 use crate::fault::{Aim, Fault};
@@ -21,7 +23,7 @@ use crate::operate::SendError;
 use crate::plant::Plant;
 use crate::random::{digest, mix};
 use crate::services::Work;
-use crate::sqs::{Sending, message_id};
+use crate::sqs::{Message, Sending, message_id};
 use crate::wire::text;
 
 /// The concurrency of an account (Lambda quotas: 1,000 by default).
@@ -207,12 +209,12 @@ impl Lab {
     }
 
     /// A poller calls a function with the messages it received.
-    pub(crate) fn invoke_batch(&mut self, mapping: usize, batch: Vec<u64>) {
+    pub(crate) fn invoke_batch(&mut self, mapping: usize, received: Vec<u64>) {
         let definitions = self.definitions.clone();
         let it = &definitions.mappings[mapping];
         let service = self.services[it.function].clone();
         let queue = &definitions.queues[it.queue];
-        let first = &self.queues[it.queue].messages[&batch[0]];
+        let first = &self.queues[it.queue].messages[&received[0]];
         let ident = mix(first.ident, first.receives.into());
         let aim = Aim {
             service: &service,
@@ -236,9 +238,11 @@ impl Lab {
             skew: 0,
         };
         let (wait, first) = self.take_instance(it.function, frame);
-        let deadline = timestamp(self.now + wait + definitions.functions[it.function].timeout);
-        let mut parts = Vec::with_capacity(batch.len());
-        for id in batch {
+        let began = self.now + wait;
+        let stopped = began + definitions.functions[it.function].timeout;
+        let deadline = batch::deadline(timestamp(began), timestamp(stopped));
+        let mut parts = Vec::with_capacity(received.len());
+        for id in received {
             let message = &self.queues[it.queue].messages[&id];
             let record = Record {
                 message_id: message_id(message.ident),
@@ -246,6 +250,7 @@ impl Lab {
                 body: message.body.to_string(),
                 attributes: Attributes {
                     receives: message.receives.to_string(),
+                    first_received: message.first_received.map(|at| at.to_string()),
                 },
                 event_source_arn: queue.arn.clone(),
             };
@@ -427,6 +432,39 @@ impl Lab {
                         },
                     );
                 }
+            }
+            Out::Bury {
+                queue,
+                body,
+                why,
+                ident,
+                owner,
+                step,
+            } => {
+                let queue = self.definitions.queue_named(&queue);
+                let Some((home, it)) = queue.map(|at| (at, &self.definitions.queues[at])) else {
+                    return;
+                };
+                let attributes = BTreeMap::from([(REASON, why), (QUEUE, it.arn.clone())]);
+                let Some((dead, _)) = it.redrive else {
+                    // On AWS the message would come back, for ever.
+                    let place = it.name.clone();
+                    return self.lose(&place, owner, "there is no dead-letter queue");
+                };
+                self.host.lock().meters.of(owner).queue_requests += 1;
+                let message = Message {
+                    body: body.into(),
+                    ident,
+                    owner,
+                    step,
+                    sent: self.now,
+                    receives: 0,
+                    first_received: None,
+                    attributes,
+                    home: Some(home),
+                    stamp: 0,
+                };
+                self.bury(dead, message);
             }
             Out::Answer { token, value } => self.answer_token(&token, value),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use duet_core::{CommandMessage, Timestamp};
 use duet_edge::task::TaskError;
+use duet_edge::wires::REASON;
 use serde_json::Value;
 
 use crate::bus::event_id;
@@ -21,8 +22,8 @@ pub struct DeadLetter {
     pub queue: String,
     /// Its id there.
     pub id: String,
-    /// Why, where that is known: the attribute ERROR_CODE, or that it was
-    /// received too often.
+    /// Why, where that is known: what the bus or the service said of it, or that
+    /// it was received too often.
     pub cause: String,
     /// Its text.
     pub body: String,
@@ -194,6 +195,7 @@ impl Lab {
                     cause: message
                         .attributes
                         .get("ERROR_CODE")
+                        .or_else(|| message.attributes.get(REASON))
                         .cloned()
                         .unwrap_or_else(|| "MaxReceiveCount".to_owned()),
                     body: message.body.to_string(),

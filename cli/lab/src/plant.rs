@@ -69,7 +69,7 @@ plants! {
     ReviewUnheard, "review-unheard", "the order does not wait longer for a review";
     NoPermission, "no-permission", "a queue does not let its rules send";
     WholeBatch, "whole-batch", "the answer to a batch does not say which messages failed";
-    EndlessBudget, "endless-budget", "a service never gives up before its queue does";
+    EndlessPatience, "endless-patience", "a service never gives up before its queue does";
 }
 
 /// The state machine of orders.
@@ -83,10 +83,10 @@ impl Plant {
         };
         let mut replace = |from: &str, to: &str| *text = text.replace(from, to);
         match self {
-            Self::RetryWithoutLimit => replace(
-                "\"MaxAttempts\": ${RetryBudget}",
-                "\"MaxAttempts\": 99999999",
-            ),
+            Self::RetryWithoutLimit => {
+                replace(", \"PatienceSpent\"]", "]");
+                replace("\"MaxAttempts\": 30", "\"MaxAttempts\": 99999999");
+            }
             Self::OnlyBusinessErrors => {
                 replace("\"States.ALL\"], \"Assign\"", "\"Nothing\"], \"Assign\"");
                 replace("\"States.ALL\"], \"Next\"", "\"Nothing\"], \"Next\"");
@@ -157,7 +157,13 @@ impl Plant {
                     .for_each(|queue| queue.sources.clear());
             }
             Self::NoClearance => set(all, "DUET_AWAITS_CLEARANCE", "false"),
-            Self::EndlessBudget => set(all, "DUET_RETRY_BUDGET", "99"),
+            Self::EndlessPatience => {
+                for function in &mut all.functions {
+                    if let Some(carriers) = function.environment.get_mut("DUET_CARRIERS") {
+                        *carriers = carriers.replace("\"patience\":", "\"patience\":99");
+                    }
+                }
+            }
             Self::WholeBatch => all
                 .mappings
                 .iter_mut()

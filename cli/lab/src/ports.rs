@@ -527,7 +527,7 @@ impl Wires for WiresPort {
     }
 
     async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        let Carrier::Eventbridge { bus } = carrier else {
+        let Carrier::Eventbridge { bus, .. } = carrier else {
             return Ok(());
         };
         self.host.call(CALL).await;
@@ -591,6 +591,21 @@ impl Wires for WiresPort {
             seconds,
             ident,
             owner,
+        });
+        Ok(())
+    }
+
+    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+        self.host.call(CALL).await;
+        let mut inner = self.host.lock();
+        let (frame, out) = (inner.frame.clone(), &mut inner.out);
+        out.push(Out::Bury {
+            queue: queue.to_owned(),
+            body: body.to_owned(),
+            why: why.to_owned(),
+            ident: mix(frame.ident, 0xdead),
+            owner: frame.owner,
+            step: frame.step,
         });
         Ok(())
     }

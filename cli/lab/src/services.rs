@@ -9,7 +9,7 @@ use std::sync::Arc;
 use duet_core::{Service, Timestamp};
 use duet_customer::Customers;
 use duet_delivery::{Deliveries, SimulatedCarrier};
-use duet_edge::queue::{self, Delivery, Retries, Verdict};
+use duet_edge::queue::{self, Delivery, Verdict};
 use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
 use duet_fraud::Frauds;
@@ -21,7 +21,7 @@ use duet_payment::{Payments, SimulatedProvider};
 use serde_json::Value;
 
 use crate::definitions::Function;
-use crate::host::{Host, InstanceClock};
+use crate::host::{Host, InstanceClock, WorldClock};
 use crate::ports::{CarrierPort, LogPort, ProviderPort, Table, TablePort, TopicPort, WiresPort};
 use crate::template::DefinitionError;
 
@@ -41,7 +41,8 @@ struct Code<S> {
     wires: WiresPort,
     clock: InstanceClock,
     log: LogPort,
-    retries: Retries,
+    /// Where a task's timers go, if it has any.
+    timers: Option<Arc<str>>,
 }
 
 impl<S: Service> Handler for Code<S>
@@ -51,19 +52,21 @@ where
     fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
-        let log = self.log.clone();
-        Box::pin(
-            async move { task::perform(&service, &wires, &clock, &log, input, deadline).await },
-        )
+        let (log, timers) = (self.log.clone(), self.timers.clone());
+        Box::pin(async move {
+            let timers = timers.as_deref();
+            task::perform(&service, &wires, &clock, &log, timers, input, deadline).await
+        })
     }
 
     fn receive(&self, delivery: Delivery) -> Work<Verdict> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
-        let (log, retries) = (self.log.clone(), self.retries);
-        Box::pin(
-            async move { queue::receive(&service, &wires, &clock, &log, retries, &delivery).await },
-        )
+        let log = self.log.clone();
+        Box::pin(async move {
+            let over = wires.host.until(delivery.deadline);
+            queue::receive(&service, &wires, &clock, &log, &delivery, over).await
+        })
     }
 }
 
@@ -123,10 +126,8 @@ impl Environment<'_> {
             host: self.host.clone(),
             carriers: Arc::new(carriers),
         };
-        let retries = Retries {
-            budget: self.setting("DUET_RETRY_BUDGET")?,
-            backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
-        };
+        let timers = self.function.environment.get("DUET_TIMERS");
+        let timers = timers.map(|queue| queue.as_str().into());
         let clock = InstanceClock(self.host.clone());
         let log = LogPort {
             host: self.host.clone(),
@@ -137,7 +138,7 @@ impl Environment<'_> {
             wires,
             clock,
             log,
-            retries,
+            timers,
         }))
     }
 }
@@ -182,12 +183,13 @@ pub(crate) fn start(
             let provider = ProviderPort {
                 host: host.clone(),
                 ledger: port.table.clone(),
-                provider: SimulatedProvider::new(port),
+                provider: SimulatedProvider::new(port, WorldClock(host.clone())),
             };
             env.start(Payments::new(table, clock, provider))
         }
         "delivery" => {
-            let carrier = SimulatedCarrier::new(env.table("DUET_LEDGER_TABLE")?);
+            let ledger = env.table("DUET_LEDGER_TABLE")?;
+            let carrier = SimulatedCarrier::new(ledger, WorldClock(host.clone()));
             let carrier = CarrierPort {
                 host: host.clone(),
                 carrier,

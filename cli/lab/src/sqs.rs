@@ -29,7 +29,9 @@ pub(crate) struct Message {
     pub(crate) step: Arc<str>,
     pub(crate) sent: Millis,
     pub(crate) receives: u32,
-    /// Message attributes: what EventBridge says about a dead letter.
+    /// When it was received for the first time.
+    pub(crate) first_received: Option<Millis>,
+    /// Message attributes: what EventBridge, or the edge, says about a dead letter.
     pub(crate) attributes: BTreeMap<&'static str, String>,
     /// The queue it died on.
     pub(crate) home: Option<usize>,
@@ -105,6 +107,7 @@ impl Lab {
             step,
             sent: self.now,
             receives: 0,
+            first_received: None,
             attributes: BTreeMap::new(),
             home: None,
             stamp: 0,
@@ -217,6 +220,7 @@ impl Lab {
                 continue;
             }
             message.receives += 1;
+            message.first_received.get_or_insert(self.now);
             message.stamp += 1;
             let (stamp, owner, receives) = (message.stamp, message.owner, message.receives);
             {
@@ -262,6 +266,7 @@ impl Lab {
             dead,
             Message {
                 receives: 0,
+                first_received: None,
                 ..message
             },
         );

@@ -14,6 +14,7 @@ use duet_order::domain::{Compensation, Fate};
 
 use crate::dlq::{self, Filter};
 use crate::redrive::{self, Which};
+use crate::stack::LITTLE_PATIENCE;
 use crate::variant::{self, Style, Variant};
 use crate::view::View;
 use crate::world::lab::{Lab, definitions};
@@ -26,7 +27,7 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 /// A lab with quick retries in which `faults` strike.
 fn lab(faults: &[&str]) -> Lab {
-    let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", "3600")];
+    let parameters = [LITTLE_PATIENCE, ("ReviewSeconds", "3600")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = Config {
         seed: 5,
@@ -50,8 +51,8 @@ async fn placed(
     copies: usize,
 ) -> Vec<PlaceOrder> {
     let stem = format!("{name}-{}-{copies}", variant.name);
-    let budget = world.deployment().retry_budget;
-    let mut plan = scenario::named(name).unwrap().plan(&stem, copies, budget);
+    let patience = world.deployment().patience_seconds;
+    let mut plan = scenario::named(name).unwrap().plan(&stem, copies, patience);
     catalog::seed(world, &plan.goods).await.unwrap();
     let orders = plan.waves.remove(0);
     for order in &orders {

@@ -18,6 +18,7 @@ use super::{
     World,
 };
 use crate::exit::{Outcome, Problem};
+use crate::stack::WHAT_BECAME_OF_TRIES;
 use crate::variant::{self, Door, Entry, Variant};
 
 /// The region the emulator plays.
@@ -87,6 +88,25 @@ pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap
     Ok(Some(pairs.collect()))
 }
 
+/// The patience of a stack with `outputs`. An older one counted tries; what its
+/// tries come to is the default of today, nearly.
+fn patience(stack: &str, outputs: &BTreeMap<String, String>) -> Outcome<u32> {
+    match outputs.get("PatienceSeconds") {
+        Some(seconds) => seconds.parse().map_err(|e| {
+            Problem::environment(format!("output PatienceSeconds of stack {stack}: {e}"))
+        }),
+        None => {
+            eprintln!(
+                "stack {stack} is of an older version, which `duet up` brings up to date: {WHAT_BECAME_OF_TRIES}"
+            );
+            Ok(OLD_PATIENCE)
+        }
+    }
+}
+
+/// About how long a stack that counted tries was patient, in seconds.
+const OLD_PATIENCE: u32 = 60;
+
 impl Aws {
     /// Opens the stack called `stack`.
     ///
@@ -123,9 +143,7 @@ impl Aws {
             variants: variants.map(|variant| variant.name).collect(),
             fraud,
             with_fraud: fraud == Fraud::On,
-            retry_budget: output("RetryBudget")?.parse().map_err(|e| {
-                Problem::environment(format!("output RetryBudget of stack {stack}: {e}"))
-            })?,
+            patience_seconds: patience(stack, &outputs)?,
         };
         Ok(Self {
             deployment,

@@ -114,7 +114,7 @@ impl Lab {
                 .collect(),
             fraud,
             with_fraud: fraud == Fraud::On,
-            retry_budget: output("RetryBudget")?
+            patience_seconds: output("PatienceSeconds")?
                 .parse()
                 .map_err(Problem::environment)?,
         };

@@ -233,8 +233,8 @@ pub struct Deployment {
     pub fraud: Fraud,
     /// Whether new orders and customers wait for the fraud service's word.
     pub with_fraud: bool,
-    /// Receives of a message before its service gives up.
-    pub retry_budget: u32,
+    /// How long a failing step is tried before its service gives up, in seconds.
+    pub patience_seconds: u32,
 }
 
 /// How far fraud detection is turned on: the parameter `Fraud`.

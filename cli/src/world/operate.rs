@@ -10,6 +10,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use duet_core::Timestamp;
 use duet_core::id::{further_execution, of_execution};
+use duet_edge::wires::{QUEUE, REASON};
 
 use super::aws::{Aws, execution_arn, unreachable};
 use super::{Subject, TableOf, World};
@@ -29,7 +30,8 @@ pub struct Held {
     pub sent_at: Option<Timestamp>,
     /// What a bus says about a message it could not deliver: `ERROR_CODE`,
     /// `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`, … (EventBridge user guide,
-    /// "Using dead-letter queues"). Empty for one that was not processed.
+    /// "Using dead-letter queues"); what a service says of one that nobody will
+    /// ever handle ([`REASON`], [`QUEUE`]). Empty for one that a queue put away.
     pub attributes: BTreeMap<String, String>,
     /// What the target takes it by.
     pub(super) receipt: String,
@@ -38,15 +40,18 @@ pub struct Held {
 }
 
 /// The attributes a bus adds to what it could not deliver (EventBridge user
-/// guide, "Using dead-letter queues"). They tell of the failure and are no part
-/// of the message: on its way home it does not carry them.
-const ADDED_BY_THE_BUS: [&str; 6] = [
+/// guide, "Using dead-letter queues"), and a service to what nobody will ever
+/// handle. They tell of the failure and are no part of the message: on its way
+/// home it does not carry them.
+const ADDED: [&str; 8] = [
     "ERROR_CODE",
     "ERROR_MESSAGE",
     "EXHAUSTED_RETRY_CONDITION",
     "RETRY_ATTEMPTS",
     "RULE_ARN",
     "TARGET_ARN",
+    REASON,
+    QUEUE,
 ];
 
 /// What the name of a service's table ends with while the service is out of
@@ -204,7 +209,7 @@ impl Operate for Aws {
 
     async fn forward(&self, held: &Held, home: &str) -> Outcome<()> {
         let carried = held.carried.iter();
-        let own = carried.filter(|(name, _)| !ADDED_BY_THE_BUS.contains(&name.as_str()));
+        let own = carried.filter(|(name, _)| !ADDED.contains(&name.as_str()));
         let own = own.map(|(name, value)| (name.clone(), value.clone()));
         let found = self.queues.get_queue_url().queue_name(home).send().await;
         let url = found

@@ -40,15 +40,17 @@ vocabulary! {
         StockReleased,
         /// inventory: answers a confirmation.
         StockShipped,
+        /// inventory: patience is spent, and the goods of a confirmed order have not left yet.
+        ShipmentOverdue,
         /// payment: the total was charged.
         PaymentCaptured,
         /// payment: the provider said no.
         PaymentDeclined,
-        /// payment: the provider did not answer within the retry budget.
+        /// payment: the provider did not answer while there was patience.
         PaymentUnavailable,
         /// payment: answers a rejection.
         PaymentRefunded,
-        /// payment: the retry budget for giving the money back is spent.
+        /// payment: the patience for giving the money back is spent.
         RefundFailed,
         /// delivery: the carrier has the order.
         DeliveryScheduled,
@@ -58,6 +60,8 @@ vocabulary! {
         DeliveryCancelled,
         /// notification: a notice was sent.
         CustomerNotified,
+        /// notification: patience is spent, and a notice about an order is not sent yet.
+        NoticeOverdue,
     }
 }
 
@@ -216,6 +220,11 @@ payloads! {
         /// What left.
         lines: Vec<Line>,
     }
+    /// What was set aside has not left yet: it is tried on, and owed meanwhile.
+    ShipmentOverdue by order {
+        /// Of which order.
+        order: OrderId,
+    }
     /// The total was charged.
     PaymentCaptured by order {
         /// For which order.
@@ -272,6 +281,11 @@ payloads! {
         subject: String,
         /// What it said.
         kind: Notice,
+    }
+    /// A notice is not sent yet: it is tried on, and owed meanwhile.
+    NoticeOverdue by order {
+        /// About which order.
+        order: OrderId,
     }
 }
 
@@ -334,7 +348,7 @@ words! {
     DeliveryRefusal {
         /// The carrier does not serve the postcode.
         NotServed,
-        /// The carrier did not answer within the retry budget.
+        /// The carrier did not answer while there was patience.
         CarrierUnavailable,
     }
     /// What a notice is about: the fact that caused it.
@@ -349,6 +363,17 @@ words! {
         CustomerActivated,
         /// The account may not be used.
         CustomerBlocked,
+    }
+}
+
+impl Notice {
+    /// Whether its subject is an order; else it is a customer.
+    #[must_use]
+    pub fn is_about_an_order(self) -> bool {
+        match self {
+            Self::OrderConfirmed | Self::OrderRejected | Self::PaymentRefunded => true,
+            Self::CustomerActivated | Self::CustomerBlocked => false,
+        }
     }
 }
 

@@ -46,6 +46,10 @@ pub struct Metadata {
     pub traceparent: Option<String>,
     /// The variant under which the order or customer runs. Opaque to services.
     pub variant: String,
+    /// Whether what led to this was waited for so long that somebody may have
+    /// been told it is overdue. Left out when not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 impl Metadata {
@@ -86,6 +90,7 @@ impl Metadata {
             causationid: Some(self.id.clone()),
             traceparent: self.traceparent.clone(),
             variant: self.variant.clone(),
+            late: false,
         }
     }
 }
@@ -224,6 +229,7 @@ mod tests {
             causationid: None,
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
             variant: "eventbridge".into(),
+            late: false,
         }
     }
 

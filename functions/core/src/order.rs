@@ -39,7 +39,7 @@ pub enum Reason {
     StockUnavailable,
     /// The payment provider said no.
     PaymentDeclined,
-    /// The payment provider could not be reached within the retry budget.
+    /// The payment provider could not be reached while there was patience.
     PaymentUnavailable,
     /// The fraud rules, or a reviewer, said no.
     FraudConfirmed,

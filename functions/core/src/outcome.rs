@@ -11,6 +11,9 @@ pub const TRANSIENT: &str = "Transient";
 /// What an execution is refused with whose definition is for orders, or
 /// customers, of the other mark: another execution drives this one.
 pub const OTHER_MARK: &str = "OtherMark";
+/// The error name of a [`Failure::Transient`] of the last try in a workflow:
+/// not to be tried again ([`crate::patience`]).
+pub const PATIENCE_SPENT: &str = "PatienceSpent";
 /// The error name of a [`Failure::Invalid`] in a workflow.
 pub const INVALID_COMMAND: &str = "InvalidCommand";
 

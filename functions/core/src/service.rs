@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::{Event, Failure, Handled, Metadata, ParseError, Received, Timestamp, Vocabulary};
+use crate::{Event, Fact, Failure, Handled, Metadata, ParseError, Received, Timestamp, Vocabulary};
 
 /// What comes with a command besides its data.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +17,8 @@ pub struct Context {
     pub clearance: Option<bool>,
     /// The name of the execution that asks, where a workflow asks and says so.
     pub execution: Option<String>,
-    /// No further delivery will follow: give up rather than fail, if there is
-    /// a fact for giving up.
+    /// Patience is spent ([`crate::patience`]): if this fails once more, give
+    /// up for good rather than fail, where there is a fact for that.
     pub last_attempt: bool,
     /// When whoever runs the service stops it: locks taken now expire then.
     pub deadline: Timestamp,
@@ -92,6 +92,15 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// [`ParseError`] of whoever needs to read the fact: unknown, or its data
     /// does not fit.
     fn policy(received: &Received<'_>) -> Result<Option<Self::Command>, ParseError>;
+
+    /// What to announce when patience is spent and `command` failed once more,
+    /// where that gives nothing up: the command is tried on, and others should
+    /// know that it is overdue. Whoever calls says it, for the service may be
+    /// what fails. Choreography only; a workflow sees for itself.
+    fn overdue(command: &Self::Command) -> Option<Fact> {
+        let _ = command;
+        None
+    }
 
     /// What one of its own facts says to whoever counts how things end, if
     /// anything.

@@ -111,6 +111,7 @@ pub fn context(id: &str, now: Timestamp, last_attempt: bool) -> Context {
             causationid: None,
             traceparent: None,
             variant: "rehearsal".to_owned(),
+            late: false,
         },
         reply_to: None,
         clearance: None,

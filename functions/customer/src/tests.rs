@@ -28,6 +28,7 @@ fn metadata(variant: &str) -> Metadata {
         causationid: None,
         traceparent: None,
         variant: variant.into(),
+        late: false,
     }
 }
 

@@ -141,8 +141,6 @@ fn spawn(binary: &Path, api: &str) -> Child {
         .envs([
             ("DUET_METRICS", "duet"),
             ("DUET_CARRIERS", "{}"),
-            ("DUET_RETRY_BUDGET", "4"),
-            ("DUET_BACKOFF_SECONDS", "1"),
             ("DUET_AWAITS_CLEARANCE", "true"),
         ])
         .envs([

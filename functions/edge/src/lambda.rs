@@ -5,21 +5,24 @@
 
 mod aws;
 
+use std::pin::pin;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use duet_core::{Clock, Service, SystemClock, Timestamp};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::Value;
 
 use self::aws::Aws;
-use crate::batch::{Batch, Failure, Failures};
+use crate::batch::{self, Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
 use crate::panics;
-use crate::queue::{self, Retries, Verdict};
+use crate::queue::{self, Verdict};
 use crate::task::{self, TaskError};
 
 pub use lambda_runtime::Error;
@@ -80,24 +83,22 @@ impl Edge {
         let aws = Aws::new(&self.config, carriers);
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
+                // Only a service with a clock of its own has a queue for it.
+                let timers: Option<Arc<str>> = optional("DUET_TIMERS").map(Into::into);
                 let handler = |event: LambdaEvent<Value>| {
-                    Box::pin(task(service.clone(), aws.clone(), log.clone(), event))
+                    Box::pin(task(
+                        service.clone(),
+                        aws.clone(),
+                        log.clone(),
+                        timers.clone(),
+                        event,
+                    ))
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
             "queue" => {
-                let retries = Retries {
-                    budget: self.setting("DUET_RETRY_BUDGET")?,
-                    backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
-                };
                 let handler = |event: LambdaEvent<Value>| {
-                    Box::pin(batch(
-                        service.clone(),
-                        aws.clone(),
-                        log.clone(),
-                        retries,
-                        event,
-                    ))
+                    Box::pin(messages(service.clone(), aws.clone(), log.clone(), event))
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
@@ -111,10 +112,12 @@ async fn task<S: Service>(
     service: S,
     aws: Aws,
     log: Stdout,
+    timers: Option<Arc<str>>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
-    let deadline = deadline(event.context.deadline);
-    task::perform(&service, &aws, &SystemClock, &log, event.payload, deadline)
+    let (deadline, timers) = (deadline(event.context.deadline), timers.as_deref());
+    let input = event.payload;
+    task::perform(&service, &aws, &SystemClock, &log, timers, input, deadline)
         .await
         .map_err(|TaskError { name, text }| Diagnostic {
             error_type: name,
@@ -122,16 +125,16 @@ async fn task<S: Service>(
         })
 }
 
-/// The queue entry: each message of the batch gets its own verdict, and only
-/// the failed ones are named in the answer (`ReportBatchItemFailures`).
-async fn batch<S: Service>(
+/// The queue entry: each message of the batch gets its own time and its own
+/// verdict, and only the failed ones are named in the answer (`ReportBatchItemFailures`).
+async fn messages<S: Service>(
     service: S,
     aws: Aws,
     log: Stdout,
-    retries: Retries,
     event: LambdaEvent<Value>,
 ) -> Result<Failures, Diagnostic> {
-    let deadline = deadline(event.context.deadline);
+    let stopped = deadline(event.context.deadline);
+    let deadline = batch::deadline(SystemClock.now(), stopped);
     let batch = Batch::deserialize(event.payload).map_err(|e| Diagnostic {
         error_type: "InvalidBatch".to_owned(),
         error_message: duet_core::ParseError::data("a batch of messages", &e).to_string(),
@@ -139,11 +142,14 @@ async fn batch<S: Service>(
     let failed = join_all(batch.records.into_iter().map(|record| async {
         let receipt = record.receipt_handle.clone();
         let delivery = record.delivery(deadline);
-        let verdict = queue::receive(&service, &aws, &SystemClock, &log, retries, &delivery).await;
+        let over = until(deadline);
+        let verdict = queue::receive(&service, &aws, &SystemClock, &log, &delivery, over).await;
         match verdict {
             Verdict::Acknowledge => None,
             Verdict::Again(wait) => {
-                aws.hide(&delivery.queue, &receipt, wait).await;
+                let hidden = pin!(aws.hide(&delivery.queue, &receipt, wait));
+                // The answer to the batch does not wait for it for ever.
+                drop(select(hidden, pin!(until(batch::deadline(deadline, stopped)))).await);
                 Some(Failure {
                     item_identifier: delivery.id,
                 })
@@ -154,6 +160,12 @@ async fn batch<S: Service>(
     Ok(Failures {
         batch_item_failures: failed.into_iter().flatten().collect(),
     })
+}
+
+/// The time until `at`.
+async fn until(at: Timestamp) {
+    let left = at.duration_since(SystemClock.now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
 }
 
 /// The invocation's deadline, from milliseconds since the epoch.

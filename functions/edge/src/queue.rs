@@ -5,18 +5,24 @@
 //! |---|---|
 //! | done, or declined | facts published, timers sent, acknowledged |
 //! | transient | back on the queue after a jittered backoff |
-//! | invalid | back at once, so that it soon lies in the dead-letter queue |
+//! | transient, patience spent | the same; before, the service was told that it is its last try, and what it left undone is announced |
+//! | invalid | put on the dead-letter queue with the reason, acknowledged |
 //! | nothing: it does not know the fact | acknowledged |
 //!
 //! A message is acknowledged last. Whatever fails before leaves it on the
 //! queue, and its next delivery finds the kept outcome and publishes again.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
+use duet_core::patience::{greatest_wait, is_spent};
 use duet_core::{
-    Answer, Clock, CommandMessage, Context, Failure, Handled, Metadata, ParseError, Received,
-    Request, Service, Timer, Timestamp, Vocabulary,
+    Answer, Clock, CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError,
+    Received, Request, Service, Timer, Timestamp, Vocabulary,
 };
+use futures_util::future::{Either, select};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -31,8 +37,10 @@ use crate::wires::{Carrier, Wires};
 /// off is sent again when this has passed.
 pub const MAX_DELAY_SECONDS: u32 = 900;
 
-/// The longest backoff of a message that failed.
-const MAX_BACKOFF_SECONDS: u32 = 300;
+/// The `maxReceiveCount` of every queue: after so many receives the queue itself
+/// puts a message away. It ends what cannot answer at all; who can gives up
+/// long before, by the clock.
+pub const MAX_RECEIVES: u32 = 31;
 
 /// One delivery of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,36 +53,36 @@ pub struct Delivery {
     pub body: String,
     /// How often the message was received, this time included.
     pub receives: u32,
-    /// When the receiver is stopped.
+    /// When it was received for the first time: its patience counts from there.
+    /// `None` where the queue did not say; then it is never spent.
+    pub first_received: Option<Timestamp>,
+    /// When the time for this delivery is over: before the receiver is stopped,
+    /// so that a slow message does not take others with it.
     pub deadline: Timestamp,
 }
 
-/// How patient the entry is with a failing message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retries {
-    /// Receives before the service is told to give up. The queue's
-    /// `maxReceiveCount` is two more, for what a crash or a throttle costs.
-    pub budget: u32,
-    /// The first backoff; each further one doubles.
-    pub backoff_seconds: u32,
+impl Delivery {
+    /// Whether a try that begins `now` is the last one under a patience of
+    /// `seconds`.
+    fn is_last(&self, seconds: u32, now: Timestamp) -> bool {
+        let since = self.first_received;
+        since.is_some_and(|since| is_spent(seconds, since, now, self.receives))
+    }
 }
 
-impl Retries {
-    /// How long to wait before message `id` is delivered again, having failed
-    /// at receive `receives`: between a half and the whole of
-    /// `backoff x 2^(receives - 1)`, in whole seconds, drawn from the id so that
-    /// messages that failed together do not return together.
-    #[must_use]
-    pub fn backoff(self, id: &str, receives: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(receives.saturating_sub(1));
-        let most = self
-            .backoff_seconds
-            .saturating_mul(doubled)
-            .min(MAX_BACKOFF_SECONDS);
-        let digest = Sha256::digest(format!("{id}/{receives}"));
-        let share = 0.5 + f64::from(digest[0]) / 512.0;
-        Duration::from_secs((f64::from(most) * share).ceil() as u64)
-    }
+/// How long to wait before message `id` is delivered again, having failed at
+/// receive `receives`: evenly drawn between none and [`greatest_wait`], in whole
+/// seconds, as the retriers of a workflow do. Drawn from the id, so that
+/// messages that failed together do not return together.
+#[must_use]
+pub fn backoff(id: &str, receives: u32) -> Duration {
+    let digest = Sha256::digest(format!("{id}/{receives}"));
+    let drawn = digest
+        .iter()
+        .take(6)
+        .fold(0_u64, |n, &byte| n << 8 | u64::from(byte));
+    let share = drawn as f64 / (1_u64 << 48) as f64;
+    Duration::from_secs((f64::from(greatest_wait(receives)) * share).round() as u64)
 }
 
 /// What is to become of a message.
@@ -97,22 +105,24 @@ enum Incoming<C> {
     Unknown,
 }
 
-/// Handles one delivery.
+/// Handles one delivery, until `over` at the latest: when the time for the
+/// delivery is over ([`Delivery::deadline`]), it has failed.
 pub async fn receive<S: Service>(
     service: &S,
     wires: &impl Wires,
     clock: &impl Clock,
     log: &impl Log,
-    retries: Retries,
     delivery: &Delivery,
+    over: impl Future<Output = ()>,
 ) -> Verdict {
     let began = clock.now();
-    let mut reading = Reading::default();
-    let incoming = parse::<S>(&mut reading, delivery, began, retries);
-    let mut ended = None;
-    let outcome = match incoming {
-        Ok(incoming) => handle(service, wires, began, delivery, incoming, &mut ended).await,
-        Err(invalid) => Err(invalid),
+    let mut seen = Seen::default();
+    let outcome = {
+        let work = pin!(attempt(service, wires, began, delivery, &mut seen));
+        match select(work, pin!(over)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(Failure::transient("the time for it was over")),
+        }
     };
     let went = match &outcome {
         Ok(Done::Later) => Went::well("later"),
@@ -123,21 +133,25 @@ pub async fn receive<S: Service>(
         }) => Went::declined(name),
         Ok(Done::Handled { repeat: true, .. }) => Went::well("repeat"),
         Ok(Done::Handled { .. }) => Went::well("done"),
-        Err(failure) => Went::badly(failure),
+        Ok(Done::Buried(failure)) | Err(failure) => Went::badly(failure),
     };
     let span = Span {
         began,
         ended: clock.now(),
         attempt: delivery.receives,
     };
-    tell::<S>(log, "queue", &reading, went, span, ended);
+    tell::<S>(log, "queue", &seen.reading, went, span, seen.ended);
     match outcome {
         Ok(_) => Verdict::Acknowledge,
-        Err(Failure::Transient(_)) => {
-            Verdict::Again(retries.backoff(&delivery.id, delivery.receives))
-        }
-        Err(Failure::Invalid(_)) => Verdict::Again(Duration::ZERO),
+        Err(_) => Verdict::Again(backoff(&delivery.id, delivery.receives)),
     }
+}
+
+/// What is known of a message, for the log, however far its handling came.
+#[derive(Default)]
+struct Seen {
+    reading: Reading,
+    ended: Option<Ended>,
 }
 
 /// How a message went that is done with.
@@ -151,6 +165,34 @@ enum Done {
         declined: Option<String>,
         repeat: bool,
     },
+    /// Nobody will ever handle it: it lies in the dead-letter queue.
+    Buried(Failure),
+}
+
+async fn attempt<S: Service>(
+    service: &S,
+    wires: &impl Wires,
+    now: Timestamp,
+    delivery: &Delivery,
+    seen: &mut Seen,
+) -> Result<Done, Failure> {
+    let done = match parse::<S>(&mut seen.reading, delivery, now) {
+        Ok(incoming) => handle(service, wires, now, delivery, incoming, &mut seen.ended).await,
+        Err(invalid) => Err(invalid),
+    };
+    match done {
+        // No receives are spent on what is hopeless. Should it not arrive, the
+        // message is still here.
+        Err(Failure::Invalid(why)) => {
+            let buried = wires.bury(&delivery.queue, &delivery.body, &why).await;
+            let invalid = Failure::Invalid(why);
+            buried.map_or_else(
+                |_| Err(invalid.clone()),
+                |()| Ok(Done::Buried(invalid.clone())),
+            )
+        }
+        other => other,
+    }
 }
 
 async fn handle<S: Service>(
@@ -161,7 +203,7 @@ async fn handle<S: Service>(
     incoming: Incoming<S::Command>,
     ended: &mut Option<Ended>,
 ) -> Result<Done, Failure> {
-    let request = match incoming {
+    let mut request = match incoming {
         Incoming::Now(request) => request,
         Incoming::Early(early) => {
             send_timer(wires, &delivery.queue, &early, now).await?;
@@ -174,17 +216,35 @@ async fn handle<S: Service>(
         return Err(Failure::invalid("the message's variant is not deployed"));
     };
     // What begins here would be told to nobody.
-    if matches!(carrier, Carrier::None {}) && S::BEGINS.contains(&request.command.name()) {
+    if matches!(carrier, Carrier::None { .. }) && S::BEGINS.contains(&request.command.name()) {
         return Err(Failure::invalid(
             "the message's variant begins with its workflow, not on this queue",
         ));
     }
-    let handled = caught(service.handle(request)).await?;
+    let patience = carrier.patience();
+    let is_last = delivery.is_last(patience, now);
+    request.context.last_attempt = is_last;
+    let overdue = is_last.then(|| overdue::<S>(&request, now)).flatten();
+    // Whoever dies of it cannot say so afterwards.
+    if delivery.receives >= MAX_RECEIVES
+        && let Some(event) = &overdue
+    {
+        wires.publish(carrier, std::slice::from_ref(event)).await?;
+    }
+    let handled = match caught(service.handle(request)).await {
+        Err(failure @ Failure::Transient(_)) => {
+            if let Some(event) = &overdue {
+                wires.publish(carrier, std::slice::from_ref(event)).await?;
+            }
+            return Err(failure);
+        }
+        other => other?,
+    };
     // Told now or never: if publishing fails, the next delivery is a repeat.
     *ended = reading::ended::<S>(&handled);
     let Handled {
         answer,
-        events,
+        mut events,
         timers,
         reply,
         repeat,
@@ -192,18 +252,14 @@ async fn handle<S: Service>(
     // A replayed message that changed nothing has nothing to tell either; one
     // that was lost the first time is handled as if new.
     if !(repeat && replay) {
+        let late = is_late(patience, &cause, now);
+        events
+            .iter_mut()
+            .for_each(|event| event.metadata.late |= late);
         if !events.is_empty() {
             wires.publish(carrier, &events).await?;
         }
-        for timer in timers {
-            send_timer(
-                wires,
-                &delivery.queue,
-                &timer_message(timer, &cause, S::NAME),
-                now,
-            )
-            .await?;
-        }
+        send_timers(wires, &delivery.queue, timers, &cause, S::NAME, now).await?;
         if let Some(reply) = &reply {
             wires.answer(reply).await?;
         }
@@ -213,6 +269,24 @@ async fn handle<S: Service>(
         Answer::Declined(no) => Some(no.name),
     };
     Ok(Done::Handled { declined, repeat })
+}
+
+/// What is to be said of `request` when this try, its last one, fails.
+fn overdue<S: Service>(request: &Request<S::Command>, now: Timestamp) -> Option<Event> {
+    let fact = S::overdue(&request.command)?;
+    let (service, command, name) = (S::NAME, request.command.name(), fact.name());
+    let id = format!("{service}/{}/{command}/{name}", fact.subject());
+    let cause = &request.context.message;
+    let metadata = cause.answer(id, format!("duet.{service}"), name, fact.subject(), now);
+    Some(Event { metadata, fact })
+}
+
+/// Whether somebody may have been told that what `cause` asked for is overdue.
+/// That is said when a patience is over since the message was received; its own
+/// time is earlier, by a clock that may be off, hence the half.
+fn is_late(patience: u32, cause: &Metadata, now: Timestamp) -> bool {
+    let half = SignedDuration::from_secs(i64::from(patience)) / 2;
+    now.duration_since(cause.time) >= half
 }
 
 /// The id of the message of a timer that `service` set about `subject`.
@@ -235,6 +309,21 @@ fn timer_message(timer: Timer, cause: &Metadata, service: &str) -> CommandMessag
     }
 }
 
+/// Sends every timer that the service set on the message of `cause` to `queue`.
+pub(crate) async fn send_timers(
+    wires: &impl Wires,
+    queue: &str,
+    timers: Vec<Timer>,
+    cause: &Metadata,
+    service: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for timer in timers {
+        send_timer(wires, queue, &timer_message(timer, cause, service), now).await?;
+    }
+    Ok(())
+}
+
 async fn send_timer(
     wires: &impl Wires,
     queue: &str,
@@ -252,7 +341,6 @@ fn parse<S: Service>(
     reading: &mut Reading,
     delivery: &Delivery,
     now: Timestamp,
-    retries: Retries,
 ) -> Result<Incoming<S::Command>, Failure> {
     let request = |reading: &Reading, command, message, reply_to, clearance, replay| {
         let mut context = Context {
@@ -260,7 +348,7 @@ fn parse<S: Service>(
             reply_to,
             clearance,
             execution: None,
-            last_attempt: delivery.receives >= retries.budget,
+            last_attempt: false,
             deadline: delivery.deadline,
             replay,
         };
@@ -285,7 +373,7 @@ fn parse<S: Service>(
             Ok(Some(command)) => command,
             Ok(None) => {
                 return Err(Failure::invalid(format!(
-                    "{} has no policy for this fact",
+                    "{} has no policy for {detail_type}",
                     S::NAME
                 )));
             }
@@ -293,8 +381,7 @@ fn parse<S: Service>(
             Err(unfit) => return Err(Failure::invalid(unfit)),
         };
         reading.command = Some(command.name());
-        let clearance = mark(data);
-        let replay = replay_name.is_some();
+        let (clearance, replay) = (mark(data), replay_name.is_some());
         return Ok(request(reading, command, metadata, None, clearance, replay));
     }
     // Of everything else as much is read as there is, to say what does not fit.

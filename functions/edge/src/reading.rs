@@ -148,6 +148,15 @@ impl Went {
             why: Some(failure.to_string()),
         }
     }
+
+    /// Nothing happened, and it is not tried again, though it could be.
+    pub(crate) fn for_good(failure: &Failure) -> Self {
+        Self {
+            level: "ERROR",
+            why: Some(format!("patience spent: {failure}")),
+            ..Self::badly(failure)
+        }
+    }
 }
 
 /// When a step began, when it ended, and which attempt it was.

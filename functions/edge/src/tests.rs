@@ -5,21 +5,23 @@
 mod doors;
 mod lines;
 
+use std::future::{pending, ready};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duet_core::fact::{CustomerActivated, PaymentDeclined};
+use duet_core::fact::{CustomerActivated, PaymentDeclined, StockShipped};
 use duet_core::order::Line;
 use duet_core::{
     Answer, CommandMessage, Ending, Event, Fact, Failure, Handled, Metadata, ParseError, Received,
     Refusal, Reply, Request, Service, Timer, Timestamp, Vocabulary, vocabulary,
 };
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::batch::Batch;
+use crate::batch::{self, Batch};
 use crate::log::Silent;
-use crate::queue::{Delivery, Retries, Verdict, receive};
+use crate::queue::{Delivery, MAX_RECEIVES, Verdict, backoff, receive};
 use crate::task::perform;
 use crate::wires::{Carrier, Wires};
 
@@ -124,6 +126,17 @@ impl Service for Obedient {
         }
     }
 
+    fn overdue(command: &Command) -> Option<Fact> {
+        let (Command::Act(Act { how }) | Command::Begin(Begin { how, .. })) = command;
+        let fact = StockShipped {
+            order: "o-1".parse().unwrap(),
+            lines: Vec::new(),
+        };
+        ["transient", "panic"]
+            .contains(&how.as_str())
+            .then(|| fact.into())
+    }
+
     fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
         let act = Act {
             how: "repeat".into(),
@@ -149,16 +162,22 @@ impl Service for Obedient {
 struct Notebook {
     lines: Arc<Mutex<Vec<String>>>,
     broken: bool,
+    hangs: bool,
     carriers: Arc<[Carrier; 2]>,
 }
 
 impl Default for Notebook {
     fn default() -> Self {
         let bus = "bus".into();
+        let patience = 60;
         Self {
             lines: Arc::default(),
             broken: false,
-            carriers: Arc::new([Carrier::None {}, Carrier::Eventbridge { bus }]),
+            hangs: false,
+            carriers: Arc::new([
+                Carrier::None { patience },
+                Carrier::Eventbridge { bus, patience },
+            ]),
         }
     }
 }
@@ -183,7 +202,16 @@ impl Wires for Notebook {
     }
 
     async fn publish(&self, _: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        self.note(format!("publish {}", events[0].metadata.id))
+        if self.hangs {
+            pending::<()>().await;
+        }
+        let late = if events[0].metadata.late { " late" } else { "" };
+        self.note(format!("publish {}{late}", events[0].metadata.id))
+    }
+
+    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+        assert!(!body.is_empty());
+        self.note(format!("bury from {queue}: {why}"))
     }
 
     async fn send_later(
@@ -199,11 +227,6 @@ impl Wires for Notebook {
         self.note(format!("answer {} {}", reply.to, reply.value))
     }
 }
-
-const RETRIES: Retries = Retries {
-    budget: 4,
-    backoff_seconds: 2,
-};
 
 fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
@@ -221,6 +244,14 @@ fn command(how: &str, variant: &str) -> Value {
     })
 }
 
+/// A delivery of a message that was first received `seconds` ago.
+fn after(seconds: i64, body: &Value, receives: u32) -> Delivery {
+    Delivery {
+        first_received: Some(now() - SignedDuration::from_secs(seconds)),
+        ..delivery(body, receives)
+    }
+}
+
 fn delivery(body: &Value, receives: u32) -> Delivery {
     let body = body
         .as_str()
@@ -230,22 +261,19 @@ fn delivery(body: &Value, receives: u32) -> Delivery {
         queue: "arn:q".into(),
         body,
         receives,
+        first_received: None,
         deadline: now(),
     }
 }
 
 async fn deliver(body: &Value, receives: u32) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
+    hand_over(&delivery(body, receives)).await
+}
+
+async fn hand_over(delivery: &Delivery) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
     let (service, wires) = (Obedient::default(), Notebook::default());
     let clock = Arc::new(now);
-    let verdict = receive(
-        &service,
-        &wires,
-        &clock,
-        &Silent,
-        RETRIES,
-        &delivery(body, receives),
-    )
-    .await;
+    let verdict = receive(&service, &wires, &clock, &Silent, delivery, pending()).await;
     let asked = service.asked.lock().unwrap().clone();
     let lines = wires.lines.lock().unwrap().clone();
     (verdict, lines, asked)
@@ -253,14 +281,17 @@ async fn deliver(body: &Value, receives: u32) -> (Verdict, Vec<String>, Vec<Requ
 
 #[tokio::test]
 async fn a_message_is_rendered_by_what_the_service_says() {
-    let nothing: &[&str] = &[];
     for (how, verdict, lines) in [
         ("done", Verdict::Acknowledge, ["publish e-1"].as_slice()),
         ("repeat", Verdict::Acknowledge, &["publish e-1"]),
         ("decline", Verdict::Acknowledge, &["publish e-1"]),
         ("later", Verdict::Acknowledge, &["arn:q Act in 900"]),
         ("reply", Verdict::Acknowledge, &["answer token \"yes\""]),
-        ("nonsense", Verdict::Again(Duration::ZERO), nothing),
+        (
+            "nonsense",
+            Verdict::Acknowledge,
+            &["bury from arn:q: never"],
+        ),
     ] {
         let (got, told, _) = deliver(&command(how, "known"), 1).await;
         assert_eq!(
@@ -279,19 +310,91 @@ async fn a_message_is_rendered_by_what_the_service_says() {
 }
 
 #[tokio::test]
-async fn a_transient_failure_returns_after_a_growing_jittered_backoff() {
-    for (receives, least, most) in [(1, 1, 2), (2, 2, 4), (3, 4, 8), (20, 150, 300)] {
+async fn a_transient_failure_returns_after_a_drawn_backoff() {
+    for (receives, most) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (30, 10)] {
+        let drawn = (0..400).map(|n| backoff(&format!("m-{n}"), receives).as_secs());
+        let drawn: Vec<u64> = drawn.collect();
+        assert_eq!(drawn.iter().max(), Some(&most), "receive {receives}");
+        assert_eq!(drawn.iter().min(), Some(&0), "receive {receives}");
+        let mean = drawn.iter().sum::<u64>() as f64 / 400.0;
+        let half = most as f64 / 2.0;
+        assert!((mean - half).abs() < half / 4.0, "{receives}: {mean}");
         let (verdict, told, asked) = deliver(&command("transient", "known"), receives).await;
-        let Verdict::Again(wait) = verdict else {
-            panic!("acknowledged")
-        };
-        assert!(
-            (least..=most).contains(&wait.as_secs()),
-            "{receives}: {wait:?}"
-        );
+        assert_eq!(verdict, Verdict::Again(backoff("d-1", receives)));
         assert!(told.is_empty());
-        assert_eq!(asked[0].context.last_attempt, receives >= RETRIES.budget);
+        assert!(!asked[0].context.last_attempt, "nobody said since when");
     }
+}
+
+#[tokio::test]
+async fn the_last_try_is_by_the_clock() {
+    for (seconds, receives, last) in [
+        (59, 12, false),
+        (60, 9, false),
+        (60, 10, true),
+        (600, 2, false),
+        (600, 12, true),
+    ] {
+        let body = command("transient", "known");
+        let (verdict, told, asked) = hand_over(&after(seconds, &body, receives)).await;
+        assert_eq!(asked[0].context.last_attempt, last, "{seconds} s");
+        // What has no fact for giving up goes on, and others know.
+        assert_eq!(verdict, Verdict::Again(backoff("d-1", receives)));
+        let said: &[&str] = if last {
+            &["publish test/o-1/Act/StockShipped"]
+        } else {
+            &[]
+        };
+        assert_eq!(told, said, "{seconds} s, receive {receives}");
+    }
+    // Whoever gives up is done.
+    let done = after(60, &command("decline", "known"), 10);
+    let (verdict, told, _) = hand_over(&done).await;
+    assert_eq!(verdict, Verdict::Acknowledge);
+    assert_eq!(told, ["publish e-1"]);
+}
+
+#[tokio::test]
+async fn what_may_kill_its_function_is_announced_before_the_last_receive() {
+    let body = command("panic", "known");
+    let before = hand_over(&after(600, &body, MAX_RECEIVES - 1)).await.1;
+    assert!(!before.iter().any(|line| line.contains("StockShipped")));
+    let told = hand_over(&after(600, &body, MAX_RECEIVES)).await.1;
+    assert_eq!(told[0], "publish test/o-1/Act/StockShipped");
+}
+
+#[tokio::test]
+async fn what_comes_after_half_the_patience_is_marked_late() {
+    let mut body = command("done", "known");
+    for (time, line) in [
+        ("2025-12-31T23:59:31Z", "publish e-1"),
+        ("2025-12-31T23:59:30Z", "publish e-1 late"),
+    ] {
+        body["metadata"]["time"] = json!(time);
+        assert_eq!(deliver(&body, 1).await.1, [line]);
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_whose_time_is_over_comes_back_and_says_so() {
+    let wires = Notebook {
+        hangs: true,
+        ..Notebook::default()
+    };
+    let message = delivery(&command("done", "known"), 3);
+    let (service, clock) = (Obedient::default(), Arc::new(now));
+    let verdict = receive(&service, &wires, &clock, &Silent, &message, ready(())).await;
+    assert_eq!(verdict, Verdict::Again(backoff("d-1", 3)));
+}
+
+#[test]
+fn a_delivery_ends_before_its_receiver_is_stopped() {
+    let at = |millis| now() + SignedDuration::from_millis(millis);
+    for (time, left) in [(3_000, 2_400), (5_000, 4_000), (60_000, 59_000), (0, 0)] {
+        assert_eq!(batch::deadline(now(), at(time)), at(left));
+    }
+    // Already over.
+    assert_eq!(batch::deadline(at(5), now()), now());
 }
 
 #[tokio::test]
@@ -305,8 +408,9 @@ async fn what_nobody_can_read_is_not_handled() {
         command("done", "unknown"),
     ] {
         let (verdict, told, asked) = deliver(&body, 1).await;
-        assert_eq!(verdict, Verdict::Again(Duration::ZERO), "{body}");
-        assert!(told.is_empty() && asked.is_empty(), "{body}");
+        assert_eq!(verdict, Verdict::Acknowledge, "{body}");
+        assert!(told.len() == 1 && asked.is_empty(), "{body}");
+        assert!(told[0].starts_with("bury from arn:q: "), "{told:?}");
     }
 }
 
@@ -335,9 +439,10 @@ async fn a_fact_goes_through_the_policy() {
         }
         .into(),
     );
+    let (_, told, _) = deliver(&unwanted, 1).await;
     assert_eq!(
-        deliver(&unwanted, 1).await.0,
-        Verdict::Again(Duration::ZERO)
+        told,
+        ["bury from arn:q: test has no policy for CustomerActivated"]
     );
 }
 
@@ -384,17 +489,13 @@ async fn what_is_not_published_is_not_acknowledged() {
         broken: true,
         ..Notebook::default()
     };
-    let message = delivery(&command("done", "known"), 1);
-    let verdict = receive(
-        &Obedient::default(),
-        &wires,
-        &Arc::new(now),
-        &Silent,
-        RETRIES,
-        &message,
-    )
-    .await;
-    assert!(matches!(verdict, Verdict::Again(wait) if wait > Duration::ZERO));
+    let (service, clock) = (Obedient::default(), Arc::new(now));
+    // Nor is what cannot be put on the dead-letter queue.
+    for how in ["done", "nonsense"] {
+        let message = delivery(&command(how, "known"), 1);
+        let verdict = receive(&service, &wires, &clock, &Silent, &message, pending()).await;
+        assert_eq!(verdict, Verdict::Again(backoff("d-1", 1)), "{how}");
+    }
 }
 
 #[tokio::test]
@@ -412,6 +513,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
             &wires,
             &Arc::new(now),
             &Silent,
+            None,
             command(how, "known"),
             now(),
         )
@@ -433,6 +535,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
+        None,
         input,
         now(),
     )
@@ -444,6 +547,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
+        None,
         command("reply", "known"),
         now(),
     )
@@ -453,6 +557,45 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         wires.lines.lock().unwrap().as_slice(),
         ["answer token \"yes\""]
     );
+}
+
+#[tokio::test]
+async fn a_task_gives_up_by_the_clock_and_tells_the_service_nothing_of_it() {
+    for (entered, patience, attempt, error) in [
+        ("2025-12-31T23:59:00Z", json!(60), 10, "PatienceSpent"),
+        ("2025-12-31T23:59:00Z", json!(60), 9, "Transient"),
+        ("2025-12-31T23:59:00.001Z", json!(60), 10, "Transient"),
+        ("2025-12-31T23:59:52Z", json!(8), 5, "PatienceSpent"),
+        ("", json!(8), 31, "Transient"),
+        ("2025-12-31T23:59:00Z", json!(null), 31, "Transient"),
+    ] {
+        let mut input = command("transient", "known");
+        input["entered"] = json!(entered);
+        input["patience"] = patience;
+        input["attempt"] = json!(attempt);
+        let (service, wires) = (Obedient::default(), Notebook::default());
+        let clock = Arc::new(now);
+        let asked = perform(&service, &wires, &clock, &Silent, None, input, now()).await;
+        assert_eq!(asked.unwrap_err().name, error, "{entered}, try {attempt}");
+        assert!(!service.asked.lock().unwrap()[0].context.last_attempt);
+    }
+    // The work is done once more: what succeeds is no giving up.
+    let mut input = command("done", "known");
+    input["entered"] = json!("2025-12-31T00:00:00Z");
+    (input["patience"], input["attempt"]) = (json!(60), json!(31));
+    let (service, wires, clock) = (Obedient::default(), Notebook::default(), Arc::new(now));
+    let asked = perform(&service, &wires, &clock, &Silent, None, input, now()).await;
+    assert_eq!(asked, Ok(json!("fine")));
+}
+
+#[tokio::test]
+async fn a_service_that_owns_a_clock_gets_its_timers_under_a_workflow_too() {
+    let (service, wires, clock) = (Obedient::default(), Notebook::default(), Arc::new(now));
+    let input = command("later", "known");
+    let own = Some("arn:own");
+    let asked = perform(&service, &wires, &clock, &Silent, own, input, now()).await;
+    assert!(asked.is_ok());
+    assert_eq!(*wires.lines.lock().unwrap(), ["arn:own Act in 900"]);
 }
 
 #[test]
@@ -466,5 +609,7 @@ fn the_trigger_of_a_queue_is_read_by_its_type() {
         .collect();
     assert_eq!(deliveries.len(), 2);
     assert_eq!((deliveries[0].receives, deliveries[1].receives), (1, 3));
+    let first = "2026-01-01T00:00:00.001Z".parse().ok();
+    assert_eq!(deliveries[0].first_received, first);
     assert!(deliveries[0].queue.ends_with(":duet-order"));
 }

@@ -217,8 +217,8 @@ pub(crate) fn decide(
 /// Whoever asks for `TimedOut` is obeyed at once, the review's own timer and
 /// the one whose wait for the verdict ended alike: the timer is delivered at
 /// its due time, and asking is itself the news that the time is over. The
-/// earlier asker is not told: it is the one who stopped waiting. A rejection,
-/// on the other hand, is somebody else's news, and it is told.
+/// earlier asker is told, for the clock is ours; should it be the one who
+/// stopped waiting, nobody hears it.
 ///
 /// # Errors
 /// [`Failure::Invalid`] when the time of a review is over that never was.
@@ -242,7 +242,10 @@ pub(crate) fn close(
                 order: review.order.clone(),
             };
             let review = review.end(Status::TimedOut, now);
-            Decision::done(review.told()).state(review).fact(fact)
+            Decision::done(review.told())
+                .reply(review.reply_to.clone(), review.told())
+                .state(review)
+                .fact(fact)
         }
         (Some(review), Cause::OrderRejected) if review.status == Status::Open => {
             let review = review.end(Status::Closed, now);

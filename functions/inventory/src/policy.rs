@@ -1,6 +1,7 @@
 //! What a fact makes the inventory service do: choreography only.
 
 use duet_core::Fact;
+use duet_core::fact::ShipmentOverdue;
 
 use crate::command::{Command, ReleaseStock, ReserveStock, ShipStock};
 
@@ -23,4 +24,18 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
         .into(),
         _ => return None,
     })
+}
+
+/// What is overdue when `command` is: goods that are paid for. A reservation has
+/// the order's deadline behind it, a release that of the compensation.
+pub(crate) fn overdue(command: &Command) -> Option<Fact> {
+    match command {
+        Command::ShipStock(ShipStock { order }) => Some(
+            ShipmentOverdue {
+                order: order.clone(),
+            }
+            .into(),
+        ),
+        Command::ReserveStock(_) | Command::ReleaseStock(_) => None,
+    }
 }

@@ -7,7 +7,7 @@ use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Desk, Failure, Handled, Money, ParseError, Received, Request, Service, Sku,
+    Clock, Desk, Fact, Failure, Handled, Money, ParseError, Received, Request, Service, Sku,
 };
 
 use crate::command::Command;
@@ -70,7 +70,7 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
     const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
         ("ReserveStock", &["StockReserved", "StockUnavailable"]),
         ("ReleaseStock", &["StockReleased"]),
-        ("ShipStock", &["StockShipped"]),
+        ("ShipStock", &["StockShipped", "ShipmentOverdue"]),
     ];
     type Command = Command;
 
@@ -120,6 +120,10 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
 
     fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
         Ok(crate::policy::command(&received.fact()?))
+    }
+
+    fn overdue(command: &Command) -> Option<Fact> {
+        crate::policy::overdue(command)
     }
 }
 

@@ -25,6 +25,7 @@ fn metadata(id: &str, about: &str, time: &str) -> Metadata {
         causationid: Some("cause".into()),
         traceparent: None,
         variant: "any".into(),
+        late: false,
     }
 }
 

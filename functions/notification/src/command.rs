@@ -29,13 +29,9 @@ impl NotifyCustomer {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), String> {
-        let id = match self.kind {
-            Kind::OrderConfirmed | Kind::OrderRejected | Kind::PaymentRefunded => {
-                self.subject.parse::<OrderId>().map(drop)
-            }
-            Kind::CustomerActivated | Kind::CustomerBlocked => {
-                self.subject.parse::<CustomerId>().map(drop)
-            }
+        let id = match self.kind.is_about_an_order() {
+            true => self.subject.parse::<OrderId>().map(drop),
+            false => self.subject.parse::<CustomerId>().map(drop),
         };
         id.map_err(|e| format!("subject: {e}"))
     }

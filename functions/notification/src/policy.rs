@@ -1,6 +1,6 @@
 //! What a fact makes the notification service do: choreography only.
 
-use duet_core::fact::{Fact, Notice as Kind};
+use duet_core::fact::{Fact, Notice as Kind, NoticeOverdue};
 
 use crate::command::{Command, NotifyCustomer};
 
@@ -22,4 +22,12 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
         }
         .into(),
     )
+}
+
+/// What is overdue when `command` is: a notice about an order. Nobody keeps
+/// accounts of what is owed to a customer without one.
+pub(crate) fn overdue(command: &Command) -> Option<Fact> {
+    let Command::NotifyCustomer(NotifyCustomer { subject, kind }) = command;
+    let order = kind.is_about_an_order().then(|| subject.parse().ok())?;
+    Some(NoticeOverdue { order: order? }.into())
 }

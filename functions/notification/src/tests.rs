@@ -43,6 +43,7 @@ fn metadata() -> Metadata {
         causationid: None,
         traceparent: None,
         variant: "eventbridge".into(),
+        late: false,
     }
 }
 

@@ -35,6 +35,10 @@ pub struct Order {
     /// What could not be undone, or done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<Owed>,
+    /// Whether word came that the goods left after all: it may overtake the
+    /// word that they are overdue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shipped: bool,
     /// The fact the order waits for.
     pub waits_for: String,
     /// When it stops waiting.
@@ -217,6 +221,7 @@ fn place(
         compensation: Compensation::None,
         pending: BTreeSet::new(),
         owed: Vec::new(),
+        shipped: false,
         waits_for: "DeliveryScheduled".to_owned(),
         deadline,
         decided_at: None,
@@ -308,6 +313,7 @@ fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
     for part in &command.parts {
         order.pending.remove(part);
         order.owed.retain(|owed| owed.part != *part);
+        order.shipped |= *part == Part::Shipment;
     }
     if order.pending.is_empty() && order.compensation != Compensation::None {
         order.compensation = Compensation::Done;
@@ -334,11 +340,16 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
             needs_attention(order, unknown(&[Part::Notice]))
         }
         (Fate::Confirmed, _) => {
-            let owed = if told {
+            let mut owed = if told {
                 command.owed.clone()
             } else {
                 unknown(&[Part::Shipment, Part::Notice])
             };
+            owed.retain(|owed| !(order.shipped && owed.part == Part::Shipment));
+            let told_of = |old: &Owed| owed.iter().any(|new| new.part == old.part);
+            let before = order.owed.iter().filter(|old| !told_of(old)).cloned();
+            let before: Vec<Owed> = before.collect();
+            owed.extend(before);
             needs_attention(order, owed)
         }
         (Fate::Undecided, _) => {
@@ -378,9 +389,10 @@ fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
     if owed.is_empty() {
         return Decision::done(order.standing());
     }
-    // A notice that is owed takes nothing from an order that is whole.
+    // A notice that is owed takes nothing from an order that is whole, or will be.
+    let lacks = owed.iter().any(|owed| order.pending.contains(&owed.part));
     let compensation = match order.fate {
-        Fate::Rejected { .. } if !order.pending.is_empty() => Compensation::Failed,
+        Fate::Rejected { .. } if lacks => Compensation::Failed,
         _ => order.compensation,
     };
     let fact = OrderNeedsAttention {

@@ -124,7 +124,8 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
     }
 
     fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        Ok(crate::policy::command(&received.fact()?))
+        let late = received.metadata.late;
+        Ok(crate::policy::command(&received.fact()?, late))
     }
 
     fn ending(event: &Event) -> Option<Ending> {

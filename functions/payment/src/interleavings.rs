@@ -17,7 +17,7 @@ const TOTAL: i64 = 500;
 /// A budget that no schedule spends.
 const PATIENT: u32 = 1_000;
 
-type Shop = Payments<Stepwise<Memory>, HandClock, SimulatedProvider<Stepwise<Memory>>>;
+type Shop = Payments<Stepwise<Memory>, HandClock, SimulatedProvider<Stepwise<Memory>, HandClock>>;
 
 struct World {
     clock: HandClock,
@@ -29,7 +29,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let (clock, table, ledger) = (HandClock::default(), Memory::default(), Memory::default());
-        let provider = SimulatedProvider::new(Stepwise(ledger.clone()));
+        let provider = SimulatedProvider::new(Stepwise(ledger.clone()), clock.clone());
         let shop = Payments::new(Stepwise(table.clone()), clock.clone(), provider);
         Self {
             clock,
@@ -48,15 +48,7 @@ impl World {
     }
 
     fn charge(&self) -> Charge {
-        read(&self.ledger, charge_key(provider_key(&order()))).unwrap_or(Charge {
-            card: None,
-            amount: None,
-            captured: 0,
-            refunded: 0,
-            voided: false,
-            capture_attempts: 0,
-            void_attempts: 0,
-        })
+        read(&self.ledger, charge_key(provider_key(&order()))).unwrap_or(Charge::NEW)
     }
 
     fn assert_no_token_kept(&self) {

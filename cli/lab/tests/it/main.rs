@@ -4,4 +4,5 @@
 
 mod facts;
 mod orders;
+mod patience;
 mod shop;

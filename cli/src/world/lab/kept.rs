@@ -463,7 +463,7 @@ mod tests {
         let world = &kept.world;
         let scenario = scenario::named(of).unwrap();
         let stem = format!("{of}-{under}");
-        let plan = scenario.plan(&stem, 1, world.deployment().retry_budget);
+        let plan = scenario.plan(&stem, 1, world.deployment().patience_seconds);
         catalog::seed(world, &plan.goods).await.unwrap();
         let order = &plan.waves[0][0];
         place::submit(world, named(under), order).await.unwrap();
@@ -597,7 +597,7 @@ mod tests {
         let (_dir, shelf) = shelf();
         let kept = shelf.open(wall(0)).await.unwrap();
         let scenarios = scenario::ALL.iter().filter(|scenario| {
-            let plan = scenario.plan("fit", 1, kept.world.deployment().retry_budget);
+            let plan = scenario.plan("fit", 1, kept.world.deployment().patience_seconds);
             plan.person != Some(Person::IsSilent)
         });
         let choice = demo::Choice {

@@ -241,7 +241,7 @@ mod tests {
 
     /// Places the order of `of` and lets an hour and a half go by.
     async fn placed(world: &Lab, of: &str, under: &str, stem: &str) -> OrderId {
-        let plan = scenario(of).plan(stem, 1, world.deployment().retry_budget);
+        let plan = scenario(of).plan(stem, 1, world.deployment().patience_seconds);
         catalog::seed(world, &plan.goods).await.unwrap();
         let order = &plan.waves[0][0];
         place::submit(world, variant(under), order).await.unwrap();

@@ -37,7 +37,7 @@ pub(super) fn draw(seed: u64, what: u64, below: u64) -> u64 {
 pub(super) fn scripts(
     seed: u64,
     orders: usize,
-    (with_fraud, budget): (bool, u32),
+    (with_fraud, patience): (bool, u32),
     only: &[&'static Scenario],
 ) -> Vec<Script> {
     let choice: Vec<&'static Scenario> = match only {
@@ -56,9 +56,9 @@ pub(super) fn scripts(
         // One kind in so many is the contest, which no scenario is.
         let kind = draw(seed, number as u64 * 2 + 1, choice.len() as u64 + 1) as usize;
         let script = match choice.get(kind) {
-            Some(scenario) => script_of(scenario, number, begins, budget),
-            None if !only.is_empty() => script_of(choice[0], number, begins, budget),
-            None => last_pieces(number, begins, budget),
+            Some(scenario) => script_of(scenario, number, begins, patience),
+            None if !only.is_empty() => script_of(choice[0], number, begins, patience),
+            None => last_pieces(number, begins, patience),
         };
         placed += script.plan.waves.iter().map(Vec::len).sum::<usize>().max(1);
         scripts.push(script);
@@ -66,20 +66,20 @@ pub(super) fn scripts(
     scripts
 }
 
-fn script_of(scenario: &'static Scenario, number: usize, begins: i64, budget: u32) -> Script {
+fn script_of(scenario: &'static Scenario, number: usize, begins: i64, patience: u32) -> Script {
     Script {
         number,
         name: scenario.name,
         expected: scenario.expected,
-        plan: scenario.plan(&format!("n{number}"), 1, budget),
+        plan: scenario.plan(&format!("n{number}"), 1, patience),
         contended: false,
         begins,
     }
 }
 
 /// Three orders for two pieces.
-fn last_pieces(number: usize, begins: i64, budget: u32) -> Script {
-    let mut script = script_of(&scenario::ALL[0], number, begins, budget);
+fn last_pieces(number: usize, begins: i64, patience: u32) -> Script {
+    let mut script = script_of(&scenario::ALL[0], number, begins, patience);
     script.name = LAST_PIECES;
     script.contended = true;
     for Entry { quantity, .. } in &mut script.plan.goods {

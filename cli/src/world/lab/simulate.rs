@@ -255,7 +255,7 @@ fn cast(definitions: &Definitions, options: &Options, world: u64) -> Vec<Script>
     };
     let shop = (
         output("Fraud") == "on",
-        output("RetryBudget").parse().unwrap_or_default(),
+        output("PatienceSeconds").parse().unwrap_or_default(),
     );
     scripts(
         seed_of(options, world),

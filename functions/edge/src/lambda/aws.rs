@@ -1,7 +1,7 @@
 //! The wires on AWS: EventBridge, SQS, and Step Functions' task tokens.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -10,10 +10,11 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use duet_core::{CommandMessage, Event, Failure, Reply};
 
 use crate::sdk::told;
-use crate::wires::{Carrier, Carriers, Wires};
+use crate::wires::{Carrier, Carriers, QUEUE, REASON, Wires};
 
 /// The configuration of every client. In a function, credentials and region
 /// come from the environment and nowhere else, so the provider chain that a
@@ -44,7 +45,12 @@ pub(super) struct Aws {
     workflows: aws_sdk_sfn::Client,
     /// Queue URLs by ARN: asked for once.
     urls: Arc<Mutex<HashMap<String, String>>>,
+    /// The ARNs of queues' dead-letter queues by the queue's: asked for once.
+    graves: Arc<Mutex<HashMap<String, String>>>,
 }
+
+/// The most characters of a failure's text that travel with a dead letter.
+const MAX_REASON: usize = 1_000;
 
 impl Aws {
     /// The clients of a function, and how the facts of each variant travel.
@@ -55,6 +61,7 @@ impl Aws {
             queues: aws_sdk_sqs::Client::new(config),
             workflows: aws_sdk_sfn::Client::new(config),
             urls: Arc::default(),
+            graves: Arc::default(),
         }
     }
 
@@ -86,6 +93,39 @@ impl Aws {
         Ok(url)
     }
 
+    /// The URL of the queue that takes the dead letters of `queue`: the one that
+    /// SQS itself moves them to.
+    async fn dead_letters(&self, queue: &str) -> Result<String, Failure> {
+        let known = self.graves().get(queue).cloned();
+        if let Some(dead) = known {
+            return self.url(&dead).await;
+        }
+        let answer = self
+            .queues
+            .get_queue_attributes()
+            .queue_url(self.url(queue).await?)
+            .attribute_names(QueueAttributeName::RedrivePolicy)
+            .send()
+            .await
+            .map_err(|error| failed("the queue", &error))?;
+        let policy = answer
+            .attributes
+            .as_ref()
+            .and_then(|all| all.get(&QueueAttributeName::RedrivePolicy))
+            .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        let dead = policy
+            .as_ref()
+            .and_then(|policy| policy["deadLetterTargetArn"].as_str())
+            .ok_or_else(|| Failure::transient("a queue without a dead-letter queue"))?;
+        self.graves().insert(queue.to_owned(), dead.to_owned());
+        self.url(dead).await
+    }
+
+    fn graves(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        let graves = self.graves.lock();
+        graves.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Hides a failed message for `wait`. If that fails, it returns when the
     /// queue's own visibility timeout has passed: later, but it returns.
     pub(super) async fn hide(&self, queue: &str, receipt: &str, wait: Duration) {
@@ -110,7 +150,7 @@ impl Wires for Aws {
     }
 
     async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        let Carrier::Eventbridge { bus } = carrier else {
+        let Carrier::Eventbridge { bus, .. } = carrier else {
             return Ok(());
         };
         let entry = |event: &Event| {
@@ -159,6 +199,32 @@ impl Wires for Aws {
             .send()
             .await;
         sent.map(drop).map_err(|error| failed("the queue", &error))
+    }
+
+    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+        let attribute = |text: &str| {
+            let value = MessageAttributeValue::builder().data_type("String");
+            value.string_value(text).build().map_err(Failure::invalid)
+        };
+        // An attribute says something, and nothing that SQS does not take.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let why: String = why.chars().map(plain).take(MAX_REASON).collect();
+        let why = if why.trim().is_empty() {
+            "invalid"
+        } else {
+            &why
+        };
+        let sent = self
+            .queues
+            .send_message()
+            .queue_url(self.dead_letters(queue).await?)
+            .message_body(body)
+            .message_attributes(REASON, attribute(why)?)
+            .message_attributes(QUEUE, attribute(queue)?)
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|error| failed("the dead-letter queue", &error))
     }
 
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {

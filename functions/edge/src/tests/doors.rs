@@ -13,7 +13,8 @@ fn begin(variant: &str) -> Value {
 async fn tasked(input: Value) -> Result<Vec<Request<Command>>, String> {
     let service = Obedient::default();
     let wires = Notebook::default();
-    let reply = perform(&service, &wires, &Arc::new(now), &Silent, input, now()).await;
+    let clock = Arc::new(now);
+    let reply = perform(&service, &wires, &clock, &Silent, None, input, now()).await;
     let asked = service.asked.lock().unwrap().clone();
     reply
         .map(|_| asked)
@@ -77,8 +78,8 @@ async fn a_fact_with_fields_nobody_knows_is_handled() {
     assert_eq!((told.len(), asked.len()), (1, 1));
     event["detail"]["metadata"]["schemaversion"] = json!("2.0");
     let (verdict, told, asked) = deliver(&event, 1).await;
-    assert_ne!(verdict, Verdict::Acknowledge);
-    assert!(told.is_empty() && asked.is_empty());
+    assert_eq!(verdict, Verdict::Acknowledge);
+    assert!(told[0].starts_with("bury ") && asked.is_empty(), "{told:?}");
 }
 
 #[tokio::test]
@@ -126,12 +127,14 @@ async fn an_entry_serves_its_own_variants_only() {
         let error = tasked(command("done", variant)).await.unwrap_err();
         assert!(error.starts_with("InvalidCommand"), "{error}");
     }
-    for (message, verdict) in [
-        (begin("bus"), Verdict::Acknowledge),
-        (command("done", "known"), Verdict::Acknowledge),
-        (begin("known"), Verdict::Again(Duration::ZERO)),
-        (command("done", "kafka"), Verdict::Again(Duration::ZERO)),
+    for (message, buried) in [
+        (begin("bus"), false),
+        (command("done", "known"), false),
+        (begin("known"), true),
+        (command("done", "kafka"), true),
     ] {
-        assert_eq!(deliver(&message, 1).await.0, verdict, "{message}");
+        let (_, told, asked) = deliver(&message, 1).await;
+        assert_eq!(told[0].starts_with("bury "), buried, "{told:?}");
+        assert_eq!(asked.is_empty(), buried, "{message}");
     }
 }

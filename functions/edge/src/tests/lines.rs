@@ -38,7 +38,7 @@ async fn queued(body: &Value, receives: u32, broken: bool) -> (Value, Vec<Reques
         ..Notebook::default()
     };
     let delivery = delivery(body, receives);
-    let _ = receive(&service, &wires, &Arc::new(now), &log, RETRIES, &delivery).await;
+    let _ = receive(&service, &wires, &Arc::new(now), &log, &delivery, pending()).await;
     let asked = service.asked.lock().unwrap().clone();
     (log.only(), asked)
 }
@@ -46,7 +46,8 @@ async fn queued(body: &Value, receives: u32, broken: bool) -> (Value, Vec<Reques
 async fn tasked(input: Value) -> (Value, Result<Value, String>) {
     let (log, wires) = (Lines::default(), Notebook::default());
     let service = Obedient::default();
-    let reply = perform(&service, &wires, &Arc::new(now), &log, input, now()).await;
+    let clock = Arc::new(now);
+    let reply = perform(&service, &wires, &clock, &log, None, input, now()).await;
     (
         log.only(),
         reply.map_err(|e| format!("{}: {}", e.name, e.text)),

@@ -117,6 +117,7 @@ fn metadata(variant: &str) -> Metadata {
         causationid: None,
         traceparent: None,
         variant: variant.into(),
+        late: false,
     }
 }
 

@@ -201,7 +201,7 @@ proptest! {
     ) {
         let (table, clock) = (Memory::default(), HandClock::default());
         let world = World {
-            service: Frauds::new(table.clone(), clock.clone(), REVIEW_SECONDS),
+            service: Frauds::new(table.clone(), clock.clone(), REVIEW_SECONDS, true),
             table: table.clone(),
             clock: Arc::default(),
         };

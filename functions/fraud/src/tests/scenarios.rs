@@ -302,6 +302,20 @@ async fn a_review_nobody_decides_times_out() {
 }
 
 #[tokio::test]
+async fn whoever_waits_is_told_when_the_time_of_a_review_is_over() {
+    let world = world();
+    let _ = world.tell(doubtful("o-1")).await;
+    let wait = world.ask_from(open("o-1"), Some("token-1"), "standard");
+    let _ = wait.await.unwrap();
+    let closed = world.tell(close("o-1", Cause::TimedOut)).await;
+    let reply = closed.reply.unwrap();
+    assert_eq!(
+        (reply.to.as_str(), reply.value),
+        ("token-1", json!({"verdict": "TimedOut"}))
+    );
+}
+
+#[tokio::test]
 async fn a_rejection_closes_a_review_silently_and_frees_who_waits() {
     let world = world();
     let _ = world.tell(doubtful("o-1")).await;

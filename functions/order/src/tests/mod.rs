@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use duet_core::fact::{
-    DeliveryCancelled, DeliveryFailed, DeliveryRefusal, DeliveryScheduled, Fact, FraudConfirmed,
-    NoFraudDetected, PaymentDeclined, PaymentRefunded, PaymentUnavailable, PossibleFraud,
-    RefundFailed, ReviewTimedOut, Screened, StockRefusal, StockReleased, StockUnavailable,
+    CustomerNotified, DeliveryCancelled, DeliveryFailed, DeliveryRefusal, DeliveryScheduled, Fact,
+    FraudConfirmed, NoFraudDetected, Notice, NoticeOverdue, PaymentDeclined, PaymentRefunded,
+    PaymentUnavailable, PossibleFraud, RefundFailed, ReviewTimedOut, Screened, ShipmentOverdue,
+    StockRefusal, StockReleased, StockShipped, StockUnavailable,
 };
 use duet_core::order::{Owed, Part, Reason};
 use duet_core::store::{Memory, Store};
@@ -141,6 +142,7 @@ fn metadata(variant: &str) -> Metadata {
         causationid: None,
         traceparent: None,
         variant: variant.into(),
+        late: false,
     }
 }
 

@@ -5,10 +5,9 @@ use duet_core::outcome::OTHER_MARK;
 
 use super::*;
 
-fn ended(execution: &str, at: i64) -> Command {
-    let data = json!({
-        "order": execution, "owed": [], "execution": execution, "ended_at": at * 1_000,
-    });
+fn ended(execution: &str, seconds: i64) -> Command {
+    let ended = at(seconds).as_millisecond();
+    let data = json!({ "order": execution, "owed": [], "execution": execution, "ended_at": ended });
     Command::parse("ParkOrder", data).unwrap()
 }
 

@@ -312,6 +312,43 @@ async fn after_the_pivot_steps_park_and_nothing_is_undone() {
     assert_eq!((order.fate, order.owed), (Fate::Confirmed, vec![]));
 }
 
+#[tokio::test]
+async fn what_is_overdue_is_owed_until_it_is_done_after_all() {
+    let world = placed().await;
+    let _ = world.tell(confirm()).await;
+    for part in [Part::Shipment, Part::Notice] {
+        let parked = world.tell(park(&[owed(part, None)])).await;
+        assert_eq!(facts(&parked), ["OrderNeedsAttention"]);
+    }
+    let both = [owed(Part::Notice, None), owed(Part::Shipment, None)];
+    assert_eq!(world.order().await.owed, both);
+    let _ = world.tell(undone(&[Part::Shipment])).await;
+    assert_eq!(world.order().await.owed, [owed(Part::Notice, None)]);
+    let _ = world.tell(undone(&[Part::Notice])).await;
+    let order = world.order().await;
+    assert_eq!((order.fate, order.owed), (Fate::Confirmed, vec![]));
+}
+
+#[tokio::test]
+async fn a_word_of_an_overdue_shipment_that_comes_after_the_shipment_does_nothing() {
+    let world = placed().await;
+    let _ = world.tell(confirm()).await;
+    let _ = world.tell(undone(&[Part::Shipment])).await;
+    let late = world.tell(park(&[owed(Part::Shipment, None)])).await;
+    assert!(late.events.is_empty());
+    assert!(world.order().await.owed.is_empty());
+}
+
+#[tokio::test]
+async fn an_overdue_notice_does_not_end_a_compensation() {
+    let world = placed().await;
+    let _ = world.tell(reject(Reason::PaymentDeclined, None)).await;
+    let _ = world.tell(park(&[owed(Part::Notice, None)])).await;
+    let order = world.order().await;
+    assert_eq!(order.compensation, Compensation::Pending);
+    assert_eq!(order.owed, [owed(Part::Notice, None)]);
+}
+
 #[test]
 fn the_policy_turns_facts_into_decisions() {
     let (score, reasons) = (90, Vec::new());
@@ -352,7 +389,29 @@ fn the_policy_turns_facts_into_decisions() {
         order: id(),
         amount: money(0),
     };
-    let cases: [(Fact, Option<Command>); 14] = [
+    let notified = |kind| {
+        let subject = "o-1".to_owned();
+        Fact::from(CustomerNotified { subject, kind })
+    };
+    let shipped = StockShipped {
+        order: id(),
+        lines: vec![],
+    };
+    let cases: [(Fact, Option<Command>); 19] = [
+        (
+            ShipmentOverdue { order: id() }.into(),
+            Some(park(&[owed(Part::Shipment, None)])),
+        ),
+        (
+            NoticeOverdue { order: id() }.into(),
+            Some(park(&[owed(Part::Notice, None)])),
+        ),
+        (shipped.clone().into(), Some(undone(&[Part::Shipment]))),
+        (
+            notified(Notice::OrderConfirmed),
+            Some(undone(&[Part::Notice])),
+        ),
+        (notified(Notice::CustomerBlocked), None),
         (scheduled.into(), Some(confirm())),
         (
             stock.into(),
@@ -396,14 +455,21 @@ fn the_policy_turns_facts_into_decisions() {
         ),
         (NoFraudDetected { of: order() }.into(), None),
     ];
+    let policy = reaction::<Orders<Memory, Arc<fn() -> Timestamp>>>;
+    let event = |fact, late| Event {
+        metadata: Metadata {
+            late,
+            ..metadata("eventbridge")
+        },
+        fact,
+    };
     for (fact, expected) in cases {
-        let event = Event {
-            metadata: metadata("eventbridge"),
-            fact,
-        };
-        assert_eq!(
-            reaction::<Orders::<Memory, Arc<fn() -> Timestamp>>>(&event),
-            expected
-        );
+        assert_eq!(policy(&event(fact, true)), expected);
     }
+    // In time, both are nobody's business.
+    assert_eq!(policy(&event(shipped.into(), false)), None);
+    assert_eq!(
+        policy(&event(notified(Notice::OrderConfirmed), false)),
+        None
+    );
 }
