@@ -140,7 +140,9 @@ async fn an_order_parked_again_for_the_same_parts_can_be_mended_again() {
         let parked = world.tell(ended(execution, 10 * i64::from(n))).await;
         assert_eq!(facts(&parked), ["OrderNeedsAttention"], "{execution}");
         let order = world.order().await;
-        assert_eq!((order.parkings, order.owed.len()), (n, 2));
+        // What was shipped once is not owed again; a notice may be.
+        let owed = if n == 1 { 2 } else { 1 };
+        assert_eq!((order.parkings, order.owed.len()), (n, owed));
         let _ = world.tell(mended(&parts, n)).await;
         assert!(world.order().await.owed.is_empty(), "{execution}");
     }
