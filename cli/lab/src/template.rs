@@ -9,8 +9,9 @@
 //! says for each type in use, and refuse a type or attribute they do not know.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
@@ -49,7 +50,9 @@ type Resolved<T> = Result<T, DefinitionError>;
 pub(crate) struct Stack {
     pub(crate) name: String,
     pub(crate) path: String,
-    files: Rc<Files>,
+    /// The logical ids of the stacks it is in, and its own; none for the root.
+    within: Vec<String>,
+    files: Arc<Files>,
     template: Value,
     parameters: BTreeMap<String, Value>,
     children: RefCell<BTreeMap<String, Rc<Stack>>>,
@@ -64,9 +67,19 @@ pub(crate) struct Resource {
 }
 
 impl Stack {
-    /// The stack called `name` from the template at `path`.
+    /// The root stack, called `name`, from the template at `path`.
     pub(crate) fn new(
-        files: &Rc<Files>,
+        files: &Arc<Files>,
+        path: &str,
+        name: &str,
+        given: &BTreeMap<String, Value>,
+    ) -> Resolved<Self> {
+        Self::nested_in(Vec::new(), files, path, name, given)
+    }
+
+    fn nested_in(
+        within: Vec<String>,
+        files: &Arc<Files>,
         path: &str,
         name: &str,
         given: &BTreeMap<String, Value>,
@@ -99,6 +112,7 @@ impl Stack {
         Ok(Self {
             name: name.to_owned(),
             path: path.to_owned(),
+            within,
             files: files.clone(),
             template,
             parameters,
@@ -137,6 +151,89 @@ impl Stack {
             });
         }
         Ok(found)
+    }
+
+    /// The place of a resource among all stacks: `Nested/Resource`.
+    pub(crate) fn place(&self, logical: &str) -> String {
+        let mut place = self.within.clone();
+        place.push(logical.to_owned());
+        place.join("/")
+    }
+
+    /// The place of this stack in the one around it; `None` for the root.
+    pub(crate) fn own_place(&self) -> Option<String> {
+        (!self.within.is_empty()).then(|| self.within.join("/"))
+    }
+
+    /// The logical ids and types of the resources whose conditions hold.
+    pub(crate) fn deployed(&self) -> Resolved<Vec<(&str, &str)>> {
+        let mut found = Vec::new();
+        for (logical, resource) in self.template["Resources"].as_object().into_iter().flatten() {
+            if self.is_deployed(resource)? {
+                let kind = resource["Type"].as_str().unwrap_or_default();
+                found.push((logical.as_str(), kind));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The resources of this stack that must be there before `logical` is: what
+    /// it refers to, and what it says it depends on.
+    pub(crate) fn needs(&self, logical: &str) -> Resolved<BTreeSet<String>> {
+        let resource = self.resource(logical)?;
+        let mut needs = BTreeSet::new();
+        self.references(&self.written(resource), &mut needs)?;
+        match &resource["DependsOn"] {
+            Value::Array(several) => needs.extend(several.iter().map(text)),
+            Value::Null => {}
+            one => _ = needs.insert(text(one)),
+        }
+        let mut deployed = BTreeSet::new();
+        for need in needs {
+            // CloudFormation overlooks a DependsOn whose condition does not hold.
+            if self.is_deployed(self.resource(&need)?)? {
+                deployed.insert(need);
+            }
+        }
+        Ok(deployed)
+    }
+
+    /// Adds the resources that `value`, as it is written, refers to.
+    fn references(&self, value: &Value, found: &mut BTreeSet<String>) -> Resolved<()> {
+        let mut named = |name: &str| {
+            let is_resource = !self.parameters.contains_key(name)
+                && self.template["Resources"].get(name).is_some();
+            if is_resource {
+                found.insert(name.to_owned());
+            }
+        };
+        match (function(value), value) {
+            (Some(("Ref", name)), _) => named(name.as_str().unwrap_or_default()),
+            (Some(("Fn::GetAtt", path)), _) => named(path[0].as_str().unwrap_or_default()),
+            (Some(("Fn::Sub", template)), _) => {
+                let placeholders = template.as_str().unwrap_or_default().split("${").skip(1);
+                for name in placeholders.filter_map(|rest| rest.split('}').next()) {
+                    named(name.split('.').next().unwrap_or_default());
+                }
+            }
+            (Some(("Fn::If", branches)), _) => {
+                let holds = self.condition(branches[0].as_str().unwrap_or_default())?;
+                self.references(&branches[if holds { 1 } else { 2 }], found)?;
+            }
+            (Some((_, argument)), _) => self.references(argument, found)?,
+            (None, Value::Array(items)) => {
+                for item in items {
+                    self.references(item, found)?;
+                }
+            }
+            (None, Value::Object(members)) => {
+                for member in members.values() {
+                    self.references(member, found)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The nested stacks.
@@ -260,15 +357,25 @@ impl Stack {
     }
 
     fn properties(&self, resource: &Value) -> Resolved<Value> {
+        let written = self.written(resource);
+        Ok(self.resolve(&written)?.unwrap_or_else(|| json!({})))
+    }
+
+    /// The properties of a resource, with everything in them resolved.
+    pub(crate) fn properties_of(&self, logical: &str) -> Resolved<Value> {
+        self.properties(self.resource(logical)?)
+    }
+
+    /// The properties as they are written, with what SAM adds to them.
+    fn written(&self, resource: &Value) -> Value {
         let own = resource
             .get("Properties")
             .cloned()
             .unwrap_or_else(|| json!({}));
-        let whole = match resource["Type"].as_str() {
+        match resource["Type"].as_str() {
             Some("AWS::Serverless::Function") => merged(&self.template["Globals"]["Function"], own),
             _ => own,
-        };
-        Ok(self.resolve(&whole)?.unwrap_or_else(|| json!({})))
+        }
     }
 
     fn child(&self, logical: &str) -> Resolved<Rc<Stack>> {
@@ -282,7 +389,10 @@ impl Stack {
             .cloned()
             .unwrap_or_default();
         let name = format!("{}-{logical}", self.name);
-        let child = Self::new(
+        let mut within = self.within.clone();
+        within.push(logical.to_owned());
+        let child = Self::nested_in(
+            within,
             &self.files,
             &self.sibling(template),
             &name,
@@ -567,7 +677,7 @@ mod tests {
     use super::*;
 
     fn stack(template: &str) -> Resolved<Stack> {
-        let files = Rc::new(Files::from([("t.yaml".to_owned(), template.to_owned())]));
+        let files = Arc::new(Files::from([("t.yaml".to_owned(), template.to_owned())]));
         Stack::new(&files, "t.yaml", "s", &BTreeMap::new())
     }
 

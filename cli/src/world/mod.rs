@@ -212,7 +212,7 @@ pub enum Commanded {
 }
 
 /// What is deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Deployment {
     /// The variants.
     pub variants: Vec<&'static str>,
@@ -227,8 +227,8 @@ pub trait World: Clone + Send + Sync + 'static {
     /// A table there.
     type Table: Store + Browse;
 
-    /// What is deployed there.
-    fn deployment(&self) -> &Deployment;
+    /// What is deployed there now.
+    fn deployment(&self) -> Deployment;
 
     /// The table of a service or third party.
     fn table(&self, of: TableOf) -> &Self::Table;
