@@ -7,7 +7,7 @@
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
 //! | [`lambda`], [`sqs`], [`bus`], [`workflow`] | functions, queues, buses, executions, as AWS runs them |
-//! | [`update`], [`declared`] | the same templates with other parameters, while everything runs |
+//! | [`update`], [`switch`], [`declared`] | the same templates with other parameters, while everything runs |
 //! | [`operate`] | what people do: send, look at what died, send it back |
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
 //! | [`fault`] | what can go wrong, by name |
@@ -38,6 +38,7 @@ mod ports;
 mod random;
 mod services;
 mod sqs;
+mod switch;
 mod template;
 mod update;
 mod wire;
