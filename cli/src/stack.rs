@@ -20,7 +20,7 @@ use crate::opened::Opened;
 use crate::orders;
 use crate::report::Report;
 use crate::world::aws::{self, Aws, EMULATED_REGION};
-use crate::world::lab::kept::{Facts, Shelf};
+use crate::world::lab::kept::{Brought, Facts, Shelf};
 use crate::world::{Deployment, World};
 
 /// The services: a package and a binary each.
@@ -187,14 +187,28 @@ impl Place {
         }
     }
 
-    /// Begins a lab with the parameters that `up` gives, unless there is one.
+    /// Begins a lab with the parameters that `up` gives, or updates the one that
+    /// is there to them.
     async fn up_lab(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let parameters = up.parameters.iter().cloned().collect();
-        let (kept, aside) = self.shelf()?.up(parameters, SystemClock.now()).await?;
-        if let Some(aside) = aside {
-            tell(&format!("the lab before lies in {}", aside.display()));
+        let (kept, brought) = self.shelf()?.up(parameters, SystemClock.now()).await?;
+        match brought {
+            Brought::AsItWas | Brought::Begun(None) => {}
+            Brought::Begun(Some(aside)) => {
+                tell(&format!("the lab before lies in {}", aside.display()));
+            }
+            Brought::Updated(update) => tell(&format!(
+                "updated in place: {} resources added, {} changed, {} deleted, by {}",
+                update.added.len(),
+                update.changed.len(),
+                update.removed.len(),
+                update.complete
+            )),
         }
-        let deployment = kept.world.deployment().clone();
+        if kept.facts().updating {
+            tell("the update goes on until the executions of a deleted state machine are over");
+        }
+        let deployment = kept.world.deployment();
         kept.close()?;
         Ok(Upped {
             on: On::Lab,
@@ -377,7 +391,7 @@ impl Place {
             on: self.global.on,
             stack: self.global.stack.clone(),
             endpoint,
-            deployment: world.deployment().clone(),
+            deployment: world.deployment(),
             elapsed_ms: began.elapsed().as_millis() as u64,
         }
     }
@@ -515,16 +529,14 @@ impl Place {
             return Ok(self.told(None, None, None, Some(text)));
         }
         Ok(match self.open().await {
-            Ok(Opened::Aws(world)) => {
-                self.told(emulator, Some(world.deployment().clone()), None, None)
-            }
+            Ok(Opened::Aws(world)) => self.told(emulator, Some(world.deployment()), None, None),
             Ok(Opened::Lab(kept)) => {
                 let orders = orders::list(&kept.world, orders::Filter::default()).await?;
                 let lab = LabStatus {
                     facts: kept.facts(),
                     orders: orders.orders.len(),
                 };
-                self.told(None, Some(kept.world.deployment().clone()), Some(lab), None)
+                self.told(None, Some(kept.world.deployment()), Some(lab), None)
             }
             Err(problem) => self.told(emulator, None, None, Some(problem.to_string())),
         })
@@ -692,6 +704,9 @@ impl Report for Status {
             ));
             let given = facts.parameters.iter();
             lines.extend(given.map(|(name, value)| format!("parameter {name}={value}")));
+            if facts.updating {
+                lines.push("an update is under way".to_owned());
+            }
         }
         match (&self.deployment, &self.problem) {
             (Some(there), _) => {

@@ -10,6 +10,7 @@ use std::task::Poll;
 
 use duet_asl::Millis;
 use duet_core::{Clock, Timestamp};
+use rustc_hash::FxHashSet;
 
 use crate::fault::{Aim, Fault, Faults};
 use crate::latency::Span;
@@ -86,6 +87,8 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) meters: Meters,
     pub(crate) notices: u64,
+    /// The names of queues that were deleted.
+    pub(crate) no_queues: FxHashSet<String>,
     pub(crate) plant: Option<Plant>,
     /// What the functions logged, if that is kept.
     pub(crate) lines: Option<Vec<String>>,

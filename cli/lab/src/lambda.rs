@@ -35,7 +35,7 @@ const SKEW: Millis = 3_000;
 /// The instances of a function.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Instances {
-    idle: u32,
+    pub(crate) idle: u32,
 }
 
 /// One invocation.
@@ -115,7 +115,8 @@ impl Lab {
     /// # Errors
     /// [`SendError::NoFunction`] when no function is that service's.
     pub fn set_down(&mut self, service: &str, down: bool) -> Result<(), SendError> {
-        if !self.services.iter().any(|known| &**known == service) {
+        let mut functions = self.definitions.functions.iter();
+        if !functions.any(|known| known.service == service && !known.gone) {
             return Err(SendError::NoFunction(service.to_owned()));
         }
         if down {
@@ -197,6 +198,7 @@ impl Lab {
     fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &str, frame: Frame) {
         self.host.lock().meters.of(frame.owner).task_bytes += payload.len() as u64;
         let input = serde_json::from_str(payload).unwrap_or_default();
+        let function = self.instance_of(function, frame.ident);
         let (wait, frame) = self.take_instance(function, frame);
         let deadline = self.now + wait + self.definitions.functions[function].timeout;
         let work = self.handlers[function].task(input, timestamp(deadline));
@@ -223,11 +225,12 @@ impl Lab {
         };
         let throttled = self.invocations.len() >= CONCURRENCY
             || self.host.lock().faults.strikes(Fault::Throttle, aim);
-        if throttled {
+        if throttled || definitions.functions[it.function].gone {
             // Not deleted: each comes back when its visibility timeout is over.
             self.pollers[mapping].running -= 1;
             return;
         }
+        let function = self.instance_of(it.function, ident);
         let (owner, step) = (first.owner, first.step.clone());
         let frame = Frame {
             ident,
@@ -237,9 +240,9 @@ impl Lab {
             step,
             skew: 0,
         };
-        let (wait, first) = self.take_instance(it.function, frame);
+        let (wait, first) = self.take_instance(function, frame);
         let began = self.now + wait;
-        let stopped = began + definitions.functions[it.function].timeout;
+        let stopped = began + definitions.functions[function].timeout;
         let deadline = batch::deadline(timestamp(began), timestamp(stopped));
         let mut parts = Vec::with_capacity(received.len());
         for id in received {
@@ -262,7 +265,7 @@ impl Lab {
                 step: message.step.clone(),
                 skew: first.skew,
             };
-            let work = self.handlers[it.function].receive(record.delivery(deadline));
+            let work = self.handlers[function].receive(record.delivery(deadline));
             parts.push(Part {
                 work: Some(Running::Message(work)),
                 frame,
@@ -272,7 +275,7 @@ impl Lab {
                 self.delete(it.queue, id);
             }
         }
-        self.launch(it.function, Trigger::Batch { mapping }, parts, wait);
+        self.launch(function, Trigger::Batch { mapping }, parts, wait);
     }
 
     /// An instance for the run of `frame`: how long until it starts, and its clock.

@@ -109,14 +109,9 @@ impl Lab {
         detail_type: &str,
         detail: &Value,
     ) -> Result<String, SendError> {
-        let buses = &self.definitions.buses;
-        let known = buses
-            .iter()
-            .find(|known| [&known.name, &known.arn].contains(&&bus.to_owned()));
-        let name = known
-            .ok_or_else(|| SendError::NoBus(bus.to_owned()))?
-            .name
-            .clone();
+        let known = self.definitions.bus_named(bus);
+        let known = known.ok_or_else(|| SendError::NoBus(bus.to_owned()))?;
+        let name = self.definitions.buses[known].name.clone();
         let text = detail.to_string();
         let size = text.len() + source.len() + detail_type.len();
         if size > MAX_ENTRY_BYTES {
@@ -233,13 +228,14 @@ impl Lab {
         let (queue, id) = letter.at;
         let message = self.queues.get(queue)?.messages.get(&id)?;
         if let Some(home) = message.home {
-            return Some((home, message.body.clone()));
+            let is_there = !self.definitions.queues[home].gone;
+            return is_there.then(|| (home, message.body.clone()));
         }
         let (rule, target) = (
             message.attributes.get("RULE_ARN")?,
             message.attributes.get("TARGET_ARN")?,
         );
-        let mut rules = self.definitions.rules.iter();
+        let mut rules = self.definitions.rules();
         let rule = rules.find(|known| known.arn == *rule)?;
         let target = rule.targets.iter().find(|known| known.arn == *target)?;
         // The letter is the event; the target gets what it asked for.
@@ -250,7 +246,8 @@ impl Lab {
             rule_name: &rule.name,
             ingestion_time: &time,
         };
-        Some((target.queue?, target.input.render(&event, context)?.into()))
+        let queue = target.queue.filter(|at| !self.definitions.queues[*at].gone);
+        Some((queue?, target.input.render(&event, context)?.into()))
     }
 
     /// Sends a dead letter back: to the queue it died on, or to the target

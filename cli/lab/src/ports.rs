@@ -582,6 +582,11 @@ impl Wires for WiresPort {
         }
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let mut inner = self.host.lock();
+        if inner.no_queues.contains(queue) {
+            return Err(Failure::transient(format!(
+                "AWS.SimpleQueueService.NonExistentQueue: {queue}"
+            )));
+        }
         let metadata = &message.metadata;
         let owner = inner.meters.owner(&metadata.subject, &metadata.variant);
         let ident = mix(digest(&metadata.id), inner.frame.ident);

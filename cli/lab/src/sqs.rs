@@ -18,6 +18,9 @@ use crate::latency::{LATE, OVERTAKEN, POLL};
 use crate::meter::Owner;
 use crate::random::{mix, uuid};
 
+/// Why a message is lost with its queue.
+const DELETED: &str = "its queue was deleted";
+
 /// A message.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
@@ -139,6 +142,10 @@ impl Lab {
 
     /// A message is on its queue and may be received.
     pub(crate) fn enqueue(&mut self, queue: usize, message: Message) {
+        if self.definitions.queues[queue].gone {
+            let name = self.definitions.queues[queue].name.clone();
+            return self.lose(&name, message.owner, DELETED);
+        }
         let state = &mut self.queues[queue];
         state.next += 1;
         let id = state.next;
@@ -166,6 +173,9 @@ impl Lab {
         self.pollers[mapping].scheduled = false;
         let definitions = self.definitions.clone();
         let it = &definitions.mappings[mapping];
+        if it.gone {
+            return;
+        }
         let mut batch = Vec::new();
         while batch.len() < it.batch
             && let Some(id) = self.receive(it.queue)
@@ -207,6 +217,7 @@ impl Lab {
             }
             if let Some((dead, most)) = it.redrive
                 && message.receives >= most
+                && !definitions.queues[dead].gone
             {
                 if let Some(message) = state.messages.remove(&id) {
                     self.bury(
@@ -231,6 +242,17 @@ impl Lab {
             }
             self.after(it.visibility, Action::Show(queue, id, stamp));
             return Some(id);
+        }
+    }
+
+    /// What DeleteQueue does to the messages.
+    pub(crate) fn lose_queue(&mut self, queue: usize) {
+        let name = self.definitions.queues[queue].name.clone();
+        let state = std::mem::take(&mut self.queues[queue]);
+        let mut messages: Vec<_> = state.messages.into_iter().collect();
+        messages.sort_by_key(|(id, _)| *id);
+        for (_, message) in messages {
+            self.lose(&name, message.owner, DELETED);
         }
     }
 

@@ -405,8 +405,8 @@ impl Aws {
 impl World for Aws {
     type Table = Dynamo;
 
-    fn deployment(&self) -> &Deployment {
-        &self.deployment
+    fn deployment(&self) -> Deployment {
+        self.deployment.clone()
     }
 
     fn table(&self, of: TableOf) -> &Dynamo {

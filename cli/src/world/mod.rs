@@ -225,7 +225,7 @@ pub enum Commanded {
 }
 
 /// What is deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Deployment {
     /// The variants.
     pub variants: Vec<&'static str>,
@@ -238,10 +238,11 @@ pub struct Deployment {
 }
 
 /// How far fraud detection is turned on: the parameter `Fraud`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fraud {
     /// Nothing of it exists.
+    #[default]
     Off,
     /// It is there and hears, and nobody waits for it.
     Listening,
@@ -278,8 +279,8 @@ pub trait World: Clone + Send + Sync + 'static {
     /// A table there.
     type Table: Store + Browse;
 
-    /// What is deployed there.
-    fn deployment(&self) -> &Deployment;
+    /// What is deployed there now.
+    fn deployment(&self) -> Deployment;
 
     /// The table of a service or third party.
     fn table(&self, of: TableOf) -> &Self::Table;

@@ -33,20 +33,19 @@ fn receipt(letter: &DeadLetter) -> String {
 
 impl Operate for Lab {
     fn dead_letter_queues(&self) -> Vec<String> {
-        let definitions = &self.0.definitions;
-        let queues = definitions.dead_letter_queues();
-        queues
-            .into_iter()
-            .map(|queue| definitions.queues[queue].url.clone())
-            .collect()
+        self.with(|lab| {
+            let definitions = lab.definitions();
+            let queues = definitions.dead_letter_queues().into_iter();
+            queues
+                .map(|queue| definitions.queues[queue].url.clone())
+                .collect()
+        })
     }
 
     async fn hold(&self, queue: &str, seconds: i32) -> Outcome<Vec<Held>> {
-        let definitions = &self.0.definitions;
-        let of = definitions
-            .queue_named(queue)
-            .ok_or_else(|| Problem::environment(format!("there is no queue {queue}")))?;
         let state = &mut *self.state();
+        let of = state.lab.definitions().queue_named(queue);
+        let of = of.ok_or_else(|| Problem::environment(format!("there is no queue {queue}")))?;
         let now = state.lab.now();
         let until = now
             .saturating_add(SignedDuration::from_secs(seconds.into()))
@@ -119,9 +118,11 @@ impl Operate for Lab {
         let failed = lab.failed_executions();
         let mut all = Vec::new();
         for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
-            for arn in [Subject::Order, Subject::Customer]
-                .into_iter()
-                .flat_map(|subject| self.machines(variant, subject))
+            let subjects = [Subject::Order, Subject::Customer].into_iter();
+            let machines = subjects.filter_map(|subject| variant.entry.machines(subject));
+            for arn in machines
+                .filter_map(|machines| lab.definitions().outputs.get(machines.all))
+                .flat_map(|all| all.split(','))
             {
                 let machine = arn.rsplit(':').next().unwrap_or(arn);
                 let mine = failed.iter().filter(|run| run.machine == machine);

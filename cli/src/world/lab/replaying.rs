@@ -13,9 +13,9 @@ impl Replayable for Lab {
         self.with(|lab| {
             let definitions = lab.definitions();
             let name = definitions.outputs.get("Bus").ok_or_else(no_bus)?;
-            let bus = definitions.buses.iter().position(|bus| bus.name == *name);
-            let rules = definitions.rules.iter();
-            let mut rules: Vec<BusRule> = rules
+            let bus = definitions.bus_named(name);
+            let mut rules: Vec<BusRule> = definitions
+                .rules()
                 .filter(|rule| Some(rule.bus) == bus)
                 .map(|rule| BusRule {
                     name: rule.name.clone(),
@@ -37,7 +37,7 @@ impl Replayable for Lab {
     }
 
     fn archive(&self) -> Option<String> {
-        self.with(|lab| Some(lab.definitions().archives.first()?.name.clone()))
+        self.with(|lab| Some(lab.definitions().archives().next()?.name.clone()))
     }
 
     async fn start_replay(
