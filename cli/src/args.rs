@@ -159,6 +159,19 @@ pub enum Command {
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         within: u64,
     },
+    /// Remove what the shop keeps of a person about an order that has ended, and
+    /// say what is out of its reach and until when.
+    #[command(
+        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet forget o-1"
+    )]
+    Forget {
+        /// Which order.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+        /// How long that may take, in seconds.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        within: u64,
+    },
     /// Lists, dead letters, redrive, rules, definitions.
     #[command(flatten)]
     Operator(crate::operator::Operator),

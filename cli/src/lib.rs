@@ -14,6 +14,7 @@ pub mod dlq;
 pub mod drill;
 pub mod events;
 pub mod exit;
+pub mod forget;
 pub mod input;
 pub mod invariants;
 pub mod local;
@@ -170,6 +171,9 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         }
         Command::Repair { order, within } => {
             on!(place()?, world => print(&repair::repair(world, order, *within).await?, format))
+        }
+        Command::Forget { order, within } => {
+            on!(place()?, world => print(&forget::forget(world, order, *within).await?, format))
         }
         Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),

@@ -1,7 +1,7 @@
 //! An order as every service and both third parties have it.
 
 use duet_core::store::{Browse, Item, Store};
-use duet_core::{Answer, Event, Metadata, OrderId, Timer, Timestamp};
+use duet_core::{Answer, Metadata, OrderId, Timer, Timestamp};
 use duet_delivery::adapters::Booking;
 use duet_delivery::domain::Delivery;
 use duet_fraud::review::Review;
@@ -72,9 +72,17 @@ struct Record {
     cause: Option<String>,
     answer: Answer,
     #[serde(default)]
-    events: Vec<Event>,
+    announced: Option<Envelope>,
+    #[serde(default)]
+    events: Vec<Envelope>,
     #[serde(default)]
     timers: Vec<Timer>,
+}
+
+/// What is read of a fact in a record.
+#[derive(Deserialize)]
+struct Envelope {
+    metadata: Metadata,
 }
 
 impl View {
@@ -172,10 +180,12 @@ pub fn steps<'a>(
                 at,
                 cause,
                 answer,
+                announced,
                 events,
                 timers,
             } = item.read()?;
-            let said: Vec<Metadata> = events.into_iter().map(|event| event.metadata).collect();
+            let facts = announced.into_iter().chain(events);
+            let said: Vec<Metadata> = facts.map(|fact| fact.metadata).collect();
             let of_fact = said.first().and_then(|fact| fact.causationid.clone());
             steps.push(Step {
                 at,

@@ -201,6 +201,7 @@ fn the_examples_in_the_help_work_as_printed() {
         &["show"],
         &["watch"],
         &["repair"],
+        &["forget"],
         &["customer", "register"],
         &["catalog", "seed"],
         &["catalog", "show"],

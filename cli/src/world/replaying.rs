@@ -70,6 +70,10 @@ pub trait Replayable: World {
     /// The archive of the bus: its name or ARN; `None` where there is none.
     fn archive(&self) -> Option<String>;
 
+    /// How many days the archive keeps an event; `None` where it keeps them for
+    /// ever, or there is none.
+    fn archive_days(&self) -> impl Future<Output = Outcome<Option<i64>>> + Send;
+
     /// Has the archive say again what it heard from one time to another, past
     /// the rules with these ARNs.
     fn start_replay(
@@ -189,6 +193,18 @@ impl Replayable for Aws {
 
     fn archive(&self) -> Option<String> {
         self.output("Archive").ok().map(str::to_owned)
+    }
+
+    async fn archive_days(&self) -> Outcome<Option<i64>> {
+        let Some(archive) = self.archive() else {
+            return Ok(None);
+        };
+        let name = archive.rsplit('/').next().unwrap_or(&archive);
+        let described = self.buses.describe_archive().archive_name(name);
+        let described = described.send().await;
+        let described = described.map_err(|error| unreachable("EventBridge", &error))?;
+        let days = described.retention_days().map(i64::from);
+        Ok(days.filter(|days| *days > 0))
     }
 
     async fn start_replay(

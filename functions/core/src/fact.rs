@@ -7,6 +7,18 @@ use crate::order::{Address, Line, Owed, Reason};
 use crate::vocabulary;
 use crate::{CustomerId, Money, OrderId, Sku, Timestamp};
 
+/// The members of the data of the fact called `name` that say who somebody is,
+/// where they live, or how they pay: for its consumers' eyes, and kept by its
+/// own service alone.
+#[must_use]
+pub fn personal(name: &str) -> &'static [&'static str] {
+    match name {
+        "NewOrder" => &["payment_token", "ship_to"],
+        "NewCustomer" => &["email"],
+        _ => &[],
+    }
+}
+
 vocabulary! {
     /// A fact: something that happened, named in the past tense of the field.
     pub enum Fact {

@@ -137,7 +137,8 @@ fn register(
         reasons: Vec::new(),
         decided_at: None,
     };
-    Ok(Decision::done(&registered).state(state).fact(registered))
+    let answer = Decision::done(state.standing());
+    Ok(answer.state(state).announce("registered", registered))
 }
 
 fn activate(customer: Customer, now: Timestamp) -> Decision<Customer> {

@@ -18,6 +18,6 @@ vocabulary! {
 pub struct RecordFact {
     /// The fact's envelope, its name in it.
     pub metadata: Metadata,
-    /// The fact's data. May be personal: never logged.
+    /// The fact's data, without what it says of a person. Never logged.
     pub data: Value,
 }

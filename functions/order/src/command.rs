@@ -25,6 +25,8 @@ vocabulary! {
         ExpireOrder,
         /// A timer: the compensation's deadline.
         ExpireCompensation,
+        /// Remove what the order says of a person.
+        ForgetOrder,
     }
 }
 
@@ -147,6 +149,15 @@ pub struct ExpireOrder {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExpireCompensation {
     /// Of which order.
+    pub order: OrderId,
+}
+
+/// Remove what the order says of a person; only one that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ForgetOrder {
+    /// Which order.
     pub order: OrderId,
 }
 

@@ -8,22 +8,26 @@ use std::collections::BTreeSet;
 
 use duet_core::fact::{NewOrder, OrderConfirmed, OrderNeedsAttention, OrderRejected};
 use duet_core::id::of_execution;
-use duet_core::order::{Owed, Part, Reason};
+use duet_core::order::{Address, Line, Owed, Part, Reason};
 use duet_core::time::after;
-use duet_core::{Context, Decision, Failure, Refusal, Timestamp};
+use duet_core::{Context, CustomerId, Decision, Failure, Money, OrderId, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{
-    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, NoteUndone, ParkOrder,
-    PlaceOrder,
+    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, ForgetOrder,
+    NoteUndone, ParkOrder, PlaceOrder,
 };
 use crate::service::Patience;
 
 /// An order as the order service keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// What was ordered, as announced.
-    pub placed: NewOrder,
+    /// What was ordered.
+    pub placed: Placed,
+    /// NewOrder's data, as the text that was announced: the one place where the
+    /// token for the card is, and the address. Gone once the order has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// The variant it runs under; an order never changes style.
     pub variant: String,
     /// The order's fate.
@@ -53,6 +57,32 @@ pub struct Order {
     /// How often it was parked: what tells one parking from the next.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub parkings: u32,
+    /// When what it says of a person was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten_at: Option<Timestamp>,
+}
+
+/// What was ordered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub customer: CustomerId,
+    /// What is ordered.
+    pub lines: Vec<Line>,
+    /// The total the buyer was shown.
+    pub total: Money,
+    /// Where it goes, once it is confirmed, until it is forgotten. Personal
+    /// data: never logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_to: Option<Address>,
+    /// When the order was taken on.
+    pub placed_at: Timestamp,
+    /// The mark: whether the order waits for the fraud service's word. Absent in
+    /// documents from before there were marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearance: Option<bool>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -141,7 +171,7 @@ fn decided(
         }
         Some(order) => Ok(order),
     };
-    Ok(match command {
+    let mut decision = match command {
         Command::PlaceOrder(command) => return place(state, command, context, now, terms),
         // An execution may die before it placed its order: nothing was left. Taken
         // up again it may place it, and die once more.
@@ -169,7 +199,10 @@ fn decided(
         Command::NoteUndone(command) => note_undone(known(state)?, command),
         Command::ExpireOrder(command) => expire(known(state)?, command, now, patience),
         Command::ExpireCompensation(command) => expire_compensation(known(state)?, command, now),
-    })
+        Command::ForgetOrder(ForgetOrder { .. }) => forget(known(state)?, now),
+    };
+    decision.state = decision.state.map(Order::settled);
+    Ok(decision)
 }
 
 fn place(
@@ -203,7 +236,7 @@ fn place(
         payment_token,
         ship_to,
     } = command.clone();
-    let placed = NewOrder {
+    let announced = NewOrder {
         order: order.clone(),
         customer,
         lines,
@@ -213,9 +246,21 @@ fn place(
         placed_at: now,
         clearance: Some(context.awaits_clearance(terms.awaits_clearance)),
     };
+    let placed = Placed {
+        order: order.clone(),
+        customer: announced.customer.clone(),
+        lines: announced.lines.clone(),
+        total,
+        ship_to: None,
+        placed_at: now,
+        clearance: announced.clearance,
+    };
     let deadline = after(now, terms.patience.order);
+    let answer = Decision::done(&placed);
     let state = Order {
-        placed: placed.clone(),
+        placed,
+        // Plain data: it has a text.
+        said: serde_json::to_string(&announced).ok(),
         variant: context.message.variant.clone(),
         fate: Fate::Undecided,
         compensation: Compensation::None,
@@ -227,10 +272,11 @@ fn place(
         decided_at: None,
         touched_at: None,
         parkings: 0,
+        forgotten_at: None,
     };
-    Ok(Decision::done(&placed)
+    Ok(answer
         .state(state)
-        .fact(placed)
+        .announce("said", announced)
         .timer(deadline, &Command::from(ExpireOrder { order })))
 }
 
@@ -439,6 +485,23 @@ fn expire_compensation(
     park(order, &ParkOrder::of(command.order.clone()), now)
 }
 
+/// Only what has ended is forgotten: before, somebody may need it.
+fn forget(order: Order, now: Timestamp) -> Decision<Order> {
+    if !order.has_ended() {
+        return Decision::declined(Refusal::new("OrderNotEnded", "")).unkept();
+    }
+    let order = Order {
+        said: None,
+        placed: Placed {
+            ship_to: None,
+            ..order.placed
+        },
+        forgotten_at: Some(now),
+        ..order
+    };
+    Decision::done(order.standing()).state(order)
+}
+
 /// How an order stands: the reply to most commands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
@@ -465,6 +528,40 @@ impl Order {
     fn moved_on(&self, ended: Timestamp) -> bool {
         let touched = self.touched_at.unwrap_or(self.placed.placed_at);
         touched > after(ended, CLOCKS_DIFFER_SECONDS)
+    }
+
+    /// Whether nothing more is to come: it is confirmed or whole again, and
+    /// nothing is owed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let whole = match self.fate {
+            Fate::Undecided => false,
+            Fate::Confirmed => true,
+            Fate::Rejected { .. } => self.compensation == Compensation::Done,
+        };
+        whole && self.owed.is_empty()
+    }
+
+    /// The order without what nobody needs any more. A confirmed order is paid
+    /// and booked, so the token has done its work; one that is whole again goes
+    /// nowhere, so neither has the address any left. That the order was decided
+    /// by a fact that followed from NewOrder, or undone, says that NewOrder was
+    /// heard: it need not be said again.
+    fn settled(mut self) -> Self {
+        match (&self.fate, self.compensation) {
+            (Fate::Confirmed, _) => {
+                if let Some(said) = self.said.take() {
+                    let said: Option<NewOrder> = serde_json::from_str(&said).ok();
+                    self.placed.ship_to = said.map(|said| said.ship_to);
+                }
+            }
+            (Fate::Rejected { .. }, Compensation::Done) => {
+                self.said = None;
+                self.placed.ship_to = None;
+            }
+            _ => {}
+        }
+        self
     }
 
     /// How the order stands.

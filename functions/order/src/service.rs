@@ -1,9 +1,10 @@
 //! Load, decide, save.
 
+use duet_core::desk::{self, Found, Ticket, attempts, contended};
 use duet_core::order::Part;
-use duet_core::store::{Key, Store};
+use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Desk, Ending, Event, Failure, Handled, ParseError, Received, Request, Service,
+    Clock, Context, Desk, Ending, Event, Failure, Handled, ParseError, Received, Request, Service,
 };
 
 use crate::command::Command;
@@ -46,6 +47,50 @@ pub fn key(id: impl ToString) -> Key {
     Key::new(id, "order")
 }
 
+/// Where it is kept how order `id` was placed: the record of its PlaceOrder.
+#[must_use]
+pub fn placing_key(id: &str) -> Key {
+    desk::record_key("PlaceOrder", id, "")
+}
+
+impl<S: Store, C: Clock> Orders<S, C> {
+    /// [`Desk::once`] for a command that forgets, over the order and the record
+    /// of its placing: one that an earlier version wrote repeats all that was
+    /// said.
+    async fn forget(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Handled, Failure> {
+        let keys = [key(command.order()), placing_key(command.order())];
+        for _ in attempts() {
+            let (item, placing) = match self.desk.find(ticket, context, &keys).await? {
+                Found::Repeat(handled) => return Ok(handled),
+                Found::Fresh(mut items) => {
+                    let placing = items.pop().flatten();
+                    (items.pop().flatten(), placing)
+                }
+            };
+            let order = item.as_ref().map(Item::read).transpose()?;
+            let now = self.desk.clock.now();
+            let decision = domain::decide(order, command, context, now, self.terms)?;
+            let mut writes = Vec::new();
+            if let Some(order) = &decision.state {
+                let seen = Expect::unchanged(item.as_ref());
+                writes.push(Write::put(keys[0].clone(), order, seen));
+                if let Some(placing) = &placing {
+                    writes.push(desk::silenced(placing, &order.placed)?);
+                }
+            }
+            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
+                return Ok(handled);
+            }
+        }
+        Err(contended())
+    }
+}
+
 impl Command {
     fn order(&self) -> &str {
         match self {
@@ -57,6 +102,7 @@ impl Command {
             Self::ParkOrder(c) => c.order.as_str(),
             Self::ExpireOrder(c) => c.order.as_str(),
             Self::ExpireCompensation(c) => c.order.as_str(),
+            Self::ForgetOrder(c) => c.order.as_str(),
         }
     }
 
@@ -103,6 +149,7 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
         ("ParkOrder", &["OrderNeedsAttention"]),
         ("ExpireOrder", &["OrderRejected"]),
         ("ExpireCompensation", &["OrderNeedsAttention"]),
+        ("ForgetOrder", &[]),
     ];
     const BEGINS: &'static [&'static str] = &["PlaceOrder"];
     type Command = Command;
@@ -111,6 +158,9 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
         let Request { command, context } = request;
         let part = command.part(context.execution.as_deref());
         let ticket = self.desk.ticket(&command, command.order(), &part);
+        if matches!(command, Command::ForgetOrder(_)) {
+            return self.forget(&ticket, &context, &command).await;
+        }
         let handled = self
             .desk
             .once(&ticket, &context, &key(command.order()), |state, now| {

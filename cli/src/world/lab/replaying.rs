@@ -40,6 +40,12 @@ impl Replayable for Lab {
         self.with(|lab| Some(lab.definitions().archives().next()?.name.clone()))
     }
 
+    async fn archive_days(&self) -> Outcome<Option<i64>> {
+        const DAY: i64 = 24 * 3_600 * 1_000;
+        let kept = self.with(|lab| lab.definitions().archives.first()?.retention);
+        Ok(kept.map(|kept| kept / DAY))
+    }
+
     async fn start_replay(
         &self,
         name: &str,

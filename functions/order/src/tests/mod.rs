@@ -1,6 +1,7 @@
 //! The order service over a table in memory: its decisions, its timers, and
 //! that no interleaving of messages gives it two minds.
 
+mod personal;
 mod properties;
 mod rollout;
 mod scenarios;
