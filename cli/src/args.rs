@@ -40,6 +40,7 @@ pub struct Global {
         global = true,
         value_enum,
         env = "DUET_ON",
+        hide_env_values = true,
         default_value = "lab"
     )]
     pub on: On,
@@ -48,6 +49,7 @@ pub struct Global {
         long,
         global = true,
         env = "DUET_STACK",
+        hide_env_values = true,
         default_value = "duet",
         value_name = "NAME"
     )]

@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::place;
 use crate::report::{Report, table, trimmed};
+use crate::terminal::inline;
 use crate::world::operate::{Held, Operate};
 
 /// How long letters are held while they are looked at, in seconds.
@@ -478,7 +479,7 @@ impl Report for Shown {
             self.letter.home.as_deref().unwrap_or("nowhere")
         ));
         for (name, value) in &self.attributes {
-            lines.push(format!("{name}: {value}"));
+            lines.push(format!("{}: {}", inline(name), inline(value)));
         }
         lines.extend(self.body.clone());
         let exported = self.exported.iter();

@@ -32,6 +32,7 @@ pub mod rules;
 pub mod scenario;
 pub mod show;
 pub mod stack;
+pub mod terminal;
 pub mod timeline;
 pub mod variant;
 pub mod view;
@@ -173,13 +174,17 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut script);
+            terminal::line(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Exit::Done)
         }
         Command::Man => {
-            let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout())
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
                 .map_err(Problem::environment)?;
+            terminal::line(String::from_utf8_lossy(&page).trim_end())?;
             Ok(Exit::Done)
         }
     }

@@ -19,6 +19,7 @@ use crate::local::{Environment, python};
 use crate::opened::Opened;
 use crate::orders;
 use crate::report::Report;
+use crate::terminal::tell;
 use crate::world::aws::{self, Aws, EMULATED_REGION};
 use crate::world::lab::kept::{Facts, Shelf};
 use crate::world::{Deployment, World};
@@ -581,11 +582,6 @@ impl Place {
 struct Note {
     fingerprint: String,
     parameters: Vec<(String, String)>,
-}
-
-/// One line of progress, on standard error.
-fn tell(line: &str) {
-    eprintln!("{line}");
 }
 
 /// The system is up.

@@ -6,6 +6,7 @@
 //! | `contracts` | generated files that are out of date |
 //! | `templates` | templates and state machines that AWS would refuse |
 //! | `cli` | help, errors, exit codes, JSON shapes |
+//! | `terminal` | somebody's text that steers the terminal it is shown on |
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
 //! | `lab` | a lab that does not last from one command to the next |
@@ -41,5 +42,6 @@ mod runtime;
 mod shop;
 mod telemetry;
 mod templates;
+mod terminal;
 mod tidy;
 mod tools;

@@ -132,6 +132,16 @@ fn time_randomness_and_environment_come_in_through_ports() {
 }
 
 #[test]
+fn all_that_the_command_says_is_said_in_one_place() {
+    nowhere(
+        &["cli/src"],
+        &["cli/src/terminal.rs"],
+        &["println!", "print!(", "stdout()", "stderr()", "panic!("],
+        "what steers a terminal is escaped in cli/src/terminal.rs only",
+    );
+}
+
+#[test]
 fn nothing_hard_codes_the_variants() {
     let names = ["\"standard\"", "\"eventbridge\""];
     // `cli/asl` speaks of AWS's types of state machine, one of which is "standard".

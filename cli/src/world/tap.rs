@@ -14,6 +14,7 @@ use super::World;
 use super::aws::{Aws, unreachable};
 use super::bus::{BusTools, Event, Listen, Rule};
 use crate::exit::{Outcome, Problem};
+use crate::terminal;
 
 fn bus(world: &Aws) -> Outcome<&str> {
     world.output("Bus").map_err(|problem| {
@@ -222,7 +223,7 @@ impl BusTools for Aws {
         // A little longer than it is meant to be open, so that nobody sweeps it early.
         let until = self.now() + jiff::SignedDuration::from_secs(listen.within + 60);
         let tap = Tap::open(self, listen.pattern, until).await?;
-        eprintln!("listening for {} s", listen.within);
+        terminal::tell(&format!("listening for {} s", listen.within));
         let came = tokio::select! {
             came = hear(self, &tap, listen.within, listen.first, heard) => came,
             _ = tokio::signal::ctrl_c() => Ok(false),
