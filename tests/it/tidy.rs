@@ -510,6 +510,67 @@ fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_fa
     );
 }
 
+/// What is written at a dead-letter queue may be taken home with an operator's
+/// rights, so nobody but its own queue or rule may write there.
+#[test]
+fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
+    let (mut of_queues, mut of_rules) = (0, 0);
+    for path in &TEMPLATES[1..] {
+        let template = template(path);
+        let queues = resources(&template, "AWS::SQS::Queue");
+        let policies = resources(&template, "AWS::SQS::QueuePolicy");
+        let name = |queue: &Value| named(&queue["QueueName"]).to_owned();
+        // Its own queue's, by name: an ARN would go round in a circle.
+        for (id, queue) in &queues {
+            let dead = &queue["RedrivePolicy"]["deadLetterTargetArn"];
+            if dead.is_null() {
+                continue;
+            }
+            let dead = queues[named(dead)];
+            assert_eq!(name(dead), format!("{}-dlq", name(queue)), "{path}: {id}");
+            let allowed = &dead["RedriveAllowPolicy"];
+            assert_eq!(
+                allowed["redrivePermission"].as_str(),
+                Some("byQueue"),
+                "{path}: {id}"
+            );
+            let sources = allowed["sourceQueueArns"].as_sequence().unwrap();
+            let sources: Vec<_> = sources.iter().map(named).collect();
+            let own = format!(
+                "arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{}",
+                name(queue)
+            );
+            assert_eq!(sources, [own], "{path}: {id}");
+            of_queues += 1;
+        }
+        for (id, queue) in queues
+            .iter()
+            .filter(|(_, queue)| name(queue).ends_with("-undelivered"))
+        {
+            let allowed = &queue["RedriveAllowPolicy"]["redrivePermission"];
+            assert_eq!(allowed.as_str(), Some("denyAll"), "{path}: {id}");
+            let mut of_it = policies.values().filter(|policy| {
+                let queues = policy["Queues"].as_sequence().unwrap();
+                queues.iter().any(|queue| named(queue) == *id)
+            });
+            let policy = of_it
+                .next()
+                .unwrap_or_else(|| panic!("{path}: {id} has no policy"));
+            for statement in policy["PolicyDocument"]["Statement"].as_sequence().unwrap() {
+                assert_eq!(
+                    statement["Principal"]["Service"].as_str(),
+                    Some("events.amazonaws.com")
+                );
+                let conditions = statement["Condition"].as_mapping().unwrap().values();
+                let by_source = conditions.filter(|it| !it["aws:SourceArn"].is_null());
+                assert_eq!(by_source.count(), 1, "{path}: {id}");
+            }
+            of_rules += 1;
+        }
+    }
+    assert_eq!((of_queues, of_rules), (SERVICES.len() + 2, 2));
+}
+
 #[test]
 fn the_derived_numbers_are_derived_rightly() {
     let template = template("template.yaml");
