@@ -24,6 +24,7 @@ pub mod operator;
 pub mod orders;
 pub mod place;
 pub mod redrive;
+pub mod removal;
 pub mod repair;
 pub mod replay;
 pub mod report;
@@ -64,11 +65,12 @@ use crate::world::replaying::Replayable;
 /// # Errors
 /// [`Problem`] with the exit code, what was wrong, and what to do.
 pub async fn run(cli: Cli) -> Outcome<Exit> {
+    cli.global.check()?;
     let format = cli.global.output;
     let place = || Place::new(&cli.global);
     match &cli.command {
         Command::Up(up) => print(&place()?.up(up).await?, format),
-        Command::Down(down) => print(&place()?.down(down.delete).await?, format),
+        Command::Down(down) => print(&place()?.down(down).await?, format),
         Command::Status => print(&place()?.status().await?, format),
         Command::Demo(demo) => {
             demo.only_on_the_lab(cli.global.on)?;

@@ -6,6 +6,7 @@
 //! | `contracts` | generated files that are out of date |
 //! | `templates` | templates and state machines that AWS would refuse |
 //! | `cli` | help, errors, exit codes, JSON shapes |
+//! | `aws` | a request to the wrong account or endpoint; a deletion nobody asked for |
 //! | `terminal` | somebody's text that steers the terminal it is shown on |
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
@@ -26,6 +27,7 @@
 )]
 
 mod agreement;
+mod aws;
 mod choreography;
 mod cli;
 mod contracts;

@@ -8,6 +8,7 @@ use std::process::Command;
 use duet_asl::{StateMachine, substitute};
 use duet_cli::contracts::{interests, recorders};
 use duet_cli::stack::SERVICES;
+use duet_cli::world::stacks::{ALWAYS_SAID, DESCRIBED};
 use duet_core::outcome::{INVALID_COMMAND, TRANSIENT};
 use duet_core::{Fact, Vocabulary};
 use duet_pattern::Pattern;
@@ -138,6 +139,32 @@ fn all_that_the_command_says_is_said_in_one_place() {
         &["cli/src/terminal.rs"],
         &["println!", "print!(", "stdout()", "stderr()", "panic!("],
         "what steers a terminal is escaped in cli/src/terminal.rs only",
+    );
+}
+
+#[test]
+fn how_aws_is_reached_is_decided_in_one_place() {
+    nowhere(
+        &["cli/src"],
+        &["cli/src/world/aws.rs"],
+        &[
+            "aws_config::defaults",
+            "load_from_env",
+            "SdkConfig::builder",
+            "Config::builder",
+            "Credentials::new",
+        ],
+        "a client that is configured elsewhere may ask another endpoint",
+    );
+}
+
+#[test]
+fn no_error_reaches_a_person_as_debug_text() {
+    nowhere(
+        &["cli/src"],
+        &[],
+        &["DisplayErrorContext", "error:?}", "problem:?}", "{err:?}"],
+        "say it in a sentence, as cli/src/world/unreachable.rs does",
     );
 }
 
@@ -569,6 +596,22 @@ fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
         }
     }
     assert_eq!((of_queues, of_rules), (SERVICES.len() + 2, 2));
+}
+
+/// A stack is known as one of this system by what it says of itself; what is
+/// deployed today was deployed with these.
+#[test]
+fn the_stack_says_what_it_is_known_by() {
+    let template = template("template.yaml");
+    for output in ALWAYS_SAID {
+        assert!(!template["Outputs"][output].is_null(), "{output}");
+        assert!(
+            template["Outputs"][output]["Condition"].is_null(),
+            "{output}"
+        );
+    }
+    let described = template["Description"].as_str().unwrap();
+    assert!(described.starts_with(DESCRIBED), "{described}");
 }
 
 #[test]

@@ -10,7 +10,8 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use duet_core::Timestamp;
 
-use super::aws::{Aws, execution_arn, unreachable};
+use super::aws::{Aws, execution_arn};
+use super::unreachable::unreachable;
 use super::{Subject, TableOf, World};
 use crate::exit::{Outcome, Problem};
 use crate::variant;
