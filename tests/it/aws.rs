@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use self::letters::Queues;
 use self::loopback::{Asked, Server, events, identity, refusal, stack, stack_id};
 use crate::harness::{duet, run};
 
@@ -15,7 +14,7 @@ mod letters;
 mod loopback;
 
 /// Outputs of a stack.
-pub(crate) const OUTPUTS: [(&str, &str); 21] = [
+const OUTPUTS: [(&str, &str); 21] = [
     ("RetryBudget", "4"),
     ("ReviewSeconds", "60"),
     ("WithFraud", "true"),
@@ -474,80 +473,4 @@ fn a_stack_that_is_not_there_is_said_and_nothing_is_deleted() {
         "there is no stack shop: nothing was deleted"
     );
     assert_eq!(server.operations(), ["GetCallerIdentity", "DescribeStacks"]);
-}
-
-// ---- dead letters -------------------------------------------------------------
-
-const ELSEWHERE: [&str; 4] = [
-    "arn:aws:sqs:eu-north-1:123456789012:payroll",
-    "arn:aws:sqs:eu-north-1:999999999999:shop-order",
-    "arn:aws:lambda:eu-north-1:123456789012:shop-order",
-    "shop-order",
-];
-
-#[test]
-fn a_letter_goes_to_a_queue_of_this_stack_or_nowhere() {
-    let queues = Queues::default();
-    let undelivered = "http://sqs.test/123456789012/shop-undelivered";
-    for (n, arn) in ELSEWHERE.iter().enumerate() {
-        queues.put(
-            undelivered,
-            &format!("away-{n}"),
-            json!({ "TARGET_ARN": arn }),
-        );
-    }
-    queues.put(
-        undelivered,
-        "ours",
-        json!({
-            "TARGET_ARN": "arn:aws:sqs:eu-north-1:123456789012:shop-order",
-            "ERROR_CODE": "NO_PERMISSIONS",
-            "RULE_ARN": "arn:aws:events:eu-north-1:123456789012:rule/shop-bus/r",
-            "tenant": "north",
-        }),
-    );
-    let server = queues.served();
-    for dry_run in [true, false] {
-        let mut command = at_aws(&[
-            "dlq",
-            "redrive",
-            "--output",
-            "json",
-            "--endpoint",
-            &server.url,
-        ]);
-        if dry_run {
-            command.arg("--dry-run");
-        }
-        let (code, found, told) = said(&run(&mut command));
-        assert_eq!(code, Some(1), "{told}");
-        let found: Value = serde_json::from_str(&found).unwrap();
-        let redriven: Vec<_> = found["redriven"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|it| &it["id"])
-            .collect();
-        assert_eq!(redriven, ["ours"], "{found:#}");
-        let kept = found["kept"].as_array().unwrap();
-        assert_eq!(kept.len(), ELSEWHERE.len(), "{found:#}");
-        for (kept, arn) in kept.iter().zip(ELSEWHERE) {
-            assert_eq!(kept["stranger"], arn);
-            let why =
-                format!("it says that it was going to {arn}, which is no queue of this stack");
-            assert_eq!(kept["why"], why.as_str());
-        }
-        assert_eq!(queues.sent().len(), usize::from(!dry_run));
-    }
-    let sent = queues.sent();
-    assert_eq!(
-        sent[0]["QueueUrl"],
-        "http://sqs.test/123456789012/shop-order"
-    );
-    // Its own attributes go with it, what the bus said about it does not.
-    let attributes = sent[0]["MessageAttributes"].as_object().unwrap();
-    assert_eq!(attributes.keys().collect::<Vec<_>>(), ["tenant"]);
-    // What was refused lies where it was, and can be seen.
-    let left: Vec<_> = (0..ELSEWHERE.len()).map(|n| format!("away-{n}")).collect();
-    assert_eq!(queues.visible(undelivered), left);
 }
