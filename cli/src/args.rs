@@ -40,6 +40,7 @@ pub struct Global {
         global = true,
         value_enum,
         env = "DUET_ON",
+        hide_env_values = true,
         default_value = "lab"
     )]
     pub on: On,
@@ -48,6 +49,7 @@ pub struct Global {
         long,
         global = true,
         env = "DUET_STACK",
+        hide_env_values = true,
         default_value = "duet",
         value_name = "NAME"
     )]
@@ -64,15 +66,25 @@ pub struct Global {
         hide_env_values = true
     )]
     pub state: Option<PathBuf>,
-    /// Use this AWS-compatible endpoint in place of starting an emulator.
-    #[arg(
-        long,
-        global = true,
-        env = "AWS_ENDPOINT_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    /// Ask this AWS-compatible endpoint, for every service: with --on local in place of starting an emulator [env: AWS_ENDPOINT_URL], with --on aws in place of AWS's own.
+    #[arg(long, global = true, value_name = "URL", value_parser = url)]
     pub endpoint: Option<String>,
+}
+
+impl Global {
+    /// Refuses an endpoint where there is nothing to ask.
+    ///
+    /// # Errors
+    /// [`Problem`] naming the remedy.
+    pub fn check(&self) -> Outcome<()> {
+        if self.on == On::Lab && self.endpoint.is_some() {
+            return Err(Problem::usage(
+                "--endpoint is of no use to the lab, which runs in this process",
+            )
+            .hint("add --on local or --on aws, or leave out --endpoint"));
+        }
+        Ok(())
+    }
 }
 
 /// Where the system runs.
@@ -213,6 +225,9 @@ pub struct Down {
     /// Set the lab aside, kept as a copy, or delete the stack on AWS. Without it both stay.
     #[arg(long)]
     pub delete: bool,
+    /// Delete the stack on AWS without being asked for its name: for scripts.
+    #[arg(long, requires = "delete")]
+    pub yes: bool,
 }
 
 /// Which variants.
@@ -476,6 +491,19 @@ pub enum Catalog {
     /// Show every SKU with its price and counters.
     #[command(after_help = "Example: duet catalog show")]
     Show,
+}
+
+/// An endpoint's URL.
+pub(crate) fn url(text: &str) -> Result<String, String> {
+    let url = text.parse::<ureq::http::Uri>().ok();
+    let is_one = url.is_some_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.host().is_some_and(|host| !host.is_empty())
+    });
+    match is_one {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err("write a URL such as http://127.0.0.1:4566".to_owned()),
+    }
 }
 
 fn faults(text: &str) -> Result<Vec<FaultRule>, String> {

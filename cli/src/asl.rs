@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Outcome, Problem};
 use crate::input;
-use crate::report::{Format, Report, line, print};
+use crate::report::{Format, Report, print};
+use crate::terminal;
 
 /// `duet asl`.
 #[derive(Debug, Subcommand)]
@@ -168,7 +169,7 @@ fn run(args: &Run) -> Outcome<Exit> {
     let report: RunReport =
         duet_asl::run(&Arc::new(machine), input, options).map_err(Problem::usage)?;
     // One JSON document in either format: that is what people pipe onwards.
-    line(&serde_json::to_string_pretty(&report).map_err(Problem::environment)?)?;
+    terminal::line(&serde_json::to_string_pretty(&report).map_err(Problem::environment)?)?;
     Ok(if report.status == Status::Succeeded {
         Exit::Done
     } else {

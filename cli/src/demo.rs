@@ -19,6 +19,7 @@ use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::{Findings, Invariant};
 use crate::report::{Report, table, took, trimmed};
 use crate::scenario::{Expected, Person, Plan, Scenario};
+use crate::terminal;
 use crate::variant::Variant;
 use crate::view::View;
 use crate::world::{TableOf, World};
@@ -631,7 +632,7 @@ impl Choice {
             match unfit(world, scenario, self.within) {
                 None => kept.push(scenario),
                 Some((why, remedy)) if by_name => return Err(Problem::usage(why).hint(remedy)),
-                Some((why, remedy)) => eprintln!("left out: {why}; {remedy}"),
+                Some((why, remedy)) => terminal::tell(&format!("left out: {why}; {remedy}")),
             }
         }
         self.scenarios = kept;

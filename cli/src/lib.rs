@@ -25,6 +25,7 @@ pub mod operator;
 pub mod orders;
 pub mod place;
 pub mod redrive;
+pub mod removal;
 pub mod repair;
 pub mod replay;
 pub mod report;
@@ -33,6 +34,7 @@ pub mod rules;
 pub mod scenario;
 pub mod show;
 pub mod stack;
+pub mod terminal;
 pub mod timeline;
 pub mod variant;
 pub mod view;
@@ -64,11 +66,12 @@ use crate::world::replaying::Replayable;
 /// # Errors
 /// [`Problem`] with the exit code, what was wrong, and what to do.
 pub async fn run(cli: Cli) -> Outcome<Exit> {
+    cli.global.check()?;
     let format = cli.global.output;
     let place = || Place::new(&cli.global);
     match &cli.command {
         Command::Up(up) => print(&place()?.up(up).await?, format),
-        Command::Down(down) => print(&place()?.down(down.delete).await?, format),
+        Command::Down(down) => print(&place()?.down(down).await?, format),
         Command::Status => print(&place()?.status().await?, format),
         Command::Demo(demo) => {
             demo.only_on_the_lab(cli.global.on)?;
@@ -178,13 +181,17 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut script);
+            terminal::line(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Exit::Done)
         }
         Command::Man => {
-            let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout())
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
                 .map_err(Problem::environment)?;
+            terminal::line(String::from_utf8_lossy(&page).trim_end())?;
             Ok(Exit::Done)
         }
     }

@@ -19,6 +19,7 @@ use crate::customer;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::place;
 use crate::report::{Report, table, trimmed};
+use crate::terminal;
 use crate::variant::{self, Style};
 use crate::world::TableOf;
 use crate::world::replaying::{BusRule, Replayable, queues_of};
@@ -342,7 +343,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
         ));
     }
     for warning in &replay.warnings {
-        eprintln!("warning: {warning}");
+        terminal::tell(&format!("warning: {warning}"));
     }
     if request.dry_run {
         return Ok(replay);
@@ -355,7 +356,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
             let window = (request.from, to);
             let started = world.start_replay(&replay.name, window, &arns).await?;
             replay.sent = started.events;
-            eprintln!("replay {} is under way", replay.name);
+            terminal::tell(&format!("replay {} is under way", replay.name));
             while !replay.completed && left(world) {
                 replay.completed = world.is_replayed(&started).await?;
                 if !replay.completed {
@@ -431,7 +432,7 @@ async fn send<W: Replayable>(
         let second = world.now().duration_since(began).as_secs();
         if second > told {
             told = second + 1;
-            eprintln!("{done} of {total} events sent");
+            terminal::tell(&format!("{done} of {total} events sent"));
         }
         let due = done as u64 * 1_000 / u64::from(rate);
         let passed = world.now().duration_since(began).as_millis() as u64;

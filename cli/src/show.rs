@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::exit::{Exit, Outcome, Problem};
-use crate::report::{self, Format, Report, table, trimmed};
+use crate::report::{Format, Report, Table, table, trimmed};
+use crate::terminal;
 use crate::variant;
 use crate::view::{Step, View};
 use crate::world::{Execution, Subject, World};
@@ -175,7 +176,7 @@ fn status(document: &Option<impl Serialize>) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn steps(steps: &[Step]) -> comfy_table::Table {
+fn steps(steps: &[Step]) -> Table {
     let mut rows = table(&["AFTER", "SERVICE", "COMMAND", "OUTCOME", "FACTS"]);
     let began = steps.first().map(|step| step.at);
     for step in steps {
@@ -209,11 +210,11 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
         for step in view.steps.iter().filter(|step| !told.contains(step)) {
             match format {
                 Format::Json => {
-                    report::line(&serde_json::to_string(step).map_err(Problem::environment)?)?
+                    terminal::line(&serde_json::to_string(step).map_err(Problem::environment)?)?
                 }
                 Format::Text => {
                     let [after, service, command, outcome, facts] = row(step, first);
-                    report::line(
+                    terminal::line(
                         format!("{after:>9}  {service:<12}  {command:<34}  {outcome:<28}  {facts}")
                             .trim_end(),
                     )?;
@@ -227,7 +228,7 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
         {
             let standing = order.standing();
             if format == Format::Text {
-                report::line(&place::word(&standing))?;
+                terminal::line(&place::word(&standing))?;
             }
             return Ok(if order.fate == Fate::Confirmed {
                 Exit::Done

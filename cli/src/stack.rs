@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aws_config::SdkConfig;
 use duet_core::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::args::{Global, On, Up};
+use crate::args::{self, Down, Global, On, Up};
 use crate::catalog;
 use crate::drill::outage;
 use crate::exit::{Outcome, Problem};
@@ -18,7 +19,10 @@ use crate::local::emulator::{self, Emulator, Start};
 use crate::local::{Environment, python};
 use crate::opened::Opened;
 use crate::orders;
+use crate::removal::{self, Consent};
 use crate::report::Report;
+use crate::terminal::tell;
+use crate::world::account::{Account, Endpoints, Passed};
 use crate::world::aws::{self, Aws, EMULATED_REGION};
 use crate::world::lab::kept::{Brought, Facts, Shelf};
 use crate::world::{Deployment, World};
@@ -123,11 +127,18 @@ impl Place {
             Problem::environment(format!("{} cannot be made: {e}", state.display()))
         })?;
         let environment = Environment::new(std::env::vars_os());
+        let mut global = global.clone();
+        if global.on == On::Local && global.endpoint.is_none() {
+            let set = environment.get("AWS_ENDPOINT_URL");
+            let set = set.map(|url| args::url(&url.to_string_lossy())).transpose();
+            global.endpoint =
+                set.map_err(|wrong| Problem::usage(format!("AWS_ENDPOINT_URL: {wrong}")))?;
+        }
         Ok(Self {
             root,
             state,
             environment,
-            global: global.clone(),
+            global,
         })
     }
 
@@ -138,7 +149,7 @@ impl Place {
     /// [`Problem`] when it is not running or not deployed.
     pub async fn open(&self) -> Outcome<Opened> {
         let config = match self.global.on {
-            On::Aws => aws::ordinary().await,
+            On::Aws => self.ordinary().await?,
             On::Local => aws::emulated(&self.endpoint()?),
             On::Lab => {
                 let kept = self.shelf()?.open(SystemClock.now()).await?;
@@ -147,6 +158,26 @@ impl Place {
         };
         let world = Aws::open(&config, &self.global.stack).await?;
         Ok(Opened::Aws(Box::new(world)))
+    }
+
+    /// How AWS is reached: at the endpoint that was named, or as is configured.
+    /// Says so where that is not AWS.
+    async fn ordinary(&self) -> Outcome<SdkConfig> {
+        let config = aws::ordinary(self.global.endpoint.as_deref()).await?;
+        let endpoints = Endpoints::of(&config);
+        if self.global.endpoint.is_none() && !endpoints.is_ordinary() {
+            tell(&format!(
+                "not AWS itself: {endpoints}, by AWS_ENDPOINT_URL or the AWS profile"
+            ));
+        }
+        Ok(config)
+    }
+
+    /// Asks whom AWS takes us for, and says it.
+    async fn account(&self, config: &SdkConfig) -> Outcome<Account> {
+        let account = Account::of(config).await?;
+        tell(&format!("{account}, stack {}", self.global.stack));
+        Ok(account)
     }
 
     /// Where the lab lies.
@@ -214,6 +245,7 @@ impl Place {
             on: On::Lab,
             stack: self.global.stack.clone(),
             endpoint: None,
+            account: None,
             deployment,
             elapsed_ms: began.elapsed().as_millis() as u64,
         })
@@ -337,11 +369,17 @@ impl Place {
             .is_some_and(|note| note.fingerprint == fingerprint)
             && matches!(aws::outputs(&config, &self.global.stack).await, Ok(Some(_)));
         if !deployed {
+            let ours = self.global.endpoint.is_none();
+            if !ours {
+                let account = Account::of(&config).await?;
+                removal::may_deploy(&config, &account, &self.global.stack).await?;
+            }
             let target = Target::Endpoint {
                 url: &emulator.endpoint,
                 region: EMULATED_REGION,
                 access_key: "test",
                 secret_key: "test",
+                ours,
             };
             let deployed = self.step("stack", || self.deploy(&python, &parameters, target))?;
             let asked_before = self.last_deployed().map(|note| note.parameters);
@@ -355,11 +393,17 @@ impl Place {
         }
         let world = Aws::open(&config, &self.global.stack).await?;
         catalog::seed(&world, &catalog::entries(None)?).await?;
-        Ok(self.upped(&world, Some(emulator.endpoint), began))
+        Ok(Upped {
+            endpoint: Some(emulator.endpoint),
+            ..self.upped(&world, began)
+        })
     }
 
     async fn up_aws(&self, up: &Up, began: Instant) -> Outcome<Upped> {
+        let config = self.ordinary().await?;
+        let account = self.account(&config).await?;
         if up.deploy {
+            removal::may_deploy(&config, &account, &self.global.stack).await?;
             let python = self.step("python environment", || {
                 let requirements = self.root.join("infra/local/requirements.txt");
                 python::prepare(&requirements, &self.tools(), &self.environment, &mut tell)
@@ -370,11 +414,11 @@ impl Place {
                 _ => Architecture::X86_64,
             };
             self.step("services", || self.build(architecture, Purpose::Lambda))?;
+            let passed = Passed::of(&config).await?;
             self.step("stack", || {
-                self.deploy(&python, &parameters, Target::Account)
+                self.deploy(&python, &parameters, passed.target())
             })?;
         }
-        let config = aws::ordinary().await;
         let world = Aws::open(&config, &self.global.stack).await;
         let world = world.map_err(|problem| match up.deploy {
             true => problem,
@@ -383,14 +427,19 @@ impl Place {
         if up.deploy {
             catalog::seed(&world, &catalog::entries(None)?).await?;
         }
-        Ok(self.upped(&world, None, began))
+        Ok(Upped {
+            endpoint: account.endpoints.endpoint.clone(),
+            account: Some(account),
+            ..self.upped(&world, began)
+        })
     }
 
-    fn upped(&self, world: &Aws, endpoint: Option<String>, began: Instant) -> Upped {
+    fn upped(&self, world: &Aws, began: Instant) -> Upped {
         Upped {
             on: self.global.on,
             stack: self.global.stack.clone(),
-            endpoint,
+            endpoint: None,
+            account: None,
             deployment: world.deployment(),
             elapsed_ms: began.elapsed().as_millis() as u64,
         }
@@ -461,16 +510,17 @@ impl Place {
     }
 
     /// Stops the emulator, sets the lab aside, or deletes the stack on AWS when
-    /// asked to.
+    /// asked to, see [`removal`].
     ///
     /// # Errors
-    /// [`Problem`] when it cannot be stopped or deleted.
-    pub async fn down(&self, delete: bool) -> Outcome<Downed> {
+    /// [`Problem`] when it cannot be stopped or deleted, or may not be.
+    pub async fn down(&self, &Down { delete, yes }: &Down) -> Outcome<Downed> {
+        let mut account = None;
         let what = match self.global.on {
             On::Local if self.global.endpoint.is_some() => {
                 return Err(
                     Problem::usage("the endpoint was named, so it is not ours to stop")
-                        .hint("unset AWS_ENDPOINT_URL to stop the emulator that `duet up` started"),
+                        .hint("leave out --endpoint and unset AWS_ENDPOINT_URL to stop the emulator that `duet up` started"),
                 );
             }
             On::Local => {
@@ -483,18 +533,10 @@ impl Place {
                 }
             }
             On::Aws if delete => {
-                let client = aws_sdk_cloudformation::Client::new(&aws::ordinary().await);
-                client
-                    .delete_stack()
-                    .stack_name(&self.global.stack)
-                    .send()
-                    .await
-                    .map_err(|error| {
-                        Problem::environment(aws_sdk_cloudformation::error::DisplayErrorContext(
-                            error,
-                        ))
-                    })?;
-                "the stack is being deleted, with its tables and all that is in them".to_owned()
+                let consent = Consent::of(yes)?;
+                let config = self.ordinary().await?;
+                let there = account.insert(self.account(&config).await?);
+                removal::delete(&config, there, &self.global.stack, consent).await?
             }
             On::Lab if delete => match self.shelf()?.set_aside(SystemClock.now())? {
                 Some(aside) => format!(
@@ -512,7 +554,10 @@ impl Place {
                     .hint("`duet down --on aws --delete` deletes the stack and all it keeps"));
             }
         };
-        Ok(Downed { done: what })
+        Ok(Downed {
+            done: what,
+            account,
+        })
     }
 
     /// Tells what is running and deployed.
@@ -527,6 +572,18 @@ impl Place {
         if self.global.on == On::Lab && !self.shelf()?.exists() {
             let text = NO_LAB_YET.to_owned();
             return Ok(self.told(None, None, None, Some(text)));
+        }
+        if self.global.on == On::Aws {
+            let config = self.ordinary().await?;
+            let account = Account::of(&config).await?;
+            let (deployment, problem) = match Aws::open(&config, &self.global.stack).await {
+                Ok(world) => (Some(world.deployment()), None),
+                Err(problem) => (None, Some(problem.to_string())),
+            };
+            return Ok(Status {
+                account: Some(account),
+                ..self.told(None, deployment, None, problem)
+            });
         }
         Ok(match self.open().await {
             Ok(Opened::Aws(world)) => self.told(emulator, Some(world.deployment()), None, None),
@@ -553,6 +610,8 @@ impl Place {
             on: self.global.on,
             stack: self.global.stack.clone(),
             emulator,
+            endpoint: self.global.endpoint.clone(),
+            account: None,
             lab,
             deployment,
             problem,
@@ -623,17 +682,14 @@ struct Note {
     parameters: Vec<(String, String)>,
 }
 
-/// One line of progress, on standard error.
-fn tell(line: &str) {
-    eprintln!("{line}");
-}
-
 /// The system is up.
 #[derive(Debug, Serialize)]
 pub struct Upped {
     on: On,
     stack: String,
     endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account>,
     #[serde(flatten)]
     deployment: Deployment,
     elapsed_ms: u64,
@@ -646,8 +702,10 @@ impl Report for Upped {
             (On::Lab, None) => "in the lab".to_owned(),
             (_, None) => "at AWS".to_owned(),
         };
+        let account = self.account.as_ref();
+        let account = account.map_or(String::new(), |account| format!(" ({account})"));
         format!(
-            "stack {} is up {at}, {}, fraud detection {}, after {:.1} s",
+            "stack {} is up {at}{account}, {}, fraud detection {}, after {:.1} s",
             self.stack,
             self.deployment.variants.join(" and "),
             self.deployment.fraud,
@@ -660,6 +718,8 @@ impl Report for Upped {
 #[derive(Debug, Serialize)]
 pub struct Downed {
     done: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account>,
 }
 
 impl Report for Downed {
@@ -674,6 +734,10 @@ pub struct Status {
     on: On,
     stack: String,
     emulator: Option<Emulator>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account>,
     lab: Option<LabStatus>,
     deployment: Option<Deployment>,
     problem: Option<String>,
@@ -693,6 +757,11 @@ impl Report for Status {
         if let Some(emulator) = &self.emulator {
             let version = emulator.version.as_deref().unwrap_or("of unknown version");
             lines.push(format!("emulator {version} at {}", emulator.endpoint));
+        }
+        match (&self.account, &self.endpoint) {
+            (Some(account), _) => lines.push(account.to_string()),
+            (None, Some(endpoint)) => lines.push(format!("endpoint {endpoint}")),
+            (None, None) => {}
         }
         if let Some(LabStatus { facts, orders }) = &self.lab {
             lines.push(format!(

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::exit::{Exit, Outcome};
 use crate::report::{self, Format, Report};
+use crate::terminal;
 use crate::variant::{self, Style, Variant};
 use crate::view::View;
 use crate::world::{DeadLetter, Fraud, Subject, TableOf, World};
@@ -364,7 +365,7 @@ pub fn print(timeline: &Timeline, form: Form) -> Outcome<Exit> {
         Form::Text => report::print(timeline, Format::Text),
         Form::Json => report::print(timeline, Format::Json),
         Form::Mermaid => {
-            report::line(&draw::mermaid(timeline))?;
+            terminal::line(&draw::mermaid(timeline))?;
             Ok(Exit::Done)
         }
     }

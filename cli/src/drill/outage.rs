@@ -29,11 +29,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use self::measure::Seen;
-use self::orders::{AT_ONCE, Batch, ORDERS, RESERVATIONS, REVIEWS, tell};
+use self::orders::{AT_ONCE, Batch, ORDERS, RESERVATIONS, REVIEWS};
 use crate::dlq::{self, Filter, Layer};
 use crate::exit::{Outcome, Problem};
 use crate::redrive::{self, Which};
 use crate::scenario::{self, Expected};
+use crate::terminal::tell;
 use crate::variant::Variant;
 use crate::world::operate::Operate;
 use crate::world::{TableOf, World};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
@@ -13,6 +13,8 @@ use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
 use serde_json::{Value, json};
 
+use super::stacks;
+use super::unreachable::unreachable;
 use super::{
     Commanded, DeadLetter, Deployment, Execution, Fraud, HistoryEvent, Subject, Submitted, TableOf,
     World,
@@ -53,8 +55,22 @@ pub fn emulated(endpoint: &str) -> SdkConfig {
 }
 
 /// The ordinary configuration chain: environment, profiles, SSO, instance roles.
-pub async fn ordinary() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).load().await
+/// An `endpoint` that is named goes before every one that is configured, for
+/// every client made from this.
+///
+/// # Errors
+/// [`Problem`] when no region is configured.
+pub async fn ordinary(endpoint: Option<&str>) -> Outcome<SdkConfig> {
+    let mut chain = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(endpoint) = endpoint {
+        chain = chain.endpoint_url(endpoint);
+    }
+    let config = chain.load().await;
+    match config.region() {
+        Some(_) => Ok(config),
+        None => Err(Problem::environment("no AWS region is configured")
+            .hint("set AWS_REGION, or the region of your profile with `aws configure`")),
+    }
 }
 
 /// The outputs of the stack called `stack`; `None` when there is no such stack.
@@ -63,29 +79,18 @@ pub async fn ordinary() -> SdkConfig {
 /// [`Problem`] when CloudFormation does not answer, or the stack is not usable.
 pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap<String, String>>> {
     let client = aws_sdk_cloudformation::Client::new(config);
-    let answer = match client.describe_stacks().stack_name(stack).send().await {
-        Ok(answer) => answer,
-        Err(error) if error.code() == Some("ValidationError") => return Ok(None),
-        Err(error) => return Err(unreachable("CloudFormation", &error)),
-    };
-    let Some(found) = answer.stacks().first() else {
+    let Some(found) = stacks::find(&client, stack).await? else {
         return Ok(None);
     };
-    let status = found
-        .stack_status()
-        .map_or("UNKNOWN", |status| status.as_str());
+    let status = &found.status;
     if !matches!(
-        status,
+        status.as_str(),
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE"
     ) {
         return Err(Problem::environment(format!("stack {stack} is {status}"))
             .hint("wait until it is complete; an emulator begins anew with `duet down --on local` and `duet up --on local`"));
     }
-    let pairs = found
-        .outputs()
-        .iter()
-        .filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())));
-    Ok(Some(pairs.collect()))
+    Ok(Some(found.outputs))
 }
 
 /// The patience of a stack with `outputs`. An older one counted tries; what its
@@ -603,18 +608,4 @@ pub(super) fn execution_arn(machine: &str, name: &str) -> String {
         "{}:{name}",
         machine.replacen(":stateMachine:", ":execution:", 1)
     )
-}
-
-/// A service of AWS did not do as asked.
-pub(crate) fn unreachable(
-    service: &str,
-    error: &(impl std::error::Error + ProvideErrorMetadata + Send + Sync),
-) -> Problem {
-    let text = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{service} answered {code}: {message}"),
-        (Some(code), None) => format!("{service} answered {code}"),
-        _ => format!("{service} did not answer: {}", DisplayErrorContext(error)),
-    };
-    Problem::environment(text)
-        .hint("is the target up? `duet status` with the same --on tells; for AWS, check the credentials and region")
 }

@@ -3,13 +3,16 @@
 //! Commands are written against [`World`] and know neither the emulator nor
 //! AWS.
 
+pub mod account;
 pub mod aws;
 pub mod bus;
 pub mod lab;
 pub(crate) mod logs;
 pub mod operate;
 pub mod replaying;
+pub mod stacks;
 mod tap;
+mod unreachable;
 
 use std::collections::BTreeMap;
 use std::future::Future;

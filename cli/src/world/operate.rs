@@ -12,7 +12,8 @@ use duet_core::Timestamp;
 use duet_core::id::{further_execution, of_execution};
 use duet_edge::wires::{QUEUE, REASON};
 
-use super::aws::{Aws, execution_arn, unreachable};
+use super::aws::{Aws, execution_arn};
+use super::unreachable::unreachable;
 use super::{Subject, TableOf, World};
 use crate::exit::{Outcome, Problem};
 use crate::variant;
@@ -53,6 +54,9 @@ const ADDED: [&str; 8] = [
     REASON,
     QUEUE,
 ];
+
+/// What the name of a queue's dead-letter queue ends with.
+pub const DEAD: &str = "-dlq";
 
 /// What the name of a service's table ends with while the service is out of
 /// order: a table that is not there.
@@ -120,8 +124,18 @@ pub enum Redriven {
 
 /// A target an operator can work on.
 pub trait Operate: World {
-    /// The URLs of every dead-letter queue.
+    /// The URLs of every dead-letter queue, as the stack itself says.
     fn dead_letter_queues(&self) -> Vec<String>;
+
+    /// The URLs of the stack's queues that a letter may go back to, by name: each
+    /// has a dead-letter queue called as it is, with [`DEAD`] at the end.
+    fn homes(&self) -> BTreeMap<String, String> {
+        let urls = self.dead_letter_queues();
+        let homes = urls.iter().filter_map(|url| url.strip_suffix(DEAD));
+        homes
+            .filter_map(|url| Some((url.rsplit('/').next()?.to_owned(), url.to_owned())))
+            .collect()
+    }
 
     /// Everything in the dead-letter queue `queue`, held for `seconds`.
     fn hold(&self, queue: &str, seconds: i32) -> impl Future<Output = Outcome<Vec<Held>>> + Send;
@@ -130,7 +144,8 @@ pub trait Operate: World {
     fn release(&self, held: &Held) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Sends a held message with its own attributes to the queue called `home`,
-    /// and removes it from the dead-letter queue once it is there.
+    /// and removes it from the dead-letter queue once it is there. A queue that is
+    /// none of [`Self::homes`] is refused, and the message stays.
     fn forward(&self, held: &Held, home: &str) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Removes a held message for good.
@@ -208,14 +223,15 @@ impl Operate for Aws {
     }
 
     async fn forward(&self, held: &Held, home: &str) -> Outcome<()> {
+        let url = self.homes().remove(home).ok_or_else(|| {
+            Problem::failed(format!(
+                "{} stays: {home} is no queue of this stack",
+                held.id
+            ))
+        })?;
         let carried = held.carried.iter();
         let own = carried.filter(|(name, _)| !ADDED.contains(&name.as_str()));
         let own = own.map(|(name, value)| (name.clone(), value.clone()));
-        let found = self.queues.get_queue_url().queue_name(home).send().await;
-        let url = found
-            .map_err(|error| unreachable("SQS", &error))?
-            .queue_url
-            .ok_or_else(|| Problem::environment(format!("queue {home} has no URL")))?;
         let sent = self
             .queues
             .send_message()

@@ -12,8 +12,9 @@ use duet_pattern::{Pattern, TargetInput};
 use serde_json::json;
 
 use super::World;
-use super::aws::{Aws, unreachable};
-use super::tap::taps;
+use super::aws::Aws;
+use super::tap::{TAG, taps};
+use super::unreachable::unreachable;
 use crate::exit::{Outcome, Problem};
 
 /// Most messages of one call, and most bytes we put in one (SQS quotas: ten,
@@ -321,7 +322,7 @@ impl Replayable for Aws {
         let name = format!("{stem}-tap-{:08x}", fastrand::u32(..));
         let sqs = |error| unreachable("SQS", &error);
         let made = self.queues.create_queue().queue_name(&name);
-        let made = made.tags("duet:tap", "notices").send().await.map_err(sqs)?;
+        let made = made.tags(TAG, "notices").send().await.map_err(sqs)?;
         let url = made.queue_url.unwrap_or_default();
         let listening = async {
             let asked = self.queues.get_queue_attributes().queue_url(&url);

@@ -24,6 +24,7 @@ use super::Lab;
 use super::input::{Entry, Input};
 use crate::catalog;
 use crate::exit::{Outcome, Problem};
+use crate::terminal;
 use crate::world::World;
 
 /// The form of the file.
@@ -182,7 +183,7 @@ impl Shelf {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!("waiting for another command on this lab");
+                terminal::tell("waiting for another command on this lab");
                 lock.lock().map_err(&trouble)?;
             }
             Err(TryLockError::Error(error)) => return Err(trouble(error)),
@@ -225,10 +226,10 @@ impl Shelf {
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
         if whole < bytes.len() {
-            eprintln!(
+            terminal::tell(&format!(
                 "warning: the last line of {} is cut off; it is left out",
                 file.display()
-            );
+            ));
         }
         let mut lines = bytes[..whole]
             .split(|byte| *byte == b'\n')
@@ -285,7 +286,7 @@ impl Shelf {
                     let brought = kept.update(&parameters)?;
                     return Ok((kept, brought));
                 }
-                Err(problem) => eprintln!("{problem}"),
+                Err(problem) => terminal::tell(&problem.to_string()),
             }
         }
         let aside = self.put_away(wall)?;
