@@ -372,6 +372,11 @@ async fn a_function_with_a_wrong_setting_says_what_is_wrong() {
     for (name, value, says) in [
         ("DUET_ENTRY", "both", "it is `task` or `queue`"),
         ("DUET_CARRIERS", "{", "DUET_CARRIERS is unusable"),
+        (
+            "DUET_CARRIERS",
+            r#"{"post":{"kind":"pigeon"}}"#,
+            "unknown variant `pigeon`",
+        ),
         ("DUET_RETRY_BUDGET", "many", "DUET_RETRY_BUDGET is unusable"),
         (
             "DUET_AWAITS_CLEARANCE",

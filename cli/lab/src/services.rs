@@ -109,25 +109,20 @@ impl Environment<'_> {
     where
         S::Command: 'static,
     {
-        // As in the edge: a task's facts have nowhere to go.
-        let is_queue = match self.variable("DUET_ENTRY")? {
-            "queue" => true,
-            "task" => false,
-            other => {
-                return Err(self.wrong(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`")));
-            }
-        };
-        let carriers: Carriers = match is_queue {
-            true => serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
+        let entry = self.variable("DUET_ENTRY")?;
+        if !["task", "queue"].contains(&entry) {
+            return Err(self.wrong(format!("DUET_ENTRY is {entry:?}; it is `task` or `queue`")));
+        }
+        let carriers: Carriers =
+            serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
                 self.wrong(format!(
                     "environment variable DUET_CARRIERS is unusable: {e}"
                 ))
-            })?,
-            false => Carriers::new(),
-        };
+            })?;
+        let carriers = Arc::new(carriers);
         let wires = WiresPort {
             host: self.host.clone(),
-            carriers: Arc::new(carriers),
+            carriers: carriers.clone(),
         };
         let retries = Retries {
             budget: self.setting("DUET_RETRY_BUDGET")?,
@@ -137,6 +132,7 @@ impl Environment<'_> {
         let log = LogPort {
             host: self.host.clone(),
             namespace: self.variable("DUET_METRICS")?.into(),
+            deployed: carriers,
         };
         Ok(Arc::new(Code {
             service,

@@ -8,6 +8,12 @@
 //!
 //! Records never expire: they guard money, stock and decisions. Locks do (see
 //! the services that call third parties).
+//!
+//! A read of several documents is no snapshot (BatchGetItem API reference): a
+//! record may be missed beside a document that its commit had changed already.
+//! What is written is safe, for the record is written on the condition that
+//! there is none. What ends without a record is not: so before a refusal as
+//! invalid or an unkept answer is believed, the record is read once more.
 
 use std::borrow::Cow;
 
@@ -111,6 +117,15 @@ impl<S> Decision<S> {
     }
 }
 
+/// What the keys of idempotency records begin with.
+const RECORD: &str = "done#";
+
+/// Whether `key` is that of an idempotency record.
+#[must_use]
+pub fn is_record(key: &Key) -> bool {
+    key.sk.starts_with(RECORD)
+}
+
 /// The kept outcome of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record<'a> {
@@ -177,9 +192,9 @@ impl<S: Store, C: Clock> Desk<S, C> {
     pub fn ticket(&self, command: &impl Vocabulary, subject: &str, part: &str) -> Ticket {
         let name = command.name();
         let sk = if part.is_empty() {
-            format!("done#{name}")
+            format!("{RECORD}{name}")
         } else {
-            format!("done#{name}#{part}")
+            format!("{RECORD}{name}#{part}")
         };
         // Commands are structs, so their data has one order: equal data, equal text.
         let text = serde_json::to_string(command).unwrap_or_default();
@@ -204,38 +219,52 @@ impl<S: Store, C: Clock> Desk<S, C> {
         let mut wanted = vec![ticket.key.clone()];
         wanted.extend_from_slice(keys);
         let mut items = self.store.load(&wanted).await?;
-        let Some(record) = items.remove(0) else {
-            return Ok(Found::Fresh(items));
-        };
-        let record: Record<'_> = record.read()?;
-        if record.hash != ticket.hash {
-            return Err(Failure::invalid(
-                "the same command was handled before with other data",
-            ));
+        match items.remove(0) {
+            None => Ok(Found::Fresh(items)),
+            Some(record) => repeat(ticket, context, &record).map(Found::Repeat),
         }
-        if record.variant != context.message.variant {
-            return Err(Failure::invalid(
-                "the same command was handled before under another variant",
-            ));
+    }
+
+    /// Looks for an earlier outcome alone: a read of one document is exact.
+    pub(crate) async fn recorded(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+    ) -> Result<Option<Handled>, Failure> {
+        let record = self
+            .store
+            .load(std::slice::from_ref(&ticket.key))
+            .await?
+            .pop();
+        record
+            .flatten()
+            .map(|record| repeat(ticket, context, &record))
+            .transpose()
+    }
+
+    /// Ends a command that cannot be decided by the documents that were
+    /// [found](Self::find): with `failure`, unless the command took effect
+    /// before and only its record had been missed.
+    ///
+    /// # Errors
+    /// `failure`; [`Failure::Transient`] when the store did not answer.
+    pub async fn refuse(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        failure: Failure,
+    ) -> Result<Handled, Failure> {
+        if let Failure::Invalid(_) = failure
+            && let Some(handled) = self.recorded(ticket, context).await?
+        {
+            return Ok(handled);
         }
-        let Record {
-            answer,
-            events,
-            timers,
-            reply,
-            ..
-        } = record;
-        Ok(Found::Repeat(Handled {
-            answer: answer.into_owned(),
-            events: events.into_owned(),
-            timers: timers.into_owned(),
-            reply: reply.map(Cow::into_owned),
-            repeat: true,
-        }))
+        Err(failure)
     }
 
     /// Writes `writes` and the outcome together; `None` when a document
-    /// changed meanwhile and the decision has to be taken again.
+    /// changed meanwhile and the decision has to be taken again. An unkept
+    /// decision gives way to an earlier outcome whose record had been missed.
     ///
     /// # Errors
     /// [`Failure::Transient`] when the store did not answer.
@@ -271,12 +300,14 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 reply: reply.as_ref().map(Cow::Borrowed),
             };
             writes.push(Write::put(ticket.key.clone(), &record, Expect::Absent));
+        } else if let Some(handled) = self.recorded(ticket, context).await? {
+            return Ok(Some(handled));
         }
         if !writes.is_empty() {
             match self.store.commit(writes).await {
                 Ok(()) => {}
                 Err(CommitError::Conflict) => return Ok(None),
-                Err(fault @ CommitError::Fault(_)) => return Err(Failure::transient(fault)),
+                Err(CommitError::Fault(fault)) => return Err(fault.into()),
             }
         }
         Ok(Some(Handled {
@@ -310,7 +341,10 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 Found::Fresh(mut items) => items.pop().flatten(),
             };
             let state = item.as_ref().map(Item::read).transpose()?;
-            let decision = decide(state, self.clock.now())?;
+            let decision = match decide(state, self.clock.now()) {
+                Ok(decision) => decision,
+                Err(failure) => return self.refuse(ticket, context, failure).await,
+            };
             let writes = decision
                 .state
                 .iter()
@@ -325,7 +359,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
 
     fn event(&self, ticket: &Ticket, context: &Context, fact: Fact, now: Timestamp) -> Event {
         let Key { pk, sk } = &ticket.key;
-        let done = sk.strip_prefix("done#").unwrap_or(sk);
+        let done = sk.strip_prefix(RECORD).unwrap_or(sk);
         let id = format!("{}/{pk}/{done}/{}", self.service, fact.name());
         let source = format!("duet.{}", self.service);
         let metadata = context
@@ -333,6 +367,35 @@ impl<S: Store, C: Clock> Desk<S, C> {
             .answer(id, source, fact.name(), fact.subject(), now);
         Event { metadata, fact }
     }
+}
+
+/// The outcome that `record` holds, as a repeat.
+fn repeat(ticket: &Ticket, context: &Context, record: &Item) -> Result<Handled, Failure> {
+    let record: Record<'_> = record.read()?;
+    if record.hash != ticket.hash {
+        return Err(Failure::invalid(
+            "the same command was handled before with other data",
+        ));
+    }
+    if record.variant != context.message.variant {
+        return Err(Failure::invalid(
+            "the same command was handled before under another variant",
+        ));
+    }
+    let Record {
+        answer,
+        events,
+        timers,
+        reply,
+        ..
+    } = record;
+    Ok(Handled {
+        answer: answer.into_owned(),
+        events: events.into_owned(),
+        timers: timers.into_owned(),
+        reply: reply.map(Cow::into_owned),
+        repeat: true,
+    })
 }
 
 /// The failure of a command whose documents kept changing under it.

@@ -128,7 +128,7 @@ pub async fn receive<S: Service>(
     tell::<S>(log, "queue", &reading, went, span, ended);
     match outcome {
         Ok(_) => Verdict::Acknowledge,
-        Err(Failure::Transient(_)) => {
+        Err(Failure::Transient(_) | Failure::Misconfigured(_)) => {
             Verdict::Again(retries.backoff(&delivery.id, delivery.receives))
         }
         Err(Failure::Invalid(_)) => Verdict::Again(Duration::ZERO),

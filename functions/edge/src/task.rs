@@ -28,10 +28,9 @@ pub struct TaskError {
 
 impl From<Failure> for TaskError {
     fn from(failure: Failure) -> Self {
-        let (Failure::Transient(text) | Failure::Invalid(text)) = &failure;
         Self {
             name: failure.name().to_owned(),
-            text: text.clone(),
+            text: failure.text().to_owned(),
         }
     }
 }
