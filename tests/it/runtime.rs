@@ -372,6 +372,11 @@ async fn a_function_with_a_wrong_setting_says_what_is_wrong() {
             "DUET_CARRIERS is unusable",
         ),
         (
+            "DUET_CARRIERS",
+            r#"{"post":{"kind":"pigeon"}}"#,
+            "unknown variant `pigeon`",
+        ),
+        (
             "DUET_AWAITS_CLEARANCE",
             "perhaps",
             "DUET_AWAITS_CLEARANCE is unusable",

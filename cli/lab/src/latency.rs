@@ -15,6 +15,8 @@ pub(crate) const STORE: Span = (1, 6);
 pub(crate) const THIRD_PARTY: Span = (20, 90);
 /// PutEvents, SendMessage, SendTaskSuccess, Publish.
 pub(crate) const CALL: Span = (3, 12);
+/// Before what a bus refused is put on it again.
+pub(crate) const AGAIN: Span = (0, 100);
 /// From the bus to a target.
 pub(crate) const DELIVERY: Span = (10, 90);
 /// Until a poller sees a visible message.

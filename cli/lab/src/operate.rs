@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::bus::event_id;
 use crate::host::{Entry, timestamp};
 use crate::lab::Lab;
-use crate::ports::MAX_ENTRY_BYTES;
 use crate::random::{digest, mix};
 use crate::sqs::{Sending, message_id};
+use duet_edge::carry::EVENTBRIDGE;
 
 /// A message in a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum SendError {
     #[error("there is no bus {0}")]
     NoBus(String),
     /// The bus refuses the entry.
-    #[error("an entry has at most {MAX_ENTRY_BYTES} bytes, and this one {0}")]
+    #[error("an entry has at most {most} bytes, and this one {0}", most = EVENTBRIDGE.bytes)]
     TooLarge(usize),
 }
 
@@ -114,7 +114,7 @@ impl Lab {
         let name = self.definitions.buses[known].name.clone();
         let text = detail.to_string();
         let size = text.len() + source.len() + detail_type.len();
-        if size > MAX_ENTRY_BYTES {
+        if size > EVENTBRIDGE.bytes {
             return Err(SendError::TooLarge(size));
         }
         let word = |field: &str| detail["metadata"][field].as_str().unwrap_or_default();

@@ -122,9 +122,10 @@ impl Environment<'_> {
                     "environment variable DUET_CARRIERS is unusable: {e}"
                 ))
             })?;
+        let carriers = Arc::new(carriers);
         let wires = WiresPort {
             host: self.host.clone(),
-            carriers: Arc::new(carriers),
+            carriers: carriers.clone(),
         };
         let timers = self.function.environment.get("DUET_TIMERS");
         let timers = timers.map(|queue| queue.as_str().into());
@@ -132,6 +133,7 @@ impl Environment<'_> {
         let log = LogPort {
             host: self.host.clone(),
             namespace: self.variable("DUET_METRICS")?.into(),
+            deployed: carriers,
         };
         Ok(Arc::new(Code {
             service,

@@ -11,6 +11,12 @@
 //! once, in the subject's document: the record of the command that announced it
 //! refers to it ([`Decision::announce`]). Once the document has it no more, or
 //! [`SAID_AGAIN_SECONDS`] have passed, a repeat is answered and says nothing.
+//!
+//! A read of several documents is no snapshot (BatchGetItem API reference): a
+//! record may be missed beside a document that its commit had changed already.
+//! What is written is safe, for the record is written on the condition that
+//! there is none. What ends without a record is not: so before a refusal as
+//! invalid or an unkept answer is believed, the record is read once more.
 
 use std::borrow::Cow;
 
@@ -138,6 +144,15 @@ impl<S> Decision<S> {
     }
 }
 
+/// What the keys of idempotency records begin with.
+const RECORD: &str = "done#";
+
+/// Whether `key` is that of an idempotency record.
+#[must_use]
+pub fn is_record(key: &Key) -> bool {
+    key.sk.starts_with(RECORD)
+}
+
 /// A fact whose data the subject's document keeps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Announced {
@@ -241,9 +256,62 @@ impl<S: Store, C: Clock> Desk<S, C> {
         let mut wanted = vec![ticket.key.clone()];
         wanted.extend_from_slice(keys);
         let mut items = self.store.load(&wanted).await?;
-        let Some(record) = items.remove(0) else {
-            return Ok(Found::Fresh(items));
-        };
+        match items.remove(0) {
+            None => Ok(Found::Fresh(items)),
+            Some(record) => {
+                let document = items.first().and_then(Option::as_ref);
+                self.repeat(ticket, context, &record, document)
+                    .map(Found::Repeat)
+            }
+        }
+    }
+
+    /// Looks for an earlier outcome alone: a read of one document is exact.
+    pub(crate) async fn recorded(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+    ) -> Result<Option<Handled>, Failure> {
+        let record = self
+            .store
+            .load(std::slice::from_ref(&ticket.key))
+            .await?
+            .pop();
+        record
+            .flatten()
+            .map(|record| self.repeat(ticket, context, &record, None))
+            .transpose()
+    }
+
+    /// Ends a command that cannot be decided by the documents that were
+    /// [found](Self::find): with `failure`, unless the command took effect
+    /// before and only its record had been missed.
+    ///
+    /// # Errors
+    /// `failure`; [`Failure::Transient`] when the store did not answer.
+    pub async fn refuse(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        failure: Failure,
+    ) -> Result<Handled, Failure> {
+        if let Failure::Invalid(_) = failure
+            && let Some(handled) = self.recorded(ticket, context).await?
+        {
+            return Ok(handled);
+        }
+        Err(failure)
+    }
+
+    /// The outcome that `record` holds, as a repeat; `document` has what it
+    /// refers to.
+    fn repeat(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        record: &Item,
+        document: Option<&Item>,
+    ) -> Result<Handled, Failure> {
         let record: Record<'_> = record.read()?;
         if record.hash != ticket.hash {
             return Err(Failure::invalid(
@@ -264,7 +332,6 @@ impl<S: Store, C: Clock> Desk<S, C> {
             at,
             ..
         } = record;
-        let is_late = self.clock.now() >= after(at, SAID_AGAIN_SECONDS);
         let mut handled = Handled {
             answer: answer.into_owned(),
             events: events.into_owned(),
@@ -275,9 +342,9 @@ impl<S: Store, C: Clock> Desk<S, C> {
         if let Some(announced) = announced {
             // A document is never deleted: unseen beside its record, it was
             // looked for a moment too early.
-            let there = items.first().and_then(Option::as_ref);
-            let there = there.ok_or_else(|| Failure::transient("the document is not seen yet"))?;
-            match announced.event(there)? {
+            let document =
+                document.ok_or_else(|| Failure::transient("the document is not seen yet"))?;
+            match announced.event(document)? {
                 Some(event) => {
                     handled.answer = Answer::Done(event.fact.data());
                     handled.events.insert(0, event);
@@ -285,14 +352,15 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 None => handled.silence(),
             }
         }
-        if is_late {
+        if self.clock.now() >= after(at, SAID_AGAIN_SECONDS) {
             handled.silence();
         }
-        Ok(Found::Repeat(handled))
+        Ok(handled)
     }
 
     /// Writes `writes` and the outcome together; `None` when a document
-    /// changed meanwhile and the decision has to be taken again.
+    /// changed meanwhile and the decision has to be taken again. An unkept
+    /// decision gives way to an earlier outcome whose record had been missed.
     ///
     /// # Errors
     /// [`Failure::Transient`] when the store did not answer.
@@ -332,12 +400,14 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 reply: reply.as_ref().map(Cow::Borrowed),
             };
             writes.push(Write::put(ticket.key.clone(), &record, Expect::Absent));
+        } else if let Some(handled) = self.recorded(ticket, context).await? {
+            return Ok(Some(handled));
         }
         if !writes.is_empty() {
             match self.store.commit(writes).await {
                 Ok(()) => {}
                 Err(CommitError::Conflict) => return Ok(None),
-                Err(fault @ CommitError::Fault(_)) => return Err(Failure::transient(fault)),
+                Err(CommitError::Fault(fault)) => return Err(fault.into()),
             }
         }
         let answer = match &announced {
@@ -376,7 +446,10 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 Found::Fresh(mut items) => items.pop().flatten(),
             };
             let state = item.as_ref().map(Item::read).transpose()?;
-            let decision = decide(state, self.clock.now())?;
+            let decision = match decide(state, self.clock.now()) {
+                Ok(decision) => decision,
+                Err(failure) => return self.refuse(ticket, context, failure).await,
+            };
             let writes = decision
                 .state
                 .iter()
@@ -391,7 +464,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
 
     fn event(&self, ticket: &Ticket, context: &Context, fact: Fact, now: Timestamp) -> Event {
         let Key { pk, sk } = &ticket.key;
-        let done = sk.strip_prefix("done#").unwrap_or(sk);
+        let done = sk.strip_prefix(RECORD).unwrap_or(sk);
         let id = format!("{}/{pk}/{done}/{}", self.service, fact.name());
         let source = format!("duet.{}", self.service);
         let metadata = context
@@ -429,9 +502,9 @@ impl Announcement<'_> {
 #[must_use]
 pub fn record_key(name: &str, subject: &str, part: &str) -> Key {
     let sk = if part.is_empty() {
-        format!("done#{name}")
+        format!("{RECORD}{name}")
     } else {
-        format!("done#{name}#{part}")
+        format!("{RECORD}{name}#{part}")
     };
     Key::new(subject, sk)
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::{Event, Timestamp};
 
-/// The error name of a [`Failure::Transient`] in a workflow.
+/// The error name of what is tried again in a workflow: [`Failure::Transient`]
+/// and [`Failure::Misconfigured`].
 pub const TRANSIENT: &str = "Transient";
 /// What an execution is refused with whose definition is for orders, or
 /// customers, of the other mark: another execution drives this one.
@@ -111,6 +112,11 @@ pub enum Failure {
     /// somebody else is at it.
     #[error("transient: {0}")]
     Transient(String),
+    /// Not this message's fault, and no waiting mends it: a permission, a table
+    /// or a queue is missing. Tried again like [`Failure::Transient`], for
+    /// somebody may mend it meanwhile; told apart, so that somebody is told.
+    #[error("misconfigured: {0}")]
+    Misconfigured(String),
     /// Never worth trying again: no such command, bad data, or a bug.
     #[error("invalid: {0}")]
     Invalid(String),
@@ -122,16 +128,29 @@ impl Failure {
         Self::Transient(why.to_string())
     }
 
+    /// A failure that somebody has to mend in the deployment.
+    pub fn misconfigured(why: impl ToString) -> Self {
+        Self::Misconfigured(why.to_string())
+    }
+
     /// A failure not worth trying again.
     pub fn invalid(why: impl ToString) -> Self {
         Self::Invalid(why.to_string())
+    }
+
+    /// Its text, without its kind.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Transient(text) | Self::Misconfigured(text) | Self::Invalid(text) => text,
+        }
     }
 
     /// The failure's name in a workflow.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Transient(_) => TRANSIENT,
+            Self::Transient(_) | Self::Misconfigured(_) => TRANSIENT,
             Self::Invalid(_) => INVALID_COMMAND,
         }
     }

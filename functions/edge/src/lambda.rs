@@ -1,9 +1,11 @@
 //! Both entries on the Lambda runtime, over real clients.
 //!
-//! Clients are built once, at start-up. Which entry runs is the environment's
-//! choice (`DUET_ENTRY`), made at cold start, never guessed from a payload.
+//! Which entry runs is the environment's choice (`DUET_ENTRY`), made at cold
+//! start, never guessed from a payload. What a function will certainly use is
+//! made ready before it first asks for work, the rest when it is needed.
 
 mod aws;
+mod start;
 
 use std::pin::pin;
 use std::str::FromStr;
@@ -11,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use duet_core::store::{Key, Store};
 use duet_core::{Clock, Service, SystemClock, Timestamp};
-use futures_util::future::{join_all, select};
+use futures_util::future::{join, join_all, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,7 +27,9 @@ use crate::dynamo::Dynamo;
 use crate::log::Stdout;
 use crate::panics;
 use crate::queue::{self, Verdict};
+use crate::sdk::Deadline;
 use crate::task::{self, TaskError};
+use crate::wires::Carriers;
 
 pub use lambda_runtime::Error;
 
@@ -31,6 +37,8 @@ pub use lambda_runtime::Error;
 #[derive(Debug, Clone)]
 pub struct Edge {
     config: SdkConfig,
+    connector: SharedHttpConnector,
+    deadline: Deadline,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -40,9 +48,18 @@ impl Edge {
     /// # Errors
     /// When a variable that the Lambda runtime sets is missing.
     pub fn start() -> Result<Self, Error> {
-        let config = aws::config(&variable("AWS_REGION")?, optional("AWS_ENDPOINT_URL"));
-        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
-        Ok(Self { config, dynamodb })
+        let connector = start::connector();
+        let endpoint = optional("AWS_ENDPOINT_URL");
+        let config = start::config(variable("AWS_REGION")?, endpoint, connector.clone());
+        let deadline = Deadline::default();
+        let dynamodb =
+            aws_sdk_dynamodb::config::Builder::from(&config).interceptor(deadline.clone());
+        Ok(Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            config,
+            connector,
+            deadline,
+        })
     }
 
     /// The environment variable `name` as a `T`.
@@ -60,7 +77,7 @@ impl Edge {
     /// # Errors
     /// When it is missing.
     pub fn table(&self, name: &str) -> Result<Dynamo, Error> {
-        Ok(Dynamo::new(self.dynamodb.clone(), variable(name)?))
+        Ok(Dynamo::new(self.dynamodb.clone(), variable(name)?).until(self.deadline.clone()))
     }
 
     /// What further clients are built from.
@@ -69,23 +86,47 @@ impl Edge {
         &self.config
     }
 
+    /// What bounds the calls of further clients: an interceptor for each.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.deadline.clone()
+    }
+
+    /// Opens the connections that the first invocation will use: to the table,
+    /// by reading what cannot be there (ids have no `#`), which also goes once
+    /// through all that a call takes; and to the hosts of `wires`.
+    async fn open(&self, wires: Vec<String>) {
+        let table = async {
+            if let Ok(table) = self.table("DUET_TABLE") {
+                let _ = table.load(&[Key::new("#", "#")]).await;
+            }
+        };
+        let wires = wires.iter().map(|url| start::open(&self.connector, url));
+        start::patiently(join(table, join_all(wires))).await;
+    }
+
     /// Runs `service` until the runtime ends the process.
     ///
     /// # Errors
     /// When the environment is incomplete, or the runtime API fails.
     pub async fn run<S: Service>(self, service: S) -> Result<(), Error> {
         panics::hush(S::NAME, |line| println!("{line}"));
+        let carriers: Carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
+            .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
+        let carriers = Arc::new(carriers);
         let log = Stdout {
             namespace: variable("DUET_METRICS")?.into(),
+            deployed: carriers.clone(),
         };
-        let carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
-            .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
-        let aws = Aws::new(&self.config, carriers);
+        let deadline = self.deadline.clone();
+        let aws = Aws::new(self.config.clone(), deadline.clone(), carriers);
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
                 // Only a service with a clock of its own has a queue for it.
                 let timers: Option<Arc<str>> = optional("DUET_TIMERS").map(Into::into);
+                self.open(Vec::new()).await;
                 let handler = |event: LambdaEvent<Value>| {
+                    deadline.set(ends(&event));
                     Box::pin(task(
                         service.clone(),
                         aws.clone(),
@@ -97,7 +138,9 @@ impl Edge {
                 lambda_runtime::run(service_fn(handler)).await
             }
             "queue" => {
+                self.open(aws.hosts().await).await;
                 let handler = |event: LambdaEvent<Value>| {
+                    deadline.set(ends(&event));
                     Box::pin(messages(service.clone(), aws.clone(), log.clone(), event))
                 };
                 lambda_runtime::run(service_fn(handler)).await
@@ -115,7 +158,7 @@ async fn task<S: Service>(
     timers: Option<Arc<str>>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
-    let (deadline, timers) = (deadline(event.context.deadline), timers.as_deref());
+    let (deadline, timers) = (ends(&event), timers.as_deref());
     let input = event.payload;
     task::perform(&service, &aws, &SystemClock, &log, timers, input, deadline)
         .await
@@ -133,7 +176,7 @@ async fn messages<S: Service>(
     log: Stdout,
     event: LambdaEvent<Value>,
 ) -> Result<Failures, Diagnostic> {
-    let stopped = deadline(event.context.deadline);
+    let stopped = ends(&event);
     let deadline = batch::deadline(SystemClock.now(), stopped);
     let batch = Batch::deserialize(event.payload).map_err(|e| Diagnostic {
         error_type: "InvalidBatch".to_owned(),
@@ -168,9 +211,10 @@ async fn until(at: Timestamp) {
     tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
 }
 
-/// The invocation's deadline, from milliseconds since the epoch.
-fn deadline(millis: u64) -> Timestamp {
-    i64::try_from(millis)
+/// When the invocation is stopped.
+fn ends(event: &LambdaEvent<Value>) -> Timestamp {
+    // Milliseconds since the epoch.
+    i64::try_from(event.context.deadline)
         .ok()
         .and_then(|millis| Timestamp::from_millisecond(millis).ok())
         .unwrap_or_else(|| SystemClock.now())

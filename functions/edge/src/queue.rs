@@ -232,7 +232,7 @@ async fn handle<S: Service>(
         wires.publish(carrier, std::slice::from_ref(event)).await?;
     }
     let handled = match caught(service.handle(request)).await {
-        Err(failure @ Failure::Transient(_)) => {
+        Err(failure @ (Failure::Transient(_) | Failure::Misconfigured(_))) => {
             if let Some(event) = &overdue {
                 wires.publish(carrier, std::slice::from_ref(event)).await?;
             }

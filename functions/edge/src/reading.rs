@@ -10,7 +10,7 @@ use duet_core::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::log::{Ended, Envelope, Log, Step};
+use crate::log::{Ended, Envelope, Log, MISCONFIGURED, Step};
 
 /// What could be read of a message.
 #[derive(Debug, Default)]
@@ -140,6 +140,7 @@ impl Went {
     pub(crate) fn badly(failure: &Failure) -> Self {
         let (level, outcome) = match failure {
             Failure::Transient(_) => ("WARN", "transient"),
+            Failure::Misconfigured(_) => ("ERROR", MISCONFIGURED),
             Failure::Invalid(_) => ("ERROR", "invalid"),
         };
         Self {

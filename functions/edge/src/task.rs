@@ -31,10 +31,9 @@ pub struct TaskError {
 
 impl From<Failure> for TaskError {
     fn from(failure: Failure) -> Self {
-        let (Failure::Transient(text) | Failure::Invalid(text)) = &failure;
         Self {
             name: failure.name().to_owned(),
-            text: text.clone(),
+            text: failure.text().to_owned(),
         }
     }
 }
@@ -111,7 +110,11 @@ pub async fn perform<S: Service>(
     };
     // The service is not told that it is its last try: nothing is final here
     // until the workflow has said what follows.
-    let gives_up = matches!(outcome, Err(Failure::Transient(_))) && beside.is_last(began);
+    let tried_again = matches!(
+        outcome,
+        Err(Failure::Transient(_) | Failure::Misconfigured(_))
+    );
+    let gives_up = tried_again && beside.is_last(began);
     let went = match &outcome {
         Ok(Handled {
             answer: Answer::Declined(no),

@@ -121,6 +121,7 @@ impl Service for Obedient {
                 })
             }
             "panic" => panic!("looking at tok_secret"),
+            "denied" => Err(Failure::misconfigured("no permission")),
             "transient" => Err(Failure::transient("not now")),
             _ => Err(Failure::invalid("never")),
         }

@@ -11,10 +11,11 @@ pub trait Wires: Clone + Send + Sync + 'static {
     /// How the facts of `variant` travel; `None` for a variant nobody deployed.
     fn carrier(&self, variant: &str) -> Option<&Carrier>;
 
-    /// Publishes `events`, at most ten, over `carrier`; all of them or an error.
+    /// Publishes `events` over `carrier`; all of them or an error.
     ///
     /// # Errors
-    /// [`Failure::Transient`] when any of them was not taken.
+    /// When any of them was not taken. The others may have been: publishing all
+    /// of them again does no harm, for each has an id of its own.
     fn publish(
         &self,
         carrier: &Carrier,
@@ -25,7 +26,7 @@ pub trait Wires: Clone + Send + Sync + 'static {
     /// most [`queue::MAX_DELAY_SECONDS`](crate::queue::MAX_DELAY_SECONDS).
     ///
     /// # Errors
-    /// [`Failure::Transient`] when it was not taken.
+    /// When it was not taken.
     fn send_later(
         &self,
         queue: &str,
@@ -50,7 +51,7 @@ pub trait Wires: Clone + Send + Sync + 'static {
     /// before, or that nobody waits at any more, counts as answered.
     ///
     /// # Errors
-    /// [`Failure::Transient`] when the answer was not taken.
+    /// When the answer was not taken.
     fn answer(&self, reply: &Reply) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
@@ -92,3 +93,23 @@ impl Carrier {
 
 /// The carriers of every variant, by the variant's name.
 pub type Carriers = BTreeMap<String, Carrier>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_carrier_nobody_knows_is_refused_at_start() {
+        let read = serde_json::from_str::<Carriers>;
+        let known = r#"{"a":{"kind":"none"},"b":{"kind":"eventbridge","bus":"x"}}"#;
+        assert_eq!(read(known).unwrap().len(), 2);
+        for unknown in [
+            r#"{"a":{"kind":"pigeon"}}"#,
+            r#"{"a":{"kind":"eventbridge"}}"#,
+            r#"{"a":{}}"#,
+            r#"{"a":null}"#,
+        ] {
+            assert!(read(unknown).is_err(), "{unknown}");
+        }
+    }
+}

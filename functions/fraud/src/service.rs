@@ -76,7 +76,10 @@ impl<S: Store, C: Clock> Frauds<S, C> {
                 }
             };
             let documents = (read(first.as_ref())?, read(second.as_ref())?);
-            let decision = decide(documents, self.desk.clock.now())?;
+            let decision = match decide(documents, self.desk.clock.now()) {
+                Ok(decision) => decision,
+                Err(failure) => return self.desk.refuse(ticket, context, failure).await,
+            };
             let (a, b) = decision
                 .state
                 .as_ref()

@@ -101,7 +101,10 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
                 let stock: Stock = item.read()?;
                 shelf.insert(stock.sku.clone(), stock);
             }
-            let decision = domain::decide(reservation, &shelf, &command)?;
+            let decision = match domain::decide(reservation, &shelf, &command) {
+                Ok(decision) => decision,
+                Err(failure) => return self.desk.refuse(&ticket, &context, failure).await,
+            };
             let writes = match &decision.state {
                 Some(change) => writes(key.clone(), Expect::unchanged(item.as_ref()), change),
                 None => Vec::new(),

@@ -29,7 +29,7 @@ impl<S: Store, C: Clock> Journal<S, C> {
         match self.store.commit(vec![write]).await {
             Ok(()) => Ok(true),
             Err(CommitError::Conflict) => Ok(false),
-            Err(fault @ CommitError::Fault(_)) => Err(Failure::transient(fault)),
+            Err(CommitError::Fault(fault)) => Err(fault.into()),
         }
     }
 }

@@ -1,95 +1,138 @@
 //! The wires on AWS: EventBridge, SQS, and Step Functions' task tokens.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
+use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use duet_core::{CommandMessage, Event, Failure, Reply};
 
-use crate::sdk::told;
+use crate::carry::{EVENTBRIDGE, Parcel, carry};
+use crate::sdk::{self, Deadline};
 use crate::wires::{Carrier, Carriers, QUEUE, REASON, Wires};
 
-/// The configuration of every client. In a function, credentials and region
-/// come from the environment and nowhere else, so the provider chain that a
-/// tool needs is left out: it costs start-up time and size.
-pub(super) fn config(region: &str, endpoint: Option<String>) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(3))
-        .operation_timeout(Duration::from_secs(6))
-        .build();
-    let mut config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(region.to_owned()))
-        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
-            EnvironmentVariableCredentialsProvider::new(),
-        ))
-        .timeout_config(timeouts);
-    config.set_endpoint_url(endpoint);
-    config.build()
-}
-
-/// The clients.
-#[derive(Debug, Clone)]
-pub(super) struct Aws {
-    carriers: Arc<Carriers>,
-    bus: aws_sdk_eventbridge::Client,
-    queues: aws_sdk_sqs::Client,
-    workflows: aws_sdk_sfn::Client,
-    /// Queue URLs by ARN: asked for once.
-    urls: Arc<Mutex<HashMap<String, String>>>,
-    /// The ARNs of queues' dead-letter queues by the queue's: asked for once.
-    graves: Arc<Mutex<HashMap<String, String>>>,
+/// The URL of a service in a region, if there is one: each client has a
+/// resolver of its own, all alike.
+macro_rules! host {
+    ($service:ident, $region:expr) => {{
+        use $service::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+        let params = Params::builder().region($region.to_string()).build();
+        match &params {
+            Ok(params) => DefaultResolver::new()
+                .resolve_endpoint(params)
+                .await
+                .ok()
+                .map(|endpoint| endpoint.url().to_owned()),
+            Err(_) => None,
+        }
+    }};
 }
 
 /// The most characters of a failure's text that travel with a dead letter.
 const MAX_REASON: usize = 1_000;
 
+/// The clients; clones share them. Each is built when it is first used: few
+/// functions use all.
+#[derive(Debug, Clone)]
+pub(super) struct Aws(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: SdkConfig,
+    deadline: Deadline,
+    carriers: Arc<Carriers>,
+    bus: OnceLock<aws_sdk_eventbridge::Client>,
+    queues: OnceLock<aws_sdk_sqs::Client>,
+    workflows: OnceLock<aws_sdk_sfn::Client>,
+    /// Queue URLs by ARN: asked for once.
+    urls: Mutex<HashMap<String, String>>,
+    /// By a queue's ARN, that of its dead-letter queue: asked for once.
+    graves: Mutex<HashMap<String, String>>,
+}
+
 impl Aws {
-    /// The clients of a function, and how the facts of each variant travel.
-    pub(super) fn new(config: &SdkConfig, carriers: Carriers) -> Self {
-        Self {
-            carriers: Arc::new(carriers),
-            bus: aws_sdk_eventbridge::Client::new(config),
-            queues: aws_sdk_sqs::Client::new(config),
-            workflows: aws_sdk_sfn::Client::new(config),
-            urls: Arc::default(),
-            graves: Arc::default(),
+    /// The wires of a function whose invocations `deadline` bounds.
+    pub(super) fn new(config: SdkConfig, deadline: Deadline, carriers: Arc<Carriers>) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            deadline,
+            carriers,
+            bus: OnceLock::new(),
+            queues: OnceLock::new(),
+            workflows: OnceLock::new(),
+            urls: Mutex::default(),
+            graves: Mutex::default(),
+        }))
+    }
+
+    fn bus(&self) -> &aws_sdk_eventbridge::Client {
+        self.0.bus.get_or_init(|| {
+            let config = aws_sdk_eventbridge::config::Builder::from(&self.0.config);
+            let config = config.interceptor(self.0.deadline.clone());
+            aws_sdk_eventbridge::Client::from_conf(config.build())
+        })
+    }
+
+    fn queues(&self) -> &aws_sdk_sqs::Client {
+        self.0.queues.get_or_init(|| {
+            let config = aws_sdk_sqs::config::Builder::from(&self.0.config);
+            let config = config.interceptor(self.0.deadline.clone());
+            aws_sdk_sqs::Client::from_conf(config.build())
+        })
+    }
+
+    fn workflows(&self) -> &aws_sdk_sfn::Client {
+        self.0.workflows.get_or_init(|| {
+            let config = aws_sdk_sfn::config::Builder::from(&self.0.config);
+            let config = config.interceptor(self.0.deadline.clone());
+            aws_sdk_sfn::Client::from_conf(config.build())
+        })
+    }
+
+    /// The hosts that a queue entry calls for certain, as URLs, and their clients
+    /// made ready; none where one endpoint is all of AWS.
+    pub(super) async fn hosts(&self) -> Vec<String> {
+        let config = &self.0.config;
+        let (None, Some(region)) = (config.endpoint_url(), config.region()) else {
+            return Vec::new();
+        };
+        let _ = self.queues();
+        let mut hosts = vec![host!(aws_sdk_sqs, region)];
+        let on_bus = |carrier: &Carrier| match carrier {
+            Carrier::None { .. } => false,
+            Carrier::Eventbridge { .. } => true,
+        };
+        if self.0.carriers.values().any(on_bus) {
+            let _ = self.bus();
+            hosts.push(host!(aws_sdk_eventbridge, region));
         }
+        hosts.into_iter().flatten().collect()
+    }
+
+    fn urls(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.0.urls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn url(&self, queue: &str) -> Result<String, Failure> {
-        let known = self
-            .urls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(queue)
-            .cloned();
+        let known = self.urls().get(queue).cloned();
         if let Some(url) = known {
             return Ok(url);
         }
         let name = queue.rsplit(':').next().unwrap_or(queue);
         let answer = self
-            .queues
+            .queues()
             .get_queue_url()
             .queue_name(name)
             .send()
             .await
-            .map_err(|error| failed("the queue", &error))?;
+            .map_err(|error| sdk::failure("the queue", &error))?;
         let url = answer
             .queue_url
             .ok_or_else(|| Failure::transient("a queue without a URL"))?;
-        self.urls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(queue.to_owned(), url.clone());
+        self.urls().insert(queue.to_owned(), url.clone());
         Ok(url)
     }
 
@@ -101,13 +144,13 @@ impl Aws {
             return self.url(&dead).await;
         }
         let answer = self
-            .queues
+            .queues()
             .get_queue_attributes()
             .queue_url(self.url(queue).await?)
             .attribute_names(QueueAttributeName::RedrivePolicy)
             .send()
             .await
-            .map_err(|error| failed("the queue", &error))?;
+            .map_err(|error| sdk::failure("the queue", &error))?;
         let policy = answer
             .attributes
             .as_ref()
@@ -122,8 +165,41 @@ impl Aws {
     }
 
     fn graves(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        let graves = self.graves.lock();
-        graves.unwrap_or_else(std::sync::PoisonError::into_inner)
+        let graves = self.0.graves.lock();
+        graves.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `entries` on a bus, in one call: the result of each.
+    async fn put(
+        &self,
+        entries: Vec<PutEventsRequestEntry>,
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        let sent = self.bus().put_events().set_entries(Some(entries)).send();
+        let answer = sent
+            .await
+            .map_err(|error| sdk::failure("the bus", &error))?;
+        // The call succeeds even when entries fail: every one has its own result.
+        let results = answer
+            .entries()
+            .iter()
+            .map(|entry| match entry.error_code() {
+                None => Ok(()),
+                Some(code) => Err(sdk::judged(
+                    code,
+                    format!("the bus refused an entry: {code}"),
+                )),
+            });
+        Ok(results.collect())
+    }
+
+    /// Waits up to 50 ms x 2^round, full jitter; `false` when there is no time.
+    async fn pause(&self, round: u32) -> bool {
+        let most = Duration::from_millis(50 << round.min(5));
+        if self.0.deadline.left() <= most {
+            return false;
+        }
+        tokio::time::sleep(most.mul_f64(fastrand::f64())).await;
+        true
     }
 
     /// Hides a failed message for `wait`. If that fails, it returns when the
@@ -132,7 +208,7 @@ impl Aws {
         if let Ok(url) = self.url(queue).await {
             let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
             let hidden = self
-                .queues
+                .queues()
                 .change_message_visibility()
                 .queue_url(url)
                 .receipt_handle(receipt)
@@ -146,40 +222,34 @@ impl Aws {
 
 impl Wires for Aws {
     fn carrier(&self, variant: &str) -> Option<&Carrier> {
-        self.carriers.get(variant)
+        self.0.carriers.get(variant)
     }
 
     async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        let Carrier::Eventbridge { bus, .. } = carrier else {
-            return Ok(());
-        };
-        let entry = |event: &Event| {
-            let detail = serde_json::to_string(event).map_err(Failure::invalid)?;
-            let entry = PutEventsRequestEntry::builder()
-                .event_bus_name(bus)
-                .source(&event.metadata.source)
-                .detail_type(&event.metadata.kind)
-                .detail(detail);
-            Ok(entry.build())
-        };
-        let entries: Result<_, Failure> = events.iter().map(entry).collect();
-        let answer = self
-            .bus
-            .put_events()
-            .set_entries(Some(entries?))
-            .send()
-            .await
-            .map_err(|error| failed("the bus", &error))?;
-        // The call succeeds even when entries fail: every one has its own result.
-        let refused = answer.entries().iter().find_map(|entry| entry.error_code());
-        match refused {
-            None if answer.failed_entry_count() == 0 && answer.entries().len() == events.len() => {
-                Ok(())
+        match carrier {
+            Carrier::None { .. } => Ok(()),
+            Carrier::Eventbridge { bus, .. } => {
+                let parcel = |event: &Event| {
+                    let detail = serde_json::to_string(event).map_err(Failure::invalid)?;
+                    let (source, kind) = (&event.metadata.source, &event.metadata.kind);
+                    let bytes = source.len() + kind.len() + detail.len();
+                    let entry = PutEventsRequestEntry::builder()
+                        .event_bus_name(bus)
+                        .source(source)
+                        .detail_type(kind)
+                        .detail(detail)
+                        .build();
+                    Ok(Parcel { entry, bytes })
+                };
+                let parcels: Result<_, Failure> = events.iter().map(parcel).collect();
+                carry(
+                    EVENTBRIDGE,
+                    parcels?,
+                    |entries| self.put(entries),
+                    |round| self.pause(round),
+                )
+                .await
             }
-            code => Err(Failure::transient(format!(
-                "the bus refused an entry: {}",
-                code.unwrap_or("unknown")
-            ))),
         }
     }
 
@@ -191,14 +261,15 @@ impl Wires for Aws {
     ) -> Result<(), Failure> {
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let sent = self
-            .queues
+            .queues()
             .send_message()
             .queue_url(self.url(queue).await?)
             .delay_seconds(i32::try_from(seconds).unwrap_or(i32::MAX))
             .message_body(body)
             .send()
             .await;
-        sent.map(drop).map_err(|error| failed("the queue", &error))
+        sent.map(drop)
+            .map_err(|error| sdk::failure("the queue", &error))
     }
 
     async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
@@ -215,7 +286,7 @@ impl Wires for Aws {
             &why
         };
         let sent = self
-            .queues
+            .queues()
             .send_message()
             .queue_url(self.dead_letters(queue).await?)
             .message_body(body)
@@ -224,12 +295,12 @@ impl Wires for Aws {
             .send()
             .await;
         sent.map(drop)
-            .map_err(|error| failed("the dead-letter queue", &error))
+            .map_err(|error| sdk::failure("the dead-letter queue", &error))
     }
 
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
         let sent = self
-            .workflows
+            .workflows()
             .send_task_success()
             .task_token(&reply.to)
             .output(reply.value.to_string())
@@ -249,12 +320,7 @@ impl Wires for Aws {
             {
                 Ok(())
             }
-            Err(error) => Err(failed("the workflow", &error)),
+            Err(error) => Err(sdk::failure("the workflow", &error)),
         }
     }
-}
-
-/// A failed call of `service` as a transient failure.
-fn failed<E: ProvideErrorMetadata>(service: &str, error: &SdkError<E>) -> Failure {
-    Failure::transient(format!("{service} {}", told(error)))
 }

@@ -2,6 +2,11 @@
 
 use super::*;
 use crate::log::{Log, Step};
+use crate::wires::Carriers;
+
+fn deployed() -> Carriers {
+    Carriers::from([("known".to_owned(), Carrier::None {})])
+}
 
 /// Keeps the lines.
 #[derive(Clone, Default)]
@@ -9,7 +14,7 @@ struct Lines(Arc<Mutex<Vec<Value>>>);
 
 impl Log for Lines {
     fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
-        let line = serde_json::from_str(&step().line("shop")).unwrap();
+        let line = serde_json::from_str(&step().line("shop", &deployed())).unwrap();
         self.0.lock().unwrap().push(line);
     }
 }
@@ -200,6 +205,49 @@ async fn what_nobody_can_read_is_told_without_its_words() {
     assert_eq!(
         (&line["correlation"], &line["command"], &line["outcome"]),
         (&json!("o-1"), &json!("Act"), &json!("invalid"))
+    );
+}
+
+#[tokio::test]
+async fn a_variant_that_nobody_deployed_makes_no_metric_of_its_own() {
+    for variant in ["known2", "Kafka", "", "no.such-variant", "k n"] {
+        let message = command("done", variant);
+        for line in [
+            queued(&message, 1, false).await.0,
+            tasked(message.clone()).await.0,
+        ] {
+            assert_eq!(line["variant"], "unknown", "{variant:?}");
+            for (dimensions, metric, _) in metrics(&line) {
+                let told = dimensions.iter().any(|value| value == variant);
+                assert!(!told, "{metric} by {dimensions:?}");
+            }
+        }
+    }
+    let (line, _) = queued(&json!({}), 1, false).await;
+    assert_eq!(line["variant"], "unknown", "a message without an envelope");
+}
+
+#[tokio::test]
+async fn what_somebody_has_to_mend_is_counted_for_all_variants_together() {
+    let message = traced("denied");
+    let (line, _) = queued(&message, 1, false).await;
+    assert_eq!(
+        (&line["outcome"], &line["level"]),
+        (&json!("misconfigured"), &json!("ERROR"))
+    );
+    let alarmed = (
+        vec!["misconfigured".to_owned()],
+        "steps".to_owned(),
+        json!(1),
+    );
+    assert!(metrics(&line).contains(&alarmed), "{line}");
+    let (line, reply) = tasked(message).await;
+    assert!(metrics(&line).contains(&alarmed), "{line}");
+    assert_eq!(reply.unwrap_err(), "Transient: no permission");
+    let (line, _) = queued(&traced("transient"), 1, false).await;
+    assert!(
+        metrics(&line).iter().all(|(d, ..)| d[0] == "known"),
+        "{line}"
     );
 }
 

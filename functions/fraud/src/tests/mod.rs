@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use duet_core::fact::{Fact, NewCustomer, NewOrder, OrderConfirmed, OrderRejected};
 use duet_core::order::{Address, Reason};
 use duet_core::store::{Key, Memory, Store};
-use duet_core::testing::{HandClock, Stepwise, rehearse};
+use duet_core::testing::{HandClock, Stepwise, Torn, in_turn, rehearse};
 use duet_core::{
     Answer, Clock, Context, Event, Failure, Handled, Metadata, Money, Refusal, Request, Service,
     Timestamp, Vocabulary,

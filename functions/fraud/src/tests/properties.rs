@@ -234,4 +234,15 @@ proptest! {
         let world = World { service, table, clock: Arc::default() };
         prop_assert_eq!(block_on(world.status("o-1")), Some(Status::Closed));
     }
+
+    /// A repeat that misses its record beside the review it changed is answered
+    /// like any other repeat.
+    #[test]
+    fn a_torn_read_is_taken_for_nothing_else(messages in prop::collection::vec(0_u8..6, 1..24)) {
+        let clock = HandClock::default();
+        let messages = || messages.iter().map(|n| message(*n));
+        let whole = Frauds::new(Memory::default(), clock.clone(), REVIEW_SECONDS);
+        let torn = Frauds::new(Torn::new(Memory::default()), clock.clone(), REVIEW_SECONDS);
+        prop_assert_eq!(in_turn(&torn, &clock, messages()), in_turn(&whole, &clock, messages()));
+    }
 }

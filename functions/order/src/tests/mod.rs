@@ -18,7 +18,7 @@ use duet_core::fact::{
 };
 use duet_core::order::{Owed, Part, Reason};
 use duet_core::store::{Memory, Store};
-use duet_core::testing::{HandClock, Stepwise, rehearse};
+use duet_core::testing::{HandClock, Stepwise, Torn, in_turn, rehearse};
 use duet_core::{
     Answer, Clock, Context, Event, Failure, Handled, Metadata, Money, OrderId, Refusal, Request,
     Service, Timestamp, Vocabulary,

@@ -168,4 +168,24 @@ proptest! {
         let told = order.owed.iter().all(|owed| owed.part == Part::Notice);
         prop_assert!(told && order.pending.is_empty());
     }
+
+    /// A repeat that misses its record beside the order it changed is answered
+    /// like any other repeat.
+    #[test]
+    fn a_torn_read_is_taken_for_nothing_else(
+        numbers in prop::collection::vec((0_u8..8, 0_usize..7, any::<bool>()), 0..20),
+    ) {
+        let commands = numbers.iter().map(|(decisive_, later, decides)| match decides {
+            true => decisive(*decisive_),
+            false => compensating(*later),
+        });
+        let commands: Vec<_> = std::iter::once(place().into()).chain(commands).collect();
+        let clock = HandClock::default();
+        let whole = Orders::new(Memory::default(), clock.clone(), PATIENCE);
+        let torn = Orders::new(Torn::new(Memory::default()), clock.clone(), PATIENCE);
+        prop_assert_eq!(
+            in_turn(&torn, &clock, commands.clone()),
+            in_turn(&whole, &clock, commands)
+        );
+    }
 }

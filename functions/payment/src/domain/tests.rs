@@ -49,7 +49,7 @@ fn refund_all() -> RefundPayment {
 fn state<Q: std::fmt::Debug>(step: Begun<Q>) -> Payment {
     match step.unwrap() {
         Step::Settle(decision) => decision.state.unwrap(),
-        Step::Ask { locked, .. } => locked,
+        Step::Ask { locked, .. } | Step::AskAgain { locked, .. } => locked,
     }
 }
 
