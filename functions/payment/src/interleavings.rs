@@ -169,7 +169,7 @@ proptest! {
         let known = [notes(token), at_once(token), vec![refund(1), refund(2)]].concat();
         let commands = || numbers.iter().map(|n| known[*n].clone());
         let clock = HandClock::default();
-        let provider = || SimulatedProvider::new(Memory::default());
+        let provider = || SimulatedProvider::new(Memory::default(), clock.clone());
         let whole = Payments::new(Memory::default(), clock.clone(), provider());
         let torn = Payments::new(Torn::new(Memory::default()), clock.clone(), provider());
         prop_assert_eq!(in_turn(&torn, &clock, commands()), in_turn(&whole, &clock, commands()));

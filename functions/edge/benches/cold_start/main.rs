@@ -167,8 +167,8 @@ impl Bench {
 
     fn spawn(&self, binary: &Path, api: &str, entry: &str) -> Child {
         let carriers = json!({
-            "standard": { "kind": "none" },
-            "eventbridge": { "kind": "eventbridge", "bus": "duet-bus" },
+            "standard": { "kind": "none", "patience": 60 },
+            "eventbridge": { "kind": "eventbridge", "bus": "duet-bus", "patience": 60 },
         });
         Command::new(binary)
             .env_clear()
@@ -186,8 +186,6 @@ impl Bench {
                 ("DUET_NOTICE_TOPIC", "arn:aws:sns:us-east-1:123456789012:t"),
                 ("DUET_METRICS", "duet"),
                 ("DUET_CARRIERS", &carriers.to_string()),
-                ("DUET_RETRY_BUDGET", "4"),
-                ("DUET_BACKOFF_SECONDS", "1"),
                 ("DUET_AWAITS_CLEARANCE", "true"),
                 ("DUET_ORDER_DEADLINE_SECONDS", "900"),
                 ("DUET_REVIEW_SECONDS", "60"),

@@ -5,7 +5,7 @@ use crate::log::{Log, Step};
 use crate::wires::Carriers;
 
 fn deployed() -> Carriers {
-    Carriers::from([("known".to_owned(), Carrier::None {})])
+    Carriers::from([("known".to_owned(), Carrier::None { patience: 60 })])
 }
 
 /// Keeps the lines.

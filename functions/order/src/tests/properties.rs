@@ -181,8 +181,8 @@ proptest! {
         });
         let commands: Vec<_> = std::iter::once(place().into()).chain(commands).collect();
         let clock = HandClock::default();
-        let whole = Orders::new(Memory::default(), clock.clone(), PATIENCE);
-        let torn = Orders::new(Torn::new(Memory::default()), clock.clone(), PATIENCE);
+        let whole = Orders::new(Memory::default(), clock.clone(), PATIENCE, true);
+        let torn = Orders::new(Torn::new(Memory::default()), clock.clone(), PATIENCE, true);
         prop_assert_eq!(
             in_turn(&torn, &clock, commands.clone()),
             in_turn(&whole, &clock, commands)
