@@ -74,7 +74,7 @@ pub async fn seed<W: World>(world: &W, entries: &[Entry]) -> Outcome<Seeded> {
             match table.commit(vec![write]).await {
                 Ok(()) => Ok((entry.sku, true)),
                 Err(CommitError::Conflict) => Ok((entry.sku, false)),
-                Err(CommitError::Fault(fault)) => Err(fault.into()),
+                Err(CommitError::Fault(fault)) => Err(Problem::from(fault)),
             }
         })
         .buffered(8)

@@ -14,10 +14,10 @@ mod letters;
 mod loopback;
 
 /// Outputs of a stack.
-const OUTPUTS: [(&str, &str); 21] = [
-    ("RetryBudget", "4"),
+const OUTPUTS: [(&str, &str); 23] = [
+    ("PatienceSeconds", "60"),
     ("ReviewSeconds", "60"),
-    ("WithFraud", "true"),
+    ("Fraud", "on"),
     ("CustomerTable", "shop-customer"),
     ("OrderTable", "shop-order"),
     ("FraudTable", "shop-fraud"),
@@ -39,6 +39,14 @@ const OUTPUTS: [(&str, &str); 21] = [
     (
         "CustomerMachine",
         "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer",
+    ),
+    (
+        "CustomerMachines",
+        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer",
+    ),
+    (
+        "OrderMachines",
+        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order",
     ),
     (
         "OrderMachine",

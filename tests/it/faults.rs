@@ -115,6 +115,7 @@ async fn again_on_the_bus(scenario: &str) {
         payment_token: order.payment_token.clone(),
         ship_to: order.ship_to.clone(),
         placed_at: view.order.as_ref().unwrap().placed.placed_at,
+        clearance: view.order.as_ref().unwrap().placed.clearance,
     };
     // What the tables have no more, the order having ended, the test has.
     let whole = |Announced { metadata }| {

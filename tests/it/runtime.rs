@@ -7,6 +7,7 @@ mod rie;
 use aws_sdk_sqs::types::QueueAttributeName;
 use duet_cli::catalog::{self, Entry};
 use duet_cli::stack::SERVICES;
+use duet_core::service::reaction;
 use duet_core::store::Memory;
 use duet_core::{CommandMessage, Event, Service, SystemClock, Vocabulary};
 use duet_edge::batch::Batch;
@@ -406,7 +407,9 @@ fn meets_queue<S: Service>() {
     for record in batch.records {
         let body: Value = serde_json::from_str(&record.body).unwrap();
         let known = match body["detail-type"].as_str() {
-            Some(kind) => S::policy(&Event::parse(kind, body["detail"].clone()).unwrap()).is_some(),
+            Some(kind) => {
+                reaction::<S>(&Event::parse(kind, body["detail"].clone()).unwrap()).is_some()
+            }
             None => {
                 let message: CommandMessage = serde_json::from_value(body).unwrap();
                 S::Command::parse(&message.command, message.data).is_ok()

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::exit::{Outcome, Problem};
 use crate::stack::WHAT_BECAME_OF_TRIES;
+use crate::terminal::tell;
 use crate::variant::{self, Door, Entry, Variant};
 
 /// The region the emulator plays.
@@ -101,9 +102,9 @@ fn patience(stack: &str, outputs: &BTreeMap<String, String>) -> Outcome<u32> {
             Problem::environment(format!("output PatienceSeconds of stack {stack}: {e}"))
         }),
         None => {
-            eprintln!(
+            tell(&format!(
                 "stack {stack} is of an older version, which `duet up` brings up to date: {WHAT_BECAME_OF_TRIES}"
-            );
+            ));
             Ok(OLD_PATIENCE)
         }
     }

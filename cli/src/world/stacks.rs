@@ -12,12 +12,13 @@ use crate::exit::{Outcome, Problem};
 
 /// Outputs that every version of the template has had. Only a stack of this
 /// system says all of them.
-pub const ALWAYS_SAID: [&str; 5] = [
+pub const ALWAYS_SAID: [&str; 6] = [
+    "CustomerTable",
     "OrderTable",
+    "PaymentTable",
     "ProviderLedger",
     "CarrierLedger",
-    "RetryBudget",
-    "WithFraud",
+    "NoticeTopic",
 ];
 
 /// How the template's description has always begun. A stack that failed while it
