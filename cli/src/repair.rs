@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use duet_core::fact::Notice;
 use duet_core::order::Part;
 use duet_core::{CommandMessage, OrderId, Timestamp, Vocabulary};
 use duet_delivery::command::CancelDelivery;
@@ -152,27 +151,10 @@ fn missing(id: &OrderId, order: &Order, view: &View) -> Outcome<Vec<Part>> {
             Vec::from_iter(shipment.then_some(Part::Shipment))
         }
     };
-    if owed.contains(&Part::Notice) || untold(order, view).next().is_some() {
+    if owed.contains(&Part::Notice) || !view.untold().is_empty() {
         parts.push(Part::Notice);
     }
     Ok(parts)
-}
-
-/// The notices that are due about an order and that nobody sent.
-fn untold<'a>(order: &Order, view: &'a View) -> impl Iterator<Item = Notice> + use<'a> {
-    let refunded = view.payment.as_ref().is_some_and(
-        |payment| matches!(payment.status, PaymentStatus::Refunded { amount } if amount.amount > 0),
-    );
-    let due = match order.fate {
-        Fate::Undecided => [None, None],
-        Fate::Confirmed => [Some(Notice::OrderConfirmed), None],
-        Fate::Rejected { .. } => [
-            Some(Notice::OrderRejected),
-            refunded.then_some(Notice::PaymentRefunded),
-        ],
-    };
-    let told = |kind: &Notice| view.notices.iter().any(|notice| notice.kind == *kind);
-    due.into_iter().flatten().filter(move |kind| !told(kind))
 }
 
 /// One repair under way.
@@ -253,7 +235,7 @@ impl<W: World> Job<'_, W> {
     /// nobody told them before.
     async fn notices(&self) -> Outcome<Result<(), String>> {
         let view = View::load(self.world, self.id.as_str()).await?;
-        for kind in untold(self.order, &view) {
+        for kind in view.untold() {
             let subject = self.id.to_string();
             let command = duet_notification::Command::from(NotifyCustomer { subject, kind });
             let message = self.message(&command, &kind.to_string());
@@ -392,10 +374,7 @@ fn is_done(part: Part, view: &View) -> bool {
         // What was refused was never set aside.
         Part::Stock => stock(ReservationStatus::Released) || stock(ReservationStatus::Refused),
         Part::Shipment => stock(ReservationStatus::Shipped),
-        Part::Notice => view
-            .order
-            .as_ref()
-            .is_some_and(|order| untold(order, view).next().is_none()),
+        Part::Notice => view.order.is_some() && view.untold().is_empty(),
     }
 }
 

@@ -1,20 +1,22 @@
 //! An order as every service and both third parties have it.
 
+use duet_core::fact::Notice;
 use duet_core::store::{Browse, Item, Store};
 use duet_core::{Answer, Metadata, OrderId, Timer, Timestamp};
 use duet_delivery::adapters::Booking;
 use duet_delivery::domain::Delivery;
 use duet_fraud::review::Review;
-use duet_inventory::domain::Reservation;
+use duet_inventory::domain::{Reservation, Status as ReservationStatus};
 use duet_notification::domain::Recorded;
-use duet_order::domain::Order;
+use duet_order::domain::{Compensation, Fate, Order};
 use duet_payment::adapters::Charge;
-use duet_payment::domain::Payment;
+use duet_payment::domain::{Payment, Status as PaymentStatus};
 use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Outcome, Problem};
+use crate::place::word;
 use crate::world::{TableOf, World};
 
 /// An order in every service and ledger. A service that never heard of it has `None`.
@@ -38,6 +40,20 @@ pub struct View {
     pub booking: Option<Booking>,
     /// What the services did, in order of time.
     pub steps: Vec<Step>,
+}
+
+/// What parity compares of an order: without names and times. Refund notices are
+/// left out: one variant may never have captured.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Print {
+    /// How it stands.
+    pub standing: String,
+    /// What the provider holds of its money, in minor units.
+    pub net: i64,
+    /// Whether the carrier has a delivery on its way.
+    pub booked: bool,
+    /// The notices sent.
+    pub notices: Vec<String>,
 }
 
 /// A command that took effect.
@@ -146,6 +162,73 @@ impl View {
     #[must_use]
     pub fn is_booked(&self) -> bool {
         self.booking.as_ref().is_some_and(Booking::active)
+    }
+
+    /// The notices that are due about the order as it stands.
+    #[must_use]
+    pub fn due_notices(&self) -> Vec<Notice> {
+        match self.order.as_ref().map(|order| &order.fate) {
+            None | Some(Fate::Undecided) => Vec::new(),
+            Some(Fate::Confirmed) => vec![Notice::OrderConfirmed],
+            Some(Fate::Rejected { .. }) => {
+                let refunded = (self.refunded() > 0).then_some(Notice::PaymentRefunded);
+                [Notice::OrderRejected]
+                    .into_iter()
+                    .chain(refunded)
+                    .collect()
+            }
+        }
+    }
+
+    /// The notices that are due and that nobody sent.
+    #[must_use]
+    pub fn untold(&self) -> Vec<Notice> {
+        let mut due = self.due_notices();
+        due.retain(|kind| !self.notices.iter().any(|notice| notice.kind == *kind));
+        due
+    }
+
+    /// What the payment service gave back, in minor units.
+    #[must_use]
+    pub fn refunded(&self) -> i64 {
+        match self.payment.as_ref().map(|payment| payment.status) {
+            Some(PaymentStatus::Refunded { amount }) => amount.amount,
+            _ => 0,
+        }
+    }
+
+    /// What parity compares of it.
+    #[must_use]
+    pub fn print(&self) -> Print {
+        let order = self.order.as_ref();
+        let mut notices = self.noticed();
+        notices.retain(|kind| *kind != Notice::PaymentRefunded.to_string());
+        Print {
+            standing: order.map_or("Unknown".to_owned(), |order| word(&order.standing())),
+            net: self.net(),
+            booked: self.is_booked(),
+            notices,
+        }
+    }
+
+    /// Whether everything the order leads to has happened: decided, undone where
+    /// it has to be, shipped where it has to be, and everybody told. What is owed
+    /// waits for an operator, and not for time to pass.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let done = match self
+            .order
+            .as_ref()
+            .map(|order| (&order.fate, order.compensation))
+        {
+            None | Some((Fate::Undecided, _)) => false,
+            Some((Fate::Confirmed, _)) => self
+                .reservation
+                .as_ref()
+                .is_some_and(|r| r.status == ReservationStatus::Shipped),
+            Some((Fate::Rejected { .. }, compensation)) => compensation != Compensation::Pending,
+        };
+        done && self.untold().is_empty()
     }
 
     /// The kinds of notices sent about the order.

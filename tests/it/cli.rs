@@ -1,5 +1,7 @@
 //! The command as people and scripts meet it: help, errors, exit codes, JSON.
 
+use clap::CommandFactory;
+use duet_cli::args::Cli;
 use serde_json::json;
 
 use crate::harness::{duet, run};
@@ -21,37 +23,40 @@ fn refused(args: &[&str]) -> (Option<i32>, String) {
     )
 }
 
+/// The commands that do something, each as the words that call it.
+fn leaves(command: &clap::Command, path: &[String]) -> Vec<Vec<String>> {
+    let below: Vec<_> = command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+        .flat_map(|sub| leaves(sub, &[path, &[sub.get_name().to_owned()]].concat()))
+        .collect();
+    match below.is_empty() {
+        true => vec![path.to_vec()],
+        false => below,
+    }
+}
+
 #[test]
 fn every_command_has_help_with_an_example() {
     let top = run(&mut duet(&["--help"]));
     let text = String::from_utf8_lossy(&top.stdout).into_owned();
     assert!(top.status.success() && text.contains("Exit codes: 0 done"));
-    let commands = [
-        "up",
-        "down",
-        "demo",
-        "place",
-        "show",
-        "watch",
-        "contracts",
-        "completions",
-        "man",
-    ];
-    for command in commands.iter().map(|c| vec![*c]).chain([
-        vec!["customer", "register"],
-        vec!["catalog", "seed"],
-        vec!["catalog", "show"],
-        vec!["status"],
-    ]) {
-        let output = run(&mut duet(&[command.as_slice(), &["--help"]].concat()));
+    let mut tree = Cli::command();
+    tree.build();
+    let commands = leaves(&tree, &[]);
+    assert!(commands.iter().any(|path| *path == ["dlq", "list"]));
+    for path in commands {
+        let words: Vec<&str> = path.iter().map(String::as_str).collect();
+        let output = run(&mut duet(&[&words[..], &["--help"]].concat()));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{command:?}");
-        if command != ["man"] {
-            assert!(
-                text.contains("Example: duet ") || text.contains("Example:\n  duet "),
-                "{command:?} shows no example:\n{text}"
-            );
-        }
+        assert!(output.status.success(), "{path:?}");
+        let (_, example) = text
+            .split_once("Example:")
+            .unwrap_or_else(|| panic!("{path:?} shows no example:\n{text}"));
+        assert!(
+            example.contains(&format!("duet {}", path.join(" "))),
+            "{path:?} shows an example of something else:\n{text}"
+        );
     }
 }
 

@@ -16,13 +16,9 @@ use duet_cli::view::View;
 use duet_cli::world::aws::{self, Aws};
 use duet_cli::world::{Subject, World};
 use duet_cli::{catalog, customer, message, place};
-use duet_core::fact::Notice;
 use duet_core::{CommandMessage, Event};
-use duet_inventory::domain::Status as Reservation;
 use duet_order::Command;
 use duet_order::command::PlaceOrder;
-use duet_order::domain::{Compensation, Fate};
-use duet_payment::domain::Status as Payment;
 use serde_json::Value;
 
 use crate::harness::{STACK, fresh, local};
@@ -155,7 +151,7 @@ impl Shop {
     pub(crate) async fn settled(&self, variant: &'static Variant, id: &str) -> View {
         until(&format!("{id} settles"), LIMIT, async || {
             let view = View::load(&self.world, id).await.unwrap();
-            if !is_settled(&view) {
+            if !view.is_settled() {
                 return None;
             }
             let execution = self
@@ -295,30 +291,5 @@ pub(crate) fn holds(id: &str, view: &View) {
     findings.order(id, view, true);
     for invariant in findings.invariants() {
         assert!(invariant.holds, "{invariant:?}");
-    }
-}
-
-fn is_settled(view: &View) -> bool {
-    let Some(order) = &view.order else {
-        return false;
-    };
-    let told = |kind: Notice| view.notices.iter().any(|notice| notice.kind == kind);
-    match order.fate {
-        Fate::Undecided => false,
-        Fate::Confirmed => {
-            let shipped = view
-                .reservation
-                .as_ref()
-                .is_some_and(|r| r.status == Reservation::Shipped);
-            shipped && told(Notice::OrderConfirmed)
-        }
-        Fate::Rejected { .. } => {
-            let refunded = view.payment.as_ref().map(|payment| payment.status);
-            let refunded =
-                matches!(refunded, Some(Payment::Refunded { amount }) if amount.amount > 0);
-            order.compensation != Compensation::Pending
-                && told(Notice::OrderRejected)
-                && (!refunded || told(Notice::PaymentRefunded))
-        }
     }
 }

@@ -45,7 +45,9 @@ mod tests {
         assert_ne!(digest("a"), digest("b"));
         assert_ne!(digest("order-12"), digest("order-21"));
         // Written down: a change here changes every trace hash.
-        assert_eq!(digest("duet"), digest("duet"));
-        assert_eq!(uuid(1).len(), 36);
+        assert_eq!(mix(1, 2), 0xbfc8_4610_0bfc_1e42);
+        assert_eq!(digest("duet"), 0xc998_4509_a234_8221);
+        assert_eq!(digest("order-12345"), 0xbc25_ae3c_e5e2_0d9f);
+        assert_eq!(uuid(1), "beeb8da1-658e-4c67-bfc8-46100bfc1e42");
     }
 }

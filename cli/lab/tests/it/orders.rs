@@ -60,3 +60,20 @@ fn a_seed_replays_exactly() {
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).0, run(2).0);
 }
+
+/// Written down: the same definitions and the same code do the same from one
+/// build to the next. A change of either that is meant to change what happens
+/// changes this number; nothing else may.
+#[test]
+fn a_small_world_has_the_trace_it_always_had() {
+    let mut lab = lab(
+        7,
+        &["duplicate:0.1", "crash-before-commit:0.05", "silent:0.1"],
+    );
+    for variant in VARIANTS {
+        (0..2).for_each(|n| place(&mut lab, variant, &format!("{variant}-{n}"), "tok_visa"));
+    }
+    lab.settle(20 * HOUR);
+    assert!(!lab.struck().is_empty());
+    assert_eq!(format!("{:016x}", lab.trace_hash()), "5ec34da3b5fea90f");
+}
