@@ -87,7 +87,10 @@ fn unchanged(before: &BTreeMap<(TableOf, Key), Item>, after: &BTreeMap<(TableOf,
     for (at, item) in after.iter().filter(|(at, _)| !before.contains_key(at)) {
         assert!(at.1.sk.starts_with("done#"), "new: {at:?}");
         let record: Record = item.read().unwrap();
-        assert!(record.events.is_empty() && record.announced.is_none(), "{at:?}");
+        assert!(
+            record.events.is_empty() && record.announced.is_none(),
+            "{at:?}"
+        );
     }
 }
 
