@@ -56,7 +56,7 @@ async fn past_the_tool_the_doors_refuse_amounts_and_ids_all_the_same() {
             ("more", "/total/amount", json!(MAX_AMOUNT + 2)),
             ("most", "/total/amount", json!(i64::MAX)),
             ("a__b", "", Value::Null),
-            ("a_", "", Value::Null),
+            ("end_", "", Value::Null),
             (&*long, "", Value::Null),
         ];
         for (stem, pointer, value) in cases {

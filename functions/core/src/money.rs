@@ -63,8 +63,7 @@ pub const MAX_AMOUNT: i64 = (1 << 53) - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Money {
-    /// Minor units (cents for EUR), never negative in this system, and at most
-    /// [`MAX_AMOUNT`] where it enters.
+    /// Minor units (cents for EUR): never negative, and at most 2^53 - 1 where they enter.
     #[serde(deserialize_with = "not_negative")]
     #[cfg_attr(
         feature = "schema",
