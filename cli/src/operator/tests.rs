@@ -13,6 +13,7 @@ use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
 
 use crate::dlq::{self, Filter};
+use crate::drill::outage::TASK_TIMEOUT;
 use crate::redrive::{self, Which};
 use crate::stack::LITTLE_PATIENCE;
 use crate::variant::{self, Style, Variant};
@@ -27,7 +28,7 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 /// A lab with quick retries in which `faults` strike.
 fn lab(faults: &[&str]) -> Lab {
-    let parameters = [LITTLE_PATIENCE, ("ReviewSeconds", "3600")];
+    let parameters = [LITTLE_PATIENCE, TASK_TIMEOUT, ("ReviewSeconds", "3600")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = Config {
         seed: 5,
@@ -149,7 +150,7 @@ async fn a_redrive_into_an_outage_stops_when_the_first_come_back() {
     // Slow to die: every try is backed off from.
     let world = lab(&["store-fault@inventory:1"]);
     let variant = of(Style::Choreography).next().unwrap();
-    let orders = placed(&world, variant, "happy", 120).await;
+    let orders = placed(&world, variant, "happy", 240).await;
     world.pause(10 * MINUTE).await;
     let filter = || Filter {
         queue: Some("inventory".to_owned()),
