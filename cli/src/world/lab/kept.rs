@@ -759,6 +759,8 @@ mod tests {
                 .await
                 .unwrap();
         }
+        // A decision is sent; what it leads to takes its time.
+        kept.world.pause(60_000).await;
         for order in &orders {
             assert_eq!(outcome(&kept, order).await, "Confirmed", "{order}");
         }
