@@ -128,8 +128,8 @@ fn time_randomness_and_environment_come_in_through_ports() {
     ];
     let adapters = [
         "functions/core/src/time.rs",
-        "functions/edge/src/dynamo.rs",
         "functions/edge/src/lambda.rs",
+        "functions/edge/src/sdk/deadline.rs",
     ];
     nowhere(&["functions"], &adapters, &words, "through a port only");
 }

@@ -66,11 +66,7 @@ impl Dynamo {
     /// jitter. `false` when there is no time for another.
     async fn pause(&self, round: u32) -> bool {
         let most = Duration::from_millis(10 << round.min(5));
-        if round + 1 >= ROUNDS || self.deadline.left() <= most {
-            return false;
-        }
-        tokio::time::sleep(most.mul_f64(fastrand::f64())).await;
-        true
+        round + 1 < ROUNDS && self.deadline.pause(most).await
     }
 
     async fn get(&self, keys: &[Key]) -> Result<Vec<Item>, StoreFault> {

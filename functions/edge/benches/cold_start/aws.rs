@@ -4,7 +4,7 @@
 //! A proxy, for then the functions call the hosts they call on AWS, each over a
 //! connection of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,7 +4,9 @@
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+
+use duet_core::{Clock, SystemClock};
 
 use crate::aws::{Request, read};
 
@@ -72,11 +74,7 @@ impl Runtime {
 
     /// Answers the poll with `event`, to be done in ten seconds.
     pub(crate) fn hand_out(&mut self, event: &str) {
-        let deadline = SystemTime::now() + Duration::from_secs(10);
-        let deadline = deadline
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .expect("a time")
-            .as_millis();
+        let deadline = SystemClock.now().as_millisecond() + 10_000;
         let answer = format!(
             "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r-1\r\n\
              Lambda-Runtime-Deadline-Ms: {deadline}\r\n\

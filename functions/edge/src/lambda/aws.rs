@@ -14,6 +14,9 @@ use crate::carry::{EVENTBRIDGE, Parcel, carry};
 use crate::sdk::{self, Deadline};
 use crate::wires::{Carrier, Carriers, QUEUE, REASON, Wires};
 
+/// The longest wait before what a bus refused is sent again; each further one doubles.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// The URL of a service in a region, if there is one: each client has a
 /// resolver of its own, all alike.
 macro_rules! host {
@@ -192,16 +195,6 @@ impl Aws {
         Ok(results.collect())
     }
 
-    /// Waits up to 50 ms x 2^round, full jitter; `false` when there is no time.
-    async fn pause(&self, round: u32) -> bool {
-        let most = Duration::from_millis(50 << round.min(5));
-        if self.0.deadline.left() <= most {
-            return false;
-        }
-        tokio::time::sleep(most.mul_f64(fastrand::f64())).await;
-        true
-    }
-
     /// Hides a failed message for `wait`. If that fails, it returns when the
     /// queue's own visibility timeout has passed: later, but it returns.
     pub(super) async fn hide(&self, queue: &str, receipt: &str, wait: Duration) {
@@ -246,7 +239,7 @@ impl Wires for Aws {
                     EVENTBRIDGE,
                     parcels?,
                     |entries| self.put(entries),
-                    |round| self.pause(round),
+                    |round| self.0.deadline.pause(AGAIN * (1 << round)),
                 )
                 .await
             }

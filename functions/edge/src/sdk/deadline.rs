@@ -36,6 +36,16 @@ impl Deadline {
             at => usable(at.saturating_sub(SystemClock.now().as_millisecond())),
         }
     }
+
+    /// Waits for up to `most`, full jitter; `false`, at once, when there is no
+    /// time for it.
+    pub async fn pause(&self, most: Duration) -> bool {
+        if self.left() <= most {
+            return false;
+        }
+        tokio::time::sleep(most.mul_f64(fastrand::f64())).await;
+        true
+    }
 }
 
 /// What of `left` milliseconds calls may take.
