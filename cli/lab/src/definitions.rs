@@ -715,7 +715,7 @@ mod tests {
         let all = read(&[]);
         assert_eq!(
             (all.tables.len(), all.functions.len(), all.machines.len()),
-            (10, 15, 2)
+            (10, 15, 4)
         );
         let order = &all.queues[all.queue_named("duet-order").unwrap()];
         assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
