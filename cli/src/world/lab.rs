@@ -323,7 +323,10 @@ impl World for Lab {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
-        let machines = self.machines(variant, Subject::Order);
+        let subjects = [Subject::Order, Subject::Customer].into_iter();
+        let machines: Vec<String> = subjects
+            .flat_map(|subject| self.machines(variant, subject))
+            .collect();
         let lab = &mut self.state().lab;
         if !machines.is_empty() {
             let failed = lab.failed_executions();
