@@ -176,15 +176,36 @@ pub fn interests() -> Outcome<Vec<Interest>> {
     Ok(interests)
 }
 
-/// One event per kind of `fact`, such as interests whoever it interests: late.
-fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
+/// `data` of the fact called `name` with something in the place of what is said
+/// of a person, which the journal leaves out: enough to tell what the fact makes
+/// services do, and nobody's.
+#[must_use]
+pub fn completed(name: &str, mut data: Value) -> Value {
+    if let Some(members) = data.as_object_mut() {
+        for left_out in duet_core::fact::personal(name) {
+            let sample = sample();
+            members
+                .entry(*left_out)
+                .or_insert_with(|| sample[*left_out].clone());
+        }
+    }
+    data
+}
+
+/// Data in which every fact finds its members.
+fn sample() -> Value {
     let money = json!({ "amount": 1, "currency": "EUR" });
-    let all = json!({
+    json!({
         "order": "o-1", "customer": "c-1", "email": "a@example.org", "country": "SE", "lines": [], "owed": [],
         "registered_at": "2026-01-01T00:00:00Z", "placed_at": "2026-01-01T00:00:00Z", "total": money, "amount": money,
         "payment_token": "tok_visa", "score": 1, "reasons": [], "tracking": "t", "subject": "o-1",
         "ship_to": { "name": "n", "street": "s", "city": "c", "postcode": "p", "country": "SE" },
-    });
+    })
+}
+
+/// One event per kind of `fact`, such as interests whoever it interests: late.
+fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
+    let all = sample();
     let kinds = [Some("order"), Some("customer")];
     let with = |kind: Option<&str>, reason: Option<&str>| {
         let mut data = all.clone();

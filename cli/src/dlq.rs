@@ -255,6 +255,9 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
     Ok(Letters { letters })
 }
 
+/// How often a letter is looked for, a second apart.
+const FIND_LOOKS: u32 = 3;
+
 /// One dead letter.
 #[derive(Debug, Serialize)]
 pub struct Shown {
@@ -271,16 +274,26 @@ pub struct Shown {
     pub exported: Option<PathBuf>,
 }
 
-/// Finds the message `id`, held; everything else is released.
+/// Finds the message `id`, held; everything else is released. Whoever else looks
+/// has letters in hand for a moment, so it is looked for again, for as long as
+/// that may last.
 async fn find<W: Operate>(world: &W, id: &str) -> Outcome<Held> {
     let mut found = None;
-    for queue in world.dead_letter_queues() {
-        for held in world.hold(&queue, HOLD_SECONDS).await? {
-            if held.id == id {
-                found = Some(held);
-            } else {
-                world.release(&held).await?;
+    for look in 0..FIND_LOOKS {
+        if look > 0 {
+            world.pause(1_000).await;
+        }
+        for queue in world.dead_letter_queues() {
+            for held in world.hold(&queue, HOLD_SECONDS).await? {
+                if held.id == id {
+                    found = Some(held);
+                } else {
+                    world.release(&held).await?;
+                }
             }
+        }
+        if found.is_some() {
+            break;
         }
     }
     found.ok_or_else(|| {

@@ -44,7 +44,6 @@ async fn a_message_nobody_expects_dies_alone() {
     let strangers = [
         // A fact, but none that payment has a policy for.
         event("StockShipped", json!({ "order": marker, "lines": [] })).to_string(),
-        event("StockEaten", json!({ "order": marker })).to_string(),
         json!({ "command": "EatStock", "metadata": metadata, "data": {} }).to_string(),
         format!("{{\"marker\": \"{marker}\""),
     ];

@@ -110,7 +110,8 @@ impl Bench {
         )
         .await;
         let mut variables = Rie::variables(&self.shop, self.service, "Queue").await;
-        let carriers = json!({ "eventbridge": { "kind": "eventbridge", "bus": self.bus } });
+        let carriers =
+            json!({ "eventbridge": { "kind": "eventbridge", "bus": self.bus, "patience": 60 } });
         variables.insert("DUET_CARRIERS".to_owned(), carriers.to_string());
         variables.extend(
             settings

@@ -271,7 +271,8 @@ impl<'a> Grower<'a> {
     /// Adds what should have come of a fact and has not.
     fn expected(&self, entry: Option<&Entry>, node: &mut Node) {
         let Some(entry) = entry else { return };
-        let Ok(fact) = Fact::parse(&entry.metadata.kind, entry.data.clone()) else {
+        let data = contracts::completed(&entry.metadata.kind, entry.data.clone());
+        let Ok(fact) = Fact::parse(&entry.metadata.kind, data) else {
             let note = "this version does not know it";
             return node.notes.push(note.to_owned());
         };
