@@ -216,7 +216,16 @@ async fn again_from_the_workflow(scenario: &str) {
     // An order that has ended says its token and address no more, so the flow
     // stops short of what needs them: these are asked for by hand.
     let (metadata, total) = (calls[0].1["metadata"].clone(), &order.total);
+    let placed_at = view.order.as_ref().unwrap().placed.placed_at;
     let by_hand = [
+        (
+            "FraudTaskFunction",
+            "ScreenOrder",
+            json!({
+                "order": id, "customer": order.customer, "total": total,
+                "country": order.ship_to.country, "placed_at": placed_at,
+            }),
+        ),
         (
             "PaymentTaskFunction",
             "CapturePayment",
@@ -236,7 +245,9 @@ async fn again_from_the_workflow(scenario: &str) {
             .any(|(_, key)| key.pk == id && key.sk == record);
         let is_called = |(_, message): &(_, Value)| message["command"] == command;
         if was_done && !calls.iter().any(is_called) {
-            let message = json!({ "command": command, "metadata": metadata, "data": data });
+            let message = json!({
+                "command": command, "clearance": true, "metadata": metadata, "data": data,
+            });
             calls.push((shop.output(function).to_owned(), message));
         }
     }
