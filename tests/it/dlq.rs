@@ -25,7 +25,13 @@ async fn poison_comes_back_stays_and_goes_only_when_it_is_dropped() {
         letters.first().map(|letter| letter.id.clone())
     })
     .await;
-    let all = dlq::list(&shop.world, &Filter::default()).await.unwrap();
+    // Another test that looks has it in hand for a moment.
+    let all = until("the poison is listed", LIMIT, async || {
+        let all = dlq::list(&shop.world, &Filter::default()).await.unwrap();
+        let mine = all.letters.iter().any(|letter| letter.id == id);
+        mine.then_some(all)
+    })
+    .await;
     let mine = all.letters.iter().find(|letter| letter.id == id).unwrap();
     assert_eq!(mine.layer, Layer::Unprocessed);
     assert_eq!(
