@@ -750,6 +750,23 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_refunded_is_told_of_any_amount_but_none() {
+        let all = read(&[]);
+        let rule = all.rules.iter();
+        let mut rule = rule.filter(|rule| rule.name.ends_with("notification-PaymentRefunded"));
+        let pattern = &rule.next().unwrap().pattern;
+        let told = |amount: i64| {
+            pattern.matches(&serde_json::json!({
+                "source": "duet.payment",
+                "detail-type": "PaymentRefunded",
+                "detail": { "data": { "amount": { "amount": amount, "currency": "EUR" } } },
+            }))
+        };
+        assert!(!told(0));
+        assert!(told(1) && told(duet_core::money::MAX_AMOUNT));
+    }
+
+    #[test]
     fn every_rule_may_deliver_where_it_wants_to() {
         let all = read(&[]);
         for rule in &all.rules {
