@@ -18,6 +18,9 @@ use crate::latency::{LATE, OVERTAKEN, POLL};
 use crate::meter::Owner;
 use crate::random::{mix, uuid};
 
+/// The most receives in a row that do not see a message.
+const OVERLOOKED: u32 = 3;
+
 /// A message.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
@@ -29,6 +32,8 @@ pub(crate) struct Message {
     pub(crate) step: Arc<str>,
     pub(crate) sent: Millis,
     pub(crate) receives: u32,
+    /// How often a receive that saw a part of the queue did not see it.
+    pub(crate) overlooked: u32,
     /// Message attributes: what EventBridge says about a dead letter.
     pub(crate) attributes: BTreeMap<&'static str, String>,
     /// The queue it died on.
@@ -42,6 +47,8 @@ pub(crate) struct Message {
 pub(crate) struct QueueState {
     pub(crate) messages: FxHashMap<u64, Message>,
     pub(crate) visible: VecDeque<u64>,
+    /// Visible, but not to the receive under way.
+    overlooked: VecDeque<u64>,
     next: u64,
 }
 
@@ -82,6 +89,7 @@ impl Lab {
                 service: &service,
                 step: &step,
                 ident,
+                about: &[owner],
             };
             let faults = &mut inner.faults;
             (
@@ -92,11 +100,14 @@ impl Lab {
             )
         };
         let mut wait = delay;
-        if late {
-            wait += self.draw(LATE, ident);
-        }
-        if passed {
-            wait += self.draw(OVERTAKEN, ident);
+        for (strikes, kind, span) in [
+            (late, Fault::Delay, LATE),
+            (passed, Fault::Reorder, OVERTAKEN),
+        ] {
+            if strikes {
+                wait += self.draw(span, ident);
+                self.host.lock().faults.lasts(kind, self.now + wait);
+            }
         }
         let message = Message {
             body,
@@ -105,6 +116,7 @@ impl Lab {
             step,
             sent: self.now,
             receives: 0,
+            overlooked: 0,
             attributes: BTreeMap::new(),
             home: None,
             stamp: 0,
@@ -163,16 +175,18 @@ impl Lab {
         self.pollers[mapping].scheduled = false;
         let definitions = self.definitions.clone();
         let it = &definitions.mappings[mapping];
+        let service = self.services[it.function].clone();
+        self.overlook(it.queue, &service);
         let mut batch = Vec::new();
         while batch.len() < it.batch
             && let Some(id) = self.receive(it.queue)
         {
-            let service = self.services[it.function].clone();
             let message = &self.queues[it.queue].messages[&id];
             let aim = Aim {
                 service: &service,
                 step: &message.step,
                 ident: mix(message.ident, message.receives.into()),
+                about: &[message.owner],
             };
             // Received by a poller that dies: back when its timeout is over.
             if !self.host.lock().faults.strikes(Fault::Drop, aim) {
@@ -183,7 +197,44 @@ impl Lab {
             self.pollers[mapping].running += 1;
             self.invoke_batch(mapping, batch);
         }
+        let state = &mut self.queues[it.queue];
+        state.visible.append(&mut state.overlooked);
         self.call_poller(it.queue);
+    }
+
+    /// Sets aside what this receive of `queue` does not see: short polling asks
+    /// some of a queue's servers only (SQS developer guide, short polling).
+    fn overlook(&mut self, queue: usize, service: &str) {
+        let mut inner = self.host.lock();
+        if !inner.faults.any(Fault::ShortPoll) {
+            return;
+        }
+        let QueueState {
+            messages,
+            visible,
+            overlooked,
+            ..
+        } = &mut self.queues[queue];
+        visible.retain(|id| {
+            let Some(message) = messages.get_mut(id) else {
+                return false;
+            };
+            let seen = mix(message.receives.into(), message.overlooked.into());
+            let aim = Aim {
+                service,
+                step: &message.step,
+                ident: mix(message.ident, seen),
+                about: &[message.owner],
+            };
+            // Sooner or later every message is seen.
+            let misses =
+                message.overlooked < OVERLOOKED && inner.faults.strikes(Fault::ShortPoll, aim);
+            if misses {
+                message.overlooked += 1;
+                overlooked.push_back(*id);
+            }
+            !misses
+        });
     }
 
     /// Receives one message and hides it.
@@ -217,6 +268,7 @@ impl Lab {
                 continue;
             }
             message.receives += 1;
+            message.overlooked = 0;
             message.stamp += 1;
             let (stamp, owner, receives) = (message.stamp, message.owner, message.receives);
             {

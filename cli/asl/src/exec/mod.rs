@@ -233,6 +233,16 @@ impl Execution {
         }
     }
 
+    /// The machine's own `TimeoutSeconds` is over now, whatever it says: for
+    /// those who try what a last resort leaves behind. Does nothing to an
+    /// execution that is over.
+    pub fn expire(&mut self, now: Millis) {
+        self.catch_up(now);
+        if self.status == Status::Running {
+            self.time_out();
+        }
+    }
+
     /// `RedriveExecution`: goes on from the states that did not succeed, with the
     /// same definition and input. Retries and timeouts start anew.
     ///
