@@ -36,6 +36,9 @@ pub enum Expected {
     /// The order is rejected for this reason and cannot be undone: it is parked
     /// until an operator repairs it.
     NeedsAttention(Reason, Option<&'static str>),
+    /// So many of the orders placed at once are confirmed, and the others are
+    /// rejected for this reason. Which ones is a race.
+    Some(usize, Reason, Option<&'static str>),
     /// A message nobody can parse lies dead, and the order beside it is confirmed.
     DeadLettered,
     /// The account may be used.
@@ -52,6 +55,13 @@ impl std::fmt::Display for Expected {
             Self::Rejected(reason, Some(detail)) => write!(f, "Rejected({reason}, {detail})"),
             Self::NeedsAttention(reason, detail) => {
                 write!(f, "{}, NeedsAttention", Self::Rejected(*reason, *detail))
+            }
+            Self::Some(many, reason, detail) => {
+                write!(
+                    f,
+                    "Confirmed x{many}, else {}",
+                    Self::Rejected(*reason, *detail)
+                )
             }
             Self::DeadLettered => f.write_str("DeadLettered"),
             Self::Active => f.write_str("Active"),
@@ -108,6 +118,9 @@ const PRICE: i64 = 4_990;
 /// How much of it there is.
 const STOCK: u32 = 1_000;
 
+/// How many orders, at least, want the last piece.
+const RIVALS: usize = 3;
+
 impl Draft {
     fn money(amount: i64) -> Money {
         // EUR is in ISO 4217; the built-in fallback keeps this free of panics.
@@ -126,8 +139,8 @@ impl Draft {
             .unwrap_or_else(|e| unreachable!("a drawn id is valid: {e:?}"))
     }
 
-    fn sell(&mut self, price: i64) -> Sku {
-        let sku: Sku = self.id("sku");
+    fn sell(&mut self, name: &str, price: i64) -> Sku {
+        let sku: Sku = self.id(name);
         self.plan.goods.push(Entry {
             sku: sku.clone(),
             name: None,
@@ -151,7 +164,7 @@ impl Draft {
     /// An order that nothing is wrong with.
     fn order(&mut self) -> PlaceOrder {
         let customer = self.register("example.org");
-        let sku = self.sell(PRICE);
+        let sku = self.sell("sku", PRICE);
         PlaceOrder {
             order: self.id("1"),
             customer,
@@ -217,6 +230,40 @@ pub const ALL: &[Scenario] = &[
         expected: Expected::Confirmed,
         plan: |draft| {
             let order = draft.order();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "many-lines",
+        about: "five lines of four SKUs, one of them on two lines",
+        fraud: false,
+        expected: Expected::Confirmed,
+        plan: |draft| {
+            let mut order = draft.order();
+            let again = order.lines[0].clone();
+            for n in 2..=4_u32 {
+                let price = PRICE / i64::from(n);
+                let sku = draft.sell(&format!("sku-{n}"), price);
+                let quantity = NonZeroU32::MIN.saturating_add(n);
+                order.total.amount += price * i64::from(quantity.get());
+                order.lines.push(Line { sku, quantity });
+            }
+            order.total.amount += PRICE;
+            order.lines.push(again);
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "last-piece",
+        about: "three orders at once want the last piece",
+        fraud: false,
+        expected: Expected::Some(1, Reason::StockUnavailable, Some("OutOfStock")),
+        plan: |draft| {
+            let order = draft.order();
+            for good in &mut draft.plan.goods {
+                good.quantity = 1;
+            }
+            draft.copies = draft.copies.max(RIVALS);
             draft.place(order);
         },
     },
