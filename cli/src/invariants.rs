@@ -141,6 +141,7 @@ impl Findings {
             .find(|owed| owed.part == Part::Payment)
             .map(|owed| owed.amount.map(|amount| amount.amount));
         let net = view.net();
+        let voided = view.charge.as_ref().is_some_and(|charge| charge.voided);
         let charged = view
             .steps
             .iter()
@@ -148,12 +149,10 @@ impl Findings {
         let right = match (&order.fate, order.compensation, owed) {
             (Fate::Undecided, ..) => true,
             (Fate::Confirmed, ..) => net == total,
-            (Fate::Rejected { .. }, Compensation::Failed, Some(Some(amount))) if charged => {
-                net == amount
-            }
-            // Whoever was never told of the charge owes at most what it asked for.
+            // Exactly what is named, unless the answer of the provider was lost:
+            // then it may have given back, or never charged, what it was asked to.
             (Fate::Rejected { .. }, Compensation::Failed, Some(Some(amount))) => {
-                (0..=amount).contains(&net)
+                net == amount || (net == 0 && (voided || !charged))
             }
             // Nobody knows how much: at most the total.
             (Fate::Rejected { .. }, Compensation::Failed, Some(None)) => (0..=total).contains(&net),

@@ -365,6 +365,7 @@ impl Lab {
             step: self.steps[delivery.rule].clone(),
             sent: self.now,
             receives: 0,
+            in_flight: false,
             overlooked: 0,
             attributes,
             home: None,

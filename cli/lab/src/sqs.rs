@@ -32,6 +32,8 @@ pub(crate) struct Message {
     pub(crate) step: Arc<str>,
     pub(crate) sent: Millis,
     pub(crate) receives: u32,
+    /// Received, and neither deleted nor visible again.
+    pub(crate) in_flight: bool,
     /// How often a receive that saw a part of the queue did not see it.
     pub(crate) overlooked: u32,
     /// Message attributes: what EventBridge says about a dead letter.
@@ -116,6 +118,7 @@ impl Lab {
             step,
             sent: self.now,
             receives: 0,
+            in_flight: false,
             overlooked: 0,
             attributes: BTreeMap::new(),
             home: None,
@@ -269,6 +272,7 @@ impl Lab {
             }
             message.receives += 1;
             message.overlooked = 0;
+            message.in_flight = true;
             message.stamp += 1;
             let (stamp, owner, receives) = (message.stamp, message.owner, message.receives);
             {
@@ -314,6 +318,7 @@ impl Lab {
             dead,
             Message {
                 receives: 0,
+                in_flight: false,
                 ..message
             },
         );
@@ -322,19 +327,20 @@ impl Lab {
     /// A hidden message may be seen again, unless something else happened to it.
     pub(crate) fn show(&mut self, queue: usize, id: u64, stamp: u32) {
         let state = &mut self.queues[queue];
-        if state
-            .messages
-            .get(&id)
-            .is_some_and(|message| message.stamp == stamp)
+        if let Some(message) = state.messages.get_mut(&id)
+            && message.stamp == stamp
         {
+            message.in_flight = false;
             state.visible.push_back(id);
             self.call_poller(queue);
         }
     }
 
-    /// ChangeMessageVisibility.
+    /// ChangeMessageVisibility: of what is in flight (API_ChangeMessageVisibility,
+    /// MessageNotInflight).
     pub(crate) fn hide(&mut self, queue: usize, id: u64, millis: Millis) {
-        if let Some(message) = self.queues[queue].messages.get_mut(&id) {
+        let message = self.queues[queue].messages.get_mut(&id);
+        if let Some(message) = message.filter(|message| message.in_flight) {
             message.stamp += 1;
             let (stamp, owner) = (message.stamp, message.owner);
             self.host.lock().meters.of(owner).queue_requests += 1;
