@@ -40,6 +40,7 @@ pub struct Global {
         global = true,
         value_enum,
         env = "DUET_ON",
+        hide_env_values = true,
         default_value = "lab"
     )]
     pub on: On,
@@ -48,6 +49,7 @@ pub struct Global {
         long,
         global = true,
         env = "DUET_STACK",
+        hide_env_values = true,
         default_value = "duet",
         value_name = "NAME"
     )]
@@ -64,15 +66,25 @@ pub struct Global {
         hide_env_values = true
     )]
     pub state: Option<PathBuf>,
-    /// Use this AWS-compatible endpoint in place of starting an emulator.
-    #[arg(
-        long,
-        global = true,
-        env = "AWS_ENDPOINT_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    /// Ask this AWS-compatible endpoint, for every service: with --on local in place of starting an emulator [env: AWS_ENDPOINT_URL], with --on aws in place of AWS's own.
+    #[arg(long, global = true, value_name = "URL", value_parser = url)]
     pub endpoint: Option<String>,
+}
+
+impl Global {
+    /// Refuses an endpoint where there is nothing to ask.
+    ///
+    /// # Errors
+    /// [`Problem`] naming the remedy.
+    pub fn check(&self) -> Outcome<()> {
+        if self.on == On::Lab && self.endpoint.is_some() {
+            return Err(Problem::usage(
+                "--endpoint is of no use to the lab, which runs in this process",
+            )
+            .hint("add --on local or --on aws, or leave out --endpoint"));
+        }
+        Ok(())
+    }
 }
 
 /// Where the system runs.
@@ -159,6 +171,19 @@ pub enum Command {
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         within: u64,
     },
+    /// Remove what the shop keeps of a person about an order that has ended, and
+    /// say what is out of its reach and until when.
+    #[command(
+        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet forget o-1"
+    )]
+    Forget {
+        /// Which order.
+        #[arg(value_name = "ORDER")]
+        order: OrderId,
+        /// How long that may take, in seconds.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        within: u64,
+    },
     /// Lists, dead letters, redrive, rules, definitions.
     #[command(flatten)]
     Operator(crate::operator::Operator),
@@ -194,9 +219,9 @@ fn with_faults(example: &str) -> String {
 }
 
 /// `duet up`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Up {
-    /// A stack parameter, such as WithFraud=false; may be repeated.
+    /// A stack parameter, such as Fraud=listening; may be repeated.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub parameters: Vec<(String, String)>,
     /// Deploy to AWS. Without it `--on aws` only looks.
@@ -213,6 +238,9 @@ pub struct Down {
     /// Set the lab aside, kept as a copy, or delete the stack on AWS. Without it both stay.
     #[arg(long)]
     pub delete: bool,
+    /// Delete the stack on AWS without being asked for its name: for scripts.
+    #[arg(long, requires = "delete")]
+    pub yes: bool,
 }
 
 /// Which variants.
@@ -363,7 +391,7 @@ pub struct Place {
     /// The total's ISO 4217 currency.
     #[arg(long, value_name = "CODE", requires = "total")]
     pub currency: Option<String>,
-    /// The payment provider's token: tok_visa, tok_declined, tok_flaky, tok_down, …
+    /// The payment provider's token: tok_visa, tok_declined, tok_flaky, tok_down, tok_silent_<n>s, tok_refund_fails_<n>, tok_refund_silent_<n>s.
     #[arg(long, default_value = "tok_visa")]
     pub token: String,
     /// The addressee.
@@ -479,6 +507,19 @@ pub enum Catalog {
     /// Show every SKU with its price and counters.
     #[command(after_help = "Example: duet catalog show")]
     Show,
+}
+
+/// An endpoint's URL.
+pub(crate) fn url(text: &str) -> Result<String, String> {
+    let url = text.parse::<ureq::http::Uri>().ok();
+    let is_one = url.is_some_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.host().is_some_and(|host| !host.is_empty())
+    });
+    match is_one {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err("write a URL such as http://127.0.0.1:4566".to_owned()),
+    }
 }
 
 fn faults(text: &str) -> Result<Vec<FaultRule>, String> {

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Outcome, Problem};
 use crate::input;
-use crate::report::{Format, Report, line, print};
+use crate::report::{Format, Report, print};
+use crate::terminal;
 
 /// `duet asl`.
 #[derive(Debug, Subcommand)]
@@ -23,7 +24,7 @@ pub enum Asl {
         after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl run - --input '{\"a\":1}'"
     )]
     Run(Box<Run>),
-    /// Check a definition as Step Functions does.
+    /// Check a definition as Step Functions does; `${Name}` stands for what deployment puts in.
     #[command(
         after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl validate -"
     )]
@@ -96,9 +97,20 @@ pub fn asl(command: &Asl, format: Format) -> Outcome<Exit> {
     match command {
         Asl::Run(args) => run(args),
         Asl::Validate { file, kind } => {
-            let findings = duet_asl::validate_as(&input::read(file)?, (*kind).into());
+            let findings = findings(&input::read(file)?, (*kind).into());
             print(&Findings { findings }, format)
         }
+    }
+}
+
+/// What is wrong with `definition`, as it will be once something is put in for
+/// the `${Name}` that stand in it: whether that is a name or, in an expression, a
+/// number, `1` is one.
+#[must_use]
+pub fn findings(definition: &str, kind: MachineType) -> Vec<Finding> {
+    match duet_asl::substitute(definition, |_| Some("1".to_owned())) {
+        Ok(filled) => duet_asl::validate_as(&filled, kind),
+        Err(_) => duet_asl::validate_as(definition, kind),
     }
 }
 
@@ -157,7 +169,7 @@ fn run(args: &Run) -> Outcome<Exit> {
     let report: RunReport =
         duet_asl::run(&Arc::new(machine), input, options).map_err(Problem::usage)?;
     // One JSON document in either format: that is what people pipe onwards.
-    line(&serde_json::to_string_pretty(&report).map_err(Problem::environment)?)?;
+    terminal::line(&serde_json::to_string_pretty(&report).map_err(Problem::environment)?)?;
     Ok(if report.status == Status::Succeeded {
         Exit::Done
     } else {

@@ -36,8 +36,20 @@ pub struct Entry {
 pub fn entries(file: Option<&std::path::Path>) -> Outcome<Vec<Entry>> {
     match file {
         None => input::all(BUILT_IN, "the built-in catalogue"),
-        Some(path) => input::all(&input::read(path)?, &path.display().to_string()),
+        Some(path) => checked(&input::read(path)?, &path.display().to_string()),
     }
+}
+
+/// The entries in `text`, each with a price that the shop can sell at.
+fn checked(text: &str, origin: &str) -> Outcome<Vec<Entry>> {
+    let entries: Vec<Entry> = input::all(text, origin)?;
+    for entry in &entries {
+        if let Err(why) = entry.price.check() {
+            let what = format!("{origin}: {}: price.amount: {why}", entry.sku);
+            return Err(Problem::usage(what));
+        }
+    }
+    Ok(entries)
 }
 
 /// What seeding did.
@@ -62,7 +74,7 @@ pub async fn seed<W: World>(world: &W, entries: &[Entry]) -> Outcome<Seeded> {
             match table.commit(vec![write]).await {
                 Ok(()) => Ok((entry.sku, true)),
                 Err(CommitError::Conflict) => Ok((entry.sku, false)),
-                Err(CommitError::Fault(why)) => Err(Problem::environment(why)),
+                Err(CommitError::Fault(fault)) => Err(Problem::from(fault)),
             }
         })
         .buffered(8)
@@ -132,5 +144,27 @@ impl Report for Catalogue {
             ]);
         }
         trimmed(&rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_past_the_largest_amount_is_refused_with_its_place() {
+        let entry = |amount: i64| {
+            format!(
+                r#"{{"sku": "kettle", "price": {{"amount": {amount}, "currency": "EUR"}}, "quantity": 1}}"#
+            )
+        };
+        assert!(checked(&entry(9_007_199_254_740_991), "c.json").is_ok());
+        for amount in [9_007_199_254_740_992, i64::MAX] {
+            let refused = checked(&entry(amount), "c.json").unwrap_err().to_string();
+            assert!(
+                refused.contains("c.json: kettle: price.amount: "),
+                "{refused}"
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use duet_core::message::{Event, Metadata};
+use duet_core::service::reaction;
 use duet_core::store::Memory;
 use duet_core::{CommandMessage, Fact, Service, SystemClock, Vocabulary};
 use schemars::{Schema, schema_for};
@@ -38,7 +39,7 @@ fn described<S: Service>(commands: Vec<(&'static str, Schema)>) -> Described {
         name: S::NAME,
         commands,
         says: S::SAYS,
-        policy: |event| S::policy(event).map(|command| command.name()),
+        policy: |event| reaction::<S>(event).map(|command| command.name()),
     }
 }
 
@@ -105,10 +106,10 @@ fn services() -> [Described; 8] {
         described::<duet_order::Orders<Memory, Clock>>(duet_order::Command::schemas()),
         described::<duet_fraud::Frauds<Memory, Clock>>(duet_fraud::Command::schemas()),
         described::<duet_inventory::Inventory<Memory, Clock>>(duet_inventory::Command::schemas()),
-        described::<Payments<Memory, Clock, SimulatedProvider<Memory>>>(
+        described::<Payments<Memory, Clock, SimulatedProvider<Memory, Clock>>>(
             duet_payment::Command::schemas(),
         ),
-        described::<Deliveries<Memory, Clock, SimulatedCarrier<Memory>>>(
+        described::<Deliveries<Memory, Clock, SimulatedCarrier<Memory, Clock>>>(
             duet_delivery::Command::schemas(),
         ),
         described::<Notifications<Memory, Clock, Sent>>(duet_notification::Command::schemas()),
@@ -130,6 +131,8 @@ pub struct Interest {
     /// Who listens, and what it makes them do; without those that hear
     /// everything (see [`recorders`]).
     pub makes: Vec<(&'static str, &'static str)>,
+    /// Those of them whom it interests only when it comes late.
+    pub late: Vec<&'static str>,
 }
 
 /// Who says what, who listens, and what it makes them do: from the services'
@@ -154,19 +157,26 @@ pub fn interests() -> Outcome<Vec<Interest>> {
                 .iter()
                 .filter(|service| !service.hears_all())
                 .filter_map(|service| Some((service.name, (service.policy)(&event)?)));
+            let makes: Vec<_> = makes.collect();
+            let mut in_time = event.clone();
+            in_time.metadata.late = false;
+            let deaf = |service: &&Described| (service.policy)(&in_time).is_none();
+            let late = services.iter().filter(deaf).map(|service| service.name);
+            let late = late.filter(|name| makes.iter().any(|(who, _)| who == name));
             interests.push(Interest {
+                late: late.collect(),
                 fact,
                 kind,
                 said_by: said_by.map_or("nobody", |service| service.name),
                 after: after.clone(),
-                makes: makes.collect(),
+                makes,
             });
         }
     }
     Ok(interests)
 }
 
-/// One event per kind of `fact`.
+/// One event per kind of `fact`, such as interests whoever it interests: late.
 fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
     let money = json!({ "amount": 1, "currency": "EUR" });
     let all = json!({
@@ -208,12 +218,13 @@ fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
         return Err(Problem::failed(format!("no sample fits the fact {fact}")));
     }
     let event = |(kind, fact): (Option<&'static str>, Fact)| {
-        let metadata = crate::message::metadata(
+        let mut metadata = crate::message::metadata(
             fact.name(),
             fact.subject(),
             "sample",
             jiff::Timestamp::UNIX_EPOCH,
         );
+        metadata.late = true;
         (kind, Event { metadata, fact })
     };
     Ok(found.into_iter().map(event).collect())
@@ -232,7 +243,10 @@ fn event_table(interests: &[Interest], recorders: &[(&str, &str)]) -> String {
         let makes: Vec<String> = interest
             .makes
             .iter()
-            .map(|(who, what)| format!("{who}: {what}"))
+            .map(|(who, what)| match interest.late.contains(who) {
+                true => format!("{who}: {what} (when late)"),
+                false => format!("{who}: {what}"),
+            })
             .collect();
         let makes = if makes.is_empty() {
             "nobody: final".to_owned()
@@ -264,20 +278,39 @@ pub fn files() -> Outcome<BTreeMap<String, String>> {
         files.insert(format!("{SCHEMAS}/{path}.json"), format!("{text}\n"));
     };
     schema("metadata".to_owned(), schema_for!(Metadata).to_value());
-    schema(
-        "command-message".to_owned(),
-        schema_for!(CommandMessage).to_value(),
-    );
+    let message = closed(schema_for!(CommandMessage).to_value());
+    schema("command-message".to_owned(), message);
     for (name, data) in Fact::schemas() {
         schema(format!("events/{name}"), data.to_value());
     }
     for service in services() {
         for (name, data) in service.commands {
-            schema(format!("commands/{}.{name}", service.name), data.to_value());
+            let data = closed(data.to_value());
+            schema(format!("commands/{}.{name}", service.name), data);
         }
     }
     files.insert(TABLE.to_owned(), event_table(&interests()?, &recorders()?));
     Ok(files)
+}
+
+/// The schema `value` with no room in its objects for anything it does not
+/// name: whoever asks is strict, however tolerant those who read are.
+fn closed(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let is_object = map.contains_key("properties");
+            let mut map: serde_json::Map<_, _> = map
+                .into_iter()
+                .map(|(key, value)| (key, closed(value)))
+                .collect();
+            if is_object {
+                map.insert("additionalProperties".to_owned(), json!(false));
+            }
+            map.into()
+        }
+        Value::Array(list) => list.into_iter().map(closed).collect(),
+        plain => plain,
+    }
 }
 
 /// `value` with the keys of every map in alphabetical order, so that a file is

@@ -17,6 +17,7 @@ use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::{Findings, Invariant};
 use crate::report::{Report, table, took, trimmed};
 use crate::scenario::{Expected, Person, Plan, Scenario};
+use crate::terminal;
 use crate::variant::Variant;
 use crate::view::{Print, View};
 use crate::world::lab::simulate::Ending;
@@ -159,8 +160,8 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     let jobs = choice.scenarios.iter().flat_map(|scenario| {
         choice.variants.iter().map(|variant| {
             let stem = format!("{run}-{}-{}", scenario.name, variant.name);
-            let budget = world.deployment().retry_budget;
-            let plan = scenario.plan(&stem, choice.copies, budget);
+            let patience = world.deployment().patience_seconds;
+            let plan = scenario.plan(&stem, choice.copies, patience);
             (*scenario, *variant, plan)
         })
     });
@@ -371,10 +372,9 @@ async fn one<W: World>(
             prints.push(view.print());
             reservations.extend(view.reservation);
         }
-        if last && let Expected::Some(..) = scenario.expected {
-            // Which ones is a race: what counts is how many.
-            prints.sort();
-        }
+        // Which of a wave's orders ended how may be a race: they are compared
+        // without their names.
+        prints.sort();
         for Print { standing, .. } in &prints {
             words.add(match last && plan.repair {
                 true => format!("repaired: {standing}"),
@@ -388,6 +388,12 @@ async fn one<W: World>(
         && !is_refused(world, variant, order).await
     {
         words.add("a forged repeat was taken".to_owned());
+    }
+    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
+        && plan.excess
+        && let Some(taken) = takes_more(order)
+    {
+        words.add(taken);
     }
     if let Some(marker) = &plan.poison {
         footprint.dead = died(world, variant, marker, within).await?;
@@ -442,16 +448,14 @@ async fn one<W: World>(
 fn expected(scenario: &Scenario, plan: &Plan) -> String {
     let mut words = Words::default();
     for (n, wave) in plan.waves.iter().enumerate() {
-        let last = n + 1 == plan.waves.len();
-        for at in 0..wave.len() {
-            let word = match scenario.expected {
-                Expected::DeadLettered => Expected::Confirmed,
-                Expected::Some(many, ..) if at < many => Expected::Confirmed,
-                Expected::Some(_, reason, detail) if last => Expected::Rejected(reason, detail),
-                expected if last => expected,
-                _ => Expected::Confirmed,
-            };
-            words.add(word.to_string());
+        let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
+        let ends = if last {
+            scenario.expected
+        } else {
+            Expected::Confirmed
+        };
+        for end in ends.each(wave.len()) {
+            words.add(end.to_string());
         }
     }
     if let (true, Expected::NeedsAttention(reason, detail)) = (plan.repair, scenario.expected) {
@@ -536,6 +540,19 @@ async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &Plac
     matches!(place::submit(world, variant, &forged).await, Err(problem) if problem.exit == Exit::Failed)
 }
 
+/// What is wrong if an order that costs one minor unit more than `order` is not
+/// refused by its total.
+fn takes_more(order: &PlaceOrder) -> Option<String> {
+    let mut dearer = order.clone();
+    dearer.total.amount += 1;
+    let refused = place::check(&dearer).err().map(|why| why.to_string());
+    match refused {
+        Some(why) if why.contains("total.amount: ") => None,
+        Some(why) => Some(format!("refused, but not for its total: {why}")),
+        None => Some("an order past the largest total was taken".to_owned()),
+    }
+}
+
 /// The order `id` once nothing about it moves any more, or as it stands when
 /// `within` seconds are over.
 pub(crate) async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outcome<View> {
@@ -607,7 +624,7 @@ impl Choice {
                     "scenario {} needs the fraud service",
                     scenario.name
                 ))
-                .hint("deploy with `duet up --parameter WithFraud=true` and the same --on"));
+                .hint("deploy with `duet up --parameter Fraud=on` and the same --on"));
             }
             self.scenarios.retain(|scenario| !scenario.fraud);
         }
@@ -616,7 +633,7 @@ impl Choice {
             match unfit(world, scenario, self.within) {
                 None => kept.push(scenario),
                 Some((why, remedy)) if by_name => return Err(Problem::usage(why).hint(remedy)),
-                Some((why, remedy)) => eprintln!("left out: {why}; {remedy}"),
+                Some((why, remedy)) => terminal::tell(&format!("left out: {why}; {remedy}")),
             }
         }
         self.scenarios = kept;
@@ -632,7 +649,7 @@ const QUICK: u32 = 10;
 
 /// Why `scenario` cannot be run on `world`, if so, and what to do about it.
 fn unfit<W: World>(world: &W, scenario: &Scenario, within: u64) -> Option<(String, String)> {
-    let plan = scenario.plan("fit", 1, world.deployment().retry_budget);
+    let plan = scenario.plan("fit", 1, world.deployment().patience_seconds);
     let name = scenario.name;
     let reviews = world.review_seconds();
     match (plan.person, reviews) {

@@ -2,15 +2,17 @@
 //! service could not process, and the executions that failed.
 //!
 //! Nothing leaves a dead-letter queue before its new home has it. A target's
-//! letter goes back to that target only. Listings tell ids, names and causes,
+//! letter goes back to that target only, and only if it is a queue of this stack:
+//! whoever may write to a dead-letter queue may write any target there. Listings tell ids, names and causes,
 //! never a body: it may hold personal data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
+use duet_edge::wires::{QUEUE, REASON};
 use duet_order::domain::{Compensation, Fate, Order};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,7 +20,8 @@ use serde_json::Value;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::place;
 use crate::report::{Report, table, trimmed};
-use crate::world::operate::{Held, Operate};
+use crate::terminal::inline;
+use crate::world::operate::{DEAD, Held, Operate};
 
 /// How long letters are held while they are looked at, in seconds.
 const HOLD_SECONDS: i32 = 60;
@@ -55,6 +58,10 @@ pub struct Letter {
     pub place: String,
     /// The queue it goes back to; for an execution, none.
     pub home: Option<String>,
+    /// Where it says that it was going, when that is no queue of this stack. It
+    /// goes back nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stranger: Option<String>,
     /// The service it was for.
     pub consumer: String,
     /// The fact or command, where that can be read.
@@ -69,20 +76,41 @@ pub struct Letter {
     pub age_seconds: Option<i64>,
 }
 
+/// Whether `arn` is the ARN of one of these queues: an SQS queue of that name in
+/// the account that their URLs are of
+/// (`arn:PARTITION:sqs:REGION:ACCOUNT:NAME`, `https://HOST/ACCOUNT/NAME`).
+fn is_of(homes: &BTreeMap<String, String>, arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", _, "sqs", _, account, name] = parts[..] else {
+        return false;
+    };
+    let url = homes.get(name);
+    url.is_some_and(|url| url.rsplit('/').nth(1) == Some(account))
+}
+
 /// A queue's or machine's name, from its URL or ARN.
 fn name(of: &str) -> &str {
     of.rsplit(['/', ':']).next().unwrap_or(of)
 }
 
 impl Letter {
-    fn of(held: &Held, now: Timestamp) -> Self {
+    /// `homes` are the queues that it may go back to, see [`Operate::homes`].
+    fn of(held: &Held, homes: &BTreeMap<String, String>, now: Timestamp) -> Self {
         let place = name(&held.queue).to_owned();
-        let target = held.attributes.get("TARGET_ARN").map(|arn| name(arn));
+        let target = held.attributes.get("TARGET_ARN");
         let layer = match target {
             Some(_) => Layer::Undelivered,
             None => Layer::Unprocessed,
         };
-        let home = target.or_else(|| place.strip_suffix("-dlq"));
+        // A service says where the letter came from, as a bus says where it was going.
+        let named = target.or_else(|| held.attributes.get(QUEUE));
+        let home = match named {
+            Some(arn) => is_of(homes, arn).then(|| name(arn)),
+            None => place
+                .strip_suffix(DEAD)
+                .filter(|home| homes.contains_key(*home)),
+        };
+        let stranger = named.filter(|_| home.is_none()).cloned();
         let consumer = home.and_then(|home| home.rsplit('-').next());
         let body: Option<Value> = serde_json::from_str(&held.body).ok();
         let word = |path: &str| {
@@ -97,8 +125,10 @@ impl Letter {
         let kind = word("/detail-type").or_else(|| word("/command"));
         let subject =
             word("/detail/metadata/correlationid").or_else(|| word("/metadata/correlationid"));
-        let cause = match (held.attributes.get("ERROR_CODE"), &body, &kind) {
-            (Some(code), ..) => code.clone(),
+        let told = held.attributes.get("ERROR_CODE");
+        let told = told.or_else(|| held.attributes.get(REASON));
+        let cause = match (told, &body, &kind) {
+            (Some(told), ..) => told.clone(),
             (None, None, _) => "no JSON".to_owned(),
             (None, Some(_), None) => "neither an event nor a command".to_owned(),
             (None, Some(_), Some(_)) => "not processed within its receives".to_owned(),
@@ -107,6 +137,7 @@ impl Letter {
             id: held.id.clone(),
             layer,
             home: home.map(str::to_owned),
+            stranger,
             consumer: consumer.unwrap_or("unknown").to_owned(),
             place,
             kind,
@@ -114,6 +145,17 @@ impl Letter {
             cause,
             sent_at: held.sent_at,
             age_seconds: held.sent_at.map(|at| now.duration_since(at).as_secs()),
+        }
+    }
+
+    /// Why it goes back nowhere, if it does not.
+    fn homeless(&self) -> Option<String> {
+        match (&self.home, &self.stranger) {
+            (Some(_), _) => None,
+            (None, Some(arn)) => Some(format!(
+                "it says that it was going to {arn}, which is no queue of this stack"
+            )),
+            (None, None) => Some("nobody knows where it was going".to_owned()),
         }
     }
 
@@ -176,10 +218,11 @@ pub struct Letters {
 /// [`Problem`] when the target does not answer.
 pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
     let now = world.now();
+    let homes = world.homes();
     let mut letters = Vec::new();
     for queue in world.dead_letter_queues() {
         for held in world.hold(&queue, HOLD_SECONDS).await? {
-            letters.push(Letter::of(&held, now));
+            letters.push(Letter::of(&held, &homes, now));
             world.release(&held).await?;
         }
     }
@@ -199,6 +242,7 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
             layer: Layer::Execution,
             place: failed.machine,
             home: None,
+            stranger: None,
             consumer: "workflow".to_owned(),
             kind: None,
             cause: failed.error.unwrap_or(failed.status),
@@ -217,7 +261,7 @@ pub struct Shown {
     /// The letter.
     #[serde(flatten)]
     pub letter: Letter,
-    /// What the bus said about it.
+    /// What the bus, or the service, said about it.
     pub attributes: std::collections::BTreeMap<String, String>,
     /// Its text, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -282,7 +326,7 @@ async fn shown<W: Operate>(
     }
     Ok(Shown {
         exported: export.map(Path::to_path_buf),
-        letter: Letter::of(&held, world.now()),
+        letter: Letter::of(&held, &world.homes(), world.now()),
         body: body.then_some(held.body),
         attributes: held.attributes,
     })
@@ -301,7 +345,7 @@ pub struct Dropped {
 /// [`Problem`] when there is none.
 pub async fn discard<W: Operate>(world: &W, id: &str) -> Outcome<Dropped> {
     let held = find(world, id).await?;
-    let dropped = Letter::of(&held, world.now());
+    let dropped = Letter::of(&held, &world.homes(), world.now());
     world.discard(&held).await?;
     Ok(Dropped { dropped })
 }
@@ -344,28 +388,36 @@ pub async fn redrive<W: Operate>(
         redriven: Vec::new(),
         kept: Vec::new(),
     };
+    let homes = world.homes();
     let mut tried = BTreeSet::new();
     let mut hopeless = BTreeSet::new();
     for queue in world.dead_letter_queues() {
         let mut mine = Vec::new();
+        let mut before = BTreeSet::new();
         for held in world.hold(&queue, MOVE_SECONDS).await? {
-            let letter = Letter::of(&held, world.now());
+            before.insert(held.id.clone());
+            let letter = Letter::of(&held, &homes, world.now());
             if filter.takes(&letter) && !dry_run {
                 mine.push((held, letter));
                 continue;
             }
             world.release(&held).await?;
-            if filter.takes(&letter) {
-                report.redriven.push(letter);
+            match letter.homeless() {
+                _ if !filter.takes(&letter) => {}
+                Some(why) => report.kept.push(Kept { letter, why }),
+                None => report.redriven.push(letter),
             }
         }
-        let mut sent = Sent::default();
+        let mut sent = Sent {
+            letters: Vec::new(),
+            before,
+        };
         let began = world.now();
         let mut looked = began;
         for (held, letter) in mine {
             let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
             let obstacle = match &letter.home {
-                None => Some("nobody knows where it was going".to_owned()),
+                None => letter.homeless(),
                 Some(_) if hopeless.contains(&letter.likeness()) => {
                     Some(format!("one that died alike came back: {}", letter.cause))
                 }
@@ -386,7 +438,7 @@ pub async fn redrive<W: Operate>(
             } else {
                 u32::from(world.now().duration_since(looked).as_secs() >= 1)
             };
-            sent.0.push((held.body, letter));
+            sent.letters.push((held.body, letter));
             for _ in 0..looks {
                 if looks > 1 {
                     world.pause(1_000).await;
@@ -395,35 +447,42 @@ pub async fn redrive<W: Operate>(
                 let back = sent.back(world, &queue).await?;
                 hopeless.extend(back.iter().map(|kept| kept.letter.likeness()));
                 report.kept.extend(back);
-                if sent.0.is_empty() {
+                if sent.letters.is_empty() {
                     break;
                 }
             }
             world.pause(1_000 / u64::from(rate.max(1))).await;
         }
         // The last ones get a moment, too.
-        if world.now().duration_since(looked).as_millis() > 0 && !sent.0.is_empty() {
+        if world.now().duration_since(looked).as_millis() > 0 && !sent.letters.is_empty() {
             world.pause(1_000).await;
             report.kept.extend(sent.back(world, &queue).await?);
         }
         report
             .redriven
-            .extend(sent.0.into_iter().map(|(_, letter)| letter));
+            .extend(sent.letters.into_iter().map(|(_, letter)| letter));
     }
     Ok(report)
 }
 
 /// What was sent home from one dead-letter queue and has not come back.
-#[derive(Default)]
-struct Sent(Vec<(String, Letter)>);
+struct Sent {
+    /// Its text, and what it was.
+    letters: Vec<(String, Letter)>,
+    /// The ids that lay in the queue before. A message that comes back has an id
+    /// of its own, however much its text is like another's.
+    before: BTreeSet<String>,
+}
 
 impl Sent {
-    /// Takes out what lies in `queue` again: a message with the same text.
+    /// Takes out what lies in `queue` again: a new message with the same text.
     async fn back<W: Operate>(&mut self, world: &W, queue: &str) -> Outcome<Vec<Kept>> {
         let mut back = Vec::new();
         for held in world.hold(queue, HOLD_SECONDS).await? {
-            if let Some(at) = self.0.iter().position(|(body, _)| *body == held.body) {
-                let (_, letter) = self.0.remove(at);
+            let same = |(body, _): &(String, Letter)| *body == held.body;
+            let at = self.letters.iter().position(same);
+            if let Some(at) = at.filter(|_| !self.before.contains(&held.id)) {
+                let (_, letter) = self.letters.remove(at);
                 let why = format!("it came back: {}", letter.cause);
                 back.push(Kept { letter, why });
             }
@@ -472,13 +531,16 @@ impl Report for Shown {
             &self.letter,
             self.letter.cause.as_str(),
         )))];
-        lines.push(format!(
-            "in {}, goes back to {}",
-            self.letter.place,
-            self.letter.home.as_deref().unwrap_or("nowhere")
-        ));
+        lines.push(match (&self.letter.home, self.letter.homeless()) {
+            (Some(home), _) => format!("in {}, goes back to {home}", self.letter.place),
+            (None, why) => format!(
+                "in {}, goes back nowhere: {}",
+                self.letter.place,
+                why.unwrap_or_default()
+            ),
+        });
         for (name, value) in &self.attributes {
-            lines.push(format!("{name}: {value}"));
+            lines.push(format!("{}: {}", inline(name), inline(value)));
         }
         lines.extend(self.body.clone());
         let exported = self.exported.iter();

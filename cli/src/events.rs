@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::input;
 use crate::operator::seconds;
-use crate::report::{Format, Report, line, print};
+use crate::report::{Format, Report, print};
+use crate::terminal::{self, inline};
 use crate::world::bus::{BusTools, Event, Listen};
 
 /// `duet events`.
@@ -118,7 +119,7 @@ async fn listen<W: BusTools>(
         first,
     };
     let mut tell = |event: &Value| {
-        line(&match format {
+        terminal::line(&match format {
             Format::Json => event.to_string(),
             Format::Text => summary(event),
         })
@@ -133,13 +134,8 @@ async fn listen<W: BusTools>(
 
 /// An event in one line, without its data.
 fn summary(event: &Value) -> String {
-    let word = |path: &str| {
-        event
-            .pointer(path)
-            .and_then(Value::as_str)
-            .unwrap_or("-")
-            .to_owned()
-    };
+    let word = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or("-");
+    let word = |path: &str| inline(word(path));
     format!(
         "{}  {}  {}  {}",
         word("/time"),

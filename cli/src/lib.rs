@@ -14,6 +14,7 @@ pub mod dlq;
 pub mod drill;
 pub mod events;
 pub mod exit;
+pub mod forget;
 pub mod input;
 pub mod invariants;
 pub mod local;
@@ -24,6 +25,7 @@ pub mod operator;
 pub mod orders;
 pub mod place;
 pub mod redrive;
+pub mod removal;
 pub mod repair;
 pub mod replay;
 pub mod report;
@@ -32,6 +34,7 @@ pub mod rules;
 pub mod scenario;
 pub mod show;
 pub mod stack;
+pub mod terminal;
 pub mod timeline;
 pub mod variant;
 pub mod view;
@@ -63,20 +66,22 @@ use crate::world::replaying::Replayable;
 /// # Errors
 /// [`Problem`] with the exit code, what was wrong, and what to do.
 pub async fn run(cli: Cli) -> Outcome<Exit> {
+    cli.global.check()?;
     let format = cli.global.output;
     let place = || Place::new(&cli.global);
     match &cli.command {
         Command::Up(up) => print(&place()?.up(up).await?, format),
-        Command::Down(down) => print(&place()?.down(down.delete).await?, format),
+        Command::Down(down) => print(&place()?.down(down).await?, format),
         Command::Status => print(&place()?.status().await?, format),
         Command::Demo(demo) => {
             demo.only_on_the_lab(cli.global.on)?;
             match (demo.drill, cli.global.on) {
-                (None, On::Lab) => run_demo(&lab(demo, 30)?, demo, format).await,
+                (None, On::Lab) => run_demo(&lab(demo, 30, &[])?, demo, format).await,
                 (None, On::Local) => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
                 (None, On::Aws) => on!(place()?, world => run_demo(world, demo, format).await),
                 (Some(drill), On::Lab) => {
-                    run_drill(&lab(demo, drill.review_seconds())?, drill, demo, format).await
+                    let world = lab(demo, drill.review_seconds(), &[drill::outage::TASK_TIMEOUT])?;
+                    run_drill(&world, drill, demo, format).await
                 }
                 (Some(drill), On::Local) => {
                     let place = place()?;
@@ -171,16 +176,23 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Repair { order, within } => {
             on!(place()?, world => print(&repair::repair(world, order, *within).await?, format))
         }
+        Command::Forget { order, within } => {
+            on!(place()?, world => print(&forget::forget(world, order, *within).await?, format))
+        }
         Command::Operator(operator) => operator::run(&cli.global, operator).await,
         Command::Contracts { check } => print(&contracts::run(&stack::root()?, *check)?, format),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut script);
+            terminal::line(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Exit::Done)
         }
         Command::Man => {
-            let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout())
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
                 .map_err(Problem::environment)?;
+            terminal::line(String::from_utf8_lossy(&page).trim_end())?;
             Ok(Exit::Done)
         }
     }
@@ -205,7 +217,7 @@ async fn place_orders<W: World>(
         }
         (None, None) => vec![by_flags(world, args).await?],
     };
-    let orders = under(orders, &variants);
+    let orders = under(orders, &variants)?;
     for (_, order) in &orders {
         place::check(order)?;
     }
@@ -225,13 +237,14 @@ async fn decide<W: World>(
     review::decide(world, &decision.order, verdict, note, decision.within).await
 }
 
-/// A fresh world in this process, with quick retries, `review_seconds` to decide
-/// a review, and going wrong in it what `demo` says.
-fn lab(demo: &args::Demo, review_seconds: u32) -> Outcome<world::lab::Lab> {
+/// A fresh world in this process, with little patience, `review_seconds` to decide
+/// a review, `more` parameters, and going wrong in it what `demo` says.
+fn lab(demo: &args::Demo, review_seconds: u32, more: &[(&str, &str)]) -> Outcome<world::lab::Lab> {
     let review_seconds = review_seconds.to_string();
-    let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", &review_seconds)];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let definitions = world::lab::definitions(&parameters.into())?;
+    let parameters = [stack::LITTLE_PATIENCE, ("ReviewSeconds", &review_seconds)];
+    let all = parameters.iter().chain(more);
+    let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let definitions = world::lab::definitions(&all.collect())?;
     let config = duet_lab::Config {
         seed: demo.seed.unwrap_or(1),
         faults: demo.faults.rules(),
@@ -359,19 +372,19 @@ fn orders_of(path: &std::path::Path) -> Outcome<Vec<PlaceOrder>> {
 fn under(
     orders: Vec<PlaceOrder>,
     variants: &[&'static Variant],
-) -> Vec<(&'static Variant, PlaceOrder)> {
+) -> Outcome<Vec<(&'static Variant, PlaceOrder)>> {
     let pairs = orders
         .iter()
         .flat_map(|order| variants.iter().map(move |variant| (*variant, order)));
     pairs
         .map(|(variant, order)| {
             let mut order = order.clone();
-            if variants.len() > 1
-                && let Ok(id) = OrderId::try_from(format!("{}-{}", order.order, variant.name))
-            {
-                order.order = id;
+            if variants.len() > 1 {
+                let id = format!("{}-{}", order.order, variant.name);
+                order.order = OrderId::try_from(id.clone())
+                    .map_err(|why| Problem::usage(format!("order {id}: order: {why}")))?;
             }
-            (variant, order)
+            Ok((variant, order))
         })
         .collect()
 }

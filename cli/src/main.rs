@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use duet_cli::args::Cli;
+use duet_cli::terminal;
 
 /// The lab makes and drops small documents by the million, which the system's
 /// own allocator takes a third of the time for.
@@ -12,10 +13,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let exit = match duet_cli::run(Cli::parse()).await {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            terminal::answer(&said);
+            return ExitCode::from(said.exit_code() as u8);
+        }
+    };
+    let exit = match duet_cli::run(cli).await {
         Ok(exit) => exit,
         Err(problem) => {
-            eprintln!("{problem}");
+            terminal::tell(&problem.to_string());
             problem.exit
         }
     };

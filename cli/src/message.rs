@@ -19,6 +19,7 @@ pub fn metadata(kind: &str, subject: &str, variant: &str, now: Timestamp) -> Met
         causationid: None,
         traceparent: Some(format!("00-{trace:032x}-{span:016x}-01")),
         variant: variant.to_owned(),
+        late: false,
     }
 }
 

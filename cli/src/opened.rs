@@ -2,6 +2,7 @@
 //! many kinds there are.
 
 use crate::exit::{Exit, Outcome};
+use crate::terminal;
 use crate::world::aws::Aws;
 use crate::world::lab::kept::Kept;
 
@@ -37,7 +38,7 @@ pub(crate) use on;
 pub(crate) fn left(done: Outcome<Exit>, closed: Outcome<()>) -> Outcome<Exit> {
     match (done, closed) {
         (Err(problem), Err(unwritten)) => {
-            eprintln!("{unwritten}");
+            terminal::tell(&unwritten.to_string());
             Err(problem)
         }
         (Ok(_), Err(unwritten)) => Err(unwritten),

@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::exit::Outcome;
 use crate::place;
 use crate::report::{Report, table, trimmed};
-use crate::world::{TableOf, World};
+use crate::variant;
+use crate::world::{Execution, Subject, TableOf, World};
 
 /// An order that is under way for longer than this is called stuck, in seconds.
 pub const STUCK_SECONDS: i64 = 60;
@@ -23,7 +24,7 @@ pub struct Filter {
     pub stuck: bool,
     /// Rejected.
     pub failed: bool,
-    /// Parked: something is owed.
+    /// Parked: something is owed. Or undecided, and nobody drives it.
     pub attention: bool,
     /// Placed no longer ago than this, in seconds; on top of the others.
     pub since: Option<i64>,
@@ -66,21 +67,28 @@ pub async fn list<W: World>(world: &W, filter: Filter) -> Outcome<Orders> {
         .into_iter()
         .map(|review| (review.order.to_string(), review.status))
         .collect();
-    let mut rows: Vec<Row> = orders
-        .iter()
-        .filter(|order| takes(filter, order, now))
-        .map(|order| {
-            let id = order.placed.order.to_string();
-            Row {
+    let mut rows = Vec::new();
+    for order in &orders {
+        let id = order.placed.order.to_string();
+        // Asked only where it decides: a workflow has to be asked for each order.
+        let left = match filter.attention {
+            true => left_by(world, order).await?,
+            false => None,
+        };
+        if takes(filter, order, left.is_some(), now) {
+            rows.push(Row {
                 variant: order.variant.clone(),
                 outcome: place::word(&order.standing()),
                 placed_at: order.placed.placed_at,
                 age_seconds: now.duration_since(order.placed.placed_at).as_secs(),
-                waits_for: waits_for(order, reviews.get(&id)),
+                waits_for: match left {
+                    Some(_) => Some("nobody: `duet repair` parks and mends it".to_owned()),
+                    None => waits_for(order, reviews.get(&id)),
+                },
                 order: id,
-            }
-        })
-        .collect();
+            });
+        }
+    }
     rows.sort_by(|a, b| (a.placed_at, &a.order).cmp(&(b.placed_at, &b.order)));
     Ok(Orders { orders: rows })
 }
@@ -95,7 +103,41 @@ async fn documents<W: World, T: serde::de::DeserializeOwned>(
     Ok(documents.map(Item::read).collect::<Result<_, _>>()?)
 }
 
-fn takes(filter: Filter, order: &Order, now: Timestamp) -> bool {
+/// What left an undecided order to nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The last execution that drove it, and that runs no more.
+    pub execution: Option<String>,
+}
+
+/// Who left `order`, if it is undecided and nobody drives it: none of its
+/// executions runs, or its own deadline has long passed.
+///
+/// # Errors
+/// [`crate::exit::Problem`] when the target does not answer.
+pub async fn left_by<W: World>(world: &W, order: &Order) -> Outcome<Option<Left>> {
+    let age = |from: Timestamp| world.now().duration_since(from).as_secs();
+    if order.fate != Fate::Undecided || age(order.placed.placed_at) < STUCK_SECONDS {
+        return Ok(None);
+    }
+    let Ok(variant) = variant::named(&order.variant) else {
+        return Ok(None);
+    };
+    if variant.entry.machines(Subject::Order).is_none() {
+        let left = Left { execution: None };
+        return Ok((age(order.deadline) > STUCK_SECONDS).then_some(left));
+    }
+    let id = order.placed.order.as_str();
+    let executions = world.executions(variant, Subject::Order, id).await?;
+    if executions.iter().any(Execution::is_running) {
+        return Ok(None);
+    }
+    Ok(Some(Left {
+        execution: executions.last().map(|last| last.name.clone()),
+    }))
+}
+
+fn takes(filter: Filter, order: &Order, left: bool, now: Timestamp) -> bool {
     let Filter {
         stuck,
         failed,
@@ -112,7 +154,7 @@ fn takes(filter: Filter, order: &Order, now: Timestamp) -> bool {
     (!stuck && !failed && !attention)
         || (stuck && under_way && age(moved) > STUCK_SECONDS)
         || (failed && matches!(order.fate, Fate::Rejected { .. }))
-        || (attention && parked)
+        || (attention && (parked || left))
 }
 
 /// What `order` waits for, given how its review stands; nothing once it has ended.

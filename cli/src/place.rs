@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use duet_core::desk;
 use duet_core::store::Store;
 use duet_core::{Money, Sku};
 use duet_inventory::domain::Stock;
@@ -91,7 +92,7 @@ pub async fn submit<W: World>(
                 there.variant
             )));
         }
-        return if same(order, &there) {
+        return if same(world, order).await? {
             Ok(Submitted::Already)
         } else {
             Err(taken("with other content"))
@@ -105,22 +106,13 @@ pub async fn submit<W: World>(
     }
 }
 
-/// Whether `order` is what was placed as `there`.
-fn same(order: &PlaceOrder, there: &Order) -> bool {
-    let placed = &there.placed;
-    (
-        &order.customer,
-        &order.lines,
-        &order.total,
-        &order.payment_token,
-        &order.ship_to,
-    ) == (
-        &placed.customer,
-        &placed.lines,
-        &placed.total,
-        &placed.payment_token,
-        &placed.ship_to,
-    )
+/// Whether `order` is what was placed under its id, by what the order service
+/// keeps of that for ever: a hash.
+async fn same<W: World>(world: &W, order: &PlaceOrder) -> Outcome<bool> {
+    let key = duet_order::placing_key(order.order.as_str());
+    let found = world.table(TableOf::Order).load(&[key]).await?.pop();
+    let kept = found.flatten().map(|record| desk::kept_hash(&record));
+    Ok(kept.transpose()? == Some(desk::hash(&Command::from(order.clone()))))
 }
 
 /// An order, as far as it is known.
@@ -314,3 +306,6 @@ pub async fn total<W: World>(world: &W, lines: &[(Sku, u32)]) -> Outcome<Money> 
     }
     sum.ok_or_else(|| Problem::usage("an order has at least one line"))
 }
+
+#[cfg(test)]
+mod tests;

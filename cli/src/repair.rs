@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use duet_core::order::Part;
-use duet_core::{CommandMessage, OrderId, Vocabulary};
+use duet_core::{CommandMessage, OrderId, Timestamp, Vocabulary};
 use duet_delivery::command::CancelDelivery;
 use duet_delivery::domain::Status as DeliveryStatus;
 use duet_inventory::command::{ReleaseStock, ShipStock};
 use duet_inventory::domain::Status as ReservationStatus;
 use duet_notification::command::NotifyCustomer;
-use duet_order::command::NoteUndone;
+use duet_order::command::{NoteUndone, ParkOrder};
 use duet_order::domain::{Compensation, Fate, Order};
 use duet_payment::command::RefundPayment;
 use duet_payment::domain::Status as PaymentStatus;
@@ -22,13 +22,16 @@ use crate::report::Report;
 use crate::variant::{self, Door, Variant};
 use crate::view::View;
 use crate::world::{Commanded, TableOf, World};
-use crate::{message, place};
+use crate::{message, orders, place};
 
 /// How often the effect of a command is looked for, in milliseconds.
 const LOOK_EVERY: u64 = 250;
 
 /// The longest pause between two tries of a task, in milliseconds.
 const MAX_BACKOFF: u64 = 8_000;
+
+/// Why a refund is still missing that the payment service gave up once more.
+const FAILED_AGAIN: &str = "the refund failed again";
 
 /// What a repair did.
 #[derive(Debug, Serialize)]
@@ -59,7 +62,24 @@ pub struct Missing {
 /// way, or the target does not answer. What could not be repaired is no error
 /// but reported as missing.
 pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<Repaired> {
-    let view = View::load(world, id.as_str()).await?;
+    let mut view = View::load(world, id.as_str()).await?;
+    if let Some(order) = &view.order
+        && let Some(left) = orders::left_by(world, order).await?
+    {
+        let command = ParkOrder {
+            execution: left.execution,
+            ..ParkOrder::of(id.clone())
+        };
+        let job = Job {
+            world,
+            id,
+            variant: variant::named(&order.variant).map_err(Problem::environment)?,
+            order,
+            within,
+        };
+        job.park(&duet_order::Command::from(command)).await?;
+        view = View::load(world, id.as_str()).await?;
+    }
     let order = view.order.as_ref().ok_or_else(|| {
         Problem::failed(format!("the order service knows no order {id}"))
             .hint("`duet show` tells what other services know of it")
@@ -160,8 +180,21 @@ impl<W: World> Job<'_, W> {
 
     /// Sees to one part; the inner error says why it is still missing.
     async fn part(&self, part: Part, view: &View) -> Outcome<Result<(), String>> {
+        let began = self.world.now();
+        let mut attempt = next_attempt(view);
+        loop {
+            let answer = self.once(part, attempt).await?;
+            // Who gave up once more is asked once more, while there is time.
+            match answer {
+                Err(why) if why == FAILED_AGAIN && !self.is_over(began) => attempt += 1,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// Asks for one part once; a refund for the `attempt`-th time.
+    async fn once(&self, part: Part, attempt: u32) -> Outcome<Result<(), String>> {
         let order = self.id.clone();
-        let attempt = next_attempt(view);
         let (service, message) = match part {
             Part::Delivery => (
                 TableOf::Delivery,
@@ -192,9 +225,7 @@ impl<W: World> Job<'_, W> {
             return Ok(Err(why));
         }
         self.wait(|view| match part {
-            Part::Payment if refund_failed(view, attempt) => {
-                Some(Err("the refund failed again".to_owned()))
-            }
+            Part::Payment if refund_failed(view, attempt) => Some(Err(FAILED_AGAIN.to_owned())),
             _ => is_done(part, view).then_some(Ok(())),
         })
         .await
@@ -217,14 +248,14 @@ impl<W: World> Job<'_, W> {
     }
 
     /// Brings `message` to `service`. Where that answers, a transient failure
-    /// is tried again as often as the flow itself would.
+    /// is tried again while there is time.
     async fn bring(
         &self,
         service: TableOf,
         message: &CommandMessage,
     ) -> Outcome<Result<(), String>> {
         let mut pause = 500;
-        let mut left = self.world.deployment().retry_budget;
+        let began = self.world.now();
         loop {
             match self.world.command(self.variant, service, message).await? {
                 Commanded::Sent | Commanded::Done => return Ok(Ok(())),
@@ -232,15 +263,19 @@ impl<W: World> Job<'_, W> {
                     // A refusal of the vocabulary, or a bug, stays what it is;
                     // anything else is the function's or the network's.
                     let lasting = name == "InvalidCommand" || name == "RefundFailed";
-                    if lasting || left == 0 {
+                    if lasting || self.is_over(began) {
                         return Ok(Err(format!("{} answered {name} {text}", service.name())));
                     }
-                    left -= 1;
                     self.world.pause(pause).await;
                     pause = (pause * 2).min(MAX_BACKOFF);
                 }
             }
         }
+    }
+
+    /// Whether a step that began then has had its time.
+    fn is_over(&self, began: Timestamp) -> bool {
+        self.world.now().duration_since(began).as_secs() >= self.within as i64
     }
 
     /// Looks until `found` has an answer.
@@ -253,7 +288,7 @@ impl<W: World> Job<'_, W> {
             if let Some(answer) = found(&View::load(self.world, self.id.as_str()).await?) {
                 return Ok(answer);
             }
-            if self.world.now().duration_since(began).as_secs() >= self.within as i64 {
+            if self.is_over(began) {
                 return Ok(Err(format!(
                     "asked for, but not done after {} s; `duet dlq list` tells whether the command lies dead",
                     self.within
@@ -261,6 +296,21 @@ impl<W: World> Job<'_, W> {
             }
             self.world.pause(LOOK_EVERY).await;
         }
+    }
+
+    /// Has an order that nobody drives parked, so that it can be mended.
+    async fn park(&self, command: &duet_order::Command) -> Outcome<()> {
+        let parked = self
+            .bring(TableOf::Order, &self.message(command, ""))
+            .await?;
+        parked.map_err(Problem::failed)?;
+        let decided = self
+            .wait(|view| {
+                let order = view.order.as_ref()?;
+                (order.fate != Fate::Undecided).then_some(Ok(()))
+            })
+            .await?;
+        decided.map_err(|why| Problem::failed(format!("the order was not parked: {why}")))
     }
 
     /// Whether the facts of `service` reach others by themselves.
@@ -283,6 +333,9 @@ impl<W: World> Job<'_, W> {
             let command = duet_order::Command::from(NoteUndone {
                 order: self.id.clone(),
                 parts: untold,
+                // As it was when the repair began: what is parked again meanwhile is
+                // another parking, to be mended by another repair.
+                parking: Some(self.order.parkings).filter(|parkings| *parkings > 0),
             });
             let noted = self
                 .bring(TableOf::Order, &self.message(&command, ""))

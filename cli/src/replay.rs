@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use duet_core::fact::personal;
 use duet_core::store::{Browse, Item};
 use duet_core::{Fact, Timestamp, Vocabulary};
 use duet_journal::Entry;
@@ -14,9 +15,11 @@ use duet_pattern::RuleContext;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::customer;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::place;
 use crate::report::{Report, table, trimmed};
+use crate::terminal;
 use crate::variant::{self, Style};
 use crate::world::TableOf;
 use crate::world::replaying::{BusRule, Replayable, queues_of};
@@ -90,6 +93,9 @@ pub struct Replay {
     pub events: u64,
     /// How many messages that makes, one for each event and rule it matches.
     pub messages: u64,
+    /// How many events are left out, because what they say of a person is kept
+    /// neither by the journal nor, any more, by their service.
+    pub left_out: u64,
     /// How many were sent; through an archive, events, where the target tells.
     pub sent: Option<u64>,
     /// What a queue did not take.
@@ -220,6 +226,37 @@ fn event(fact: &Entry, rule_arn: &str, name: &str) -> Value {
     })
 }
 
+/// Gives `fact` back what it says of a person, which the journal does not keep,
+/// from the service that announced it; whether it is whole then.
+async fn made_whole<W: Replayable>(world: &W, fact: &mut Entry) -> Outcome<bool> {
+    let kind = &*fact.metadata.kind;
+    let whole = |data: &Value| {
+        personal(kind)
+            .iter()
+            .all(|member| data.get(*member).is_some())
+    };
+    if whole(&fact.data) {
+        return Ok(true);
+    }
+    let subject = &*fact.metadata.subject;
+    let kept: Option<Value> = match kind {
+        "NewOrder" => {
+            let order = place::find(world, subject).await?;
+            let said = order.and_then(|order| order.said);
+            said.and_then(|said| serde_json::from_str(&said).ok())
+        }
+        "NewCustomer" => {
+            let customer = customer::find(world, subject).await?;
+            customer.and_then(|customer| serde_json::to_value(customer.registered).ok())
+        }
+        _ => None,
+    };
+    let kept = kept.filter(whole);
+    let found = kept.is_some();
+    fact.data = kept.unwrap_or_else(|| fact.data.take());
+    Ok(found)
+}
+
 /// Replays what `request` says.
 ///
 /// # Errors
@@ -261,6 +298,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
         counts: BTreeMap::new(),
         events: 0,
         messages: 0,
+        left_out: 0,
         sent: None,
         refused: Vec::new(),
         completed: false,
@@ -271,12 +309,16 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     };
     // The rules that each fact matches, as the bus would find them.
     let mut planned: Vec<(Entry, Vec<usize>)> = Vec::new();
-    for fact in facts {
+    for mut fact in facts {
         let event = event(&fact, "", &replay.name);
         let matching = rules.iter().enumerate();
         let matching = matching.filter(|(_, rule)| rule.pattern.matches(&event));
         let matching: Vec<usize> = matching.map(|(at, _)| at).collect();
         if !matching.is_empty() {
+            if via == Via::Journal && !made_whole(world, &mut fact).await? {
+                replay.left_out += 1;
+                continue;
+            }
             let kind = fact.metadata.kind.clone();
             *replay.counts.entry(kind).or_default() += 1;
             replay.events += 1;
@@ -294,8 +336,14 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
         let warning = "the counts are the journal's; the archive goes by the time of the bus";
         replay.warnings.push(warning.to_owned());
     }
+    if replay.left_out > 0 {
+        replay.warnings.push(format!(
+            "{} events are left out: the journal keeps nothing that they say of a person, and neither does their service any more; an archive has them",
+            replay.left_out
+        ));
+    }
     for warning in &replay.warnings {
-        eprintln!("warning: {warning}");
+        terminal::tell(&format!("warning: {warning}"));
     }
     if request.dry_run {
         return Ok(replay);
@@ -308,7 +356,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
             let window = (request.from, to);
             let started = world.start_replay(&replay.name, window, &arns).await?;
             replay.sent = started.events;
-            eprintln!("replay {} is under way", replay.name);
+            terminal::tell(&format!("replay {} is under way", replay.name));
             while !replay.completed && left(world) {
                 replay.completed = world.is_replayed(&started).await?;
                 if !replay.completed {
@@ -384,7 +432,7 @@ async fn send<W: Replayable>(
         let second = world.now().duration_since(began).as_secs();
         if second > told {
             told = second + 1;
-            eprintln!("{done} of {total} events sent");
+            terminal::tell(&format!("{done} of {total} events sent"));
         }
         let due = done as u64 * 1_000 / u64::from(rate);
         let passed = world.now().duration_since(began).as_millis() as u64;

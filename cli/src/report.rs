@@ -1,12 +1,10 @@
 //! What a command found, told to people or to programs.
 
-use std::io::Write;
-
-use comfy_table::presets;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, presets};
 use serde::Serialize;
 
 use crate::exit::{Exit, Outcome, Problem};
+use crate::terminal;
 
 /// How to print a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -37,21 +35,8 @@ pub fn print(report: &impl Report, format: Format) -> Outcome<Exit> {
         Format::Text => report.text(),
         Format::Json => serde_json::to_string_pretty(report).map_err(Problem::environment)?,
     };
-    line(&text)?;
+    terminal::line(&text)?;
     Ok(report.exit())
-}
-
-/// Writes one piece of data to standard output, with a newline.
-///
-/// # Errors
-/// When standard output cannot be written, other than because its reader left.
-pub fn line(text: &str) -> Outcome<()> {
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::environment(
-            format!("standard output cannot be written: {error}"),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// How long something took, said so that nobody takes virtual time for their own.
@@ -65,18 +50,34 @@ pub fn took(millis: i64, is_virtual: bool) -> String {
 }
 
 /// A table as every report has them: no frame, one blank between columns.
+#[derive(Debug)]
+pub struct Table(comfy_table::Table);
+
+impl Table {
+    /// Adds a row. What would steer a terminal is escaped before the columns are
+    /// laid out, so that they stay in line.
+    pub fn add_row(&mut self, cells: impl IntoIterator<Item: AsRef<str>>) {
+        let cells = cells.into_iter();
+        let cells: Vec<String> = cells
+            .map(|cell| terminal::inline(cell.as_ref()).into_owned())
+            .collect();
+        self.0.add_row(cells);
+    }
+}
+
+/// An empty table with these columns.
 #[must_use]
 pub fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.iter().copied());
-    table
+    Table(table)
 }
 
 /// `table` as text, without trailing blanks.
 #[must_use]
 pub fn trimmed(table: &Table) -> String {
-    table.trim_fmt()
+    table.0.trim_fmt()
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Outcome, Problem};
 use crate::report::{Report, table, trimmed};
+use crate::terminal::inline;
 use crate::world::{Commanded, TableOf, World};
 use crate::{message, place, variant};
 
@@ -266,7 +267,7 @@ impl Report for Row {
             lines.push(format!("ended at {at}"));
         }
         if let Some(note) = &self.note {
-            lines.push(format!("note: {note}"));
+            lines.push(format!("note: {}", inline(note)));
         }
         lines.join("\n")
     }

@@ -1,7 +1,7 @@
 //! The scenarios: what the input does, and the outcome in every variant. The
 //! names are shared by the demo, the tests and the documentation.
 
-use duet_core::money::Currency;
+use duet_core::money::{Currency, MAX_AMOUNT};
 use duet_core::order::{Address, Line, Reason};
 use duet_core::{CustomerId, Money, Sku};
 use duet_customer::command::RegisterCustomer;
@@ -36,9 +36,16 @@ pub enum Expected {
     /// The order is rejected for this reason and cannot be undone: it is parked
     /// until an operator repairs it.
     NeedsAttention(Reason, Option<&'static str>),
-    /// So many of the orders placed at once are confirmed, and the others are
-    /// rejected for this reason. Which ones is a race.
-    Some(usize, Reason, Option<&'static str>),
+    /// So many of the last wave's orders are confirmed; the rest are rejected for
+    /// this reason. Which ones is a race.
+    Contested {
+        /// How many are confirmed.
+        confirmed: usize,
+        /// Why the others are not.
+        reason: Reason,
+        /// What is said of why, if it matters.
+        detail: Option<&'static str>,
+    },
     /// A message nobody can parse lies dead, and the order beside it is confirmed.
     DeadLettered,
     /// The account may be used.
@@ -56,16 +63,40 @@ impl std::fmt::Display for Expected {
             Self::NeedsAttention(reason, detail) => {
                 write!(f, "{}, NeedsAttention", Self::Rejected(*reason, *detail))
             }
-            Self::Some(many, reason, detail) => {
+            Self::Contested {
+                confirmed,
+                reason,
+                detail,
+            } => {
                 write!(
                     f,
-                    "Confirmed x{many}, else {}",
+                    "Confirmed x{confirmed}, {}",
                     Self::Rejected(*reason, *detail)
                 )
             }
             Self::DeadLettered => f.write_str("DeadLettered"),
             Self::Active => f.write_str("Active"),
             Self::Blocked => f.write_str("Blocked"),
+        }
+    }
+}
+
+impl Expected {
+    /// How each of a last wave's `orders` ends, in the order of the outcomes' names.
+    #[must_use]
+    pub fn each(self, orders: usize) -> Vec<Self> {
+        match self {
+            Self::Contested {
+                confirmed,
+                reason,
+                detail,
+            } => {
+                let confirmed = confirmed.min(orders);
+                let mut each = vec![Self::Confirmed; confirmed];
+                each.resize(orders, Self::Rejected(reason, detail));
+                each
+            }
+            one => vec![one; orders],
         }
     }
 }
@@ -77,6 +108,8 @@ pub struct Plan {
     pub goods: Vec<Entry>,
     /// Customers to register; all are decided before the first order.
     pub customers: Vec<RegisterCustomer>,
+    /// Whether these customers are found suspicious, and so are blocked.
+    pub suspicious: bool,
     /// Orders in waves: a wave starts when the one before it has ended. Those
     /// before the last wave are confirmed.
     pub waves: Vec<Vec<PlaceOrder>>,
@@ -84,6 +117,8 @@ pub struct Plan {
     pub times: usize,
     /// Whether the same id with other content is tried afterwards.
     pub forge: bool,
+    /// Whether an order that costs more than any door takes is tried afterwards.
+    pub excess: bool,
     /// The marker of a message that nobody can parse.
     pub poison: Option<String>,
     /// What a person does about the orders of the last wave, once they are
@@ -106,7 +141,7 @@ pub enum Person {
 pub struct Draft {
     stem: String,
     copies: usize,
-    retry_budget: u32,
+    patience: u32,
     plan: Plan,
 }
 
@@ -150,6 +185,12 @@ impl Draft {
         sku
     }
 
+    /// A customer whose mail box is one to throw away.
+    fn register_suspect(&mut self) -> CustomerId {
+        self.plan.suspicious = true;
+        self.register(rules::DISPOSABLE_DOMAINS[0])
+    }
+
     fn register(&mut self, email_domain: &str) -> CustomerId {
         let customer: CustomerId = self.id("customer");
         self.plan.customers.push(RegisterCustomer {
@@ -164,6 +205,10 @@ impl Draft {
     /// An order that nothing is wrong with.
     fn order(&mut self) -> PlaceOrder {
         let customer = self.register("example.org");
+        self.order_of(customer)
+    }
+
+    fn order_of(&mut self, customer: CustomerId) -> PlaceOrder {
         let sku = self.sell("sku", PRICE);
         PlaceOrder {
             order: self.id("1"),
@@ -180,8 +225,11 @@ impl Draft {
 
     /// An order whose amount alone is conspicuous.
     fn dear_order(&mut self) -> PlaceOrder {
+        self.order_at(rules::LARGE_AMOUNT * 100)
+    }
+
+    fn order_at(&mut self, price: i64) -> PlaceOrder {
         let mut order = self.order();
-        let price = rules::LARGE_AMOUNT * 100;
         for good in &mut self.plan.goods {
             good.price = Self::money(price);
         }
@@ -192,6 +240,10 @@ impl Draft {
     /// An order that a person has to look at, and what that person does.
     fn review(&mut self, person: Person) {
         let order = self.dear_order();
+        self.reviewed(order, person);
+    }
+
+    fn reviewed(&mut self, order: PlaceOrder, person: Person) {
         self.plan.person = Some(person);
         self.place(order);
     }
@@ -257,7 +309,11 @@ pub const ALL: &[Scenario] = &[
         name: "last-piece",
         about: "three orders at once want the last piece",
         fraud: false,
-        expected: Expected::Some(1, Reason::StockUnavailable, Some("OutOfStock")),
+        expected: Expected::Contested {
+            confirmed: 1,
+            reason: Reason::StockUnavailable,
+            detail: Some("OutOfStock"),
+        },
         plan: |draft| {
             let order = draft.order();
             for good in &mut draft.plan.goods {
@@ -317,6 +373,26 @@ pub const ALL: &[Scenario] = &[
         plan: |draft| with_token(draft, "tok_down"),
     },
     Scenario {
+        name: "patience-edge",
+        about: "provider silent for a second less than patience, then for 20 s more",
+        fraud: false,
+        expected: Expected::Rejected(Reason::PaymentUnavailable, None),
+        plan: |draft| {
+            let patience = draft.patience;
+            let token = |seconds| format!("tok_silent_{seconds}s");
+            let order = draft.order();
+            draft.plan.waves.push(vec![PlaceOrder {
+                order: draft.id("in-time"),
+                payment_token: token(patience.saturating_sub(1)),
+                ..order.clone()
+            }]);
+            draft.place(PlaceOrder {
+                payment_token: token(silence(patience)),
+                ..order
+            });
+        },
+    },
+    Scenario {
         name: "fraud-block",
         about: "score over block",
         fraud: true,
@@ -344,6 +420,36 @@ pub const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "velocity-at-once",
+        about: "twice as many orders of one customer as the rule counts, submitted together",
+        fraud: true,
+        expected: Expected::Contested {
+            confirmed: rules::VELOCITY - 1,
+            reason: Reason::FraudConfirmed,
+            detail: None,
+        },
+        plan: |draft| {
+            let order = draft.order();
+            let wave = (1..=2 * rules::VELOCITY).map(|n| PlaceOrder {
+                order: draft.id(&n.to_string()),
+                ..order.clone()
+            });
+            let wave = wave.collect();
+            draft.plan.waves.push(wave);
+        },
+    },
+    Scenario {
+        name: "blocked-customer",
+        about: "an order by a customer who was blocked",
+        fraud: true,
+        expected: Expected::Rejected(Reason::FraudConfirmed, None),
+        plan: |draft| {
+            let customer = draft.register_suspect();
+            let order = draft.order_of(customer);
+            draft.place(order);
+        },
+    },
+    Scenario {
         name: "review-approve",
         about: "score over review; a person says yes",
         fraud: true,
@@ -365,6 +471,17 @@ pub const ALL: &[Scenario] = &[
         plan: |draft| draft.review(Person::IsSilent),
     },
     Scenario {
+        name: "huge-total",
+        about: "the largest total any door takes; one more is refused there",
+        fraud: true,
+        expected: Expected::Confirmed,
+        plan: |draft| {
+            draft.plan.excess = true;
+            let order = draft.order_at(MAX_AMOUNT);
+            draft.reviewed(order, Person::Says(Verdict::Approve));
+        },
+    },
+    Scenario {
         name: "undeliverable",
         about: "postcode not served",
         fraud: false,
@@ -381,12 +498,11 @@ pub const ALL: &[Scenario] = &[
         fraud: false,
         expected: Expected::NeedsAttention(Reason::DeliveryFailed, Some("NotServed")),
         plan: |draft| {
-            // A workflow's task is tried once and then retried as often as the
-            // budget says: no answer until all of these are spent, and then one.
-            let silent = draft.retry_budget.saturating_add(1);
+            // No answer until every service has given up, and then one.
+            let silent = silence(draft.patience);
             let mut order = draft.order();
             order.ship_to.postcode = "00000".to_owned();
-            order.payment_token = format!("tok_refund_fails_{silent}");
+            order.payment_token = format!("tok_refund_silent_{silent}s");
             draft.plan.repair = true;
             draft.place(order);
         },
@@ -429,7 +545,7 @@ pub const ALL: &[Scenario] = &[
         fraud: true,
         expected: Expected::Blocked,
         plan: |draft| {
-            draft.register(rules::DISPOSABLE_DOMAINS[0]);
+            draft.register_suspect();
         },
     },
 ];
@@ -443,6 +559,13 @@ pub(crate) fn address() -> Address {
         postcode: "75310".to_owned(),
         country: "SE".to_owned(),
     }
+}
+
+/// For how many seconds a third party must be silent so that whoever asks it
+/// surely gives up under a patience of `patience` seconds: the greatest wait,
+/// and a slow try, come on top.
+pub(crate) fn silence(patience: u32) -> u32 {
+    patience.saturating_add(20)
 }
 
 fn with_token(draft: &mut Draft, token: &str) {
@@ -468,13 +591,14 @@ pub fn named(name: &str) -> Result<&'static Scenario, String> {
 
 impl Scenario {
     /// The plan of this scenario under the names that begin with `stem`, with
-    /// `copies` of its order placed at once, where the retry budget is `retry_budget`.
+    /// `copies` of its order placed at once, where a failing step is tried for
+    /// `patience` seconds.
     #[must_use]
-    pub fn plan(&self, stem: &str, copies: usize, retry_budget: u32) -> Plan {
+    pub fn plan(&self, stem: &str, copies: usize, patience: u32) -> Plan {
         let mut draft = Draft {
             stem: stem.to_owned(),
             copies: copies.max(1),
-            retry_budget,
+            patience,
             plan: Plan {
                 times: 1,
                 ..Plan::default()

@@ -5,11 +5,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::exit::{Exit, Outcome, Problem};
-use crate::place;
-use crate::report::{self, Format, Report, table, trimmed};
+use crate::report::{Format, Report, Table, table, trimmed};
+use crate::terminal;
 use crate::variant;
 use crate::view::{Step, View};
 use crate::world::{Execution, Subject, World};
+use crate::{orders, place};
 
 /// An order, everywhere.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,10 @@ pub struct Shown {
     pub view: View,
     /// The execution that drives it, where a workflow does.
     pub execution: Option<Execution>,
+    /// Every execution of it, that one too.
+    pub executions: Vec<Execution>,
+    /// Whether it is undecided, and nobody drives it.
+    pub left: bool,
 }
 
 /// Reads the order `id` everywhere.
@@ -31,7 +36,7 @@ pub struct Shown {
 /// [`Problem`] when nobody ever heard of it, or the target does not answer.
 pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
     let view = View::load(world, id).await?;
-    let mut execution = None;
+    let (mut execution, mut executions) = (None, Vec::new());
     for variant in variant::ALL
         .iter()
         .filter(|variant| world.deployment().variants.contains(&variant.name))
@@ -42,8 +47,13 @@ pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
             .is_none_or(|order| order.variant == variant.name);
         if known && execution.is_none() {
             execution = world.execution(variant, Subject::Order, id).await?;
+            executions.extend(world.executions(variant, Subject::Order, id).await?);
         }
     }
+    let left = match &view.order {
+        Some(order) => orders::left_by(world, order).await?.is_some(),
+        None => false,
+    };
     if view.is_empty() && execution.is_none() {
         return Err(Problem::failed(format!("no service knows an order {id}"))
             .hint("an order just placed may take a moment; is it on this target and stack?"));
@@ -58,6 +68,8 @@ pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
         outcome,
         view,
         execution,
+        executions,
+        left,
     })
 }
 
@@ -70,7 +82,12 @@ impl Report for Shown {
                 "under {}, placed {}, total {}, customer {}",
                 order.variant, placed.placed_at, placed.total, placed.customer
             ));
-            if order.fate == Fate::Undecided {
+            if self.left {
+                parts.push(format!(
+                    "nobody drives it any more; `duet repair {}` parks and mends it",
+                    self.id
+                ));
+            } else if order.fate == Fate::Undecided {
                 parts.push(format!(
                     "waits for {} until {}",
                     order.waits_for, order.deadline
@@ -102,6 +119,19 @@ impl Report for Shown {
                 execution.status,
                 execution.states.join(" > ")
             ));
+            let driving = (&execution.machine, &execution.name);
+            for other in &self.executions {
+                if (&other.machine, &other.name) != driving {
+                    let error = other.error.as_deref().map(|error| format!(" ({error})"));
+                    parts.push(format!(
+                        "execution {} of {} {}{}",
+                        other.name,
+                        other.machine,
+                        other.status,
+                        error.unwrap_or_default()
+                    ));
+                }
+            }
         }
         parts.join("\n")
     }
@@ -146,7 +176,7 @@ fn status(document: &Option<impl Serialize>) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn steps(steps: &[Step]) -> comfy_table::Table {
+fn steps(steps: &[Step]) -> Table {
     let mut rows = table(&["AFTER", "SERVICE", "COMMAND", "OUTCOME", "FACTS"]);
     let began = steps.first().map(|step| step.at);
     for step in steps {
@@ -180,11 +210,11 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
         for step in view.steps.iter().filter(|step| !told.contains(step)) {
             match format {
                 Format::Json => {
-                    report::line(&serde_json::to_string(step).map_err(Problem::environment)?)?
+                    terminal::line(&serde_json::to_string(step).map_err(Problem::environment)?)?
                 }
                 Format::Text => {
                     let [after, service, command, outcome, facts] = row(step, first);
-                    report::line(
+                    terminal::line(
                         format!("{after:>9}  {service:<12}  {command:<34}  {outcome:<28}  {facts}")
                             .trim_end(),
                     )?;
@@ -198,7 +228,7 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
         {
             let standing = order.standing();
             if format == Format::Text {
-                report::line(&place::word(&standing))?;
+                terminal::line(&place::word(&standing))?;
             }
             return Ok(if order.fate == Fate::Confirmed {
                 Exit::Done

@@ -1,14 +1,15 @@
 //! Bringing the system up, taking it down, and telling how it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aws_config::SdkConfig;
 use duet_core::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::args::{Global, On, Up};
+use crate::args::{self, Down, Global, On, Up};
 use crate::catalog;
 use crate::drill::outage;
 use crate::exit::{Outcome, Problem};
@@ -18,9 +19,12 @@ use crate::local::emulator::{self, Emulator, Start};
 use crate::local::{Environment, python};
 use crate::opened::Opened;
 use crate::orders;
+use crate::removal::{self, Consent};
 use crate::report::Report;
+use crate::terminal::tell;
+use crate::world::account::{Account, Endpoints, Passed};
 use crate::world::aws::{self, Aws, EMULATED_REGION};
-use crate::world::lab::kept::{Facts, Shelf};
+use crate::world::lab::kept::{Brought, Facts, Shelf};
 use crate::world::{Deployment, World};
 
 /// The services: a package and a binary each.
@@ -45,13 +49,37 @@ const EMULATOR_LIMIT: Duration = Duration::from_secs(60);
 /// How long a deployment may take.
 const DEPLOY_LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Parameters that suit an emulator: quick retries, nothing no emulator has,
+/// The patience of a world in which somebody waits to see a step given up.
+pub const LITTLE_PATIENCE: (&str, &str) = ("PatienceSeconds", "8");
+
+/// Parameters that suit an emulator: little patience, nothing no emulator has,
 /// and reviews short enough that one can be seen to run out.
 pub const EMULATED: [(&str, &str); 3] = [
     ("Emulated", "true"),
-    ("BackoffSeconds", "1"),
+    LITTLE_PATIENCE,
     ("ReviewSeconds", "30"),
 ];
+
+/// Parameters of older versions that there are no more, and what became of them.
+const GONE: [(&str, &str); 2] = [
+    ("RetryBudget", WHAT_BECAME_OF_TRIES),
+    ("BackoffSeconds", WHAT_BECAME_OF_TRIES),
+];
+
+/// What became of counting tries.
+pub(crate) const WHAT_BECAME_OF_TRIES: &str = "RetryBudget and BackoffSeconds are no more: a failing step is tried for PatienceSeconds, by the clock, with waits of at most 10 s";
+
+/// `parameters` without those that there are no more; says what became of them.
+fn without_gone(parameters: &[(String, String)]) -> Vec<(String, String)> {
+    let gone = |name: &str| GONE.iter().find(|(gone, _)| *gone == name);
+    let became: BTreeSet<&str> = parameters
+        .iter()
+        .filter_map(|(name, _)| Some(gone(name)?.1))
+        .collect();
+    became.iter().for_each(|became| tell(became));
+    let kept = parameters.iter().filter(|(name, _)| gone(name).is_none());
+    kept.cloned().collect()
+}
 
 /// What the name of a stack to break things in ends with.
 const DRILL: &str = "-drill";
@@ -99,11 +127,18 @@ impl Place {
             Problem::environment(format!("{} cannot be made: {e}", state.display()))
         })?;
         let environment = Environment::new(std::env::vars_os());
+        let mut global = global.clone();
+        if global.on == On::Local && global.endpoint.is_none() {
+            let set = environment.get("AWS_ENDPOINT_URL");
+            let set = set.map(|url| args::url(&url.to_string_lossy())).transpose();
+            global.endpoint =
+                set.map_err(|wrong| Problem::usage(format!("AWS_ENDPOINT_URL: {wrong}")))?;
+        }
         Ok(Self {
             root,
             state,
             environment,
-            global: global.clone(),
+            global,
         })
     }
 
@@ -114,7 +149,7 @@ impl Place {
     /// [`Problem`] when it is not running or not deployed.
     pub async fn open(&self) -> Outcome<Opened> {
         let config = match self.global.on {
-            On::Aws => aws::ordinary().await,
+            On::Aws => self.ordinary().await?,
             On::Local => aws::emulated(&self.endpoint()?),
             On::Lab => {
                 let kept = self.shelf()?.open(SystemClock.now()).await?;
@@ -123,6 +158,26 @@ impl Place {
         };
         let world = Aws::open(&config, &self.global.stack).await?;
         Ok(Opened::Aws(Box::new(world)))
+    }
+
+    /// How AWS is reached: at the endpoint that was named, or as is configured.
+    /// Says so where that is not AWS.
+    async fn ordinary(&self) -> Outcome<SdkConfig> {
+        let config = aws::ordinary(self.global.endpoint.as_deref()).await?;
+        let endpoints = Endpoints::of(&config);
+        if self.global.endpoint.is_none() && !endpoints.is_ordinary() {
+            tell(&format!(
+                "not AWS itself: {endpoints}, by AWS_ENDPOINT_URL or the AWS profile"
+            ));
+        }
+        Ok(config)
+    }
+
+    /// Asks whom AWS takes us for, and says it.
+    async fn account(&self, config: &SdkConfig) -> Outcome<Account> {
+        let account = Account::of(config).await?;
+        tell(&format!("{account}, stack {}", self.global.stack));
+        Ok(account)
     }
 
     /// Where the lab lies.
@@ -152,6 +207,10 @@ impl Place {
     /// [`Problem`] saying which step did not work, and what to do.
     pub async fn up(&self, up: &Up) -> Outcome<Upped> {
         let began = Instant::now();
+        let up = &Up {
+            parameters: without_gone(&up.parameters),
+            ..up.clone()
+        };
         match self.global.on {
             On::Local => self.up_local(up, began).await,
             On::Aws => self.up_aws(up, began).await,
@@ -159,19 +218,34 @@ impl Place {
         }
     }
 
-    /// Begins a lab with the parameters that `up` gives, unless there is one.
+    /// Begins a lab with the parameters that `up` gives, or updates the one that
+    /// is there to them.
     async fn up_lab(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let parameters = up.parameters.iter().cloned().collect();
-        let (kept, aside) = self.shelf()?.up(parameters, SystemClock.now()).await?;
-        if let Some(aside) = aside {
-            tell(&format!("the lab before lies in {}", aside.display()));
+        let (kept, brought) = self.shelf()?.up(parameters, SystemClock.now()).await?;
+        match brought {
+            Brought::AsItWas | Brought::Begun(None) => {}
+            Brought::Begun(Some(aside)) => {
+                tell(&format!("the lab before lies in {}", aside.display()));
+            }
+            Brought::Updated(update) => tell(&format!(
+                "updated in place: {} resources added, {} changed, {} deleted, by {}",
+                update.added.len(),
+                update.changed.len(),
+                update.removed.len(),
+                update.complete
+            )),
         }
-        let deployment = kept.world.deployment().clone();
+        if kept.facts().updating {
+            tell("the update goes on until the executions of a deleted state machine are over");
+        }
+        let deployment = kept.world.deployment();
         kept.close()?;
         Ok(Upped {
             on: On::Lab,
             stack: self.global.stack.clone(),
             endpoint: None,
+            account: None,
             deployment,
             elapsed_ms: began.elapsed().as_millis() as u64,
         })
@@ -295,11 +369,17 @@ impl Place {
             .is_some_and(|note| note.fingerprint == fingerprint)
             && matches!(aws::outputs(&config, &self.global.stack).await, Ok(Some(_)));
         if !deployed {
+            let ours = self.global.endpoint.is_none();
+            if !ours {
+                let account = Account::of(&config).await?;
+                removal::may_deploy(&config, &account, &self.global.stack).await?;
+            }
             let target = Target::Endpoint {
                 url: &emulator.endpoint,
                 region: EMULATED_REGION,
                 access_key: "test",
                 secret_key: "test",
+                ours,
             };
             let deployed = self.step("stack", || self.deploy(&python, &parameters, target))?;
             let asked_before = self.last_deployed().map(|note| note.parameters);
@@ -313,11 +393,17 @@ impl Place {
         }
         let world = Aws::open(&config, &self.global.stack).await?;
         catalog::seed(&world, &catalog::entries(None)?).await?;
-        Ok(self.upped(&world, Some(emulator.endpoint), began))
+        Ok(Upped {
+            endpoint: Some(emulator.endpoint),
+            ..self.upped(&world, began)
+        })
     }
 
     async fn up_aws(&self, up: &Up, began: Instant) -> Outcome<Upped> {
+        let config = self.ordinary().await?;
+        let account = self.account(&config).await?;
         if up.deploy {
+            removal::may_deploy(&config, &account, &self.global.stack).await?;
             let python = self.step("python environment", || {
                 let requirements = self.root.join("infra/local/requirements.txt");
                 python::prepare(&requirements, &self.tools(), &self.environment, &mut tell)
@@ -328,11 +414,11 @@ impl Place {
                 _ => Architecture::X86_64,
             };
             self.step("services", || self.build(architecture, Purpose::Lambda))?;
+            let passed = Passed::of(&config).await?;
             self.step("stack", || {
-                self.deploy(&python, &parameters, Target::Account)
+                self.deploy(&python, &parameters, passed.target())
             })?;
         }
-        let config = aws::ordinary().await;
         let world = Aws::open(&config, &self.global.stack).await;
         let world = world.map_err(|problem| match up.deploy {
             true => problem,
@@ -341,15 +427,20 @@ impl Place {
         if up.deploy {
             catalog::seed(&world, &catalog::entries(None)?).await?;
         }
-        Ok(self.upped(&world, None, began))
+        Ok(Upped {
+            endpoint: account.endpoints.endpoint.clone(),
+            account: Some(account),
+            ..self.upped(&world, began)
+        })
     }
 
-    fn upped(&self, world: &Aws, endpoint: Option<String>, began: Instant) -> Upped {
+    fn upped(&self, world: &Aws, began: Instant) -> Upped {
         Upped {
             on: self.global.on,
             stack: self.global.stack.clone(),
-            endpoint,
-            deployment: world.deployment().clone(),
+            endpoint: None,
+            account: None,
+            deployment: world.deployment(),
             elapsed_ms: began.elapsed().as_millis() as u64,
         }
     }
@@ -419,16 +510,17 @@ impl Place {
     }
 
     /// Stops the emulator, sets the lab aside, or deletes the stack on AWS when
-    /// asked to.
+    /// asked to, see [`removal`].
     ///
     /// # Errors
-    /// [`Problem`] when it cannot be stopped or deleted.
-    pub async fn down(&self, delete: bool) -> Outcome<Downed> {
+    /// [`Problem`] when it cannot be stopped or deleted, or may not be.
+    pub async fn down(&self, &Down { delete, yes }: &Down) -> Outcome<Downed> {
+        let mut account = None;
         let what = match self.global.on {
             On::Local if self.global.endpoint.is_some() => {
                 return Err(
                     Problem::usage("the endpoint was named, so it is not ours to stop")
-                        .hint("unset AWS_ENDPOINT_URL to stop the emulator that `duet up` started"),
+                        .hint("leave out --endpoint and unset AWS_ENDPOINT_URL to stop the emulator that `duet up` started"),
                 );
             }
             On::Local => {
@@ -441,18 +533,10 @@ impl Place {
                 }
             }
             On::Aws if delete => {
-                let client = aws_sdk_cloudformation::Client::new(&aws::ordinary().await);
-                client
-                    .delete_stack()
-                    .stack_name(&self.global.stack)
-                    .send()
-                    .await
-                    .map_err(|error| {
-                        Problem::environment(aws_sdk_cloudformation::error::DisplayErrorContext(
-                            error,
-                        ))
-                    })?;
-                "the stack is being deleted, with its tables and all that is in them".to_owned()
+                let consent = Consent::of(yes)?;
+                let config = self.ordinary().await?;
+                let there = account.insert(self.account(&config).await?);
+                removal::delete(&config, there, &self.global.stack, consent).await?
             }
             On::Lab if delete => match self.shelf()?.set_aside(SystemClock.now())? {
                 Some(aside) => format!(
@@ -470,7 +554,10 @@ impl Place {
                     .hint("`duet down --on aws --delete` deletes the stack and all it keeps"));
             }
         };
-        Ok(Downed { done: what })
+        Ok(Downed {
+            done: what,
+            account,
+        })
     }
 
     /// Tells what is running and deployed.
@@ -486,17 +573,27 @@ impl Place {
             let text = NO_LAB_YET.to_owned();
             return Ok(self.told(None, None, None, Some(text)));
         }
+        if self.global.on == On::Aws {
+            let config = self.ordinary().await?;
+            let account = Account::of(&config).await?;
+            let (deployment, problem) = match Aws::open(&config, &self.global.stack).await {
+                Ok(world) => (Some(world.deployment()), None),
+                Err(problem) => (None, Some(problem.to_string())),
+            };
+            return Ok(Status {
+                account: Some(account),
+                ..self.told(None, deployment, None, problem)
+            });
+        }
         Ok(match self.open().await {
-            Ok(Opened::Aws(world)) => {
-                self.told(emulator, Some(world.deployment().clone()), None, None)
-            }
+            Ok(Opened::Aws(world)) => self.told(emulator, Some(world.deployment()), None, None),
             Ok(Opened::Lab(kept)) => {
                 let orders = orders::list(&kept.world, orders::Filter::default()).await?;
                 let lab = LabStatus {
                     facts: kept.facts(),
                     orders: orders.orders.len(),
                 };
-                self.told(None, Some(kept.world.deployment().clone()), Some(lab), None)
+                self.told(None, Some(kept.world.deployment()), Some(lab), None)
             }
             Err(problem) => self.told(emulator, None, None, Some(problem.to_string())),
         })
@@ -513,6 +610,8 @@ impl Place {
             on: self.global.on,
             stack: self.global.stack.clone(),
             emulator,
+            endpoint: self.global.endpoint.clone(),
+            account: None,
             lab,
             deployment,
             problem,
@@ -583,17 +682,14 @@ struct Note {
     parameters: Vec<(String, String)>,
 }
 
-/// One line of progress, on standard error.
-fn tell(line: &str) {
-    eprintln!("{line}");
-}
-
 /// The system is up.
 #[derive(Debug, Serialize)]
 pub struct Upped {
     on: On,
     stack: String,
     endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account>,
     #[serde(flatten)]
     deployment: Deployment,
     elapsed_ms: u64,
@@ -606,15 +702,13 @@ impl Report for Upped {
             (On::Lab, None) => "in the lab".to_owned(),
             (_, None) => "at AWS".to_owned(),
         };
-        let fraud = if self.deployment.with_fraud {
-            "with"
-        } else {
-            "without"
-        };
+        let account = self.account.as_ref();
+        let account = account.map_or(String::new(), |account| format!(" ({account})"));
         format!(
-            "stack {} is up {at}, {} {fraud} fraud detection, after {:.1} s",
+            "stack {} is up {at}{account}, {}, fraud detection {}, after {:.1} s",
             self.stack,
             self.deployment.variants.join(" and "),
+            self.deployment.fraud,
             self.elapsed_ms as f64 / 1000.0
         )
     }
@@ -624,6 +718,8 @@ impl Report for Upped {
 #[derive(Debug, Serialize)]
 pub struct Downed {
     done: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account>,
 }
 
 impl Report for Downed {
@@ -638,6 +734,10 @@ pub struct Status {
     on: On,
     stack: String,
     emulator: Option<Emulator>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account>,
     lab: Option<LabStatus>,
     deployment: Option<Deployment>,
     problem: Option<String>,
@@ -658,6 +758,11 @@ impl Report for Status {
             let version = emulator.version.as_deref().unwrap_or("of unknown version");
             lines.push(format!("emulator {version} at {}", emulator.endpoint));
         }
+        match (&self.account, &self.endpoint) {
+            (Some(account), _) => lines.push(account.to_string()),
+            (None, Some(endpoint)) => lines.push(format!("endpoint {endpoint}")),
+            (None, None) => {}
+        }
         if let Some(LabStatus { facts, orders }) = &self.lab {
             lines.push(format!(
                 "lab since {}, now {}: {orders} orders, {} inputs in {}",
@@ -668,15 +773,18 @@ impl Report for Status {
             ));
             let given = facts.parameters.iter();
             lines.extend(given.map(|(name, value)| format!("parameter {name}={value}")));
+            if facts.updating {
+                lines.push("an update is under way".to_owned());
+            }
         }
         match (&self.deployment, &self.problem) {
             (Some(there), _) => {
-                let fraud = if there.with_fraud { "with" } else { "without" };
                 lines.push(format!(
-                    "stack {}: {} {fraud} fraud detection, retry budget {}",
+                    "stack {}: {}, fraud detection {}, patience {} s",
                     self.stack,
                     there.variants.join(" and "),
-                    there.retry_budget
+                    there.fraud,
+                    there.patience_seconds
                 ));
             }
             (None, Some(problem)) => lines.push(problem.trim_start_matches("error: ").to_owned()),

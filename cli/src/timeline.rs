@@ -17,9 +17,10 @@ use serde_json::Value;
 
 use crate::exit::{Exit, Outcome};
 use crate::report::{self, Format, Report};
+use crate::terminal;
 use crate::variant::{self, Style, Variant};
 use crate::view::View;
-use crate::world::{DeadLetter, Subject, TableOf, World};
+use crate::world::{DeadLetter, Fraud, Subject, TableOf, World};
 use crate::{orders, show};
 
 /// How to print a timeline.
@@ -228,7 +229,7 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
         view,
         facts,
         dead: dead.into_iter().map(Dead::of).collect(),
-        with_fraud: deployment.with_fraud,
+        with_fraud: deployment.fraud != Fraud::Off,
     };
     let orchestrated = match variant {
         Some(variant) => variant.style == Style::Orchestration,
@@ -364,7 +365,7 @@ pub fn print(timeline: &Timeline, form: Form) -> Outcome<Exit> {
         Form::Text => report::print(timeline, Format::Text),
         Form::Json => report::print(timeline, Format::Json),
         Form::Mermaid => {
-            report::line(&draw::mermaid(timeline))?;
+            terminal::line(&draw::mermaid(timeline))?;
             Ok(Exit::Done)
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::world::TableOf;
+use crate::world::{Subject, TableOf};
 
 /// A way to coordinate the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,10 +55,10 @@ pub enum Style {
 pub enum Entry {
     /// An execution of a state machine, named after its subject.
     Execution {
-        /// The machine of orders.
-        order: &'static str,
-        /// The machine of registrations.
-        customer: &'static str,
+        /// The machines of orders.
+        order: Machines,
+        /// The machines of registrations.
+        customer: Machines,
     },
     /// A command on the service's queue.
     Queue {
@@ -69,14 +69,33 @@ pub enum Entry {
     },
 }
 
+/// The state machines of a flow, as names of stack outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machines {
+    /// The one that whoever is new starts.
+    pub entry: &'static str,
+    /// All there are, joined by commas: executions that were started before a
+    /// parameter changed run on another than new ones.
+    pub all: &'static str,
+}
+
 impl Entry {
     /// The stack outputs that are there when the variant is deployed.
     #[must_use]
     pub fn outputs(self) -> [&'static str; 2] {
         match self {
-            Self::Execution { order, customer } | Self::Queue { order, customer } => {
-                [order, customer]
-            }
+            Self::Execution { order, customer } => [order.entry, customer.entry],
+            Self::Queue { order, customer } => [order, customer],
+        }
+    }
+
+    /// The machines that drive `subject`, where machines do.
+    #[must_use]
+    pub fn machines(self, subject: Subject) -> Option<Machines> {
+        match (self, subject) {
+            (Self::Execution { order, .. }, Subject::Order) => Some(order),
+            (Self::Execution { customer, .. }, Subject::Customer) => Some(customer),
+            (Self::Queue { .. }, _) => None,
         }
     }
 }
@@ -88,8 +107,14 @@ pub const ALL: &[Variant] = &[
         style: Style::Orchestration,
         carried_by: "Step Functions Standard",
         entry: Entry::Execution {
-            order: "OrderMachine",
-            customer: "CustomerMachine",
+            order: Machines {
+                entry: "OrderMachine",
+                all: "OrderMachines",
+            },
+            customer: Machines {
+                entry: "CustomerMachine",
+                all: "CustomerMachines",
+            },
         },
         doors: &[
             (TableOf::Order, Door::Task("OrderTaskFunction")),

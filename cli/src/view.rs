@@ -2,7 +2,7 @@
 
 use duet_core::fact::Notice;
 use duet_core::store::{Browse, Item, Store};
-use duet_core::{Answer, Event, Metadata, OrderId, Timer, Timestamp};
+use duet_core::{Answer, Metadata, OrderId, Timer, Timestamp};
 use duet_delivery::adapters::Booking;
 use duet_delivery::domain::Delivery;
 use duet_fraud::review::Review;
@@ -88,9 +88,17 @@ struct Record {
     cause: Option<String>,
     answer: Answer,
     #[serde(default)]
-    events: Vec<Event>,
+    announced: Option<Envelope>,
+    #[serde(default)]
+    events: Vec<Envelope>,
     #[serde(default)]
     timers: Vec<Timer>,
+}
+
+/// What is read of a fact in a record.
+#[derive(Deserialize)]
+struct Envelope {
+    metadata: Metadata,
 }
 
 impl View {
@@ -255,10 +263,12 @@ pub fn steps<'a>(
                 at,
                 cause,
                 answer,
+                announced,
                 events,
                 timers,
             } = item.read()?;
-            let said: Vec<Metadata> = events.into_iter().map(|event| event.metadata).collect();
+            let facts = announced.into_iter().chain(events);
+            let said: Vec<Metadata> = facts.map(|fact| fact.metadata).collect();
             let of_fact = said.first().and_then(|fact| fact.causationid.clone());
             steps.push(Step {
                 at,

@@ -11,7 +11,8 @@ Owns how the emulator (ministack) runs on this machine:
 - DIR/emulator.json says where it is, and which of the changes below are in.
 
 It also takes out waits that say nothing about AWS and would blur a comparison
-of two coordination styles, and mends what keeps a stack from being updated. Each change replaces a private part of ministack
+of two coordination styles, has retriers wait as AWS does, and mends what keeps a
+stack from being updated. Each change replaces a private part of ministack
 (pinned in requirements.txt) and first checks that the part is still what it
 was written for. If it is not, the emulator runs unchanged in that respect and
 says so, in its log and in emulator.json. `--stock` makes none of them.
@@ -25,6 +26,7 @@ import inspect
 import json
 import os
 import queue
+import random
 import shutil
 import signal
 import struct
@@ -151,6 +153,42 @@ def start_workflows_at_once() -> None:
     stepfunctions.time = Clock()
 
 
+def wait_as_retriers_say() -> None:
+    """Step Functions: a retrier's MaxDelaySeconds and JitterStrategy count.
+
+    As delivered both are ignored, and every wait is the full one of the
+    exponential backoff. A retrier is given out with the wait that is due as its
+    interval, and no backoff. (TestState, which only tells of a retrier's
+    numbers, tells of these.)
+    """
+    from ministack.services import stepfunctions
+
+    find = getattr(stepfunctions, "_find_matching_retrier", None)
+    expect(inspect.isfunction(find), "stepfunctions._find_matching_retrier is gone")
+    expect(list(inspect.signature(find).parameters) == ["retriers", "error", "retry_counts"],
+           "stepfunctions._find_matching_retrier takes other parameters")
+    source = inspect.getsource(stepfunctions)
+    expect("MaxDelaySeconds" not in source and "JitterStrategy" not in source,
+           "stepfunctions knows MaxDelaySeconds or JitterStrategy by itself")
+    expect(source.count("retrier, retrier_idx = _find_matching_retrier(") == 2
+           and source.count('interval = retrier.get("IntervalSeconds", 1)') == 3
+           and source.count('retrier.get("BackoffRate", 2.0)') == 3,
+           "stepfunctions computes the waits between tries differently")
+
+    def find_with_wait(retriers, error, retry_counts):
+        retrier, index = find(retriers, error, retry_counts)
+        if retrier is None:
+            return retrier, index
+        tried = retry_counts.get(index, 0)
+        wait = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2.0) ** tried
+        wait = min(wait, retrier.get("MaxDelaySeconds", wait))
+        if retrier.get("JitterStrategy") == "FULL":
+            wait *= random.random()
+        return {**retrier, "IntervalSeconds": wait, "BackoffRate": 1.0}, index
+
+    stepfunctions._find_matching_retrier = find_with_wait
+
+
 def update_nested_stacks() -> None:
     """CloudFormation: let a change reach the resources of a nested stack.
 
@@ -176,7 +214,13 @@ def update_nested_stacks() -> None:
     provisioners._update_resource = update_with_attributes
 
 
-CHANGES = (send_answers_at_once, collect_logs_promptly, start_workflows_at_once, update_nested_stacks)
+CHANGES = (
+    send_answers_at_once,
+    collect_logs_promptly,
+    start_workflows_at_once,
+    wait_as_retriers_say,
+    update_nested_stacks,
+)
 
 
 def make_changes() -> tuple[list[str], list[dict[str, str]]]:

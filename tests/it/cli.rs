@@ -154,6 +154,18 @@ fn a_wrong_order_is_refused_before_anything_is_sent() {
         ),
         ("/total/amount", json!(1.5), "total.amount"),
         (
+            "/total/amount",
+            json!(9_007_199_254_740_992_i64),
+            "total.amount: is at most 9007199254740991 (2^53 - 1)",
+        ),
+        ("/order", json!("o__1"), "order: a new id has 1 to 60"),
+        (
+            "/order",
+            json!("x".repeat(61)),
+            "order: a new id has 1 to 60",
+        ),
+        ("/customer", json!("c_"), "customer: a new id has 1 to 60"),
+        (
             "/total/currency",
             json!("EURO"),
             "total.currency: not an ISO 4217 currency code",

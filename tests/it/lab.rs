@@ -112,19 +112,31 @@ fn dead_letters_and_events_are_found_by_later_commands() {
 }
 
 #[test]
-fn a_lab_is_made_anew_with_parameters_and_set_aside() {
+fn a_lab_is_updated_in_place_and_set_aside_when_told_to() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path();
     told(state, &["place", "--id", "o-1", "--wait"]);
-    let up = told(state, &["up", "--parameter", "WithFraud=false"]);
-    assert_eq!(up["with_fraud"], false);
+    let parameters = |state| told(state, &["status"])["lab"]["parameters"].clone();
+    assert_eq!(parameters(state), serde_json::json!({}));
+    let up = told(state, &["up", "--parameter", "WithChoreography=false"]);
+    let variants = up["variants"].as_array().unwrap();
+    assert!(variants.contains(&"standard".into()) && !variants.contains(&"eventbridge".into()));
     assert_eq!(
-        run(&mut lab(state, &["show", "o-1"])).status.code(),
-        Some(1)
+        parameters(state),
+        serde_json::json!({ "WithChoreography": "false" })
     );
-    told(state, &["place", "--id", "o-1", "--wait"]);
+    assert_eq!(outcome(state, "o-1"), "Confirmed", "it is the same lab");
+    told(
+        state,
+        &["place", "--id", "o-2", "--variant", "standard", "--wait"],
+    );
+    assert_eq!(outcome(state, "o-2"), "Confirmed");
+    let wrong = run(&mut lab(state, &["up", "--parameter", "WithFrau=false"]));
+    assert_eq!(wrong.status.code(), Some(2));
+    told(state, &["up"]);
+    assert_eq!(parameters(state), serde_json::json!({}));
+    told(state, &["place", "--id", "o-3", "--variant", "eventbridge"]);
     told(state, &["down"]);
-    assert_eq!(outcome(state, "o-1"), "Confirmed");
     told(state, &["down", "--delete"]);
     assert!(told(state, &["status"])["lab"].is_null());
     let kept = std::fs::read_dir(state.join("lab/duet")).unwrap();
@@ -132,9 +144,7 @@ fn a_lab_is_made_anew_with_parameters_and_set_aside() {
         let name = entry.as_ref().unwrap().file_name();
         name.to_string_lossy().starts_with("inputs-")
     });
-    assert_eq!(aside.count(), 2, "both labs are kept as copies");
-    let wrong = run(&mut lab(state, &["up", "--parameter", "WithFrau=false"]));
-    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(aside.count(), 1, "it is kept as a copy");
 }
 
 #[test]
@@ -191,6 +201,7 @@ fn the_examples_in_the_help_work_as_printed() {
         &["show"],
         &["watch"],
         &["repair"],
+        &["forget"],
         &["customer", "register"],
         &["catalog", "seed"],
         &["catalog", "show"],

@@ -6,6 +6,8 @@
 //! | `contracts` | generated files that are out of date |
 //! | `templates` | templates and state machines that AWS would refuse |
 //! | `cli` | help, errors, exit codes, JSON shapes |
+//! | `aws` | a request to the wrong account or endpoint; a deletion nobody asked for |
+//! | `terminal` | somebody's text that steers the terminal it is shown on |
 //! | `runtime` | binaries that do not answer as Lambda functions |
 //! | `orchestration`, `choreography` | one style's own machinery, on the emulator |
 //! | `lab` | a lab that does not last from one command to the next |
@@ -25,6 +27,7 @@
 )]
 
 mod agreement;
+mod aws;
 mod choreography;
 mod cli;
 mod contracts;
@@ -41,5 +44,6 @@ mod runtime;
 mod shop;
 mod telemetry;
 mod templates;
+mod terminal;
 mod tidy;
 mod tools;

@@ -7,6 +7,7 @@ mod rie;
 use aws_sdk_sqs::types::QueueAttributeName;
 use duet_cli::catalog::{self, Entry};
 use duet_cli::stack::SERVICES;
+use duet_core::service::reaction;
 use duet_core::store::Memory;
 use duet_core::{CommandMessage, Event, Service, SystemClock, Vocabulary};
 use duet_edge::batch::Batch;
@@ -342,13 +343,7 @@ async fn a_function_without_a_setting_says_which() {
         let variables = Rie::variables(&shop, service, "Queue").await;
         // What all services read is read by one piece of code.
         let shared: &[&str] = match service {
-            "customer" => &[
-                "DUET_ENTRY",
-                "DUET_METRICS",
-                "DUET_CARRIERS",
-                "DUET_RETRY_BUDGET",
-                "DUET_BACKOFF_SECONDS",
-            ],
+            "customer" => &["DUET_ENTRY", "DUET_METRICS", "DUET_CARRIERS"],
             _ => &[],
         };
         for missing in own.iter().chain(&["DUET_TABLE"]).chain(shared) {
@@ -372,7 +367,16 @@ async fn a_function_with_a_wrong_setting_says_what_is_wrong() {
     for (name, value, says) in [
         ("DUET_ENTRY", "both", "it is `task` or `queue`"),
         ("DUET_CARRIERS", "{", "DUET_CARRIERS is unusable"),
-        ("DUET_RETRY_BUDGET", "many", "DUET_RETRY_BUDGET is unusable"),
+        (
+            "DUET_CARRIERS",
+            r#"{"standard":{"kind":"none"}}"#,
+            "DUET_CARRIERS is unusable",
+        ),
+        (
+            "DUET_CARRIERS",
+            r#"{"post":{"kind":"pigeon"}}"#,
+            "unknown variant `pigeon`",
+        ),
         (
             "DUET_AWAITS_CLEARANCE",
             "perhaps",
@@ -403,7 +407,9 @@ fn meets_queue<S: Service>() {
     for record in batch.records {
         let body: Value = serde_json::from_str(&record.body).unwrap();
         let known = match body["detail-type"].as_str() {
-            Some(kind) => S::policy(&Event::parse(kind, body["detail"].clone()).unwrap()).is_some(),
+            Some(kind) => {
+                reaction::<S>(&Event::parse(kind, body["detail"].clone()).unwrap()).is_some()
+            }
             None => {
                 let message: CommandMessage = serde_json::from_value(body).unwrap();
                 S::Command::parse(&message.command, message.data).is_ok()
@@ -422,8 +428,8 @@ fn every_example_is_read_by_the_type_that_meets_it() {
     meets::<duet_order::Orders<Memory, SystemClock>>();
     meets::<duet_fraud::Frauds<Memory, SystemClock>>();
     meets::<duet_inventory::Inventory<Memory, SystemClock>>();
-    meets::<Payments<Memory, SystemClock, SimulatedProvider<Memory>>>();
-    meets::<Deliveries<Memory, SystemClock, SimulatedCarrier<Memory>>>();
+    meets::<Payments<Memory, SystemClock, SimulatedProvider<Memory, SystemClock>>>();
+    meets::<Deliveries<Memory, SystemClock, SimulatedCarrier<Memory, SystemClock>>>();
     meets::<Notifications<Memory, SystemClock, Sent>>();
     meets_queue::<duet_journal::Journal<Memory, SystemClock>>();
     let files = std::fs::read_dir(root().join("infra/events"))

@@ -121,7 +121,7 @@ impl Shop {
         let plan = scenario::named(name).unwrap().plan(
             &fresh(name),
             copies,
-            self.world.deployment().retry_budget,
+            self.world.deployment().patience_seconds,
         );
         catalog::seed(&self.world, &plan.goods).await.unwrap();
         for registration in &plan.customers {

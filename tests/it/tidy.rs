@@ -1,6 +1,8 @@
 //! Architecture, as what must not be there and what must resolve. The rules
 //! are those of `docs/architecture.md`.
 
+mod patience;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +10,8 @@ use std::process::Command;
 use duet_asl::{StateMachine, substitute};
 use duet_cli::contracts::{interests, recorders};
 use duet_cli::stack::SERVICES;
-use duet_core::outcome::{INVALID_COMMAND, TRANSIENT};
+use duet_cli::world::stacks::{ALWAYS_SAID, DESCRIBED};
+use duet_core::outcome::{INVALID_COMMAND, OTHER_MARK, PATIENCE_SPENT, TRANSIENT};
 use duet_core::{Fact, Vocabulary};
 use duet_pattern::Pattern;
 use serde_json::{Value as Json, json};
@@ -125,10 +128,46 @@ fn time_randomness_and_environment_come_in_through_ports() {
     ];
     let adapters = [
         "functions/core/src/time.rs",
-        "functions/edge/src/dynamo.rs",
         "functions/edge/src/lambda.rs",
+        "functions/edge/src/sdk/deadline.rs",
     ];
     nowhere(&["functions"], &adapters, &words, "through a port only");
+}
+
+#[test]
+fn all_that_the_command_says_is_said_in_one_place() {
+    nowhere(
+        &["cli/src"],
+        &["cli/src/terminal.rs"],
+        &["println!", "print!(", "stdout()", "stderr()", "panic!("],
+        "what steers a terminal is escaped in cli/src/terminal.rs only",
+    );
+}
+
+#[test]
+fn how_aws_is_reached_is_decided_in_one_place() {
+    nowhere(
+        &["cli/src"],
+        &["cli/src/world/aws.rs"],
+        &[
+            "aws_config::defaults",
+            "load_from_env",
+            "SdkConfig::builder",
+            "Config::builder",
+            "Credentials::new",
+        ],
+        "a client that is configured elsewhere may ask another endpoint",
+    );
+}
+
+#[test]
+fn no_error_reaches_a_person_as_debug_text() {
+    nowhere(
+        &["cli/src"],
+        &[],
+        &["DisplayErrorContext", "error:?}", "problem:?}", "{err:?}"],
+        "say it in a sentence, as cli/src/world/unreachable.rs does",
+    );
 }
 
 #[test]
@@ -217,6 +256,7 @@ fn named(value: &Value) -> &str {
 #[test]
 fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
     let (mut ruled, mut recording) = (BTreeSet::new(), Vec::new());
+    let (mut late, mut only_late) = (BTreeSet::new(), BTreeSet::new());
     for path in &TEMPLATES[2..] {
         let template = template(path);
         for (id, rule) in resources(&template, "AWS::Events::Rule") {
@@ -262,7 +302,12 @@ fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
             let source = list(&pattern["source"])
                 .expect("a rule names its source")
                 .remove(0);
-            let kind = list(&pattern["detail"]["data"]["kind"]).map(|mut kinds| kinds.remove(0));
+            let kinds = list(&pattern["detail"]["data"]["kind"]).unwrap_or_default();
+            // Several kinds at once are those that somebody listens to.
+            let kind = (kinds.len() == 1).then(|| kinds[0].clone());
+            if pattern["detail"]["metadata"]["late"] == json!([true]) {
+                late.insert((facts[0].clone(), consumer.clone()));
+            }
             assert!(
                 ruled.insert((facts[0].clone(), kind, source, consumer)),
                 "{id}: twice the same"
@@ -273,6 +318,13 @@ fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
     assert_eq!(recording, everything, "left: rules; right: who hears all");
     let mut wanted = BTreeSet::new();
     for interest in interests().unwrap() {
+        let fact = interest.fact;
+        only_late.extend(
+            interest
+                .late
+                .iter()
+                .map(|who| (fact.to_owned(), (*who).to_owned())),
+        );
         for (consumer, _) in &interest.makes {
             let source = format!("duet.{}", interest.said_by);
             wanted.insert((
@@ -286,6 +338,10 @@ fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
     assert_eq!(
         ruled, wanted,
         "left: rules; right: what the policies listen to"
+    );
+    assert_eq!(
+        late, only_late,
+        "left: rules; right: what interests late only"
     );
 }
 
@@ -368,7 +424,7 @@ fn every_error_name_is_of_the_vocabulary() {
         let mut names = 0;
         for (state, name) in machine.error_names() {
             let known = name.starts_with("States.")
-                || [TRANSIENT, INVALID_COMMAND].contains(&name)
+                || [TRANSIENT, INVALID_COMMAND, PATIENCE_SPENT, OTHER_MARK].contains(&name)
                 || Fact::NAMES.contains(&name);
             assert!(known, "{path}, {state}: nobody says {name}");
             names += 1;
@@ -500,18 +556,89 @@ fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_fa
     );
 }
 
+/// What is written at a dead-letter queue may be taken home with an operator's
+/// rights, so nobody but its own queue or rule may write there.
+#[test]
+fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
+    let (mut of_queues, mut of_rules) = (0, 0);
+    for path in &TEMPLATES[1..] {
+        let template = template(path);
+        let queues = resources(&template, "AWS::SQS::Queue");
+        let policies = resources(&template, "AWS::SQS::QueuePolicy");
+        let name = |queue: &Value| named(&queue["QueueName"]).to_owned();
+        // Its own queue's, by name: an ARN would go round in a circle.
+        for (id, queue) in &queues {
+            let dead = &queue["RedrivePolicy"]["deadLetterTargetArn"];
+            if dead.is_null() {
+                continue;
+            }
+            let dead = queues[named(dead)];
+            assert_eq!(name(dead), format!("{}-dlq", name(queue)), "{path}: {id}");
+            let allowed = &dead["RedriveAllowPolicy"];
+            assert_eq!(
+                allowed["redrivePermission"].as_str(),
+                Some("byQueue"),
+                "{path}: {id}"
+            );
+            let sources = allowed["sourceQueueArns"].as_sequence().unwrap();
+            let sources: Vec<_> = sources.iter().map(named).collect();
+            let own = format!(
+                "arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{}",
+                name(queue)
+            );
+            assert_eq!(sources, [own], "{path}: {id}");
+            of_queues += 1;
+        }
+        for (id, queue) in queues
+            .iter()
+            .filter(|(_, queue)| name(queue).ends_with("-undelivered"))
+        {
+            let allowed = &queue["RedriveAllowPolicy"]["redrivePermission"];
+            assert_eq!(allowed.as_str(), Some("denyAll"), "{path}: {id}");
+            let mut of_it = policies.values().filter(|policy| {
+                let queues = policy["Queues"].as_sequence().unwrap();
+                queues.iter().any(|queue| named(queue) == *id)
+            });
+            let policy = of_it
+                .next()
+                .unwrap_or_else(|| panic!("{path}: {id} has no policy"));
+            for statement in policy["PolicyDocument"]["Statement"].as_sequence().unwrap() {
+                assert_eq!(
+                    statement["Principal"]["Service"].as_str(),
+                    Some("events.amazonaws.com")
+                );
+                let conditions = statement["Condition"].as_mapping().unwrap().values();
+                let by_source = conditions.filter(|it| !it["aws:SourceArn"].is_null());
+                assert_eq!(by_source.count(), 1, "{path}: {id}");
+            }
+            of_rules += 1;
+        }
+    }
+    assert_eq!((of_queues, of_rules), (SERVICES.len() + 2, 2));
+}
+
+/// A stack is known as one of this system by what it says of itself; what is
+/// deployed today was deployed with these.
+#[test]
+fn the_stack_says_what_it_is_known_by() {
+    let template = template("template.yaml");
+    for output in ALWAYS_SAID {
+        assert!(!template["Outputs"][output].is_null(), "{output}");
+        assert!(
+            template["Outputs"][output]["Condition"].is_null(),
+            "{output}"
+        );
+    }
+    let described = template["Description"].as_str().unwrap();
+    assert!(described.starts_with(DESCRIBED), "{described}");
+}
+
 #[test]
 fn the_derived_numbers_are_derived_rightly() {
     let template = template("template.yaml");
-    let number = |value: &Value| value.as_u64().unwrap();
     for (timeout, derived) in template["Mappings"]["TaskTimeout"].as_mapping().unwrap() {
         let timeout: u64 = timeout.as_str().unwrap().parse().unwrap();
-        assert_eq!(number(&derived["Visibility"]), 6 * timeout);
-        assert!(number(&derived["Step"]) > timeout);
-    }
-    for (budget, derived) in template["Mappings"]["RetryBudget"].as_mapping().unwrap() {
-        let budget: u64 = budget.as_str().unwrap().parse().unwrap();
-        assert_eq!(number(&derived["MaxReceives"]), budget + 2);
+        assert_eq!(derived["Visibility"].as_u64(), Some(6 * timeout));
     }
 }
 

@@ -88,12 +88,10 @@ pub enum ReplayError {
 impl Lab {
     /// PutEvents, of entries that were not refused.
     pub(crate) fn put_events(&mut self, bus: &str, entries: Vec<Entry>) {
-        let Some(bus) = self
-            .definitions
-            .buses
-            .iter()
-            .position(|known| known.name == bus)
-        else {
+        let Some(bus) = self.definitions.bus_named(bus) else {
+            for entry in entries {
+                self.lose(bus, entry.owner, "there is no such bus");
+            }
             return;
         };
         for entry in entries {
@@ -177,7 +175,7 @@ impl Lab {
         let keeps = definitions
             .archives
             .iter()
-            .any(|archive| archive.bus == bus);
+            .any(|archive| archive.bus == bus && !archive.gone);
         if rules.is_empty() && !keeps {
             return;
         }
@@ -190,6 +188,7 @@ impl Lab {
         });
         for (at, it) in definitions.archives.iter().enumerate() {
             if it.bus == bus
+                && !it.gone
                 && it
                     .pattern
                     .as_ref()
@@ -234,7 +233,8 @@ impl Lab {
         let owner = delivery.event.owner;
         let step = self.steps[delivery.rule].clone();
         self.host.lock().meters.of(owner).deliveries += 1;
-        let Some(queue) = target.queue else {
+        let queue = target.queue.filter(|at| !definitions.queues[*at].gone);
+        let Some(queue) = queue else {
             return self.give_up(
                 &delivery,
                 "RESOURCE_NOT_FOUND",
@@ -344,7 +344,8 @@ impl Lab {
         let rule = &definitions.rules[delivery.rule];
         let target = &rule.targets[delivery.target];
         let owner = delivery.event.owner;
-        let Some(dead) = target.dead_letters else {
+        let dead = target.dead_letters;
+        let Some(dead) = dead.filter(|at| !definitions.queues[*at].gone) else {
             return self.lose(&rule.name, owner, why);
         };
         // The attributes that eb-rule-dlq of the user guide lists.
@@ -367,6 +368,7 @@ impl Lab {
             receives: 0,
             in_flight: false,
             overlooked: 0,
+            first_received: None,
             attributes,
             home: None,
             stamp: 0,
@@ -389,10 +391,7 @@ impl Lab {
         rules: &[String],
     ) -> Result<usize, ReplayError> {
         let definitions = self.definitions.clone();
-        let at = definitions
-            .archives
-            .iter()
-            .position(|known| known.name == archive);
+        let at = definitions.archive_named(archive);
         let at = at.ok_or_else(|| ReplayError::NoArchive(archive.to_owned()))?;
         let (from, to) = (from.as_millisecond(), to.as_millisecond());
         if to < from {

@@ -13,6 +13,7 @@ use duet_asl::{MachineType, StateMachine, substitute};
 use duet_pattern::{Matcher, Pattern, TargetInput};
 use serde_json::Value;
 
+use crate::declared::{self, Places};
 use crate::template::{ACCOUNT, DefinitionError, Files, REGION, Resource, Stack, queue_url, text};
 
 /// The name of the bus that every account has.
@@ -58,6 +59,8 @@ pub struct Function {
     pub memory: u64,
     /// Its environment.
     pub environment: BTreeMap<String, String>,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
 }
 
 /// A queue.
@@ -79,11 +82,15 @@ pub struct Queue {
     pub redrive: Option<(usize, u32)>,
     /// Patterns of the ARNs that EventBridge may deliver from.
     pub sources: Vec<String>,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
 }
 
 /// An event source mapping: a queue to a function.
 #[derive(Debug, Clone)]
 pub struct Mapping {
+    /// Its place in the templates; it has no name.
+    pub place: String,
     /// Index of the queue.
     pub queue: usize,
     /// Index of the function.
@@ -94,6 +101,8 @@ pub struct Mapping {
     pub concurrency: usize,
     /// Whether the function may name the failed messages of a batch.
     pub partial: bool,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
 }
 
 /// A bus with the rules on it.
@@ -103,6 +112,8 @@ pub struct Bus {
     pub name: String,
     /// Its ARN.
     pub arn: String,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
 }
 
 /// A rule.
@@ -120,6 +131,8 @@ pub struct Rule {
     pub written: Value,
     /// Where it delivers.
     pub targets: Vec<Target>,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
 }
 
 /// A rule's target: a queue.
@@ -155,6 +168,8 @@ pub struct Machine {
     pub role: String,
     /// Its definition.
     pub machine: Arc<StateMachine>,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
 }
 
 /// An archive of a bus.
@@ -168,11 +183,21 @@ pub struct Archive {
     pub pattern: Option<Pattern>,
     /// For how long, in milliseconds; `None` for ever.
     pub retention: Option<i64>,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
 }
 
 /// Everything that is deployed.
 #[derive(Debug, Clone)]
 pub struct Definitions {
+    /// The files they were read from.
+    files: Arc<Files>,
+    /// The stack's name.
+    pub stack: String,
+    /// The parameters they were read with, beside the template's defaults.
+    pub parameters: BTreeMap<String, String>,
+    /// Every resource by its place.
+    pub(crate) declared: Arc<Places>,
     /// The root stack's outputs.
     pub outputs: BTreeMap<String, String>,
     /// Tables by name.
@@ -195,16 +220,16 @@ pub struct Definitions {
     pub archives: Vec<Archive>,
 }
 
-const FUNCTION: &str = "AWS::Serverless::Function";
-const TABLE: &str = "AWS::DynamoDB::Table";
-const TOPIC: &str = "AWS::SNS::Topic";
-const QUEUE: &str = "AWS::SQS::Queue";
-const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
-const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
-const BUS: &str = "AWS::Events::EventBus";
-const RULE: &str = "AWS::Events::Rule";
-const ARCHIVE: &str = "AWS::Events::Archive";
-const MACHINE: &str = "AWS::StepFunctions::StateMachine";
+pub(crate) const FUNCTION: &str = "AWS::Serverless::Function";
+pub(crate) const TABLE: &str = "AWS::DynamoDB::Table";
+pub(crate) const TOPIC: &str = "AWS::SNS::Topic";
+pub(crate) const QUEUE: &str = "AWS::SQS::Queue";
+pub(crate) const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
+pub(crate) const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
+pub(crate) const BUS: &str = "AWS::Events::EventBus";
+pub(crate) const RULE: &str = "AWS::Events::Rule";
+pub(crate) const ARCHIVE: &str = "AWS::Events::Archive";
+pub(crate) const MACHINE: &str = "AWS::StepFunctions::StateMachine";
 
 type Read<T> = Result<T, DefinitionError>;
 
@@ -216,11 +241,23 @@ impl Definitions {
     /// [`DefinitionError`] naming the file or resource that AWS would refuse,
     /// or that the lab does not model.
     pub fn read(files: Files, stack: &str, parameters: &BTreeMap<String, String>) -> Read<Self> {
+        Self::of(&Arc::new(files), stack, parameters)
+    }
+
+    /// What the same files deploy with other `parameters`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn with(&self, parameters: &BTreeMap<String, String>) -> Read<Self> {
+        Self::of(&self.files, &self.stack, parameters)
+    }
+
+    fn of(files: &Arc<Files>, stack: &str, parameters: &BTreeMap<String, String>) -> Read<Self> {
         let given = parameters
             .iter()
             .map(|(name, value)| (name.clone(), value.clone().into()))
             .collect();
-        let root = Rc::new(Stack::new(&Rc::new(files), "template.yaml", stack, &given)?);
+        let root = Rc::new(Stack::new(files, "template.yaml", stack, &given)?);
         let mut stacks = vec![root.clone()];
         let mut at = 0;
         while at < stacks.len() {
@@ -229,6 +266,10 @@ impl Definitions {
             at += 1;
         }
         let mut this = Self {
+            files: files.clone(),
+            stack: stack.to_owned(),
+            parameters: parameters.clone(),
+            declared: Arc::new(declared::read(&stacks, identify)?),
             outputs: root.outputs()?,
             tables: Vec::new(),
             topics: Vec::new(),
@@ -238,6 +279,7 @@ impl Definitions {
             buses: vec![Bus {
                 name: DEFAULT_BUS.to_owned(),
                 arn: format!("arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{DEFAULT_BUS}"),
+                gone: false,
             }],
             rules: Vec::new(),
             machines: Vec::new(),
@@ -281,6 +323,7 @@ impl Definitions {
             BUS => self.buses.push(Bus {
                 name: stack.reference(&logical)?,
                 arn: stack.attribute(&logical, "Arn")?,
+                gone: false,
             }),
             _ => {
                 let uri = properties["CodeUri"].as_str().unwrap_or_default();
@@ -302,6 +345,7 @@ impl Definitions {
                         .flatten()
                         .map(|(k, v)| (k.clone(), text(v)))
                         .collect(),
+                    gone: false,
                 });
             }
         }
@@ -331,6 +375,7 @@ impl Definitions {
             delay: seconds(&properties["DelaySeconds"], 0),
             redrive: None,
             sources: Vec::new(),
+            gone: false,
         });
         Ok(())
     }
@@ -377,7 +422,7 @@ impl Definitions {
         Ok(())
     }
 
-    fn mapping(&mut self, _: &Stack, resource: Resource) -> Read<()> {
+    fn mapping(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
         let Resource {
             logical,
             properties,
@@ -401,6 +446,7 @@ impl Definitions {
         }
         let types = properties["FunctionResponseTypes"].as_array();
         self.mappings.push(Mapping {
+            place: stack.place(&logical),
             queue,
             function,
             // Ten messages a batch; up to 1,250 pollers (Lambda developer guide, SQS event source).
@@ -408,6 +454,7 @@ impl Definitions {
             concurrency: number(&properties["ScalingConfig"]["MaximumConcurrency"]).unwrap_or(1_250)
                 as usize,
             partial: types.is_some_and(|types| types.contains(&"ReportBatchItemFailures".into())),
+            gone: false,
         });
         Ok(())
     }
@@ -422,9 +469,7 @@ impl Definitions {
         let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&arn, why);
         let bus = properties["EventBusName"].as_str().unwrap_or(DEFAULT_BUS);
         let bus = self
-            .buses
-            .iter()
-            .position(|known| known.name == bus || known.arn == bus)
+            .bus_named(bus)
             .ok_or_else(|| wrong(&format!("no bus {bus}")))?;
         let mut targets = Vec::new();
         for target in properties["Targets"].as_array().into_iter().flatten() {
@@ -453,6 +498,7 @@ impl Definitions {
             bus,
             targets,
             arn,
+            gone: false,
         });
         Ok(())
     }
@@ -477,6 +523,7 @@ impl Definitions {
             retention: number(&properties["RetentionDays"])
                 .filter(|days| *days > 0)
                 .map(|days| days * 86_400_000),
+            gone: false,
         });
         Ok(())
     }
@@ -519,6 +566,7 @@ impl Definitions {
             role: text(&properties["RoleArn"]),
             machine: Arc::new(machine),
             arn,
+            gone: false,
         });
         Ok(())
     }
@@ -535,7 +583,7 @@ impl Definitions {
                 .rules
                 .iter()
                 .enumerate()
-                .filter(move |(_, rule)| rule.bus == bus);
+                .filter(move |(_, rule)| rule.bus == bus && !rule.gone);
             rules.map(|(at, rule)| (at, rule.pattern.clone())).collect()
         };
         (0..self.buses.len()).map(of).collect()
@@ -546,7 +594,7 @@ impl Definitions {
     pub fn function(&self, name: &str) -> Option<usize> {
         self.functions
             .iter()
-            .position(|function| function.arn == name || function.name == name)
+            .position(|it| !it.gone && (it.arn == name || it.name == name))
     }
 
     /// The queue with this name, ARN or URL.
@@ -554,7 +602,7 @@ impl Definitions {
     pub fn queue_named(&self, name: &str) -> Option<usize> {
         self.queues
             .iter()
-            .position(|queue| queue.arn == name || queue.url == name || queue.name == name)
+            .position(|it| !it.gone && (it.arn == name || it.url == name || it.name == name))
     }
 
     /// The state machine with this name or ARN.
@@ -562,7 +610,33 @@ impl Definitions {
     pub fn machine_named(&self, name: &str) -> Option<usize> {
         self.machines
             .iter()
-            .position(|machine| machine.arn == name || machine.name == name)
+            .position(|it| !it.gone && (it.arn == name || it.name == name))
+    }
+
+    /// The bus with this name or ARN.
+    #[must_use]
+    pub fn bus_named(&self, name: &str) -> Option<usize> {
+        self.buses
+            .iter()
+            .position(|it| !it.gone && (it.arn == name || it.name == name))
+    }
+
+    /// The archive with this name.
+    #[must_use]
+    pub fn archive_named(&self, name: &str) -> Option<usize> {
+        self.archives
+            .iter()
+            .position(|it| !it.gone && it.name == name)
+    }
+
+    /// The archives that keep events.
+    pub fn archives(&self) -> impl Iterator<Item = &Archive> {
+        self.archives.iter().filter(|archive| !archive.gone)
+    }
+
+    /// The rules that listen.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| !rule.gone)
     }
 
     /// The queues that dead letters end in: behind another queue, or a target.
@@ -571,15 +645,27 @@ impl Definitions {
         let behind = self
             .queues
             .iter()
+            .filter(|queue| !queue.gone)
             .filter_map(|queue| queue.redrive.map(|(at, _)| at));
-        let targets = self.rules.iter().flat_map(|rule| &rule.targets);
+        let targets = self.rules().flat_map(|rule| &rule.targets);
         let mut all: Vec<usize> = behind
             .chain(targets.filter_map(|target| target.dead_letters))
+            .filter(|at| !self.queues[*at].gone)
             .collect();
         all.sort_unstable();
         all.dedup();
         all
     }
+}
+
+/// What tells a resource of a kind that the lab models from others of its kind.
+fn identify(stack: &Stack, logical: &str, kind: &str) -> Option<Read<String>> {
+    Some(match kind {
+        TABLE | TOPIC | ARCHIVE => stack.reference(logical),
+        FUNCTION | QUEUE | BUS | RULE | MACHINE => stack.attribute(logical, "Arn"),
+        MAPPING | QUEUE_POLICY => Ok(stack.place(logical)),
+        _ => return None,
+    })
 }
 
 fn number(value: &Value) -> Option<i64> {
@@ -632,7 +718,7 @@ mod tests {
             (10, 15, 2)
         );
         let order = &all.queues[all.queue_named("duet-order").unwrap()];
-        assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 6));
+        assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
         let dead = &all.queues[order.redrive.unwrap().0];
         assert_eq!(
             (dead.name.as_str(), dead.retention),
@@ -643,7 +729,11 @@ mod tests {
             (payment.service.as_str(), payment.timeout),
             ("payment", 10_000)
         );
-        assert_eq!(payment.environment["DUET_RETRY_BUDGET"], "4");
+        let carriers = &payment.environment["DUET_CARRIERS"];
+        assert!(
+            carriers.contains(r#""kind":"none","patience":60"#),
+            "{carriers}"
+        );
         assert_eq!(
             payment.environment["DUET_LEDGER_TABLE"],
             "duet-provider-ledger"
@@ -680,19 +770,22 @@ mod tests {
     #[test]
     fn parameters_choose_what_is_deployed() {
         let before = read(&[
-            ("WithFraud", "false"),
+            ("Fraud", "off"),
             ("TaskTimeoutSeconds", "5"),
-            ("RetryBudget", "6"),
+            ("PatienceSeconds", "20"),
         ]);
         assert_eq!(before.machines[0].name, "duet-order-before-fraud");
         assert!(before.function("duet-fraud-queue").is_none());
         let order = &before.queues[before.queue_named("duet-order").unwrap()];
-        assert_eq!((order.visibility, order.redrive.unwrap().1), (30_000, 8));
+        assert_eq!((order.visibility, order.redrive.unwrap().1), (30_000, 31));
+        assert_eq!(before.outputs["PatienceSeconds"], "20");
         let only = read(&[("WithOrchestration", "false")]);
         assert!(only.machines.is_empty() && !only.outputs.contains_key("OrderMachine"));
-        let wrong = BTreeMap::from([("RetryBudget".to_owned(), "99".to_owned())]);
-        let refused = Definitions::read(bundled(), "duet", &wrong).unwrap_err();
-        assert!(refused.to_string().contains("RetryBudget"), "{refused}");
+        for seconds in ["4", "76"] {
+            let wrong = BTreeMap::from([("PatienceSeconds".to_owned(), seconds.to_owned())]);
+            let refused = Definitions::read(bundled(), "duet", &wrong).unwrap_err();
+            assert!(refused.to_string().contains("PatienceSeconds"), "{refused}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ faults! {
     PutEvents, "put-events", "entries put on a bus", "the bus answers 200 and refuses an entry";
     StoreConflict, "store-conflict", "commits", "a transaction is cancelled although nobody interfered";
     StoreFault, "store-fault", "calls of a store", "the table does not answer";
-    StaleRead, "stale-read", "documents read", "a read shows a document as it was before its last update";
+    StaleRead, "stale-read", "documents read together", "a read of several documents shows some as they were before their last update";
     ClockSkew, "clock-skew", "invocations", "the instance's clock is up to three seconds off";
     LostCallback, "lost-callback", "answers to task tokens", "the answer is taken and never heard of again";
     Slow, "slow", "calls of a third party", "the third party takes seconds, perhaps more than there are";

@@ -10,6 +10,7 @@ use std::task::Poll;
 
 use duet_asl::Millis;
 use duet_core::{Clock, Timestamp};
+use rustc_hash::FxHashSet;
 
 use crate::fault::{Aim, Fault, Faults};
 use crate::latency::Span;
@@ -49,6 +50,15 @@ pub(crate) enum Out {
         ident: u64,
         owner: Owner,
     },
+    /// A message for the dead-letter queue of `queue`, and why.
+    Bury {
+        queue: String,
+        body: String,
+        why: String,
+        ident: u64,
+        owner: Owner,
+        step: Arc<str>,
+    },
     /// The answer to a task token.
     Answer {
         token: String,
@@ -79,12 +89,20 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) meters: Meters,
     pub(crate) notices: u64,
+    /// The names of queues that were deleted.
+    pub(crate) no_queues: FxHashSet<String>,
     pub(crate) plant: Option<Plant>,
     /// What the functions logged, if that is kept.
     pub(crate) lines: Option<Vec<String>>,
 }
 
 impl Inner {
+    /// The running function waits until `due`, or for something sooner.
+    fn wait_for(&mut self, due: Millis) -> Poll<()> {
+        self.pause = Some(self.pause.map_or(due, |sooner| sooner.min(due)));
+        Poll::Pending
+    }
+
     /// What the running function's use is counted on.
     pub(crate) fn meter(&mut self) -> &mut Meter {
         self.meters.of(self.frame.owner)
@@ -160,17 +178,26 @@ impl Host {
             let mut inner = self.lock();
             match due {
                 Some(due) if inner.now >= due => Poll::Ready(()),
-                Some(due) => {
-                    inner.pause = Some(due);
-                    Poll::Pending
-                }
+                Some(due) => inner.wait_for(due),
                 None => {
                     inner.frame.calls += 1;
                     let at = inner.now + inner.draw(span);
                     due = Some(at);
-                    inner.pause = Some(at);
-                    Poll::Pending
+                    inner.wait_for(at)
                 }
+            }
+        })
+        .await;
+    }
+
+    /// The time until `at`, by the world's clock.
+    pub(crate) async fn until(&self, at: Timestamp) {
+        let due = at.as_millisecond();
+        std::future::poll_fn(|_| {
+            let mut inner = self.lock();
+            match inner.now >= due {
+                true => Poll::Ready(()),
+                false => inner.wait_for(due),
             }
         })
         .await;
@@ -196,6 +223,16 @@ impl Clock for InstanceClock {
     fn now(&self) -> Timestamp {
         let inner = self.0.lock();
         timestamp(inner.now + inner.frame.skew)
+    }
+}
+
+/// The clock of whoever is no function: a third party's.
+#[derive(Debug, Clone)]
+pub(crate) struct WorldClock(pub(crate) Host);
+
+impl Clock for WorldClock {
+    fn now(&self) -> Timestamp {
+        timestamp(self.0.lock().now)
     }
 }
 

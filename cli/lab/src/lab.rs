@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use duet_asl::{Execution, Millis, TaskError, TaskId};
@@ -26,6 +27,7 @@ use crate::random::mix;
 use crate::services::{self, Handler};
 use crate::sqs::{Message, QueueState};
 use crate::template::DefinitionError;
+use crate::update::{Rollout, Updates};
 use crate::workflow::Run;
 
 /// How a world is to be.
@@ -53,6 +55,8 @@ pub struct Config {
     pub keep_succeeded: bool,
     /// Whether what travels on the buses is kept, for [`Lab::heard`].
     pub events: bool,
+    /// How [`Lab::update`] goes about it.
+    pub rollout: Rollout,
 }
 
 /// What happens next, to whom.
@@ -80,6 +84,8 @@ pub(crate) enum Action {
     Enqueue(usize, Box<Message>),
     /// A rule tries to deliver.
     Deliver(Box<Delivery>),
+    /// Steps of an update are taken.
+    Switch(usize, Range<usize>),
 }
 
 #[derive(Debug)]
@@ -211,6 +217,7 @@ pub struct Lab {
     pub(crate) outages: Vec<(Arc<str>, Millis, Millis)>,
     pub(crate) down: FxHashSet<String>,
     pub(crate) lost: Vec<Lost>,
+    pub(crate) updates: Updates,
     agenda: Agenda,
     timeline: Vec<Moment>,
     pub(crate) heard: Vec<Heard>,
@@ -319,6 +326,7 @@ impl Lab {
             outages: Vec::new(),
             down: FxHashSet::default(),
             lost: Vec::new(),
+            updates: Updates::default(),
             agenda: Agenda::default(),
             timeline: Vec::new(),
             heard: Vec::new(),
@@ -337,7 +345,7 @@ impl Lab {
         timestamp(self.now)
     }
 
-    /// What is deployed.
+    /// What is deployed, as far as updates have come.
     #[must_use]
     pub fn definitions(&self) -> &Definitions {
         &self.definitions
@@ -388,6 +396,7 @@ impl Lab {
             Action::Show(queue, message, stamp) => self.show(queue, message, stamp),
             Action::Enqueue(queue, message) => self.enqueue(queue, *message),
             Action::Deliver(delivery) => self.deliver(*delivery),
+            Action::Switch(update, steps) => self.switch(update, steps),
         }
         true
     }
@@ -573,6 +582,7 @@ impl Action {
             Self::Deliver(delivery) => mix(mix(9, delivery.rule as u64), delivery.ident),
             Self::CutShort(run, kind) => mix(mix(10, *run as u64), *kind as u64),
             Self::TellEnd(run, _) => mix(11, *run as u64),
+            Self::Switch(update, steps) => mix(mix(12, *update as u64), steps.start as u64),
         }
     }
 }

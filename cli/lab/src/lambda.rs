@@ -3,13 +3,15 @@
 //! An invocation of a queue's function has one part per message, which run side
 //! by side as they do in the edge; an invocation by a workflow has one part.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use duet_asl::{Millis, TaskError, TaskId};
-use duet_edge::batch::{Attributes, Record};
+use duet_edge::batch::{self, Attributes, Record};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
+use duet_edge::wires::{QUEUE, REASON};
 use serde_json::{Value, json};
 
 use crate::fault::{Aim, Fault};
@@ -21,7 +23,7 @@ use crate::operate::SendError;
 use crate::plant::Plant;
 use crate::random::{digest, mix};
 use crate::services::Work;
-use crate::sqs::{Sending, message_id};
+use crate::sqs::{Message, Sending, message_id};
 use crate::wire::text;
 
 /// The concurrency of an account (Lambda quotas: 1,000 by default).
@@ -33,7 +35,7 @@ const SKEW: Millis = 3_000;
 /// The instances of a function.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Instances {
-    idle: u32,
+    pub(crate) idle: u32,
 }
 
 /// One invocation.
@@ -123,7 +125,8 @@ impl Lab {
     /// # Errors
     /// [`SendError::NoFunction`] when no function is that service's.
     pub fn set_down(&mut self, service: &str, down: bool) -> Result<(), SendError> {
-        if !self.services.iter().any(|known| &**known == service) {
+        let mut functions = self.definitions.functions.iter();
+        if !functions.any(|known| known.service == service && !known.gone) {
             return Err(SendError::NoFunction(service.to_owned()));
         }
         if down {
@@ -208,6 +211,7 @@ impl Lab {
     fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &str, frame: Frame) {
         self.host.lock().meters.of(frame.owner).task_bytes += payload.len() as u64;
         let input = serde_json::from_str(payload).unwrap_or_default();
+        let function = self.instance_of(function, frame.ident);
         let (wait, frame) = self.take_instance(function, frame);
         let deadline = self.now + wait + self.definitions.functions[function].timeout;
         let work = self.handlers[function].task(input, timestamp(deadline));
@@ -220,15 +224,15 @@ impl Lab {
     }
 
     /// A poller calls a function with the messages it received.
-    pub(crate) fn invoke_batch(&mut self, mapping: usize, batch: Vec<u64>) {
+    pub(crate) fn invoke_batch(&mut self, mapping: usize, received: Vec<u64>) {
         let definitions = self.definitions.clone();
         let it = &definitions.mappings[mapping];
         let service = self.services[it.function].clone();
         let queue = &definitions.queues[it.queue];
-        let first = &self.queues[it.queue].messages[&batch[0]];
+        let first = &self.queues[it.queue].messages[&received[0]];
         let ident = mix(first.ident, first.receives.into());
         let messages = &self.queues[it.queue].messages;
-        let company: Arc<[Owner]> = batch.iter().map(|id| messages[id].owner).collect();
+        let company: Arc<[Owner]> = received.iter().map(|id| messages[id].owner).collect();
         let aim = Aim {
             service: &service,
             step: &first.step,
@@ -237,11 +241,12 @@ impl Lab {
         };
         let throttled = self.invocations.len() >= CONCURRENCY
             || self.host.lock().faults.strikes(Fault::Throttle, aim);
-        if throttled {
+        if throttled || definitions.functions[it.function].gone {
             // Not deleted: each comes back when its visibility timeout is over.
             self.pollers[mapping].running -= 1;
             return;
         }
+        let function = self.instance_of(it.function, ident);
         let (owner, step) = (first.owner, first.step.clone());
         let frame = Frame {
             ident,
@@ -252,10 +257,12 @@ impl Lab {
             step,
             skew: 0,
         };
-        let (wait, first) = self.take_instance(it.function, frame);
-        let deadline = timestamp(self.now + wait + definitions.functions[it.function].timeout);
-        let mut parts = Vec::with_capacity(batch.len());
-        for id in batch {
+        let (wait, first) = self.take_instance(function, frame);
+        let began = self.now + wait;
+        let stopped = began + definitions.functions[function].timeout;
+        let deadline = batch::deadline(timestamp(began), timestamp(stopped));
+        let mut parts = Vec::with_capacity(received.len());
+        for id in received {
             let message = &self.queues[it.queue].messages[&id];
             let record = Record {
                 message_id: message_id(message.ident),
@@ -263,6 +270,7 @@ impl Lab {
                 body: message.body.to_string(),
                 attributes: Attributes {
                     receives: message.receives.to_string(),
+                    first_received: message.first_received.map(|at| at.to_string()),
                 },
                 event_source_arn: queue.arn.clone(),
             };
@@ -275,7 +283,7 @@ impl Lab {
                 step: message.step.clone(),
                 skew: first.skew,
             };
-            let work = self.handlers[it.function].receive(record.delivery(deadline));
+            let work = self.handlers[function].receive(record.delivery(deadline));
             parts.push(Part {
                 work: Some(Running::Message(work)),
                 frame,
@@ -285,7 +293,7 @@ impl Lab {
                 self.delete(it.queue, id);
             }
         }
-        self.launch(it.function, Trigger::Batch { mapping }, parts, wait);
+        self.launch(function, Trigger::Batch { mapping }, parts, wait);
     }
 
     /// An instance for the run of `frame`: how long until it starts, and its clock.
@@ -455,6 +463,41 @@ impl Lab {
                         },
                     );
                 }
+            }
+            Out::Bury {
+                queue,
+                body,
+                why,
+                ident,
+                owner,
+                step,
+            } => {
+                let queue = self.definitions.queue_named(&queue);
+                let Some((home, it)) = queue.map(|at| (at, &self.definitions.queues[at])) else {
+                    return;
+                };
+                let attributes = BTreeMap::from([(REASON, why), (QUEUE, it.arn.clone())]);
+                let Some((dead, _)) = it.redrive else {
+                    // On AWS the message would come back, for ever.
+                    let place = it.name.clone();
+                    return self.lose(&place, owner, "there is no dead-letter queue");
+                };
+                self.host.lock().meters.of(owner).queue_requests += 1;
+                let message = Message {
+                    body: body.into(),
+                    ident,
+                    owner,
+                    step,
+                    sent: self.now,
+                    receives: 0,
+                    in_flight: false,
+                    overlooked: 0,
+                    first_received: None,
+                    attributes,
+                    home: Some(home),
+                    stamp: 0,
+                };
+                self.bury(dead, message);
             }
             Out::Answer { token, value } => self.answer_token(&token, value),
         }

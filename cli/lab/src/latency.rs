@@ -23,6 +23,8 @@ pub(crate) const CUT_LATE: Span = (700, 120_000);
 pub(crate) const THIRD_PARTY: Span = (20, 90);
 /// PutEvents, SendMessage, SendTaskSuccess, Publish.
 pub(crate) const CALL: Span = (3, 12);
+/// Before what a bus refused is put on it again.
+pub(crate) const AGAIN: Span = (0, 100);
 /// From the bus to a target.
 pub(crate) const DELIVERY: Span = (10, 90);
 /// Until a poller sees a visible message.
@@ -33,6 +35,12 @@ pub(crate) const INVOKE: Span = (2, 12);
 pub(crate) const COLD_START: Span = (12, 45);
 /// A slow start of a new instance.
 pub(crate) const SLOW_START: Span = (800, 6_000);
+/// From the beginning of an update to each resource's switch.
+pub(crate) const UPDATE: Span = (1_000, 600_000);
+/// How long a function that was changed has warm instances with its old
+/// environment. AWS makes new ones for invocations after the change; those that
+/// are at work go on.
+pub(crate) const WARM: Span = (0, 300_000);
 /// How much a delayed message is late.
 pub(crate) const LATE: Span = (2_000, 180_000);
 /// How long a message lets later ones pass.

@@ -7,6 +7,7 @@
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
 //! | [`lambda`], [`sqs`], [`bus`], [`workflow`] | functions, queues, buses, executions, as AWS runs them |
+//! | [`update`], [`switch`], [`declared`] | the same templates with other parameters, while everything runs |
 //! | [`operate`] | what people do: send, look at what died, send it back |
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
 //! | [`fault`] | what can go wrong, by name |
@@ -23,6 +24,7 @@
 //! maximum batching windows, tables' time-to-live, and the account's quotas but for concurrency.
 
 mod bus;
+mod declared;
 mod definitions;
 mod fault;
 mod host;
@@ -36,7 +38,9 @@ mod ports;
 mod random;
 mod services;
 mod sqs;
+mod switch;
 mod template;
+mod update;
 mod wire;
 mod workflow;
 
@@ -52,4 +56,5 @@ pub use operate::{DeadLetter, SendError};
 pub use plant::{Plant, Reach};
 pub use ports::Table;
 pub use template::{DefinitionError, Files};
+pub use update::{Rollout, Update, UpdateError};
 pub use workflow::{Standing, Started, WorkflowError, word};

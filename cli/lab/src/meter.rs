@@ -4,6 +4,7 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
+use duet_core::store::{Body, Item, MAX_ITEM_BYTES, Write};
 use rustc_hash::FxHashMap;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -37,7 +38,7 @@ pub struct Meter {
     pub notices: u64,
     /// DynamoDB read request units (strongly consistent: one per 4 KiB).
     pub read_units: u64,
-    /// DynamoDB write request units (transactional: two per KiB).
+    /// DynamoDB write request units (one per KiB; in a transaction two).
     pub write_units: u64,
 }
 
@@ -208,9 +209,82 @@ impl<'de> Visitor<'de> for Sizing {
     }
 }
 
+/// How many times `bytes` a document takes up, rounded up. As text it is longer
+/// than as DynamoDB counts it: only a long one has to be counted.
+fn pages(body: &Body, bytes: u64) -> u64 {
+    match body.text().len() as u64 <= bytes {
+        true => 1,
+        false => size(body.text()).div_ceil(bytes),
+    }
+}
+
+/// What a strongly consistent read of `items` takes: a unit for each 4 KiB of
+/// each, and one for what is not there.
+pub(crate) fn read_units(items: &[Option<Item>]) -> u64 {
+    let of = |item: &Option<Item>| item.as_ref().map_or(1, |item| pages(&item.body, 4_096));
+    items.iter().map(of).sum()
+}
+
+/// What a commit takes: a unit for each KiB of each document, and twice that
+/// for a transaction, which it is unless it is a single write (DynamoDB
+/// developer guide, "Read and write operations").
+pub(crate) fn write_units(writes: &[Write]) -> u64 {
+    let of = |write: &Write| match write {
+        Write::Put { body, .. } => pages(body, 1_024),
+        // A counter's document is small.
+        Write::Add { .. } => 1,
+    };
+    let times = if writes.len() > 1 { 2 } else { 1 };
+    times * writes.iter().map(of).sum::<u64>()
+}
+
+/// Whether `write` is of a document that no table takes. As text it is longer
+/// than as DynamoDB counts it.
+pub(crate) fn too_large(write: &Write) -> bool {
+    let Write::Put { key, body, .. } = write else {
+        return false;
+    };
+    let keys = "pk".len() + key.pk.len() + "sk".len() + key.sk.len();
+    let most = MAX_ITEM_BYTES.saturating_sub(keys);
+    body.text().len() > most && size(body.text()) > most as u64
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use duet_core::store::{Expect, Key};
+    use serde_json::json;
+
     use super::*;
+
+    fn put(bytes: usize) -> Write {
+        let body = json!({ "text": "x".repeat(bytes) });
+        Write::put(Key::new("o-1", "order"), &body, Expect::Absent)
+    }
+
+    #[test]
+    fn a_single_write_takes_half_of_what_it_would_in_a_transaction() {
+        let add = || Write::Add {
+            key: Key::new("sku", "stock"),
+            deltas: BTreeMap::from([("available", 1)]),
+        };
+        for (writes, units) in [
+            (vec![put(100)], 1),
+            (vec![put(1_500)], 2),
+            (vec![add()], 1),
+            (vec![put(100), add()], 4),
+            (vec![put(1_500), put(100)], 6),
+        ] {
+            assert_eq!(write_units(&writes), units);
+        }
+    }
+
+    #[test]
+    fn no_table_takes_more_than_400_kb() {
+        assert!(!too_large(&put(409_500)));
+        assert!(too_large(&put(409_600)));
+    }
 
     #[test]
     fn a_document_is_as_large_as_its_names_and_values() {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use duet_core::{CommandMessage, Timestamp};
 use duet_edge::task::TaskError;
+use duet_edge::wires::REASON;
 use serde_json::Value;
 
 use crate::bus::event_id;
 use crate::host::{Entry, timestamp};
 use crate::lab::Lab;
-use crate::ports::MAX_ENTRY_BYTES;
 use crate::random::{digest, mix};
 use crate::sqs::{Sending, message_id};
+use duet_edge::carry::EVENTBRIDGE;
 
 /// A message in a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub struct DeadLetter {
     pub queue: String,
     /// Its id there.
     pub id: String,
-    /// Why, where that is known: the attribute ERROR_CODE, or that it was
-    /// received too often.
+    /// Why, where that is known: what the bus or the service said of it, or that
+    /// it was received too often.
     pub cause: String,
     /// Its text.
     pub body: String,
@@ -45,7 +46,7 @@ pub enum SendError {
     #[error("there is no bus {0}")]
     NoBus(String),
     /// The bus refuses the entry.
-    #[error("an entry has at most {MAX_ENTRY_BYTES} bytes, and this one {0}")]
+    #[error("an entry has at most {most} bytes, and this one {0}", most = EVENTBRIDGE.bytes)]
     TooLarge(usize),
 }
 
@@ -108,17 +109,12 @@ impl Lab {
         detail_type: &str,
         detail: &Value,
     ) -> Result<String, SendError> {
-        let buses = &self.definitions.buses;
-        let known = buses
-            .iter()
-            .find(|known| [&known.name, &known.arn].contains(&&bus.to_owned()));
-        let name = known
-            .ok_or_else(|| SendError::NoBus(bus.to_owned()))?
-            .name
-            .clone();
+        let known = self.definitions.bus_named(bus);
+        let known = known.ok_or_else(|| SendError::NoBus(bus.to_owned()))?;
+        let name = self.definitions.buses[known].name.clone();
         let text = detail.to_string();
         let size = text.len() + source.len() + detail_type.len();
-        if size > MAX_ENTRY_BYTES {
+        if size > EVENTBRIDGE.bytes {
             return Err(SendError::TooLarge(size));
         }
         let word = |field: &str| detail["metadata"][field].as_str().unwrap_or_default();
@@ -194,6 +190,7 @@ impl Lab {
                     cause: message
                         .attributes
                         .get("ERROR_CODE")
+                        .or_else(|| message.attributes.get(REASON))
                         .cloned()
                         .unwrap_or_else(|| "MaxReceiveCount".to_owned()),
                     body: message.body.to_string(),
@@ -231,13 +228,14 @@ impl Lab {
         let (queue, id) = letter.at;
         let message = self.queues.get(queue)?.messages.get(&id)?;
         if let Some(home) = message.home {
-            return Some((home, message.body.clone()));
+            let is_there = !self.definitions.queues[home].gone;
+            return is_there.then(|| (home, message.body.clone()));
         }
         let (rule, target) = (
             message.attributes.get("RULE_ARN")?,
             message.attributes.get("TARGET_ARN")?,
         );
-        let mut rules = self.definitions.rules.iter();
+        let mut rules = self.definitions.rules();
         let rule = rules.find(|known| known.arn == *rule)?;
         let target = rule.targets.iter().find(|known| known.arn == *target)?;
         // The letter is the event; the target gets what it asked for.
@@ -248,7 +246,8 @@ impl Lab {
             rule_name: &rule.name,
             ingestion_time: &time,
         };
-        Some((target.queue?, target.input.render(&event, context)?.into()))
+        let queue = target.queue.filter(|at| !self.definitions.queues[*at].gone);
+        Some((queue?, target.input.render(&event, context)?.into()))
     }
 
     /// Sends a dead letter back: to the queue it died on, or to the target

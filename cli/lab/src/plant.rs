@@ -86,7 +86,7 @@ plants! {
     ReviewUnheard, "review-unheard", Facts, "the order does not wait longer for a review";
     NoPermission, "no-permission", Facts, "a queue does not let its rules send";
     WholeBatch, "whole-batch", Facts, "the answer to a batch does not say which messages failed";
-    EndlessBudget, "endless-budget", Facts, "a service never gives up before its queue does";
+    EndlessPatience, "endless-patience", Facts, "a service never gives up before its queue does";
     ShortVisibility, "short-visibility", Facts, "a message is visible again before its function's time is over";
     CatchLosesInput, "catch-loses-input", Workflows, "a Catch puts the error where the compensation looks for the order";
     BranchStays, "branch-stays", Workflows, "one branch of a Parallel fails, and what the other did stays";
@@ -108,10 +108,10 @@ impl Plant {
         };
         let mut replace = |from: &str, to: &str| *text = text.replace(from, to);
         match self {
-            Self::RetryWithoutLimit => replace(
-                "\"MaxAttempts\": ${RetryBudget}",
-                "\"MaxAttempts\": 99999999",
-            ),
+            Self::RetryWithoutLimit => {
+                replace(", \"PatienceSpent\"]", "]");
+                replace("\"MaxAttempts\": 30", "\"MaxAttempts\": 99999999");
+            }
             Self::CatchLosesInput => replace(
                 "{ \"ErrorEquals\": [\"StockUnavailable\"], \"Assign\": { ",
                 "{ \"ErrorEquals\": [\"StockUnavailable\"], \"Assign\": { \"placed\": \"{% $states.errorOutput %}\", ",
@@ -223,7 +223,13 @@ impl Plant {
                 }
             }
             Self::NoClearance => set(all, "DUET_AWAITS_CLEARANCE", "false"),
-            Self::EndlessBudget => set(all, "DUET_RETRY_BUDGET", "99"),
+            Self::EndlessPatience => {
+                for function in &mut all.functions {
+                    if let Some(carriers) = function.environment.get_mut("DUET_CARRIERS") {
+                        *carriers = carriers.replace("\"patience\":", "\"patience\":99");
+                    }
+                }
+            }
             Self::WholeBatch => all
                 .mappings
                 .iter_mut()

@@ -7,12 +7,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use duet_core::desk::is_record;
 use duet_core::order::Address;
 use duet_core::store::{
     Body, Browse, CommitError, Expect, Item, Key, Memory, Store, StoreFault, Write,
 };
 use duet_core::{CommandMessage, Event, Failure, Money, Reply};
 use duet_delivery::ports as delivery;
+use duet_edge::carry::{EVENTBRIDGE, Parcel, carry};
 use duet_edge::log::{Log, Step};
 use duet_edge::wires::{Carrier, Carriers, Wires};
 use duet_notification::ports::{Notice, Publisher};
@@ -21,13 +23,10 @@ use serde_json::Value;
 
 use crate::fault::Fault;
 use crate::host::{Entry, Host, Out};
-use crate::latency::{CALL, SLUGGISH, STORE, TEAR, THIRD_PARTY};
-use crate::meter::size;
+use crate::latency::{AGAIN, CALL, SLUGGISH, STORE, TEAR, THIRD_PARTY};
+use crate::meter::{read_units, too_large, write_units};
 use crate::plant::Plant;
 use crate::random::{digest, mix};
-
-/// The largest entry of a bus (Amazon EventBridge quotas: 1 MB since 2026-01-29).
-pub(crate) const MAX_ENTRY_BYTES: usize = 1_048_576;
 
 /// How long a read may lag behind a write, in milliseconds.
 const LAG: i64 = 1_000;
@@ -82,7 +81,7 @@ impl Table {
             .iter()
             .rev()
             .find(|(at, of, _)| of == key && *at >= now - LAG)?;
-        (was.is_some() || key.sk.starts_with("done#")).then(|| was.clone())
+        (was.is_some() || is_record(key)).then(|| was.clone())
     }
 }
 
@@ -123,7 +122,8 @@ impl Store for TablePort {
             (
                 inner.strikes(Fault::StoreFault),
                 inner.strikes(Fault::Timeout),
-                !self.ledger && inner.strikes(Fault::StaleRead),
+                // What is read alone is read as it is.
+                !self.ledger && keys.len() > 1 && inner.strikes(Fault::StaleRead),
                 !self.ledger && keys.len() > 1 && inner.strikes(Fault::TornRead),
             )
         };
@@ -131,7 +131,7 @@ impl Store for TablePort {
             self.host.hang().await;
         }
         if fails {
-            return Err(StoreFault(SILENCE.to_owned()));
+            return Err(StoreFault::transient(SILENCE));
         }
         let altered = self.altered(keys);
         let mut items = self.table.load(altered.as_deref().unwrap_or(keys)).await?;
@@ -166,9 +166,7 @@ impl Store for TablePort {
             }
         }
         if !self.ledger {
-            let units =
-                |item: &Option<Item>| item.as_ref().map_or(1, |item| pages(&item.body, 4_096));
-            inner.meter().read_units += items.iter().map(units).sum::<u64>();
+            inner.meter().read_units += read_units(&items);
         }
         Ok(items)
     }
@@ -191,14 +189,18 @@ impl Store for TablePort {
             self.host.hang().await;
         }
         if fails {
-            return Err(CommitError::Fault(SILENCE.to_owned()));
+            return Err(StoreFault::transient(SILENCE).into());
         }
         if collides {
             return Err(CommitError::Conflict);
         }
-        let units: u64 = match self.ledger {
+        if writes.iter().any(too_large) {
+            let refusal = Failure::invalid("the table answered ValidationException");
+            return Err(StoreFault(refusal).into());
+        }
+        let units = match self.ledger {
             true => 0,
-            false => writes.iter().map(units).sum(),
+            false => write_units(&writes),
         };
         let now = self.host.lock().now;
         self.table.remember(now, &writes).await;
@@ -217,11 +219,6 @@ impl Store for TablePort {
         }
         Ok(())
     }
-}
-
-/// Whether `key` is that of an idempotency record.
-fn is_record(key: &Key) -> bool {
-    key.sk.starts_with("done#")
 }
 
 /// `key` of a record, made different for each delivery.
@@ -393,24 +390,6 @@ impl TablePort {
             _ => {}
         }
         self.table.commit(writes).await
-    }
-}
-
-/// How many times `bytes` a document takes up, rounded up. As text it is longer
-/// than as DynamoDB counts it: only a long one has to be counted.
-fn pages(body: &Body, bytes: u64) -> u64 {
-    match body.text().len() as u64 <= bytes {
-        true => 1,
-        false => size(body.text()).div_ceil(bytes),
-    }
-}
-
-/// Two units for each KiB: what a transaction takes.
-fn units(write: &Write) -> u64 {
-    match write {
-        Write::Put { body, .. } => 2 * pages(body, 1_024),
-        // A counter's document is small.
-        Write::Add { .. } => 2,
     }
 }
 
@@ -590,52 +569,84 @@ pub(crate) struct WiresPort {
     pub(crate) carriers: Arc<Carriers>,
 }
 
-impl Wires for WiresPort {
-    fn carrier(&self, variant: &str) -> Option<&Carrier> {
-        self.carriers.get(variant)
+impl WiresPort {
+    fn parcel(&self, event: &Event) -> Result<Parcel<Entry>, Failure> {
+        let metadata = &event.metadata;
+        let mut inner = self.host.lock();
+        let entry = Entry {
+            detail: serde_json::to_string(event).map_err(Failure::invalid)?,
+            detail_type: metadata.kind.clone(),
+            ident: mix(digest(&metadata.id), inner.frame.ident),
+            owner: inner.meters.owner(&metadata.subject, &metadata.variant),
+            source: metadata.source.clone(),
+        };
+        let bytes = entry.source.len() + entry.detail_type.len() + entry.detail.len();
+        Ok(Parcel { entry, bytes })
     }
 
-    async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        let Carrier::Eventbridge { bus } = carrier else {
-            return Ok(());
-        };
+    /// PutEvents: each entry has a result of its own, and those that are taken
+    /// go their way.
+    async fn put(
+        &self,
+        bus: &str,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
         self.host.call(CALL).await;
-        let mut refused = None;
+        let mut results = Vec::with_capacity(entries.len());
+        let ignores = self.host.has(Plant::IgnoredEntries);
         let dies = {
             let mut inner = self.host.lock();
-            let mut entries = Vec::with_capacity(events.len());
-            for event in events {
-                let metadata = &event.metadata;
-                let entry = Entry {
-                    detail: serde_json::to_string(event).map_err(Failure::invalid)?,
-                    detail_type: metadata.kind.clone(),
-                    ident: mix(digest(&metadata.id), inner.frame.ident),
-                    owner: inner.meters.owner(&metadata.subject, &metadata.variant),
-                    source: metadata.source.clone(),
-                };
-                // Each entry has a result of its own: others go their way.
-                if entry.detail.len() > MAX_ENTRY_BYTES {
-                    refused = Some("ValidationException");
-                } else if inner.strikes(Fault::PutEvents) {
-                    refused = Some("ThrottlingException");
-                } else {
-                    entries.push(entry);
+            let mut taken = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let refused = inner.strikes(Fault::PutEvents);
+                results.push(match refused && !ignores {
+                    true => Err(Failure::transient(
+                        "the bus refused an entry: ThrottlingException",
+                    )),
+                    false => Ok(()),
+                });
+                if !refused {
+                    taken.push(entry);
                 }
             }
             inner.out.push(Out::Publish {
-                bus: bus.clone(),
-                entries,
+                bus: bus.to_owned(),
+                entries: taken,
             });
             inner.strikes(Fault::CrashAfterCommit)
         };
         if dies {
             self.host.die().await;
         }
-        match refused.filter(|_| !self.host.has(Plant::IgnoredEntries)) {
-            None => Ok(()),
-            Some(code) => Err(Failure::transient(format!(
-                "the bus refused an entry: {code}"
-            ))),
+        Ok(results)
+    }
+
+    /// Waits before what was refused is sent again.
+    async fn pause(&self) -> bool {
+        self.host.call(AGAIN).await;
+        true
+    }
+}
+
+impl Wires for WiresPort {
+    fn carrier(&self, variant: &str) -> Option<&Carrier> {
+        self.carriers.get(variant)
+    }
+
+    async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
+        match carrier {
+            Carrier::None { .. } => Ok(()),
+            Carrier::Eventbridge { bus, .. } => {
+                let parcels: Result<_, Failure> =
+                    events.iter().map(|event| self.parcel(event)).collect();
+                carry(
+                    EVENTBRIDGE,
+                    parcels?,
+                    |entries| self.put(bus, entries),
+                    |_| self.pause(),
+                )
+                .await
+            }
         }
     }
 
@@ -651,6 +662,11 @@ impl Wires for WiresPort {
         }
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let mut inner = self.host.lock();
+        if inner.no_queues.contains(queue) {
+            return Err(Failure::transient(format!(
+                "AWS.SimpleQueueService.NonExistentQueue: {queue}"
+            )));
+        }
         let metadata = &message.metadata;
         let owner = inner.meters.owner(&metadata.subject, &metadata.variant);
         let ident = mix(digest(&metadata.id), inner.frame.ident);
@@ -660,6 +676,21 @@ impl Wires for WiresPort {
             seconds,
             ident,
             owner,
+        });
+        Ok(())
+    }
+
+    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+        self.host.call(CALL).await;
+        let mut inner = self.host.lock();
+        let (frame, out) = (inner.frame.clone(), &mut inner.out);
+        out.push(Out::Bury {
+            queue: queue.to_owned(),
+            body: body.to_owned(),
+            why: why.to_owned(),
+            ident: mix(frame.ident, 0xdead),
+            owner: frame.owner,
+            step: frame.step,
         });
         Ok(())
     }
@@ -682,13 +713,14 @@ impl Wires for WiresPort {
 pub(crate) struct LogPort {
     pub(crate) host: Host,
     pub(crate) namespace: Arc<str>,
+    pub(crate) deployed: Arc<Carriers>,
 }
 
 impl Log for LogPort {
     fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
         let mut inner = self.host.lock();
         if let Some(lines) = &mut inner.lines {
-            lines.push(step().line(&self.namespace));
+            lines.push(step().line(&self.namespace, &self.deployed));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use duet_core::{Service, Timestamp};
 use duet_customer::Customers;
 use duet_delivery::{Deliveries, SimulatedCarrier};
-use duet_edge::queue::{self, Delivery, Retries, Verdict};
+use duet_edge::queue::{self, Delivery, Verdict};
 use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
 use duet_fraud::Frauds;
@@ -21,7 +21,7 @@ use duet_payment::{Payments, SimulatedProvider};
 use serde_json::Value;
 
 use crate::definitions::Function;
-use crate::host::{Host, InstanceClock};
+use crate::host::{Host, InstanceClock, WorldClock};
 use crate::ports::{CarrierPort, LogPort, ProviderPort, Table, TablePort, TopicPort, WiresPort};
 use crate::template::DefinitionError;
 
@@ -41,7 +41,8 @@ struct Code<S> {
     wires: WiresPort,
     clock: InstanceClock,
     log: LogPort,
-    retries: Retries,
+    /// Where a task's timers go, if it has any.
+    timers: Option<Arc<str>>,
 }
 
 impl<S: Service> Handler for Code<S>
@@ -51,19 +52,21 @@ where
     fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
-        let log = self.log.clone();
-        Box::pin(
-            async move { task::perform(&service, &wires, &clock, &log, input, deadline).await },
-        )
+        let (log, timers) = (self.log.clone(), self.timers.clone());
+        Box::pin(async move {
+            let timers = timers.as_deref();
+            task::perform(&service, &wires, &clock, &log, timers, input, deadline).await
+        })
     }
 
     fn receive(&self, delivery: Delivery) -> Work<Verdict> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
-        let (log, retries) = (self.log.clone(), self.retries);
-        Box::pin(
-            async move { queue::receive(&service, &wires, &clock, &log, retries, &delivery).await },
-        )
+        let log = self.log.clone();
+        Box::pin(async move {
+            let over = wires.host.until(delivery.deadline);
+            queue::receive(&service, &wires, &clock, &log, &delivery, over).await
+        })
     }
 }
 
@@ -109,41 +112,35 @@ impl Environment<'_> {
     where
         S::Command: 'static,
     {
-        // As in the edge: a task's facts have nowhere to go.
-        let is_queue = match self.variable("DUET_ENTRY")? {
-            "queue" => true,
-            "task" => false,
-            other => {
-                return Err(self.wrong(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`")));
-            }
-        };
-        let carriers: Carriers = match is_queue {
-            true => serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
+        let entry = self.variable("DUET_ENTRY")?;
+        if !["task", "queue"].contains(&entry) {
+            return Err(self.wrong(format!("DUET_ENTRY is {entry:?}; it is `task` or `queue`")));
+        }
+        let carriers: Carriers =
+            serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
                 self.wrong(format!(
                     "environment variable DUET_CARRIERS is unusable: {e}"
                 ))
-            })?,
-            false => Carriers::new(),
-        };
+            })?;
+        let carriers = Arc::new(carriers);
         let wires = WiresPort {
             host: self.host.clone(),
-            carriers: Arc::new(carriers),
+            carriers: carriers.clone(),
         };
-        let retries = Retries {
-            budget: self.setting("DUET_RETRY_BUDGET")?,
-            backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
-        };
+        let timers = self.function.environment.get("DUET_TIMERS");
+        let timers = timers.map(|queue| queue.as_str().into());
         let clock = InstanceClock(self.host.clone());
         let log = LogPort {
             host: self.host.clone(),
             namespace: self.variable("DUET_METRICS")?.into(),
+            deployed: carriers,
         };
         Ok(Arc::new(Code {
             service,
             wires,
             clock,
             log,
-            retries,
+            timers,
         }))
     }
 }
@@ -162,19 +159,25 @@ pub(crate) fn start(
     let clock = InstanceClock(host.clone());
     let table = env.table("DUET_TABLE")?;
     match function.service.as_str() {
-        "customer" => env.start(Customers::new(table, clock)),
+        "customer" => env.start(Customers::new(
+            table,
+            clock,
+            env.setting("DUET_AWAITS_CLEARANCE")?,
+        )),
         "order" => {
             let patience = Patience {
                 order: env.setting("DUET_ORDER_DEADLINE_SECONDS")?,
                 review: env.setting("DUET_REVIEW_SECONDS")?,
                 compensation: env.setting("DUET_COMPENSATION_SECONDS")?,
             };
-            env.start(Orders::new(table, clock, patience))
+            let awaits_clearance = env.setting("DUET_AWAITS_CLEARANCE")?;
+            env.start(Orders::new(table, clock, patience, awaits_clearance))
         }
         "fraud" => env.start(Frauds::new(
             table,
             clock,
             env.setting("DUET_REVIEW_SECONDS")?,
+            env.setting("DUET_AWAITS_CLEARANCE")?,
         )),
         "inventory" => env.start(Inventory::new(table, clock)),
         "payment" => {
@@ -182,12 +185,13 @@ pub(crate) fn start(
             let provider = ProviderPort {
                 host: host.clone(),
                 ledger: port.table.clone(),
-                provider: SimulatedProvider::new(port),
+                provider: SimulatedProvider::new(port, WorldClock(host.clone())),
             };
             env.start(Payments::new(table, clock, provider))
         }
         "delivery" => {
-            let carrier = SimulatedCarrier::new(env.table("DUET_LEDGER_TABLE")?);
+            let ledger = env.table("DUET_LEDGER_TABLE")?;
+            let carrier = SimulatedCarrier::new(ledger, WorldClock(host.clone()));
             let carrier = CarrierPort {
                 host: host.clone(),
                 carrier,

@@ -21,6 +21,9 @@ use crate::random::{mix, uuid};
 /// The most receives in a row that do not see a message.
 const OVERLOOKED: u32 = 3;
 
+/// Why a message is lost with its queue.
+const DELETED: &str = "its queue was deleted";
+
 /// A message.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
@@ -36,7 +39,9 @@ pub(crate) struct Message {
     pub(crate) in_flight: bool,
     /// How often a receive that saw a part of the queue did not see it.
     pub(crate) overlooked: u32,
-    /// Message attributes: what EventBridge says about a dead letter.
+    /// When it was received for the first time.
+    pub(crate) first_received: Option<Millis>,
+    /// Message attributes: what EventBridge, or the edge, says about a dead letter.
     pub(crate) attributes: BTreeMap<&'static str, String>,
     /// The queue it died on.
     pub(crate) home: Option<usize>,
@@ -120,6 +125,7 @@ impl Lab {
             receives: 0,
             in_flight: false,
             overlooked: 0,
+            first_received: None,
             attributes: BTreeMap::new(),
             home: None,
             stamp: 0,
@@ -151,6 +157,10 @@ impl Lab {
 
     /// A message is on its queue and may be received.
     pub(crate) fn enqueue(&mut self, queue: usize, message: Message) {
+        if self.definitions.queues[queue].gone {
+            let name = self.definitions.queues[queue].name.clone();
+            return self.lose(&name, message.owner, DELETED);
+        }
         let state = &mut self.queues[queue];
         state.next += 1;
         let id = state.next;
@@ -178,6 +188,9 @@ impl Lab {
         self.pollers[mapping].scheduled = false;
         let definitions = self.definitions.clone();
         let it = &definitions.mappings[mapping];
+        if it.gone {
+            return;
+        }
         let service = self.services[it.function].clone();
         self.overlook(it.queue, &service);
         let mut batch = Vec::new();
@@ -258,6 +271,7 @@ impl Lab {
             }
             if let Some((dead, most)) = it.redrive
                 && message.receives >= most
+                && !definitions.queues[dead].gone
             {
                 if let Some(message) = state.messages.remove(&id) {
                     self.bury(
@@ -273,6 +287,7 @@ impl Lab {
             message.receives += 1;
             message.overlooked = 0;
             message.in_flight = true;
+            message.first_received.get_or_insert(self.now);
             message.stamp += 1;
             let (stamp, owner, receives) = (message.stamp, message.owner, message.receives);
             {
@@ -283,6 +298,17 @@ impl Lab {
             }
             self.after(it.visibility, Action::Show(queue, id, stamp));
             return Some(id);
+        }
+    }
+
+    /// What DeleteQueue does to the messages.
+    pub(crate) fn lose_queue(&mut self, queue: usize) {
+        let name = self.definitions.queues[queue].name.clone();
+        let state = std::mem::take(&mut self.queues[queue]);
+        let mut messages: Vec<_> = state.messages.into_iter().collect();
+        messages.sort_by_key(|(id, _)| *id);
+        for (_, message) in messages {
+            self.lose(&name, message.owner, DELETED);
         }
     }
 
@@ -319,6 +345,7 @@ impl Lab {
             Message {
                 receives: 0,
                 in_flight: false,
+                first_received: None,
                 ..message
             },
         );

@@ -8,9 +8,12 @@
 //! `Fn::GetAtt` give what the CloudFormation user guide's resource reference
 //! says for each type in use, and refuse a type or attribute they do not know.
 
+mod needs;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
@@ -49,7 +52,9 @@ type Resolved<T> = Result<T, DefinitionError>;
 pub(crate) struct Stack {
     pub(crate) name: String,
     pub(crate) path: String,
-    files: Rc<Files>,
+    /// The logical ids of the stacks it is in, and its own; none for the root.
+    within: Vec<String>,
+    files: Arc<Files>,
     template: Value,
     parameters: BTreeMap<String, Value>,
     children: RefCell<BTreeMap<String, Rc<Stack>>>,
@@ -64,9 +69,19 @@ pub(crate) struct Resource {
 }
 
 impl Stack {
-    /// The stack called `name` from the template at `path`.
+    /// The root stack, called `name`, from the template at `path`.
     pub(crate) fn new(
-        files: &Rc<Files>,
+        files: &Arc<Files>,
+        path: &str,
+        name: &str,
+        given: &BTreeMap<String, Value>,
+    ) -> Resolved<Self> {
+        Self::nested_in(Vec::new(), files, path, name, given)
+    }
+
+    fn nested_in(
+        within: Vec<String>,
+        files: &Arc<Files>,
         path: &str,
         name: &str,
         given: &BTreeMap<String, Value>,
@@ -99,6 +114,7 @@ impl Stack {
         Ok(Self {
             name: name.to_owned(),
             path: path.to_owned(),
+            within,
             files: files.clone(),
             template,
             parameters,
@@ -260,15 +276,25 @@ impl Stack {
     }
 
     fn properties(&self, resource: &Value) -> Resolved<Value> {
+        let written = self.written(resource);
+        Ok(self.resolve(&written)?.unwrap_or_else(|| json!({})))
+    }
+
+    /// The properties of a resource, with everything in them resolved.
+    pub(crate) fn properties_of(&self, logical: &str) -> Resolved<Value> {
+        self.properties(self.resource(logical)?)
+    }
+
+    /// The properties as they are written, with what SAM adds to them.
+    fn written(&self, resource: &Value) -> Value {
         let own = resource
             .get("Properties")
             .cloned()
             .unwrap_or_else(|| json!({}));
-        let whole = match resource["Type"].as_str() {
+        match resource["Type"].as_str() {
             Some("AWS::Serverless::Function") => merged(&self.template["Globals"]["Function"], own),
             _ => own,
-        };
-        Ok(self.resolve(&whole)?.unwrap_or_else(|| json!({})))
+        }
     }
 
     fn child(&self, logical: &str) -> Resolved<Rc<Stack>> {
@@ -282,7 +308,10 @@ impl Stack {
             .cloned()
             .unwrap_or_default();
         let name = format!("{}-{logical}", self.name);
-        let child = Self::new(
+        let mut within = self.within.clone();
+        within.push(logical.to_owned());
+        let child = Self::nested_in(
+            within,
             &self.files,
             &self.sibling(template),
             &name,
@@ -567,7 +596,7 @@ mod tests {
     use super::*;
 
     fn stack(template: &str) -> Resolved<Stack> {
-        let files = Rc::new(Files::from([("t.yaml".to_owned(), template.to_owned())]));
+        let files = Arc::new(Files::from([("t.yaml".to_owned(), template.to_owned())]));
         Stack::new(&files, "t.yaml", "s", &BTreeMap::new())
     }
 

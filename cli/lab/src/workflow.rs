@@ -420,6 +420,25 @@ impl Lab {
             .count()
     }
 
+    /// What DeleteStateMachine does to a machine's executions.
+    pub(crate) fn orphan_executions(&mut self, machine: usize) {
+        for run in self.runs.iter_mut().filter(|run| run.machine == machine) {
+            if let Some(execution) = run.execution.as_mut() {
+                execution.orphan();
+            }
+        }
+    }
+
+    /// Whether an execution runs whose machine was deleted.
+    pub(crate) fn has_orphans(&self) -> bool {
+        let is_gone = |run: &&Run| self.definitions.machines[run.machine].gone;
+        let mut running = self.runs.iter().filter(|run| {
+            let execution = run.execution.as_ref();
+            execution.is_some_and(|execution| execution.status() == Status::Running)
+        });
+        running.any(|run| is_gone(&run))
+    }
+
     fn standing(&self, run: &Run) -> Standing {
         let execution = run.execution.as_ref();
         Standing {
@@ -446,6 +465,10 @@ impl Lab {
     pub fn redrive_execution(&mut self, arn: &str) -> Result<(), WorkflowError> {
         let run = self.runs.iter().position(|run| &*run.arn == arn);
         let run = run.ok_or_else(|| WorkflowError::NoExecution(arn.to_owned()))?;
+        let machine = &self.definitions.machines[self.runs[run].machine];
+        if machine.gone {
+            return Err(WorkflowError::NoMachine(machine.name.clone()));
+        }
         let now = self.now;
         // What is not kept any more has succeeded.
         let execution = self.runs[run].execution.as_mut();

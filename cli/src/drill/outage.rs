@@ -3,7 +3,7 @@
 //!
 //! | part | what is down | for how long | every order ends |
 //! |---|---|---|---|
-//! | `payment-blip` | the payment provider | less than the retry budget | Confirmed |
+//! | `payment-blip` | the payment provider | less than its patience | Confirmed |
 //! | `payment-outage` | the payment provider | longer | Rejected(PaymentUnavailable), nothing charged |
 //! | `undo-outage` | the provider for refunds, and the inventory service | while the orders are being undone | parked; then, with the commands an operator has, Rejected with nothing owed |
 //!
@@ -29,11 +29,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use self::measure::Seen;
-use self::orders::{AT_ONCE, Batch, ORDERS, RESERVATIONS, REVIEWS, tell};
+use self::orders::{AT_ONCE, Batch, ORDERS, RESERVATIONS, REVIEWS};
 use crate::dlq::{self, Filter, Layer};
 use crate::exit::{Outcome, Problem};
 use crate::redrive::{self, Which};
-use crate::scenario::Expected;
+use crate::scenario::{self, Expected};
+use crate::terminal::tell;
 use crate::variant::Variant;
 use crate::world::operate::Operate;
 use crate::world::{TableOf, World};
@@ -45,13 +46,18 @@ pub use self::measure::Part;
 const LOOK_EVERY: u64 = 1_000;
 
 /// Looking at orders: how often, in milliseconds, and after how many seconds
-/// without any change to stop, if the choice names fewer.
-const ORDERS_PACE: (u64, u64) = (LOOK_EVERY, 0);
+/// without any change to stop, if the choice names fewer. A workflow's step whose
+/// function dies every time is retried for up to three minutes.
+const ORDERS_PACE: (u64, u64) = (LOOK_EVERY, 300);
 
 /// The same for dead letters. Each look takes every one of them in hand; and a
-/// message whose function dies is seen again only when its visibility timeout
-/// is over, which is a minute or more for each of its receives.
+/// message whose function dies every time is received 31 times, each time six
+/// of the function's timeouts later. Hence [`TASK_TIMEOUT`], where functions die.
 const LETTERS_PACE: (u64, u64) = (5_000, 900);
+
+/// The timeout of functions in a world in which the drill has functions die, as
+/// a parameter: a message is dead after less than ten minutes.
+pub const TASK_TIMEOUT: (&str, &str) = ("TaskTimeoutSeconds", "3");
 
 /// How many dead letters a second are sent back.
 const RATE: u32 = 100;
@@ -133,7 +139,7 @@ fn fit<W: World>(world: &W) -> Outcome<()> {
         return Err(Problem::usage(
             "the outage drill keeps orders waiting for a review, and needs the fraud service",
         )
-        .hint("deploy with the parameter WithFraud=true"));
+        .hint("deploy with the parameter Fraud=on"));
     }
     match world.review_seconds() {
         Some(seconds) if seconds >= REVIEW_SECONDS => Ok(()),
@@ -206,11 +212,10 @@ impl<W: Operate> Run<'_, W> {
     async fn undo(&self) -> Outcome<Vec<Part>> {
         let name = "undo-outage";
         let world = self.world;
-        // A workflow's task is tried once and then retried as often as the
-        // budget says: no answer until all of these are spent.
-        let silent = world.deployment().retry_budget.saturating_add(1);
+        // No answer until every service has given up.
+        let silent = scenario::silence(world.deployment().patience_seconds);
         let batches = self.batches(name, |order| {
-            order.payment_token = format!("tok_refund_fails_{silent}");
+            order.payment_token = format!("tok_refund_silent_{silent}s");
             order.ship_to.postcode = "00000".to_owned();
             order.total.amount = rules::LARGE_AMOUNT * 100;
         })?;

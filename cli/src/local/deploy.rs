@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::environment::{for_account_sam, for_local_sam};
+use aws_credential_types::Credentials;
+
+use super::environment::{for_account_sam, for_local_sam, for_sam_at_an_endpoint};
 use super::files::{self, make_directory};
 use super::process::run_logged;
 use super::python::Python;
@@ -28,9 +30,21 @@ pub enum Target<'a> {
         access_key: &'a str,
         /// And its secret.
         secret_key: &'a str,
+        /// Whether it is this tool's own, so that a stack which failed while it
+        /// was made may be deleted there.
+        ours: bool,
     },
-    /// The account the user's ordinary AWS configuration names.
-    Account,
+    /// The account that the tool's own clients reach. `sam` would find its way by
+    /// itself, but by other rules: another variable for the region, another for
+    /// the profile.
+    Account {
+        /// The region.
+        region: &'a str,
+        /// The credentials.
+        credentials: &'a Credentials,
+        /// The endpoint that was named, which goes before every configured one.
+        endpoint: Option<&'a str>,
+    },
 }
 
 /// What to deploy and how.
@@ -110,6 +124,7 @@ fn prepare(
             region,
             access_key,
             secret_key,
+            ours: _,
         } => {
             environment.apply(command, for_local_sam);
             command
@@ -124,7 +139,27 @@ fn prepare(
                 // An emulator is done at once; SAM looks every 5 s otherwise.
                 .env("SAM_CLI_POLL_DELAY", "0.2");
         }
-        Target::Account => environment.apply(command, for_account_sam),
+        Target::Account {
+            region,
+            credentials,
+            endpoint,
+        } => {
+            match endpoint {
+                Some(url) => {
+                    environment.apply(command, for_sam_at_an_endpoint);
+                    command.env("AWS_ENDPOINT_URL", url);
+                }
+                None => environment.apply(command, for_account_sam),
+            }
+            command
+                .env("AWS_REGION", region)
+                .env("AWS_DEFAULT_REGION", region)
+                .env("AWS_ACCESS_KEY_ID", credentials.access_key_id())
+                .env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key());
+            if let Some(token) = credentials.session_token() {
+                command.env("AWS_SESSION_TOKEN", token);
+            }
+        }
     }
     let own = state.join("sam");
     make_directory(&own)?;
@@ -166,7 +201,7 @@ fn arguments(options: Deploy<'_>) -> Vec<String> {
         Some(bucket) => arguments.extend(["--s3-bucket".to_owned(), bucket.to_owned()]),
         None => arguments.push("--resolve-s3".to_owned()),
     }
-    if matches!(options.target, Target::Endpoint { .. }) {
+    if matches!(options.target, Target::Endpoint { ours: true, .. }) {
         // A stack that failed while it was made cannot be updated; on an
         // emulator nothing is lost with it, and the next try can succeed.
         arguments.extend(["--on-failure", "DELETE"].map(str::to_owned));
@@ -213,20 +248,28 @@ fn telling_lines(output: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    fn emulator(ours: bool) -> Target<'static> {
+        Target::Endpoint {
+            url: "http://127.0.0.1:1",
+            region: "us-east-1",
+            access_key: "test",
+            secret_key: "test",
+            ours,
+        }
+    }
 
     fn options() -> Deploy<'static> {
         Deploy {
             root: Path::new("/work"),
             template: Path::new("template.yaml"),
             stack: "shop",
-            parameters: &[
-                ("WithFraud", "true"),
-                ("Note", r#"say "hi" \o/"#),
-                ("None", ""),
-            ],
+            parameters: &[("Fraud", "on"), ("Note", r#"say "hi" \o/"#), ("None", "")],
             bucket: None,
-            target: Target::Account,
+            target: emulator(false),
             state: Path::new("/state"),
             limit: Duration::from_secs(1),
         }
@@ -237,11 +280,7 @@ mod tests {
         let arguments = arguments(options());
         assert_eq!(
             arguments[arguments.len() - 3..],
-            [
-                r#"WithFraud="true""#,
-                r#"Note="say \"hi\" \o/""#,
-                r#"None="""#
-            ]
+            [r#"Fraud="on""#, r#"Note="say \"hi\" \o/""#, r#"None="""#]
         );
         assert!(arguments.contains(&"--resolve-s3".to_owned()));
     }
@@ -255,6 +294,76 @@ mod tests {
         });
         assert!(arguments.ends_with(&["--s3-bucket".to_owned(), "artefacts".to_owned()]));
         assert!(!arguments.contains(&"--resolve-s3".to_owned()));
+    }
+
+    /// What `sam` is given of these variables, with `target`.
+    fn given(target: Target<'_>, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let state = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sam");
+        let pairs = variables.iter().map(|(k, v)| (k.into(), v.into()));
+        prepare(&mut command, target, state.path(), &Environment::new(pairs)).unwrap();
+        let given = command.get_envs().filter_map(|(name, value)| {
+            let text = |text: &std::ffi::OsStr| text.to_str().unwrap().to_owned();
+            Some((text(name), text(value?)))
+        });
+        given.filter(|(name, _)| name.starts_with("AWS_")).collect()
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    const CONFIGURED: [(&str, &str); 10] = [
+        ("AWS_PROFILE", "work"),
+        ("AWS_DEFAULT_PROFILE", "play"),
+        ("AWS_DEFAULT_REGION", "us-west-2"),
+        ("AWS_REGION", "us-west-1"),
+        ("AWS_ACCESS_KEY_ID", "another"),
+        ("AWS_SESSION_TOKEN", "another's"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:2"),
+        ("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:3"),
+        ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+        ("AWS_CA_BUNDLE", "/ca.pem"),
+    ];
+
+    #[test]
+    fn sam_goes_where_the_tools_own_clients_go() {
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let account = |endpoint| Target::Account {
+            region: "eu-north-1",
+            credentials: &credentials,
+            endpoint,
+        };
+        let common = [
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_CA_BUNDLE", "/ca.pem"),
+            ("AWS_DEFAULT_REGION", "eu-north-1"),
+            ("AWS_PROFILE", "work"),
+            ("AWS_REGION", "eu-north-1"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ];
+        let mut configured = pairs(&common);
+        configured.extend(pairs(&CONFIGURED[6..9]));
+        assert_eq!(given(account(None), &CONFIGURED), configured);
+        let mut named = pairs(&common);
+        named.extend(pairs(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:4")]));
+        assert_eq!(
+            given(account(Some("http://127.0.0.1:4")), &CONFIGURED),
+            named
+        );
+    }
+
+    #[test]
+    fn a_stack_that_failed_is_deleted_only_where_the_endpoint_is_ours() {
+        for ours in [true, false] {
+            let target = emulator(ours);
+            let arguments = arguments(Deploy {
+                target,
+                ..options()
+            });
+            assert_eq!(arguments.contains(&"--on-failure".to_owned()), ours);
+        }
     }
 
     #[test]

@@ -81,9 +81,28 @@ pub(super) fn for_local_sam(name: &str) -> bool {
         )
 }
 
-/// For `sam` against an account: the user's own, but for a Python of another.
+/// For `sam` against an account: the user's own, but for a Python of another, and
+/// for what the caller says instead: who asks, and in which region.
 pub(super) fn for_account_sam(name: &str) -> bool {
     for_python(name)
+        && !matches!(
+            name,
+            "AWS_REGION"
+                | "AWS_DEFAULT_REGION"
+                | "AWS_ACCESS_KEY_ID"
+                | "AWS_SECRET_ACCESS_KEY"
+                | "AWS_SESSION_TOKEN"
+                | "AWS_SECURITY_TOKEN"
+                | "AWS_DEFAULT_PROFILE"
+        )
+}
+
+/// For `sam` against an account at an endpoint that was named: it goes before
+/// every endpoint that is configured.
+pub(super) fn for_sam_at_an_endpoint(name: &str) -> bool {
+    for_account_sam(name)
+        && !name.starts_with("AWS_ENDPOINT_URL")
+        && name != "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 }
 
 /// For a cargo started from within `cargo run` or `cargo test`: nothing that

@@ -13,7 +13,9 @@ use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
 
 use crate::dlq::{self, Filter};
+use crate::drill::outage::TASK_TIMEOUT;
 use crate::redrive::{self, Which};
+use crate::stack::LITTLE_PATIENCE;
 use crate::variant::{self, Style, Variant};
 use crate::view::View;
 use crate::world::lab::{Lab, definitions};
@@ -26,7 +28,7 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 /// A lab with quick retries in which `faults` strike.
 fn lab(faults: &[&str]) -> Lab {
-    let parameters = [("BackoffSeconds", "1"), ("ReviewSeconds", "3600")];
+    let parameters = [LITTLE_PATIENCE, TASK_TIMEOUT, ("ReviewSeconds", "3600")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = Config {
         seed: 5,
@@ -50,8 +52,8 @@ async fn placed(
     copies: usize,
 ) -> Vec<PlaceOrder> {
     let stem = format!("{name}-{}-{copies}", variant.name);
-    let budget = world.deployment().retry_budget;
-    let mut plan = scenario::named(name).unwrap().plan(&stem, copies, budget);
+    let patience = world.deployment().patience_seconds;
+    let mut plan = scenario::named(name).unwrap().plan(&stem, copies, patience);
     catalog::seed(world, &plan.goods).await.unwrap();
     let orders = plan.waves.remove(0);
     for order in &orders {
@@ -148,7 +150,7 @@ async fn a_redrive_into_an_outage_stops_when_the_first_come_back() {
     // Slow to die: every try is backed off from.
     let world = lab(&["store-fault@inventory:1"]);
     let variant = of(Style::Choreography).next().unwrap();
-    let orders = placed(&world, variant, "happy", 120).await;
+    let orders = placed(&world, variant, "happy", 240).await;
     world.pause(10 * MINUTE).await;
     let filter = || Filter {
         queue: Some("inventory".to_owned()),
@@ -191,7 +193,7 @@ async fn where_going_on_is_too_late_a_new_execution_is_offered_and_started_once(
         let dry = redrive::start_again(&world, &which, true).await.unwrap();
         assert!(!dry.executions[0].redriven && dry.executions[0].instead.is_none());
         let started = redrive::start_again(&world, &which, false).await.unwrap();
-        let name = format!("{order}.2");
+        let name = format!("{order}__2");
         assert_eq!(started.executions[0].started.as_deref(), Some(&*name));
         // At once again: the first one is under way.
         let twice = redrive::start_again(&world, &which, false).await.unwrap();

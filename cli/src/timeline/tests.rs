@@ -182,29 +182,15 @@ async fn what_has_not_happened_is_missing() {
 async fn no_personal_data_is_shown() {
     let world = lab();
     for (_, order) in ran(&world, &["happy", "undeliverable"]).await {
-        let placed = crate::place::find(&world, &order)
-            .await
-            .unwrap()
-            .unwrap()
-            .placed;
         let timeline = read(&world, &order).await.unwrap();
         let forms = [
             timeline.text(),
             draw::mermaid(&timeline),
             serde_json::to_string(&timeline).unwrap(),
         ];
-        let to = &placed.ship_to;
-        for secret in [
-            &to.name,
-            &to.street,
-            &to.city,
-            &to.postcode,
-            &placed.payment_token,
-        ] {
-            assert!(
-                !forms.iter().any(|form| form.contains(secret.as_str())),
-                "{secret}"
-            );
+        let to = crate::scenario::address();
+        for secret in [&*to.name, &to.street, &to.city, &to.postcode, "tok_"] {
+            assert!(!forms.iter().any(|form| form.contains(secret)), "{secret}");
         }
     }
 }

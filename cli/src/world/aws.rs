@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
+use duet_core::id::further_execution;
 use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
 use serde_json::{Value, json};
 
+use super::stacks;
+use super::unreachable::unreachable;
 use super::{
-    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
+    Commanded, DeadLetter, Deployment, Execution, Fraud, HistoryEvent, Subject, Submitted, TableOf,
+    World,
 };
 use crate::exit::{Outcome, Problem};
+use crate::stack::WHAT_BECAME_OF_TRIES;
+use crate::terminal::tell;
 use crate::variant::{self, Door, Entry, Variant};
 
 /// The region the emulator plays.
@@ -50,8 +56,22 @@ pub fn emulated(endpoint: &str) -> SdkConfig {
 }
 
 /// The ordinary configuration chain: environment, profiles, SSO, instance roles.
-pub async fn ordinary() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).load().await
+/// An `endpoint` that is named goes before every one that is configured, for
+/// every client made from this.
+///
+/// # Errors
+/// [`Problem`] when no region is configured.
+pub async fn ordinary(endpoint: Option<&str>) -> Outcome<SdkConfig> {
+    let mut chain = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(endpoint) = endpoint {
+        chain = chain.endpoint_url(endpoint);
+    }
+    let config = chain.load().await;
+    match config.region() {
+        Some(_) => Ok(config),
+        None => Err(Problem::environment("no AWS region is configured")
+            .hint("set AWS_REGION, or the region of your profile with `aws configure`")),
+    }
 }
 
 /// The outputs of the stack called `stack`; `None` when there is no such stack.
@@ -60,30 +80,38 @@ pub async fn ordinary() -> SdkConfig {
 /// [`Problem`] when CloudFormation does not answer, or the stack is not usable.
 pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap<String, String>>> {
     let client = aws_sdk_cloudformation::Client::new(config);
-    let answer = match client.describe_stacks().stack_name(stack).send().await {
-        Ok(answer) => answer,
-        Err(error) if error.code() == Some("ValidationError") => return Ok(None),
-        Err(error) => return Err(unreachable("CloudFormation", &error)),
-    };
-    let Some(found) = answer.stacks().first() else {
+    let Some(found) = stacks::find(&client, stack).await? else {
         return Ok(None);
     };
-    let status = found
-        .stack_status()
-        .map_or("UNKNOWN", |status| status.as_str());
+    let status = &found.status;
     if !matches!(
-        status,
+        status.as_str(),
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE"
     ) {
         return Err(Problem::environment(format!("stack {stack} is {status}"))
             .hint("wait until it is complete; an emulator begins anew with `duet down --on local` and `duet up --on local`"));
     }
-    let pairs = found
-        .outputs()
-        .iter()
-        .filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())));
-    Ok(Some(pairs.collect()))
+    Ok(Some(found.outputs))
 }
+
+/// The patience of a stack with `outputs`. An older one counted tries; what its
+/// tries come to is the default of today, nearly.
+fn patience(stack: &str, outputs: &BTreeMap<String, String>) -> Outcome<u32> {
+    match outputs.get("PatienceSeconds") {
+        Some(seconds) => seconds.parse().map_err(|e| {
+            Problem::environment(format!("output PatienceSeconds of stack {stack}: {e}"))
+        }),
+        None => {
+            tell(&format!(
+                "stack {stack} is of an older version, which `duet up` brings up to date: {WHAT_BECAME_OF_TRIES}"
+            ));
+            Ok(OLD_PATIENCE)
+        }
+    }
+}
+
+/// About how long a stack that counted tries was patient, in seconds.
+const OLD_PATIENCE: u32 = 60;
 
 impl Aws {
     /// Opens the stack called `stack`.
@@ -115,12 +143,13 @@ impl Aws {
                 .iter()
                 .all(|name| outputs.contains_key(*name))
         });
+        let fraud = Fraud::of(|name| outputs.get(name).cloned());
+        let fraud = fraud.map_or_else(|| output("Fraud").map(|_| Fraud::Off), Ok)?;
         let deployment = Deployment {
             variants: variants.map(|variant| variant.name).collect(),
-            with_fraud: output("WithFraud")? == "true",
-            retry_budget: output("RetryBudget")?.parse().map_err(|e| {
-                Problem::environment(format!("output RetryBudget of stack {stack}: {e}"))
-            })?,
+            fraud,
+            with_fraud: fraud == Fraud::On,
+            patience_seconds: patience(stack, &outputs)?,
         };
         Ok(Self {
             deployment,
@@ -146,13 +175,23 @@ impl Aws {
         Some(table.strip_suffix("order")?.to_owned())
     }
 
-    pub(super) fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
-        match (variant.entry, subject) {
-            (Entry::Execution { order, .. }, Subject::Order) => self.output(order).map(Some),
-            (Entry::Execution { customer, .. }, Subject::Customer) => {
-                self.output(customer).map(Some)
-            }
-            (Entry::Queue { .. }, _) => Ok(None),
+    /// The machine that whoever is new starts.
+    fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+        let machines = variant.entry.machines(subject);
+        machines
+            .map(|machines| self.output(machines.entry))
+            .transpose()
+    }
+
+    /// Every machine that drives such subjects. A stack of an earlier version
+    /// has one and no list.
+    pub(super) fn machines(&self, variant: &Variant, subject: Subject) -> Outcome<Vec<&str>> {
+        let Some(machines) = variant.entry.machines(subject) else {
+            return Ok(Vec::new());
+        };
+        match self.outputs.get(machines.all) {
+            Some(all) => Ok(all.split(',').collect()),
+            None => Ok(vec![self.output(machines.entry)?]),
         }
     }
 
@@ -324,13 +363,56 @@ impl Aws {
         }
         Ok(letters)
     }
+
+    /// The execution called `name` on `machine`, if there is one.
+    async fn one_execution(&self, machine: &str, name: &str) -> Outcome<Option<Execution>> {
+        let arn = execution_arn(machine, name);
+        let described = match self
+            .workflows
+            .describe_execution()
+            .execution_arn(&arn)
+            .send()
+            .await
+        {
+            Ok(described) => described,
+            Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
+            Err(error) => return Err(unreachable("Step Functions", &error)),
+        };
+        let mut states = Vec::new();
+        let mut events = self
+            .workflows
+            .get_execution_history()
+            .execution_arn(&arn)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|error| unreachable("Step Functions", &error))?;
+            // Every kind of state has an Entered event of its own.
+            if event.r#type().as_str().ends_with("StateEntered") {
+                states.extend(
+                    event
+                        .state_entered_event_details()
+                        .map(|details| details.name().to_owned()),
+                );
+            }
+        }
+        Ok(Some(Execution {
+            name: name.to_owned(),
+            machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
+            status: described.status().as_str().to_owned(),
+            error: described.error().map(str::to_owned),
+            arn,
+            states,
+        }))
+    }
 }
 
 impl World for Aws {
     type Table = Dynamo;
 
-    fn deployment(&self) -> &Deployment {
-        &self.deployment
+    fn deployment(&self) -> Deployment {
+        self.deployment.clone()
     }
 
     fn table(&self, of: TableOf) -> &Dynamo {
@@ -377,10 +459,14 @@ impl World for Aws {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
-        if let Some(machine) = self.machine(variant, Subject::Order)? {
-            return self.failed_execution(machine, marker).await;
-        }
         let mut letters = Vec::new();
+        let machines = self.machines(variant, Subject::Order)?;
+        for machine in &machines {
+            letters.extend(self.failed_execution(machine, marker).await?);
+        }
+        if !machines.is_empty() {
+            return Ok(letters);
+        }
         for queue in self
             .output("ChoreographyDeadLetterQueues")?
             .split(',')
@@ -392,52 +478,23 @@ impl World for Aws {
         Ok(letters)
     }
 
-    async fn execution(
+    async fn executions(
         &self,
         variant: &'static Variant,
         subject: Subject,
         id: &str,
-    ) -> Outcome<Option<Execution>> {
-        let Some(machine) = self.machine(variant, subject)? else {
-            return Ok(None);
-        };
-        let arn = execution_arn(machine, id);
-        let described = match self
-            .workflows
-            .describe_execution()
-            .execution_arn(&arn)
-            .send()
-            .await
-        {
-            Ok(described) => described,
-            Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
-            Err(error) => return Err(unreachable("Step Functions", &error)),
-        };
-        let mut states = Vec::new();
-        let mut events = self
-            .workflows
-            .get_execution_history()
-            .execution_arn(&arn)
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(event) = events.next().await {
-            let event = event.map_err(|error| unreachable("Step Functions", &error))?;
-            // Every kind of state has an Entered event of its own.
-            if event.r#type().as_str().ends_with("StateEntered") {
-                states.extend(
-                    event
-                        .state_entered_event_details()
-                        .map(|details| details.name().to_owned()),
-                );
+    ) -> Outcome<Vec<Execution>> {
+        let mut all = Vec::new();
+        for machine in self.machines(variant, subject)? {
+            let mut name = id.to_owned();
+            let mut n = 1;
+            while let Some(execution) = self.one_execution(machine, &name).await? {
+                all.push(execution);
+                n += 1;
+                name = further_execution(id, n);
             }
         }
-        Ok(Some(Execution {
-            status: described.status().as_str().to_owned(),
-            error: described.error().map(str::to_owned),
-            arn,
-            states,
-        }))
+        Ok(all)
     }
 
     async fn history(
@@ -446,13 +503,13 @@ impl World for Aws {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<HistoryEvent>> {
-        let Some(machine) = self.machine(variant, subject)? else {
+        let Some(execution) = self.execution(variant, subject, id).await? else {
             return Ok(Vec::new());
         };
         let mut pages = self
             .workflows
             .get_execution_history()
-            .execution_arn(execution_arn(machine, id))
+            .execution_arn(execution.arn)
             .into_paginator()
             .items()
             .send();
@@ -552,18 +609,4 @@ pub(super) fn execution_arn(machine: &str, name: &str) -> String {
         "{}:{name}",
         machine.replacen(":stateMachine:", ":execution:", 1)
     )
-}
-
-/// A service of AWS did not do as asked.
-pub(crate) fn unreachable(
-    service: &str,
-    error: &(impl std::error::Error + ProvideErrorMetadata + Send + Sync),
-) -> Problem {
-    let text = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{service} answered {code}: {message}"),
-        (Some(code), None) => format!("{service} answered {code}"),
-        _ => format!("{service} did not answer: {}", DisplayErrorContext(error)),
-    };
-    Problem::environment(text)
-        .hint("is the target up? `duet status` with the same --on tells; for AWS, check the credentials and region")
 }

@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use duet_core::id::{further_execution, of_execution};
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Definitions, Started, Used, bundled};
+use duet_lab::{Config, Definitions, Started, Update, UpdateError, Used, bundled};
 use duet_order::domain::Order;
 use futures_util::FutureExt;
 use serde_json::json;
@@ -28,7 +29,8 @@ use self::input::{Entry as Came, Input};
 use self::script::Script;
 use self::simulate::Ending;
 use super::{
-    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Subject, Submitted, TableOf, World,
+    Commanded, DeadLetter, Deployment, Execution, Fraud, HistoryEvent, Subject, Submitted, TableOf,
+    World,
 };
 use crate::exit::{Outcome, Problem};
 use crate::scenario::{Plan, Scenario};
@@ -49,8 +51,6 @@ pub struct Lab(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    deployment: Deployment,
-    definitions: Arc<Definitions>,
     tables: BTreeMap<TableOf, Table>,
     state: Arc<Mutex<State>>,
 }
@@ -91,33 +91,11 @@ impl Lab {
     /// [`Problem`] when the definitions do not fit the code.
     pub fn new(definitions: &Arc<Definitions>, config: Config) -> Outcome<Self> {
         let lab = duet_lab::Lab::new(definitions.clone(), config).map_err(Problem::usage)?;
-        let output = |name: &str| {
-            let found = definitions.outputs.get(name).map(String::as_str);
-            found.ok_or_else(|| {
-                Problem::environment(format!("the definitions have no output {name}"))
-            })
-        };
+        deployment(definitions)?;
         let mut names = BTreeMap::new();
         for of in TableOf::ALL {
-            names.insert(of, output(of.output())?.to_owned());
+            names.insert(of, output(definitions, of.output())?.to_owned());
         }
-        let deployed = |variant: &&Variant| {
-            let outputs = variant.entry.outputs();
-            outputs
-                .iter()
-                .all(|name| definitions.outputs.contains_key(*name))
-        };
-        let deployment = Deployment {
-            variants: variant::ALL
-                .iter()
-                .filter(deployed)
-                .map(|variant| variant.name)
-                .collect(),
-            with_fraud: output("WithFraud")? == "true",
-            retry_budget: output("RetryBudget")?
-                .parse()
-                .map_err(Problem::environment)?,
-        };
         let state = Arc::new(Mutex::new(State {
             lab,
             waiting: BTreeMap::new(),
@@ -133,12 +111,30 @@ impl Lab {
             let state = state.clone();
             tables.insert(of, Table { name, table, state });
         }
-        Ok(Self(Arc::new(Shared {
-            deployment,
-            definitions: definitions.clone(),
-            tables,
-            state,
-        })))
+        Ok(Self(Arc::new(Shared { tables, state })))
+    }
+
+    /// Updates the stack in place, to `parameters` and the template's defaults,
+    /// while everything goes on; see [`duet_lab::Lab::update`]. Time has to pass
+    /// until it is complete.
+    ///
+    /// # Errors
+    /// [`Problem`] when a parameter is wrong, or another update is under way.
+    pub fn update(&self, parameters: &BTreeMap<String, String>) -> Outcome<Update> {
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let is_new = state.lab.parameters() != parameters;
+        let update = state.lab.update(parameters).map_err(|why| match why {
+            UpdateError::InProgress => Problem::failed(why)
+                .hint("an update lasts some minutes, and as long as executions of a state machine that it deleted"),
+            other => Problem::usage(other),
+        })?;
+        if is_new {
+            state.record(now, || Input::Update {
+                parameters: parameters.clone(),
+            });
+        }
+        Ok(update)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,9 +164,9 @@ impl Lab {
             (!letters.is_empty(), lab.failed_executions())
         });
         for run in failed {
-            let is_order = run.machine.contains("order");
-            let done = is_order && self.is_whole_or_parked(&run.name);
-            if !done && !left.contains(&run.name.as_str()) {
+            let id = of_execution(&run.name);
+            let done = run.machine.contains("order") && self.is_whole_or_parked(id);
+            if !done && !left.contains(&id) {
                 worked |= self.with(|lab| lab.redrive_execution(&run.arn).is_ok());
             }
         }
@@ -191,25 +187,70 @@ impl Lab {
 
     /// Where `variant` takes commands about `subject`: the ARN of a machine or
     /// the URL of a queue.
-    fn entry(&self, variant: &Variant, subject: Subject) -> Outcome<(bool, &str)> {
+    fn entry(&self, variant: &Variant, subject: Subject) -> Outcome<(bool, String)> {
         let (is_machine, name) = match (variant.entry, subject) {
-            (Entry::Execution { order, .. }, Subject::Order) => (true, order),
-            (Entry::Execution { customer, .. }, Subject::Customer) => (true, customer),
+            (Entry::Execution { order, .. }, Subject::Order) => (true, order.entry),
+            (Entry::Execution { customer, .. }, Subject::Customer) => (true, customer.entry),
             (Entry::Queue { order, .. }, Subject::Order) => (false, order),
             (Entry::Queue { customer, .. }, Subject::Customer) => (false, customer),
         };
-        let found = self.0.definitions.outputs.get(name);
+        let found = self.output(name);
         let found = found
             .ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))?;
         Ok((is_machine, found))
     }
+
+    /// The ARN of every machine that drives such subjects under `variant`.
+    fn machines(&self, variant: &Variant, subject: Subject) -> Vec<String> {
+        let machines = variant.entry.machines(subject);
+        let all = machines.and_then(|machines| self.output(machines.all));
+        all.map_or(Vec::new(), |all| {
+            all.split(',').map(str::to_owned).collect()
+        })
+    }
+
+    /// An output of the stack, as it is now.
+    fn output(&self, name: &str) -> Option<String> {
+        self.with(|lab| lab.definitions().outputs.get(name).cloned())
+    }
+}
+
+/// An output that there must be.
+fn output<'a>(definitions: &'a Definitions, name: &str) -> Outcome<&'a str> {
+    let found = definitions.outputs.get(name).map(String::as_str);
+    found.ok_or_else(|| Problem::environment(format!("the definitions have no output {name}")))
+}
+
+/// What `definitions` deploy.
+fn deployment(definitions: &Definitions) -> Outcome<Deployment> {
+    let deployed = |variant: &&Variant| {
+        let outputs = variant.entry.outputs();
+        outputs
+            .iter()
+            .all(|name| definitions.outputs.contains_key(*name))
+    };
+    let fraud = Fraud::of(|name| definitions.outputs.get(name).cloned());
+    let fraud = fraud.ok_or_else(|| Problem::environment("the definitions have no Fraud"))?;
+    Ok(Deployment {
+        variants: variant::ALL
+            .iter()
+            .filter(deployed)
+            .map(|variant| variant.name)
+            .collect(),
+        fraud,
+        with_fraud: fraud == Fraud::On,
+        patience_seconds: output(definitions, "PatienceSeconds")?
+            .parse()
+            .map_err(Problem::environment)?,
+    })
 }
 
 impl World for Lab {
     type Table = Table;
 
-    fn deployment(&self) -> &Deployment {
-        &self.0.deployment
+    fn deployment(&self) -> Deployment {
+        // The same templates told it when the world was made.
+        self.with(|lab| deployment(lab.definitions()).unwrap_or_default())
     }
 
     fn table(&self, of: TableOf) -> &Table {
@@ -236,11 +277,11 @@ impl World for Lab {
         let lab = &mut state.lab;
         if is_machine {
             let input = json!({ "metadata": message.metadata, "data": message.data });
-            let started = lab.start_execution(at, &message.metadata.subject, &input);
+            let started = lab.start_execution(&at, &message.metadata.subject, &input);
             return Ok(match started.map_err(Problem::environment)? {
                 Started::New => {
                     state.record(now, || Input::StartExecution {
-                        machine: at.to_owned(),
+                        machine: at,
                         name: message.metadata.subject.clone(),
                         input,
                     });
@@ -250,10 +291,10 @@ impl World for Lab {
                 Started::Clashes => Submitted::Clashes,
             });
         }
-        lab.send_command(at, message)
+        lab.send_command(&at, message)
             .map_err(Problem::environment)?;
         state.record(now, || Input::SendCommand {
-            queue: at.to_owned(),
+            queue: at,
             message: Box::new(message.clone()),
         });
         Ok(Submitted::Accepted)
@@ -268,17 +309,17 @@ impl World for Lab {
         if is_machine {
             // An execution's input is JSON whatever one does; its data is nothing an order can be.
             let input = json!({ "metadata": metadata, "data": { "poison": marker } });
-            let started = lab.start_execution(at, marker, &input);
+            let started = lab.start_execution(&at, marker, &input);
             if started.map_err(Problem::environment)? == Started::New {
                 state.record(now, || Input::StartExecution {
-                    machine: at.to_owned(),
+                    machine: at,
                     name: marker.to_owned(),
                     input,
                 });
             }
         } else {
             let text = format!("{{\"poison\": \"{marker}\"");
-            state.send_text(at, text, marker)?;
+            state.send_text(&at, text, marker)?;
         }
         Ok(())
     }
@@ -288,12 +329,13 @@ impl World for Lab {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
-        let (is_machine, at) = self.entry(variant, Subject::Order)?;
+        let machines = self.machines(variant, Subject::Order);
         let lab = &mut self.state().lab;
-        if is_machine {
+        if !machines.is_empty() {
             let failed = lab.failed_executions();
             let ours = failed.into_iter().filter(|run| {
-                at.ends_with(&format!(":{}", run.machine)) && run.name.contains(marker)
+                let of = |arn: &String| arn.ends_with(&format!(":{}", run.machine));
+                machines.iter().any(of) && run.name.contains(marker)
             });
             return Ok(ours
                 .map(|run| DeadLetter {
@@ -318,34 +360,40 @@ impl World for Lab {
             .collect())
     }
 
-    async fn execution(
+    async fn executions(
         &self,
         variant: &'static Variant,
         subject: Subject,
         id: &str,
-    ) -> Outcome<Option<Execution>> {
-        let (true, at) = self.entry(variant, subject)? else {
-            return Ok(None);
-        };
+    ) -> Outcome<Vec<Execution>> {
+        let machines = self.machines(variant, subject);
         let lab = &self.state().lab;
-        let Some(standing) = lab.execution_standing(at, id) else {
-            return Ok(None);
-        };
-        let events = lab
-            .execution(at, id)
-            .map_or(&[][..], |execution| execution.history());
-        let entered = events
-            .iter()
-            .filter(|event| event.event_type().ends_with("StateEntered"));
-        Ok(Some(Execution {
-            arn: standing.arn,
-            status: duet_lab::word(standing.status).to_owned(),
-            error: standing.error,
-            states: entered
-                .filter_map(|event| event.state_name())
-                .map(str::to_owned)
-                .collect(),
-        }))
+        let mut all = Vec::new();
+        for machine in &machines {
+            let further = (2..).map(|n| further_execution(id, n));
+            let names = std::iter::once(id.to_owned()).chain(further);
+            all.extend(names.map_while(|name| {
+                let standing = lab.execution_standing(machine, &name)?;
+                let events = lab
+                    .execution(machine, &name)
+                    .map_or(&[][..], |execution| execution.history());
+                let entered = events
+                    .iter()
+                    .filter(|event| event.event_type().ends_with("StateEntered"));
+                Some(Execution {
+                    name,
+                    machine: standing.machine,
+                    arn: standing.arn,
+                    status: duet_lab::word(standing.status).to_owned(),
+                    error: standing.error,
+                    states: entered
+                        .filter_map(|event| event.state_name())
+                        .map(str::to_owned)
+                        .collect(),
+                })
+            }));
+        }
+        Ok(all)
     }
 
     async fn history(
@@ -354,11 +402,11 @@ impl World for Lab {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<HistoryEvent>> {
-        let (true, at) = self.entry(variant, subject)? else {
+        let Some(driving) = self.execution(variant, subject, id).await? else {
             return Ok(Vec::new());
         };
         let lab = &self.state().lab;
-        let execution = lab.execution(at, id);
+        let execution = lab.execution(&driving.machine, &driving.name);
         let events = execution.map_or(&[][..], |execution| execution.history());
         Ok(events
             .iter()
@@ -383,12 +431,7 @@ impl World for Lab {
     }
 
     fn review_seconds(&self) -> Option<u32> {
-        self.0
-            .definitions
-            .outputs
-            .get("ReviewSeconds")?
-            .parse()
-            .ok()
+        self.output("ReviewSeconds")?.parse().ok()
     }
 
     async fn command(
@@ -398,23 +441,23 @@ impl World for Lab {
         message: &CommandMessage,
     ) -> Outcome<Commanded> {
         let output = |name: &str| {
-            let found = self.0.definitions.outputs.get(name).map(String::as_str);
+            let found = self.output(name);
             found.ok_or_else(|| {
                 Problem::usage(format!("variant {} has no {name} here", variant.name))
             })
         };
-        let state = &mut *self.state();
-        let now = state.lab.now();
-        let lab = &mut state.lab;
         let message_again = || Box::new(message.clone());
         match variant.door(service) {
             Some(Door::Task(name)) => {
                 let function = output(name)?;
-                let done = lab
-                    .invoke(function, message)
+                let state = &mut *self.state();
+                let now = state.lab.now();
+                let done = state
+                    .lab
+                    .invoke(&function, message)
                     .map_err(Problem::environment)?;
                 state.record(now, || Input::Invoke {
-                    function: function.to_owned(),
+                    function,
                     message: message_again(),
                 });
                 Ok(match done {
@@ -427,10 +470,14 @@ impl World for Lab {
             }
             Some(Door::Queue(name)) => {
                 let queue = output(name)?;
-                lab.send_command(queue, message)
+                let state = &mut *self.state();
+                let now = state.lab.now();
+                state
+                    .lab
+                    .send_command(&queue, message)
                     .map_err(Problem::environment)?;
                 state.record(now, || Input::SendCommand {
-                    queue: queue.to_owned(),
+                    queue,
                     message: message_again(),
                 });
                 Ok(Commanded::Sent)

@@ -7,7 +7,7 @@ use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
 use duet_core::Timestamp;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::aws::unreachable;
+use super::unreachable::unreachable;
 use crate::exit::Outcome;
 
 /// How many log groups are read at once: FilterLogEvents has a low quota.

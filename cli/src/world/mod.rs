@@ -3,13 +3,16 @@
 //! Commands are written against [`World`] and know neither the emulator nor
 //! AWS.
 
+pub mod account;
 pub mod aws;
 pub mod bus;
 pub mod lab;
 pub(crate) mod logs;
 pub mod operate;
 pub mod replaying;
+pub mod stacks;
 mod tap;
+mod unreachable;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,7 +21,7 @@ use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::Used;
 use duet_order::domain::Order;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::lab::simulate::Ending;
 use crate::exit::{Outcome, Problem};
@@ -159,6 +162,11 @@ pub struct DeadLetter {
 /// How one execution went.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Execution {
+    /// Its name: the order's or customer's id, and a number behind it for a
+    /// further one.
+    pub name: String,
+    /// Its machine's name.
+    pub machine: String,
     /// Its ARN.
     pub arn: String,
     /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
@@ -167,6 +175,14 @@ pub struct Execution {
     pub error: Option<String>,
     /// The states it entered, in order.
     pub states: Vec<String>,
+}
+
+impl Execution {
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.status == "RUNNING"
+    }
 }
 
 /// Something that happened in an execution: no data, names only.
@@ -215,14 +231,53 @@ pub enum Commanded {
 }
 
 /// What is deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Deployment {
     /// The variants.
     pub variants: Vec<&'static str>,
-    /// Whether the fraud service is part of the shop.
+    /// How far fraud detection is turned on.
+    pub fraud: Fraud,
+    /// Whether new orders and customers wait for the fraud service's word.
     pub with_fraud: bool,
-    /// Receives of a message before its service gives up.
-    pub retry_budget: u32,
+    /// How long a failing step is tried before its service gives up, in seconds.
+    pub patience_seconds: u32,
+}
+
+/// How far fraud detection is turned on: the parameter `Fraud`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fraud {
+    /// Nothing of it exists.
+    #[default]
+    Off,
+    /// It is there and hears, and nobody waits for it.
+    Listening,
+    /// New orders and customers wait for its word.
+    On,
+}
+
+impl Fraud {
+    /// What a stack's outputs say: `Fraud`, or `WithFraud` of one from before
+    /// there were three states.
+    #[must_use]
+    pub fn of(output: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        match output("Fraud").or_else(|| output("WithFraud"))?.as_str() {
+            "off" | "false" => Some(Self::Off),
+            "listening" => Some(Self::Listening),
+            "on" | "true" => Some(Self::On),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Fraud {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Listening => "listening",
+            Self::On => "on",
+        })
+    }
 }
 
 /// A place where the system runs.
@@ -230,8 +285,8 @@ pub trait World: Clone + Send + Sync + 'static {
     /// A table there.
     type Table: Store + Browse;
 
-    /// What is deployed there.
-    fn deployment(&self) -> &Deployment;
+    /// What is deployed there now.
+    fn deployment(&self) -> Deployment;
 
     /// The table of a service or third party.
     fn table(&self, of: TableOf) -> &Self::Table;
@@ -266,13 +321,29 @@ pub trait World: Clone + Send + Sync + 'static {
         marker: &str,
     ) -> impl Future<Output = Outcome<Vec<DeadLetter>>> + Send;
 
-    /// The execution that drives `id`, where a workflow does.
+    /// Every execution about `id`, where a workflow drives it: on each machine,
+    /// the first and the further ones.
+    fn executions(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> impl Future<Output = Outcome<Vec<Execution>>> + Send;
+
+    /// The execution that drives `id`, where a workflow does: of several the
+    /// one that runs, or did most.
     fn execution(
         &self,
         variant: &'static Variant,
         subject: Subject,
         id: &str,
-    ) -> impl Future<Output = Outcome<Option<Execution>>> + Send;
+    ) -> impl Future<Output = Outcome<Option<Execution>>> + Send {
+        async move {
+            let all = self.executions(variant, subject, id).await?;
+            let most = |one: &Execution| (one.is_running(), one.states.len());
+            Ok(all.into_iter().max_by_key(most))
+        }
+    }
 
     /// What happened in the execution that drives `id`, in order; nothing where
     /// no workflow does.

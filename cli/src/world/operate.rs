@@ -9,8 +9,11 @@ use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use duet_core::Timestamp;
+use duet_core::id::{further_execution, of_execution};
+use duet_edge::wires::{QUEUE, REASON};
 
-use super::aws::{Aws, execution_arn, unreachable};
+use super::aws::{Aws, execution_arn};
+use super::unreachable::unreachable;
 use super::{Subject, TableOf, World};
 use crate::exit::{Outcome, Problem};
 use crate::variant;
@@ -28,7 +31,8 @@ pub struct Held {
     pub sent_at: Option<Timestamp>,
     /// What a bus says about a message it could not deliver: `ERROR_CODE`,
     /// `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`, … (EventBridge user guide,
-    /// "Using dead-letter queues"). Empty for one that was not processed.
+    /// "Using dead-letter queues"); what a service says of one that nobody will
+    /// ever handle ([`REASON`], [`QUEUE`]). Empty for one that a queue put away.
     pub attributes: BTreeMap<String, String>,
     /// What the target takes it by.
     pub(super) receipt: String,
@@ -37,16 +41,22 @@ pub struct Held {
 }
 
 /// The attributes a bus adds to what it could not deliver (EventBridge user
-/// guide, "Using dead-letter queues"). They tell of the failure and are no part
-/// of the message: on its way home it does not carry them.
-const ADDED_BY_THE_BUS: [&str; 6] = [
+/// guide, "Using dead-letter queues"), and a service to what nobody will ever
+/// handle. They tell of the failure and are no part of the message: on its way
+/// home it does not carry them.
+const ADDED: [&str; 8] = [
     "ERROR_CODE",
     "ERROR_MESSAGE",
     "EXHAUSTED_RETRY_CONDITION",
     "RETRY_ATTEMPTS",
     "RULE_ARN",
     "TARGET_ARN",
+    REASON,
+    QUEUE,
 ];
+
+/// What the name of a queue's dead-letter queue ends with.
+pub const DEAD: &str = "-dlq";
 
 /// What the name of a service's table ends with while the service is out of
 /// order: a table that is not there.
@@ -84,14 +94,13 @@ impl FailedExecution {
     /// has a name of its own, see [`Self::next`].
     #[must_use]
     pub fn subject(&self) -> &str {
-        self.name.split('.').next().unwrap_or(&self.name)
+        of_execution(&self.name)
     }
 
-    /// The name of the `n`-th execution about the same order or customer:
-    /// `o-1.2`. No id has a dot in it, so it can be nobody else's.
+    /// The name of the `n`-th execution about the same order or customer.
     #[must_use]
     pub fn next(&self, n: u32) -> String {
-        format!("{}.{n}", self.subject())
+        further_execution(self.subject(), n)
     }
 }
 
@@ -115,8 +124,18 @@ pub enum Redriven {
 
 /// A target an operator can work on.
 pub trait Operate: World {
-    /// The URLs of every dead-letter queue.
+    /// The URLs of every dead-letter queue, as the stack itself says.
     fn dead_letter_queues(&self) -> Vec<String>;
+
+    /// The URLs of the stack's queues that a letter may go back to, by name: each
+    /// has a dead-letter queue called as it is, with [`DEAD`] at the end.
+    fn homes(&self) -> BTreeMap<String, String> {
+        let urls = self.dead_letter_queues();
+        let homes = urls.iter().filter_map(|url| url.strip_suffix(DEAD));
+        homes
+            .filter_map(|url| Some((url.rsplit('/').next()?.to_owned(), url.to_owned())))
+            .collect()
+    }
 
     /// Everything in the dead-letter queue `queue`, held for `seconds`.
     fn hold(&self, queue: &str, seconds: i32) -> impl Future<Output = Outcome<Vec<Held>>> + Send;
@@ -125,7 +144,8 @@ pub trait Operate: World {
     fn release(&self, held: &Held) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Sends a held message with its own attributes to the queue called `home`,
-    /// and removes it from the dead-letter queue once it is there.
+    /// and removes it from the dead-letter queue once it is there. A queue that is
+    /// none of [`Self::homes`] is refused, and the message stays.
     fn forward(&self, held: &Held, home: &str) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Removes a held message for good.
@@ -203,14 +223,15 @@ impl Operate for Aws {
     }
 
     async fn forward(&self, held: &Held, home: &str) -> Outcome<()> {
+        let url = self.homes().remove(home).ok_or_else(|| {
+            Problem::failed(format!(
+                "{} stays: {home} is no queue of this stack",
+                held.id
+            ))
+        })?;
         let carried = held.carried.iter();
-        let own = carried.filter(|(name, _)| !ADDED_BY_THE_BUS.contains(&name.as_str()));
+        let own = carried.filter(|(name, _)| !ADDED.contains(&name.as_str()));
         let own = own.map(|(name, value)| (name.clone(), value.clone()));
-        let found = self.queues.get_queue_url().queue_name(home).send().await;
-        let url = found
-            .map_err(|error| unreachable("SQS", &error))?
-            .queue_url
-            .ok_or_else(|| Problem::environment(format!("queue {home} has no URL")))?;
         let sent = self
             .queues
             .send_message()
@@ -241,41 +262,41 @@ impl Operate for Aws {
         let there = &self.deployment().variants;
         for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
             for subject in [Subject::Order, Subject::Customer] {
-                let Some(machine) = self.machine(variant, subject)? else {
-                    continue;
-                };
-                for status in [
-                    ExecutionStatus::Failed,
-                    ExecutionStatus::TimedOut,
-                    ExecutionStatus::Aborted,
-                ] {
-                    let mut pages = self
-                        .workflows
-                        .list_executions()
-                        .state_machine_arn(machine)
-                        .status_filter(status)
-                        .into_paginator()
-                        .items()
-                        .send();
-                    while let Some(found) = pages.next().await {
-                        let found = found.map_err(|error| unreachable("Step Functions", &error))?;
-                        let described = self
+                for machine in self.machines(variant, subject)? {
+                    for status in [
+                        ExecutionStatus::Failed,
+                        ExecutionStatus::TimedOut,
+                        ExecutionStatus::Aborted,
+                    ] {
+                        let mut pages = self
                             .workflows
-                            .describe_execution()
-                            .execution_arn(found.execution_arn())
-                            .send()
-                            .await
-                            .map_err(|error| unreachable("Step Functions", &error))?;
-                        all.push(FailedExecution {
-                            arn: found.execution_arn().to_owned(),
-                            name: found.name().to_owned(),
-                            machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
-                            variant: variant.name,
-                            status: found.status().as_str().to_owned(),
-                            error: described.error().map(str::to_owned),
-                            started_at: instant(Some(found.start_date())),
-                            ended_at: instant(found.stop_date()),
-                        });
+                            .list_executions()
+                            .state_machine_arn(machine)
+                            .status_filter(status)
+                            .into_paginator()
+                            .items()
+                            .send();
+                        while let Some(found) = pages.next().await {
+                            let found =
+                                found.map_err(|error| unreachable("Step Functions", &error))?;
+                            let described = self
+                                .workflows
+                                .describe_execution()
+                                .execution_arn(found.execution_arn())
+                                .send()
+                                .await
+                                .map_err(|error| unreachable("Step Functions", &error))?;
+                            all.push(FailedExecution {
+                                arn: found.execution_arn().to_owned(),
+                                name: found.name().to_owned(),
+                                machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
+                                variant: variant.name,
+                                status: found.status().as_str().to_owned(),
+                                error: described.error().map(str::to_owned),
+                                started_at: instant(Some(found.start_date())),
+                                ended_at: instant(found.stop_date()),
+                            });
+                        }
                     }
                 }
             }

@@ -12,8 +12,9 @@ use duet_pattern::{Pattern, TargetInput};
 use serde_json::json;
 
 use super::World;
-use super::aws::{Aws, unreachable};
-use super::tap::taps;
+use super::aws::Aws;
+use super::tap::{TAG, taps};
+use super::unreachable::unreachable;
 use crate::exit::{Outcome, Problem};
 
 /// Most messages of one call, and most bytes we put in one (SQS quotas: ten,
@@ -69,6 +70,10 @@ pub trait Replayable: World {
 
     /// The archive of the bus: its name or ARN; `None` where there is none.
     fn archive(&self) -> Option<String>;
+
+    /// How many days the archive keeps an event; `None` where it keeps them for
+    /// ever, or there is none.
+    fn archive_days(&self) -> impl Future<Output = Outcome<Option<i64>>> + Send;
 
     /// Has the archive say again what it heard from one time to another, past
     /// the rules with these ARNs.
@@ -191,6 +196,18 @@ impl Replayable for Aws {
         self.output("Archive").ok().map(str::to_owned)
     }
 
+    async fn archive_days(&self) -> Outcome<Option<i64>> {
+        let Some(archive) = self.archive() else {
+            return Ok(None);
+        };
+        let name = archive.rsplit('/').next().unwrap_or(&archive);
+        let described = self.buses.describe_archive().archive_name(name);
+        let described = described.send().await;
+        let described = described.map_err(|error| unreachable("EventBridge", &error))?;
+        let days = described.retention_days().map(i64::from);
+        Ok(days.filter(|days| *days > 0))
+    }
+
     async fn start_replay(
         &self,
         name: &str,
@@ -305,7 +322,7 @@ impl Replayable for Aws {
         let name = format!("{stem}-tap-{:08x}", fastrand::u32(..));
         let sqs = |error| unreachable("SQS", &error);
         let made = self.queues.create_queue().queue_name(&name);
-        let made = made.tags("duet:tap", "notices").send().await.map_err(sqs)?;
+        let made = made.tags(TAG, "notices").send().await.map_err(sqs)?;
         let url = made.queue_url.unwrap_or_default();
         let listening = async {
             let asked = self.queues.get_queue_attributes().queue_url(&url);

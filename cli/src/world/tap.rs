@@ -11,9 +11,11 @@ use duet_core::Timestamp;
 use serde_json::{Value, json};
 
 use super::World;
-use super::aws::{Aws, unreachable};
+use super::aws::Aws;
 use super::bus::{BusTools, Event, Listen, Rule};
+use super::unreachable::unreachable;
 use crate::exit::{Outcome, Problem};
+use crate::terminal;
 
 fn bus(world: &Aws) -> Outcome<&str> {
     world.output("Bus").map_err(|problem| {
@@ -26,6 +28,9 @@ struct Tap {
     name: String,
     queue: String,
 }
+
+/// The tag of every tap's queue and rule.
+pub(super) const TAG: &str = "duet:tap";
 
 /// The beginning of every tap's name on this bus.
 pub(super) fn taps(bus: &str) -> String {
@@ -44,7 +49,7 @@ impl Tap {
         let sqs = |e| unreachable("SQS", &e);
         let made = world.queues.create_queue().queue_name(&name);
         let made = made
-            .tags("duet:tap", until.to_string())
+            .tags(TAG, until.to_string())
             .send()
             .await
             .map_err(sqs)?;
@@ -77,7 +82,7 @@ impl Tap {
             .cloned()
             .ok_or_else(|| Problem::environment("the tap's queue has no ARN"))?;
         let tag = Tag::builder()
-            .key("duet:tap")
+            .key(TAG)
             .value("true")
             .build()
             .map_err(|e| bridge(e.to_string()))?;
@@ -142,6 +147,12 @@ impl Tap {
         );
     }
 
+    /// Whether this queue says that it is a tap's: a name alone is anybody's.
+    async fn is_one(world: &Aws, queue: &str) -> bool {
+        let tags = world.queues.list_queue_tags().queue_url(queue).send().await;
+        tags.is_ok_and(|answer| answer.tags().is_some_and(|tags| tags.contains_key(TAG)))
+    }
+
     /// Removes the taps whose time was over and that are still there.
     async fn sweep(world: &Aws) -> Outcome<()> {
         let prefix = taps(bus(world)?);
@@ -158,7 +169,8 @@ impl Tap {
                 .strip_prefix(&prefix)
                 .and_then(|rest| rest.split('-').next())
                 .and_then(|second| second.parse::<i64>().ok());
-            if until.is_some_and(|until| until < world.now().as_second()) {
+            let over = until.is_some_and(|until| until < world.now().as_second());
+            if over && Self::is_one(world, queue).await {
                 let left = Self {
                     name: name.to_owned(),
                     queue: queue.clone(),
@@ -222,7 +234,7 @@ impl BusTools for Aws {
         // A little longer than it is meant to be open, so that nobody sweeps it early.
         let until = self.now() + jiff::SignedDuration::from_secs(listen.within + 60);
         let tap = Tap::open(self, listen.pattern, until).await?;
-        eprintln!("listening for {} s", listen.within);
+        terminal::tell(&format!("listening for {} s", listen.within));
         let came = tokio::select! {
             came = hear(self, &tap, listen.within, listen.first, heard) => came,
             _ = tokio::signal::ctrl_c() => Ok(false),

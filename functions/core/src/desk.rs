@@ -7,24 +7,40 @@
 //! dual write to lose. A repeat with other business data is refused.
 //!
 //! Records never expire: they guard money, stock and decisions. Locks do (see
-//! the services that call third parties).
+//! the services that call third parties). What a fact says of a person is kept
+//! once, in the subject's document: the record of the command that announced it
+//! refers to it ([`Decision::announce`]). Once the document has it no more, or
+//! [`SAID_AGAIN_SECONDS`] have passed, a repeat is answered and says nothing.
+//!
+//! A read of several documents is no snapshot (BatchGetItem API reference): a
+//! record may be missed beside a document that its commit had changed already.
+//! What is written is safe, for the record is written on the condition that
+//! there is none. What ends without a record is not: so before a refusal as
+//! invalid or an unkept answer is believed, the record is read once more.
 
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::message::hex;
 use crate::store::{CommitError, Expect, Item, Key, Store, Write};
+use crate::time::after;
 use crate::{
-    Answer, Clock, Context, Event, Fact, Failure, Handled, Refusal, Reply, Timer, Timestamp,
-    Vocabulary,
+    Answer, Clock, Context, Event, Fact, Failure, Handled, Metadata, Refusal, Reply, Timer,
+    Timestamp, Vocabulary,
 };
 
 /// How often a decision is taken again because a document changed meanwhile,
 /// before the message goes back to its queue.
 const ATTEMPTS: usize = 8;
+
+/// For how long a kept outcome is said again, in seconds: for as long as a
+/// message can come again by itself, which is the longest a queue keeps one
+/// (SQS: 14 days).
+pub const SAID_AGAIN_SECONDS: u32 = 14 * 24 * 60 * 60;
 
 /// What a service decided: new state, and what is to be told to whom.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +56,8 @@ pub struct Decision<S> {
     pub timers: Vec<Timer>,
     /// For an earlier asker.
     pub reply: Option<Reply>,
+    /// What happened and is kept in the new state, see [`Decision::announce`].
+    pub announced: Option<Announced>,
     /// Whether a repeat is to get this very outcome. `false` for a look that
     /// changed nothing and is to be taken afresh next time.
     pub keep: bool,
@@ -65,6 +83,7 @@ impl<S> Decision<S> {
             facts: Vec::new(),
             timers: Vec::new(),
             reply: None,
+            announced: None,
             keep: true,
         }
     }
@@ -81,6 +100,20 @@ impl<S> Decision<S> {
     pub fn fact(mut self, fact: impl Into<Fact>) -> Self {
         self.facts.push(fact.into());
         self
+    }
+
+    /// … and `fact` happened, before all others; it is the answer, too. Its data
+    /// is kept by the new state, in its `member`: as the text that is said, or
+    /// as it is. The record keeps this decision's own answer, which is what is
+    /// told when the state has the member no more.
+    ///
+    /// For a decision about one document, the first that the desk looks for.
+    pub fn announce(self, member: &'static str, fact: impl Into<Fact>) -> Self {
+        let fact = fact.into();
+        Self {
+            announced: Some(Announced { member, fact }),
+            ..self
+        }
     }
 
     /// … and `command` is to be handled at `due`.
@@ -111,6 +144,31 @@ impl<S> Decision<S> {
     }
 }
 
+/// What the keys of idempotency records begin with.
+const RECORD: &str = "done#";
+
+/// Whether `key` is that of an idempotency record.
+#[must_use]
+pub fn is_record(key: &Key) -> bool {
+    key.sk.starts_with(RECORD)
+}
+
+/// A fact whose data the subject's document keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Announced {
+    member: &'static str,
+    fact: Fact,
+}
+
+/// What a record keeps of an announced fact.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Announcement<'a> {
+    /// Its envelope.
+    metadata: Cow<'a, Metadata>,
+    /// The member of the document that has its data.
+    member: Cow<'a, str>,
+}
+
 /// The kept outcome of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record<'a> {
@@ -122,6 +180,8 @@ struct Record<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<Cow<'a, str>>,
     answer: Cow<'a, Answer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    announced: Option<Announcement<'a>>,
     #[serde(default, skip_serializing_if = "is_empty")]
     events: Cow<'a, [Event]>,
     #[serde(default, skip_serializing_if = "is_empty")]
@@ -175,17 +235,9 @@ impl<S: Store, C: Clock> Desk<S, C> {
     /// causes of a rejection; it is empty for most.
     #[must_use]
     pub fn ticket(&self, command: &impl Vocabulary, subject: &str, part: &str) -> Ticket {
-        let name = command.name();
-        let sk = if part.is_empty() {
-            format!("done#{name}")
-        } else {
-            format!("done#{name}#{part}")
-        };
-        // Commands are structs, so their data has one order: equal data, equal text.
-        let text = serde_json::to_string(command).unwrap_or_default();
         Ticket {
-            key: Key::new(subject, sk),
-            hash: hex(&Sha256::digest(text.as_bytes())),
+            key: record_key(command.name(), subject, part),
+            hash: hash(command),
         }
     }
 
@@ -204,9 +256,62 @@ impl<S: Store, C: Clock> Desk<S, C> {
         let mut wanted = vec![ticket.key.clone()];
         wanted.extend_from_slice(keys);
         let mut items = self.store.load(&wanted).await?;
-        let Some(record) = items.remove(0) else {
-            return Ok(Found::Fresh(items));
-        };
+        match items.remove(0) {
+            None => Ok(Found::Fresh(items)),
+            Some(record) => {
+                let document = items.first().and_then(Option::as_ref);
+                self.repeat(ticket, context, &record, document)
+                    .map(Found::Repeat)
+            }
+        }
+    }
+
+    /// Looks for an earlier outcome alone: a read of one document is exact.
+    pub(crate) async fn recorded(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+    ) -> Result<Option<Handled>, Failure> {
+        let record = self
+            .store
+            .load(std::slice::from_ref(&ticket.key))
+            .await?
+            .pop();
+        record
+            .flatten()
+            .map(|record| self.repeat(ticket, context, &record, None))
+            .transpose()
+    }
+
+    /// Ends a command that cannot be decided by the documents that were
+    /// [found](Self::find): with `failure`, unless the command took effect
+    /// before and only its record had been missed.
+    ///
+    /// # Errors
+    /// `failure`; [`Failure::Transient`] when the store did not answer.
+    pub async fn refuse(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        failure: Failure,
+    ) -> Result<Handled, Failure> {
+        if let Failure::Invalid(_) = failure
+            && let Some(handled) = self.recorded(ticket, context).await?
+        {
+            return Ok(handled);
+        }
+        Err(failure)
+    }
+
+    /// The outcome that `record` holds, as a repeat; `document` has what it
+    /// refers to.
+    fn repeat(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        record: &Item,
+        document: Option<&Item>,
+    ) -> Result<Handled, Failure> {
         let record: Record<'_> = record.read()?;
         if record.hash != ticket.hash {
             return Err(Failure::invalid(
@@ -220,22 +325,42 @@ impl<S: Store, C: Clock> Desk<S, C> {
         }
         let Record {
             answer,
+            announced,
             events,
             timers,
             reply,
+            at,
             ..
         } = record;
-        Ok(Found::Repeat(Handled {
+        let mut handled = Handled {
             answer: answer.into_owned(),
             events: events.into_owned(),
             timers: timers.into_owned(),
             reply: reply.map(Cow::into_owned),
             repeat: true,
-        }))
+        };
+        if let Some(announced) = announced {
+            // A document is never deleted: unseen beside its record, it was
+            // looked for a moment too early.
+            let document =
+                document.ok_or_else(|| Failure::transient("the document is not seen yet"))?;
+            match announced.event(document)? {
+                Some(event) => {
+                    handled.answer = Answer::Done(event.fact.data());
+                    handled.events.insert(0, event);
+                }
+                None => handled.silence(),
+            }
+        }
+        if self.clock.now() >= after(at, SAID_AGAIN_SECONDS) {
+            handled.silence();
+        }
+        Ok(handled)
     }
 
     /// Writes `writes` and the outcome together; `None` when a document
-    /// changed meanwhile and the decision has to be taken again.
+    /// changed meanwhile and the decision has to be taken again. An unkept
+    /// decision gives way to an earlier outcome whose record had been missed.
     ///
     /// # Errors
     /// [`Failure::Transient`] when the store did not answer.
@@ -252,13 +377,13 @@ impl<S: Store, C: Clock> Desk<S, C> {
             facts,
             timers,
             reply,
+            announced,
             keep,
             ..
         } = decision;
-        let events: Vec<_> = facts
-            .into_iter()
-            .map(|fact| self.event(ticket, context, fact, now))
-            .collect();
+        let event = |fact| self.event(ticket, context, fact, now);
+        let mut events: Vec<_> = facts.into_iter().map(event).collect();
+        let announced = announced.map(|Announced { member, fact }| (member, event(fact)));
         if keep {
             let record = Record {
                 hash: (&ticket.hash).into(),
@@ -266,19 +391,30 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 at: now,
                 cause: Some((&context.message.id).into()),
                 answer: Cow::Borrowed(&answer),
+                announced: announced.as_ref().map(|(member, event)| Announcement {
+                    metadata: Cow::Borrowed(&event.metadata),
+                    member: (*member).into(),
+                }),
                 events: (&events).into(),
                 timers: (&timers).into(),
                 reply: reply.as_ref().map(Cow::Borrowed),
             };
             writes.push(Write::put(ticket.key.clone(), &record, Expect::Absent));
+        } else if let Some(handled) = self.recorded(ticket, context).await? {
+            return Ok(Some(handled));
         }
         if !writes.is_empty() {
             match self.store.commit(writes).await {
                 Ok(()) => {}
                 Err(CommitError::Conflict) => return Ok(None),
-                Err(fault @ CommitError::Fault(_)) => return Err(Failure::transient(fault)),
+                Err(CommitError::Fault(fault)) => return Err(fault.into()),
             }
         }
+        let answer = match &announced {
+            Some((_, event)) => Answer::Done(event.fact.data()),
+            None => answer,
+        };
+        events.splice(0..0, announced.map(|(_, event)| event));
         Ok(Some(Handled {
             answer,
             events,
@@ -310,7 +446,10 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 Found::Fresh(mut items) => items.pop().flatten(),
             };
             let state = item.as_ref().map(Item::read).transpose()?;
-            let decision = decide(state, self.clock.now())?;
+            let decision = match decide(state, self.clock.now()) {
+                Ok(decision) => decision,
+                Err(failure) => return self.refuse(ticket, context, failure).await,
+            };
             let writes = decision
                 .state
                 .iter()
@@ -325,7 +464,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
 
     fn event(&self, ticket: &Ticket, context: &Context, fact: Fact, now: Timestamp) -> Event {
         let Key { pk, sk } = &ticket.key;
-        let done = sk.strip_prefix("done#").unwrap_or(sk);
+        let done = sk.strip_prefix(RECORD).unwrap_or(sk);
         let id = format!("{}/{pk}/{done}/{}", self.service, fact.name());
         let source = format!("duet.{}", self.service);
         let metadata = context
@@ -333,6 +472,79 @@ impl<S: Store, C: Clock> Desk<S, C> {
             .answer(id, source, fact.name(), fact.subject(), now);
         Event { metadata, fact }
     }
+}
+
+impl Handled {
+    /// Leaves the answer, for whoever asks, and nothing for anybody else.
+    fn silence(&mut self) {
+        self.events.clear();
+        self.timers.clear();
+        self.reply = None;
+    }
+}
+
+impl Announcement<'_> {
+    /// The event, if `document` still keeps its data.
+    fn event(self, document: &Item) -> Result<Option<Event>, Failure> {
+        let data = match document.body.value()[&*self.member].take() {
+            Value::Null => return Ok(None),
+            Value::String(text) => serde_json::from_str(&text).unwrap_or_default(),
+            data => data,
+        };
+        let metadata = self.metadata.into_owned();
+        let fact = Fact::parse(&metadata.kind, data).map_err(Failure::invalid)?;
+        Ok(Some(Event { metadata, fact }))
+    }
+}
+
+/// Where the record of the command called `name` about `subject` is kept; see
+/// [`Desk::ticket`] for `part`.
+#[must_use]
+pub fn record_key(name: &str, subject: &str, part: &str) -> Key {
+    let sk = if part.is_empty() {
+        format!("{RECORD}{name}")
+    } else {
+        format!("{RECORD}{name}#{part}")
+    };
+    Key::new(subject, sk)
+}
+
+/// What a record keeps of its command, to tell it from another under the same
+/// name: SHA-256 of its data, in hexadecimal.
+#[must_use]
+pub fn hash(command: &impl Vocabulary) -> String {
+    // Commands are structs, so their data has one order: equal data, equal text.
+    let text = serde_json::to_string(command).unwrap_or_default();
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// The [`hash`] that `record` keeps.
+///
+/// # Errors
+/// [`Failure::Invalid`] when it is no record.
+pub fn kept_hash(record: &Item) -> Result<String, Failure> {
+    let record: Record<'_> = record.read()?;
+    Ok(record.hash.into_owned())
+}
+
+/// `record` with nothing in it but its hash, its ids and `answer`: a repeat of
+/// its command is acknowledged and says nothing.
+///
+/// # Errors
+/// [`Failure::Invalid`] when it is no record.
+pub fn silenced(record: &Item, answer: impl Serialize) -> Result<Write, Failure> {
+    let kept: Record<'_> = record.read()?;
+    let answer = Answer::Done(serde_json::to_value(answer).unwrap_or_default());
+    let silent = Record {
+        answer: Cow::Owned(answer),
+        announced: None,
+        events: Cow::Borrowed(&[]),
+        timers: Cow::Borrowed(&[]),
+        reply: None,
+        ..kept
+    };
+    let seen = Expect::unchanged(Some(record));
+    Ok(Write::put(record.key.clone(), &silent, seen))
 }
 
 /// The failure of a command whose documents kept changing under it.

@@ -7,6 +7,18 @@ use crate::order::{Address, Line, Owed, Reason};
 use crate::vocabulary;
 use crate::{CustomerId, Money, OrderId, Sku, Timestamp};
 
+/// The members of the data of the fact called `name` that say who somebody is,
+/// where they live, or how they pay: for its consumers' eyes, and kept by its
+/// own service alone.
+#[must_use]
+pub fn personal(name: &str) -> &'static [&'static str] {
+    match name {
+        "NewOrder" => &["payment_token", "ship_to"],
+        "NewCustomer" => &["email"],
+        _ => &[],
+    }
+}
+
 vocabulary! {
     /// A fact: something that happened, named in the past tense of the field.
     pub enum Fact {
@@ -40,15 +52,17 @@ vocabulary! {
         StockReleased,
         /// inventory: answers a confirmation.
         StockShipped,
+        /// inventory: patience is spent, and the goods of a confirmed order have not left yet.
+        ShipmentOverdue,
         /// payment: the total was charged.
         PaymentCaptured,
         /// payment: the provider said no.
         PaymentDeclined,
-        /// payment: the provider did not answer within the retry budget.
+        /// payment: the provider did not answer while there was patience.
         PaymentUnavailable,
         /// payment: answers a rejection.
         PaymentRefunded,
-        /// payment: the retry budget for giving the money back is spent.
+        /// payment: the patience for giving the money back is spent.
         RefundFailed,
         /// delivery: the carrier has the order.
         DeliveryScheduled,
@@ -58,6 +72,8 @@ vocabulary! {
         DeliveryCancelled,
         /// notification: a notice was sent.
         CustomerNotified,
+        /// notification: patience is spent, and a notice about an order is not sent yet.
+        NoticeOverdue,
     }
 }
 
@@ -91,6 +107,9 @@ payloads! {
         country: String,
         /// When the registration was taken.
         registered_at: Timestamp,
+        /// The mark: whether the account waits for the fraud service's word.
+        /// Absent from code that knew no marks.
+        #[serde(default, skip_serializing_if = "Option::is_none")] clearance: Option<bool>,
     }
     /// The account may be used.
     CustomerActivated by customer {
@@ -120,6 +139,9 @@ payloads! {
         ship_to: Address,
         /// When the order service took it on: the order's own time.
         placed_at: Timestamp,
+        /// The mark: whether the order waits for the fraud service's word.
+        /// Absent from code that knew no marks.
+        #[serde(default, skip_serializing_if = "Option::is_none")] clearance: Option<bool>,
     }
     /// The order is confirmed.
     OrderConfirmed by order {
@@ -210,6 +232,11 @@ payloads! {
         /// What left.
         lines: Vec<Line>,
     }
+    /// What was set aside has not left yet: it is tried on, and owed meanwhile.
+    ShipmentOverdue by order {
+        /// Of which order.
+        order: OrderId,
+    }
     /// The total was charged.
     PaymentCaptured by order {
         /// For which order.
@@ -266,6 +293,11 @@ payloads! {
         subject: String,
         /// What it said.
         kind: Notice,
+    }
+    /// A notice is not sent yet: it is tried on, and owed meanwhile.
+    NoticeOverdue by order {
+        /// About which order.
+        order: OrderId,
     }
 }
 
@@ -328,7 +360,7 @@ words! {
     DeliveryRefusal {
         /// The carrier does not serve the postcode.
         NotServed,
-        /// The carrier did not answer within the retry budget.
+        /// The carrier did not answer while there was patience.
         CarrierUnavailable,
     }
     /// What a notice is about: the fact that caused it.
@@ -343,6 +375,17 @@ words! {
         CustomerActivated,
         /// The account may not be used.
         CustomerBlocked,
+    }
+}
+
+impl Notice {
+    /// Whether its subject is an order; else it is a customer.
+    #[must_use]
+    pub fn is_about_an_order(self) -> bool {
+        match self {
+            Self::OrderConfirmed | Self::OrderRejected | Self::PaymentRefunded => true,
+            Self::CustomerActivated | Self::CustomerBlocked => false,
+        }
     }
 }
 

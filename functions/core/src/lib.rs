@@ -10,6 +10,7 @@
 //! | [`store`] | the port to a service's table, with an in-memory adapter |
 //! | [`desk`] | idempotency: each command takes effect once, its answer is kept |
 //! | [`lock`] | asking a third party: lock, ask, commit |
+//! | [`patience`] | how long a step is tried before it is given up |
 //! | [`time`] | the clock port |
 //! | [`trace`] | the trace context that messages carry |
 //!
@@ -24,6 +25,7 @@ pub mod message;
 pub mod money;
 pub mod order;
 pub mod outcome;
+pub mod patience;
 pub mod service;
 pub mod store;
 #[cfg(feature = "testing")]
@@ -35,7 +37,7 @@ mod vocabulary;
 pub use desk::{Decision, Desk};
 pub use fact::Fact;
 pub use id::{CustomerId, OrderId, Sku};
-pub use message::{CommandMessage, Event, Metadata};
+pub use message::{CommandMessage, Event, Metadata, Received};
 pub use money::Money;
 pub use outcome::{Answer, Failure, Handled, Refusal, Reply, Timer};
 pub use service::{Context, Ending, Request, Service};

@@ -92,6 +92,15 @@ pub enum Step<T, Q> {
         /// What to ask.
         question: Q,
     },
+    /// The same, of a document that says that the third party was given up: by
+    /// an earlier command, which is to be tried again now, or by this very one,
+    /// if its record was missed. So that is looked for once more first.
+    AskAgain {
+        /// The document, with the lock in it.
+        locked: T,
+        /// What to ask.
+        question: Q,
+    },
 }
 
 /// What an answer calls for.
@@ -139,16 +148,23 @@ impl<S: Store, C: Clock> Desk<S, C> {
             };
             let state = item.as_ref().map(Item::read).transpose()?;
             let seen = Expect::unchanged(item.as_ref());
-            let (decision, seen) = match begin(state, self.clock.now())? {
+            let step = match begin(state, self.clock.now()) {
+                Err(failure) => return self.refuse(ticket, context, failure).await,
+                Ok(step) => step,
+            };
+            if let Step::AskAgain { .. } = step
+                && let Some(handled) = self.recorded(ticket, context).await?
+            {
+                return Ok(handled);
+            }
+            let (decision, seen) = match step {
                 Step::Settle(decision) => (decision, seen),
-                Step::Ask { locked, question } => {
+                Step::Ask { locked, question } | Step::AskAgain { locked, question } => {
                     let lock = Write::put(key.clone(), &locked, seen);
                     match self.store.commit(vec![lock]).await {
                         Ok(()) => {}
                         Err(CommitError::Conflict) => continue,
-                        Err(fault @ CommitError::Fault(_)) => {
-                            return Err(Failure::transient(fault));
-                        }
+                        Err(CommitError::Fault(fault)) => return Err(fault.into()),
                     }
                     let held = Expect::Version(item.map_or(1, |item| item.version + 1));
                     let answer = ask(question.clone()).await;
@@ -158,7 +174,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
                             // If this fails the lock expires, or is another's by now.
                             let release = Write::put(key.clone(), &state, held);
                             let _ = self.store.commit(vec![release]).await;
-                            return Err(failure);
+                            return self.refuse(ticket, context, failure).await;
                         }
                     }
                 }

@@ -5,12 +5,17 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::vocabulary::{ParseError, Vocabulary};
 use crate::{Fact, Timestamp};
 
-/// The version of the envelope and of every payload in it.
+/// The version of the envelope and of every payload in it: `major.minor`. What
+/// is added with a default raises the minor part, anything else the major one.
 pub const SCHEMA_VERSION: &str = "1.0";
+
+/// The major part of [`SCHEMA_VERSION`].
+pub const SCHEMA_MAJOR: u32 = 1;
 
 /// CloudEvents attributes of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,9 +46,26 @@ pub struct Metadata {
     pub traceparent: Option<String>,
     /// The variant under which the order or customer runs. Opaque to services.
     pub variant: String,
+    /// Whether what led to this was waited for so long that somebody may have
+    /// been told it is overdue. Left out when not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 impl Metadata {
+    /// Whether this code may read the message: a consumer takes its own major
+    /// version, whatever the minor one.
+    ///
+    /// # Errors
+    /// [`OtherVersion`] when the major version is another, or none can be read.
+    pub fn check_version(&self) -> Result<(), OtherVersion> {
+        let major = self.schemaversion.split('.').next();
+        match major.and_then(|major| major.parse().ok()) {
+            Some(SCHEMA_MAJOR) => Ok(()),
+            major => Err(OtherVersion(major)),
+        }
+    }
+
     /// The metadata of a message called `kind` that answers this one: same
     /// correlation and variant, this message as its cause. The trace context
     /// is passed on as it is: whoever handles a message has made it that of
@@ -68,7 +90,37 @@ impl Metadata {
             causationid: Some(self.id.clone()),
             traceparent: self.traceparent.clone(),
             variant: self.variant.clone(),
+            late: false,
         }
+    }
+}
+
+/// A message of another major version, or of none that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "schemaversion {}: this consumer takes {SCHEMA_MAJOR}.x", .0.map_or("unreadable".to_owned(), |major| format!("{major}.x"))
+)]
+pub struct OtherVersion(Option<u32>);
+
+/// A fact as it arrives: its envelope read, its data unread until somebody asks.
+/// Who hears everything need not know every fact.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// The envelope.
+    pub metadata: &'a Metadata,
+    /// The fact's name: its `detail-type`.
+    pub name: &'a str,
+    /// The fact's data, as it was sent.
+    pub data: &'a RawValue,
+}
+
+impl Received<'_> {
+    /// The fact.
+    ///
+    /// # Errors
+    /// [`ParseError`] when there is no such fact, or its data does not fit.
+    pub fn fact(&self) -> Result<Fact, ParseError> {
+        Fact::parse(self.name, self.data)
     }
 }
 
@@ -141,7 +193,6 @@ impl<'de> Deserialize<'de> for Event {
 /// A command on its way to one service: the input of a workflow task, and the
 /// body of a direct message on the service's queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandMessage {
     /// The command's name.
@@ -178,6 +229,7 @@ mod tests {
             causationid: None,
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
             variant: "eventbridge".into(),
+            late: false,
         }
     }
 

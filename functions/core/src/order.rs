@@ -6,7 +6,6 @@ use crate::{Money, Sku};
 
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Line {
     /// What is ordered.
@@ -17,7 +16,6 @@ pub struct Line {
 
 /// Where an order goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Address {
     /// The addressee. Personal data: never logged.
@@ -41,7 +39,7 @@ pub enum Reason {
     StockUnavailable,
     /// The payment provider said no.
     PaymentDeclined,
-    /// The payment provider could not be reached within the retry budget.
+    /// The payment provider could not be reached while there was patience.
     PaymentUnavailable,
     /// The fraud rules, or a reviewer, said no.
     FraudConfirmed,
@@ -79,7 +77,6 @@ impl Part {
 
 /// What a parked order still owes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Owed {
     /// What is not undone, or not done.

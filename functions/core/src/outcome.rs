@@ -6,8 +6,15 @@ use serde_json::Value;
 
 use crate::{Event, Timestamp};
 
-/// The error name of a [`Failure::Transient`] in a workflow.
+/// The error name of what is tried again in a workflow: [`Failure::Transient`]
+/// and [`Failure::Misconfigured`].
 pub const TRANSIENT: &str = "Transient";
+/// What an execution is refused with whose definition is for orders, or
+/// customers, of the other mark: another execution drives this one.
+pub const OTHER_MARK: &str = "OtherMark";
+/// The error name of a [`Failure::Transient`] of the last try in a workflow:
+/// not to be tried again ([`crate::patience`]).
+pub const PATIENCE_SPENT: &str = "PatienceSpent";
 /// The error name of a [`Failure::Invalid`] in a workflow.
 pub const INVALID_COMMAND: &str = "InvalidCommand";
 
@@ -44,6 +51,28 @@ pub struct Refusal {
     pub name: String,
     /// One word more, such as `OutOfStock`.
     pub detail: String,
+}
+
+impl Handled {
+    /// What to answer an execution that begins what was begun before: the kept
+    /// answer, unless it says that order or customer has the other mark than
+    /// the execution's definition `asked` for.
+    pub fn for_mark(self, asked: Option<bool>) -> Self {
+        let kept = match &self.answer {
+            Answer::Done(reply) => reply.get("clearance").and_then(Value::as_bool),
+            Answer::Declined(_) => None,
+        };
+        match (kept, asked) {
+            (Some(kept), Some(asked)) if self.repeat && kept != asked => Self {
+                answer: Answer::Declined(Refusal::new(OTHER_MARK, kept)),
+                events: Vec::new(),
+                timers: Vec::new(),
+                reply: None,
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 impl Refusal {
@@ -83,6 +112,11 @@ pub enum Failure {
     /// somebody else is at it.
     #[error("transient: {0}")]
     Transient(String),
+    /// Not this message's fault, and no waiting mends it: a permission, a table
+    /// or a queue is missing. Tried again like [`Failure::Transient`], for
+    /// somebody may mend it meanwhile; told apart, so that somebody is told.
+    #[error("misconfigured: {0}")]
+    Misconfigured(String),
     /// Never worth trying again: no such command, bad data, or a bug.
     #[error("invalid: {0}")]
     Invalid(String),
@@ -94,16 +128,29 @@ impl Failure {
         Self::Transient(why.to_string())
     }
 
+    /// A failure that somebody has to mend in the deployment.
+    pub fn misconfigured(why: impl ToString) -> Self {
+        Self::Misconfigured(why.to_string())
+    }
+
     /// A failure not worth trying again.
     pub fn invalid(why: impl ToString) -> Self {
         Self::Invalid(why.to_string())
+    }
+
+    /// Its text, without its kind.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Transient(text) | Self::Misconfigured(text) | Self::Invalid(text) => text,
+        }
     }
 
     /// The failure's name in a workflow.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Transient(_) => TRANSIENT,
+            Self::Transient(_) | Self::Misconfigured(_) => TRANSIENT,
             Self::Invalid(_) => INVALID_COMMAND,
         }
     }

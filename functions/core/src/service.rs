@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::{Event, Failure, Handled, Metadata, Timestamp, Vocabulary};
+use crate::{Event, Fact, Failure, Handled, Metadata, ParseError, Received, Timestamp, Vocabulary};
 
 /// What comes with a command besides its data.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,13 +11,28 @@ pub struct Context {
     pub message: Metadata,
     /// Where an answer that comes later is to go; stored and handed back as it is.
     pub reply_to: Option<String>,
-    /// No further delivery will follow: give up rather than fail, if there is
-    /// a fact for giving up.
+    /// The mark of the order or customer the message begins or tells of: whether
+    /// it waits for a clearance. `None` from whoever knew no marks yet; then the
+    /// service's own environment says.
+    pub clearance: Option<bool>,
+    /// The name of the execution that asks, where a workflow asks and says so.
+    pub execution: Option<String>,
+    /// Patience is spent ([`crate::patience`]): if this fails once more, give
+    /// up for good rather than fail, where there is a fact for that.
     pub last_attempt: bool,
     /// When whoever runs the service stops it: locks taken now expire then.
     pub deadline: Timestamp,
     /// The message is a replay of an old one. Nothing may leave the service.
     pub replay: bool,
+}
+
+impl Context {
+    /// Whether what the message begins or tells of waits for a clearance:
+    /// its mark, or `otherwise` where the message has none.
+    #[must_use]
+    pub fn awaits_clearance(&self, otherwise: bool) -> bool {
+        self.clearance.unwrap_or(otherwise)
+    }
 }
 
 /// A command with its context.
@@ -51,6 +66,13 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// table.
     const SAYS: &'static [(&'static str, &'static [&'static str])];
 
+    /// The commands with which a flow begins. They come from outside, so they
+    /// are read strictly, and they enter by the variant's own door only.
+    const BEGINS: &'static [&'static str] = &[];
+
+    /// Further commands that come from outside, and are read strictly.
+    const DOORS: &'static [&'static str] = &[];
+
     /// The commands it takes.
     type Command: Vocabulary;
 
@@ -65,7 +87,20 @@ pub trait Service: Clone + Send + Sync + 'static {
 
     /// The service's policy in a choreography: what a fact makes it do, if
     /// anything. It is to choreography what the workflow is to orchestration.
-    fn policy(event: &Event) -> Option<Self::Command>;
+    ///
+    /// # Errors
+    /// [`ParseError`] of whoever needs to read the fact: unknown, or its data
+    /// does not fit.
+    fn policy(received: &Received<'_>) -> Result<Option<Self::Command>, ParseError>;
+
+    /// What to announce when patience is spent and `command` failed once more,
+    /// where that gives nothing up: the command is tried on, and others should
+    /// know that it is overdue. Whoever calls says it, for the service may be
+    /// what fails. Choreography only; a workflow sees for itself.
+    fn overdue(command: &Self::Command) -> Option<Fact> {
+        let _ = command;
+        None
+    }
 
     /// What one of its own facts says to whoever counts how things end, if
     /// anything.
@@ -73,4 +108,16 @@ pub trait Service: Clone + Send + Sync + 'static {
         let _ = event;
         None
     }
+}
+
+/// What the policy of `S` makes of an event of the shop's own, if anything.
+#[must_use]
+pub fn reaction<S: Service>(event: &Event) -> Option<S::Command> {
+    let data = serde_json::value::to_raw_value(&event.fact).ok()?;
+    let received = Received {
+        metadata: &event.metadata,
+        name: event.fact.name(),
+        data: &data,
+    };
+    S::policy(&received).ok().flatten()
 }

@@ -6,11 +6,13 @@
 //! queue would. The schedule is data (bytes, for a property test to draw), so a
 //! failure is repeated by its schedule.
 
-use std::pin::Pin;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use crate::desk::is_record;
 use crate::message::SCHEMA_VERSION;
 use crate::store::{CommitError, Item, Key, Store, StoreFault, Write};
 use crate::time::after;
@@ -34,7 +36,9 @@ impl Clock for HandClock {
 }
 
 /// A store that pauses before and after each call, so that others may come in
-/// between, or the caller may die with the call made or not made.
+/// between, or the caller may die with the call made or not made. Documents
+/// that are read together are read one after the other, as BatchGetItem does:
+/// what is written meanwhile shows in some and not in others.
 #[derive(Debug, Clone, Default)]
 pub struct Stepwise<S>(pub S);
 
@@ -53,9 +57,12 @@ async fn pause() {
 impl<S: Store> Store for Stepwise<S> {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
         pause().await;
-        let items = self.0.load(keys).await;
-        pause().await;
-        items
+        let mut items = Vec::with_capacity(keys.len());
+        for key in keys {
+            items.extend(self.0.load(std::slice::from_ref(key)).await?);
+            pause().await;
+        }
+        Ok(items)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
@@ -64,6 +71,69 @@ impl<S: Store> Store for Stepwise<S> {
         pause().await;
         done
     }
+}
+
+/// A store whose reads tear: the first read of several documents after a
+/// commit misses the idempotency records that it wrote, and shows everything
+/// else that it did. A read of one document is exact.
+#[derive(Debug, Clone, Default)]
+pub struct Torn<S> {
+    store: S,
+    unseen: Arc<Mutex<BTreeSet<Key>>>,
+}
+
+impl<S: Store> Torn<S> {
+    /// `store`, with torn reads.
+    pub fn new(store: S) -> Self {
+        let unseen = Arc::default();
+        Self { store, unseen }
+    }
+
+    fn unseen(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Store> Store for Torn<S> {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
+        let mut items = self.store.load(keys).await?;
+        if keys.len() > 1 {
+            for (key, item) in keys.iter().zip(&mut items) {
+                if self.unseen().remove(key) {
+                    *item = None;
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        let keys = writes.iter().map(Write::key);
+        let records: Vec<_> = keys.filter(|key| is_record(key)).cloned().collect();
+        self.store.commit(writes).await?;
+        self.unseen().extend(records);
+        Ok(())
+    }
+}
+
+/// Delivers `commands` one after another, each in a message of its own, and
+/// gives what came of each.
+pub fn in_turn<S: Service>(
+    service: &S,
+    clock: &HandClock,
+    commands: impl IntoIterator<Item = S::Command>,
+) -> Vec<Result<Handled, Failure>> {
+    let deliver = |command: S::Command| {
+        let context = context(command.name(), clock.now(), false);
+        let mut run = pin!(service.handle(Request { command, context }));
+        loop {
+            let mut waker = std::task::Context::from_waker(Waker::noop());
+            if let Poll::Ready(outcome) = run.as_mut().poll(&mut waker) {
+                return outcome;
+            }
+        }
+    };
+    commands.into_iter().map(deliver).collect()
 }
 
 /// One turn of a schedule. Numbers are taken modulo what there is.
@@ -111,8 +181,11 @@ pub fn context(id: &str, now: Timestamp, last_attempt: bool) -> Context {
             causationid: None,
             traceparent: None,
             variant: "rehearsal".to_owned(),
+            late: false,
         },
         reply_to: None,
+        clearance: None,
+        execution: None,
         last_attempt,
         deadline: after(now, RUN_SECONDS),
         replay: false,

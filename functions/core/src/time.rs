@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 pub use jiff::Timestamp;
+/// A time that may be absent, on the wire as milliseconds since the epoch.
+pub use jiff::fmt::serde::timestamp::millisecond::optional as optional_millis;
 
 /// Tells the time.
 pub trait Clock: Clone + Send + Sync + 'static {

@@ -30,6 +30,58 @@ pub trait Vocabulary: Serialize + Clone + Send + Sync {
     fn parse<'de, D>(name: &str, data: D) -> Result<Self, ParseError>
     where
         D: Deserializer<'de, Error = serde_json::Error>;
+
+    /// As [`Vocabulary::parse`], and nothing else may be in the data: for what
+    /// comes in from outside, where a field that is passed over is a mistake
+    /// nobody hears of.
+    ///
+    /// # Errors
+    /// [`ParseError`], also for a field that the message does not have.
+    fn parse_strictly<'de, D>(name: &str, data: D) -> Result<Self, ParseError>
+    where
+        D: Deserializer<'de, Error = serde_json::Error>,
+    {
+        let mut strange = None;
+        let parsed = Self::parse(
+            name,
+            serde_ignored::Deserializer::new(data, &mut |path: serde_ignored::Path<'_>| {
+                strange.get_or_insert_with(|| parent(&path));
+            }),
+        )?;
+        match strange {
+            None => Ok(parsed),
+            Some(place) => Err(ParseError::Data {
+                name: parsed.name(),
+                problem: format!("unknown field in {place}"),
+            }),
+        }
+    }
+}
+
+/// Where an ignored field lies, without its own name: that came from outside.
+fn parent(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => "data".to_owned(),
+        Path::Map { parent, .. } => place(parent),
+        Path::Seq { parent, .. }
+        | Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => self::parent(parent),
+    }
+}
+
+/// A path below the data: `data.lines[0]`. Its names are those of known fields.
+fn place(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => "data".to_owned(),
+        Path::Seq { parent, index } => format!("{}[{index}]", place(parent)),
+        Path::Map { parent, key } => format!("{}.{key}", place(parent)),
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => place(parent),
+    }
 }
 
 /// Why a name and its data are no message of a [`Vocabulary`].

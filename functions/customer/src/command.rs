@@ -1,5 +1,6 @@
 //! What the customer service can be asked to do.
 
+use duet_core::id::fit_for_new;
 use duet_core::{CustomerId, vocabulary};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,8 @@ vocabulary! {
     pub enum Command {
         /// Take a registration.
         RegisterCustomer,
+        /// The account may be used, if nobody has to screen it.
+        ActivateUnscreened,
         /// The account may be used.
         ActivateCustomer,
         /// The account may not be used.
@@ -19,7 +22,6 @@ vocabulary! {
 /// same customer again is the same registration, and the same id with other
 /// content is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegisterCustomer {
     /// Who.
@@ -32,9 +34,16 @@ pub struct RegisterCustomer {
     pub country: String,
 }
 
+/// The account may be used, unless it waits for a clearance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ActivateUnscreened {
+    /// Whose.
+    pub customer: CustomerId,
+}
+
 /// The account may be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ActivateCustomer {
     /// Whose.
@@ -43,7 +52,6 @@ pub struct ActivateCustomer {
 
 /// The account may not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockCustomer {
     /// Whose.
@@ -71,6 +79,9 @@ impl RegisterCustomer {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Unacceptable> {
         let no = |path, problem: String| Err(Unacceptable { path, problem });
+        if let Err(why) = fit_for_new(self.customer.as_str()) {
+            return no("customer", why.to_string());
+        }
         if self.name.trim().is_empty() || self.name.chars().count() > MAX_NAME {
             return no("name", format!("has 1 to {MAX_NAME} characters"));
         }
@@ -177,6 +188,13 @@ mod tests {
         };
         assert_eq!(good.check(), Ok(()));
         let bad = [
+            (
+                "customer",
+                RegisterCustomer {
+                    customer: "c__1".parse().unwrap(),
+                    ..good.clone()
+                },
+            ),
             (
                 "name",
                 RegisterCustomer {

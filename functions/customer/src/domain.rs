@@ -1,7 +1,8 @@
 //! The life of an account: pure decisions, no I/O, no clock of its own.
 
 use duet_core::fact::{CustomerActivated, CustomerBlocked, NewCustomer};
-use duet_core::{CustomerId, Decision, Failure, Refusal, Timestamp};
+use duet_core::id::of_execution;
+use duet_core::{Context, CustomerId, Decision, Failure, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{BlockCustomer, Command, RegisterCustomer};
@@ -48,17 +49,23 @@ pub struct Standing {
 type Decided = Result<Decision<Customer>, Failure>;
 
 /// What is to be done about `command`, given the customer as they stand
-/// (`None`: never heard of them), the variant of the message and the time.
+/// (`None`: never heard of them), what came with the command, and the time.
+/// Where nobody says whether a registration waits for a clearance, it does if
+/// `awaits_clearance`.
 ///
 /// # Errors
-/// [`Failure::Invalid`] for an unacceptable registration, and for a customer
-/// who is unknown or runs under another variant.
+/// [`Failure::Invalid`] for an unacceptable registration, for a customer who is
+/// unknown or runs under another variant, and for an execution that is not named
+/// after its customer.
 pub fn decide(
     state: Option<Customer>,
     command: &Command,
-    variant: &str,
+    context: &Context,
     now: Timestamp,
+    awaits_clearance: bool,
 ) -> Decided {
+    let variant = context.message.variant.as_str();
+    let awaits = context.awaits_clearance(awaits_clearance);
     let known = |state: Option<Customer>| match state {
         None => Err(Failure::invalid("no such customer")),
         Some(customer) if customer.variant != variant => {
@@ -67,18 +74,41 @@ pub fn decide(
         Some(customer) => Ok(customer),
     };
     Ok(match command {
-        Command::RegisterCustomer(command) => return register(state, command, variant, now),
+        Command::RegisterCustomer(command) => {
+            return register(state, command, context, now, awaits);
+        }
+        Command::ActivateUnscreened(_) => {
+            let customer = known(state)?;
+            match customer.awaits_clearance(awaits) {
+                true => Decision::done(customer.standing()).unkept(),
+                false => activate(customer, now),
+            }
+        }
         Command::ActivateCustomer(_) => activate(known(state)?, now),
-        Command::BlockCustomer(command) => block(known(state)?, command, now),
+        Command::BlockCustomer(command) => {
+            let customer = known(state)?;
+            match customer.awaits_clearance(awaits) {
+                true => block(customer, command, now),
+                // What is said of who waits for nobody's word changes nothing.
+                false => Decision::done(customer.standing()).unkept(),
+            }
+        }
     })
 }
 
 fn register(
     state: Option<Customer>,
     command: &RegisterCustomer,
-    variant: &str,
+    context: &Context,
     now: Timestamp,
+    awaits: bool,
 ) -> Decided {
+    let named = |execution: &str| of_execution(execution) == command.customer.as_str();
+    if !context.execution.as_deref().is_none_or(named) {
+        return Err(Failure::invalid(
+            "the execution is not named after its customer",
+        ));
+    }
     if state.is_some() {
         let why = "the customer exists, but was not registered by this command";
         return Err(Failure::invalid(why));
@@ -97,16 +127,18 @@ fn register(
         email,
         country,
         registered_at: now,
+        clearance: Some(awaits),
     };
     let state = Customer {
         registered: registered.clone(),
         name,
-        variant: variant.to_owned(),
+        variant: context.message.variant.clone(),
         status: Status::Pending,
         reasons: Vec::new(),
         decided_at: None,
     };
-    Ok(Decision::done(&registered).state(state).fact(registered))
+    let answer = Decision::done(state.standing());
+    Ok(answer.state(state).announce("registered", registered))
 }
 
 fn activate(customer: Customer, now: Timestamp) -> Decision<Customer> {
@@ -154,6 +186,12 @@ fn block(customer: Customer, command: &BlockCustomer, now: Timestamp) -> Decisio
 }
 
 impl Customer {
+    /// Whether the account waits for a clearance: by its own mark, or
+    /// `otherwise` for one from before there were marks.
+    fn awaits_clearance(&self, otherwise: bool) -> bool {
+        self.registered.clearance.unwrap_or(otherwise)
+    }
+
     /// How the customer stands.
     #[must_use]
     pub fn standing(&self) -> Standing {

@@ -1,17 +1,16 @@
 //! What a fact makes the customer service do: choreography only.
 
-use duet_core::Event;
 use duet_core::fact::{Fact, Screened};
 
-use crate::command::{ActivateCustomer, BlockCustomer, Command};
+use crate::command::{ActivateCustomer, ActivateUnscreened, BlockCustomer, Command};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    match &event.fact {
-        // Only the shop as it was before fraud detection has a rule for this
-        // one; with fraud detection somebody else speaks first.
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    match fact {
+        // Who waits for a clearance is not activated by this; who waits for
+        // none has nobody else to speak for them.
         Fact::NewCustomer(fact) => Some(
-            ActivateCustomer {
+            ActivateUnscreened {
                 customer: fact.customer.clone(),
             }
             .into(),

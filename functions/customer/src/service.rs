@@ -1,7 +1,9 @@
 //! Load, decide, save.
 
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, CustomerId, Desk, Event, Failure, Handled, Request, Service};
+use duet_core::{
+    Clock, CustomerId, Desk, Failure, Handled, ParseError, Received, Request, Service,
+};
 
 use crate::command::Command;
 use crate::domain;
@@ -10,13 +12,16 @@ use crate::domain;
 #[derive(Debug, Clone)]
 pub struct Customers<S, C> {
     desk: Desk<S, C>,
+    awaits_clearance: bool,
 }
 
 impl<S: Store, C: Clock> Customers<S, C> {
-    /// The service over `store`.
-    pub fn new(store: S, clock: C) -> Self {
+    /// The service over `store`. Where nobody says whether a registration waits
+    /// for a clearance, it does if `awaits_clearance`.
+    pub fn new(store: S, clock: C, awaits_clearance: bool) -> Self {
         Self {
             desk: Desk::new("customer", store, clock),
+            awaits_clearance,
         }
     }
 }
@@ -30,6 +35,7 @@ impl Command {
     fn customer(&self) -> &CustomerId {
         match self {
             Self::RegisterCustomer(c) => &c.customer,
+            Self::ActivateUnscreened(c) => &c.customer,
             Self::ActivateCustomer(c) => &c.customer,
             Self::BlockCustomer(c) => &c.customer,
         }
@@ -40,23 +46,30 @@ impl<S: Store, C: Clock> Service for Customers<S, C> {
     const NAME: &'static str = "customer";
     const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
         ("RegisterCustomer", &["NewCustomer"]),
+        ("ActivateUnscreened", &["CustomerActivated"]),
         ("ActivateCustomer", &["CustomerActivated"]),
         ("BlockCustomer", &["CustomerBlocked"]),
     ];
+    const BEGINS: &'static [&'static str] = &["RegisterCustomer"];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let customer = command.customer();
         let ticket = self.desk.ticket(&command, customer.as_str(), "");
-        self.desk
+        let handled = self
+            .desk
             .once(&ticket, &context, &key(customer), |state, now| {
-                domain::decide(state, &command, &context.message.variant, now)
+                domain::decide(state, &command, &context, now, self.awaits_clearance)
             })
-            .await
+            .await?;
+        Ok(match &command {
+            Command::RegisterCustomer(_) => handled.for_mark(context.clearance),
+            _ => handled,
+        })
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 }

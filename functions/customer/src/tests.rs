@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use duet_core::fact::{Fact, NewCustomer, NoFraudDetected, PossibleFraud, Screened};
+use duet_core::service::reaction;
 use duet_core::store::{Memory, Store};
 use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{Answer, Clock, Context, Event, Failure, Handled, Metadata, Refusal, Request};
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use serde_json::json;
 
-use crate::command::{ActivateCustomer, BlockCustomer, RegisterCustomer};
+use crate::command::{ActivateCustomer, ActivateUnscreened, BlockCustomer, RegisterCustomer};
 use crate::domain::{Customer, Status};
 use crate::{Command, Customers, key};
 
@@ -27,6 +28,7 @@ fn metadata(variant: &str) -> Metadata {
         causationid: None,
         traceparent: None,
         variant: variant.into(),
+        late: false,
     }
 }
 
@@ -34,6 +36,8 @@ fn request(command: impl Into<Command>, variant: &str) -> Request<Command> {
     let context = Context {
         message: metadata(variant),
         reply_to: None,
+        clearance: None,
+        execution: None,
         last_attempt: false,
         deadline: Timestamp::MAX,
         replay: false,
@@ -73,7 +77,7 @@ fn block() -> Command {
 fn service() -> (Customers<Memory, impl Clock>, Memory) {
     let table = Memory::default();
     (
-        Customers::new(table.clone(), Arc::new(|| Timestamp::UNIX_EPOCH)),
+        Customers::new(table.clone(), Arc::new(|| Timestamp::UNIX_EPOCH), true),
         table,
     )
 }
@@ -106,7 +110,7 @@ async fn a_registration_is_announced_and_replied() {
         .unwrap();
     let data = json!({
         "customer": "c-1", "email": "ada@example.com", "country": "SE",
-        "registered_at": "1970-01-01T00:00:00Z",
+        "registered_at": "1970-01-01T00:00:00Z", "clearance": true,
     });
     assert_eq!(handled.answer, Answer::Done(data.clone()));
     assert_eq!(
@@ -216,9 +220,18 @@ fn the_policy_follows_facts_about_customers_only() {
         email: "ada@example.com".into(),
         country: "SE".into(),
         registered_at: Timestamp::UNIX_EPOCH,
+        clearance: Some(true),
     };
     let cases: [(Fact, Option<Command>); 5] = [
-        (new.into(), Some(activate())),
+        (
+            new.into(),
+            Some(
+                ActivateUnscreened {
+                    customer: "c-1".parse().unwrap(),
+                }
+                .into(),
+            ),
+        ),
         (NoFraudDetected { of: of() }.into(), Some(activate())),
         (NoFraudDetected { of: order() }.into(), None),
         (
@@ -246,7 +259,7 @@ fn the_policy_follows_facts_about_customers_only() {
             fact,
         };
         assert_eq!(
-            Customers::<Memory, Arc<fn() -> Timestamp>>::policy(&event),
+            reaction::<Customers::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected
         );
     }
@@ -286,7 +299,7 @@ proptest! {
         schedule in prop::collection::vec(any::<u8>(), 0..120),
     ) {
         let (table, clock) = (Memory::default(), HandClock::default());
-        let service = Customers::new(Stepwise(table), clock.clone());
+        let service = Customers::new(Stepwise(table), clock.clone(), true);
         let _ = rehearse(&service, &clock, &[register()], 9, &[]).unwrap();
         let told = rehearse(&service, &clock, &[activate(), block()], 9, &schedule).unwrap();
         let facts: std::collections::BTreeSet<_> = told.iter().flatten().flat_map(names).collect();

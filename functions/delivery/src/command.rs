@@ -22,7 +22,6 @@ vocabulary! {
 
 /// Book the carrier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScheduleDelivery {
     /// For which order.
@@ -33,7 +32,6 @@ pub struct ScheduleDelivery {
 
 /// An order was taken on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoteOrder {
     /// Which order.
@@ -44,7 +42,6 @@ pub struct NoteOrder {
 
 /// The order is paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotePayment {
     /// Which order.
@@ -53,7 +50,6 @@ pub struct NotePayment {
 
 /// The fraud service has nothing against the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoteClearance {
     /// Which order.
@@ -62,7 +58,6 @@ pub struct NoteClearance {
 
 /// See to it that nothing is on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CancelDelivery {
     /// Of which order.

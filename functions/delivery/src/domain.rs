@@ -22,6 +22,10 @@ pub struct Delivery {
     /// Where it goes; personal data, kept only until it is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ship_to: Option<Address>,
+    /// The order's mark: whether it waits for a clearance. Absent until the
+    /// order is noted, and in documents from before there were marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits_clearance: Option<bool>,
     /// Whether the order is paid.
     #[serde(default)]
     pub paid: bool,
@@ -108,7 +112,8 @@ fn refused(reason: DeliveryRefusal) -> Decision<Delivery> {
 }
 
 /// What `command`, one that may lead to a booking, calls for. The join waits
-/// for a clearance if `awaits_clearance`.
+/// for a clearance if the order's mark says so; for an order without one, if
+/// `awaits_clearance`.
 ///
 /// # Errors
 /// [`Failure::Transient`] while another message is asking the carrier;
@@ -130,7 +135,11 @@ pub fn book(
     }
     let lock = Lock::take(delivery.lock.as_ref(), carrier_key(order), context, now)?;
     delivery.note(command)?;
-    let complete = delivery.paid && (delivery.cleared || !awaits_clearance);
+    if let Command::NoteOrder(_) = command {
+        delivery.awaits_clearance = context.clearance;
+    }
+    let awaits = delivery.awaits_clearance.unwrap_or(awaits_clearance);
+    let complete = delivery.paid && (delivery.cleared || !awaits);
     match &delivery.ship_to {
         Some(ship_to) if complete => {
             let question = Book {

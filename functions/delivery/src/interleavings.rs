@@ -21,7 +21,7 @@ use crate::{Deliveries, SimulatedCarrier, key};
 const PATIENT: u32 = 1_000;
 const STREET: &str = "Canary Street 7";
 
-type Simulated = SimulatedCarrier<Stepwise<Memory>>;
+type Simulated = SimulatedCarrier<Stepwise<Memory>, HandClock>;
 
 /// A carrier that does what it is asked to and says so only now and then.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl World {
     }
 
     fn carrier(&self) -> Simulated {
-        SimulatedCarrier::new(Stepwise(self.ledger.clone()))
+        SimulatedCarrier::new(Stepwise(self.ledger.clone()), self.clock.clone())
     }
 
     fn shop<P: Carrier>(

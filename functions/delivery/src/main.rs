@@ -7,7 +7,7 @@ use duet_edge::lambda::{Edge, Error};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let edge = Edge::start()?;
-    let carrier = SimulatedCarrier::new(edge.table("DUET_LEDGER_TABLE")?);
+    let carrier = SimulatedCarrier::new(edge.table("DUET_LEDGER_TABLE")?, SystemClock);
     let awaits_clearance = edge.setting("DUET_AWAITS_CLEARANCE")?;
     let table = edge.table("DUET_TABLE")?;
     edge.run(Deliveries::new(

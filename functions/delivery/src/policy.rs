@@ -1,13 +1,13 @@
 //! What a fact makes the delivery service do: choreography only.
 
+use duet_core::Fact;
 use duet_core::fact::Screened;
-use duet_core::{Event, Fact};
 
 use crate::command::{CancelDelivery, Command, NoteClearance, NoteOrder, NotePayment};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    Some(match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    Some(match fact {
         Fact::NewOrder(fact) => NoteOrder {
             order: fact.order.clone(),
             ship_to: fact.ship_to.clone(),

@@ -1,7 +1,7 @@
 //! Load, decide, ask the carrier where it takes that, save.
 
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
+use duet_core::{Clock, Desk, Failure, Handled, ParseError, Received, Request, Service};
 
 use crate::command::Command;
 use crate::domain::{self, Book};
@@ -16,8 +16,8 @@ pub struct Deliveries<S, C, P> {
 }
 
 impl<S: Store, C: Clock, P: Carrier> Deliveries<S, C, P> {
-    /// The service over `store` and `carrier`; its join waits for the fraud
-    /// service's clearance if `awaits_clearance`.
+    /// The service over `store` and `carrier`. Where nobody says whether an order
+    /// waits for the fraud service's clearance, it does if `awaits_clearance`.
     pub fn new(store: S, clock: C, carrier: P, awaits_clearance: bool) -> Self {
         Self {
             desk: Desk::new("delivery", store, clock),
@@ -74,7 +74,7 @@ impl<S: Store, C: Clock, P: Carrier> Service for Deliveries<S, C, P> {
         }
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 }

@@ -5,6 +5,7 @@
 //! nothing.
 
 use duet_core::Timestamp;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::queue::Delivery;
@@ -40,13 +41,24 @@ pub struct Attributes {
     /// How often it was received, this time included: a number as text.
     #[serde(rename = "ApproximateReceiveCount")]
     pub receives: String,
+    /// When it was received for the first time, in milliseconds since the epoch:
+    /// a number as text.
+    #[serde(
+        rename = "ApproximateFirstReceiveTimestamp",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub first_received: Option<String>,
 }
 
 impl Record {
-    /// The record as a delivery to a receiver that is stopped at `deadline`.
+    /// The record as a delivery whose time is over at `deadline`.
     #[must_use]
     pub fn delivery(self, deadline: Timestamp) -> Delivery {
+        let first = self.attributes.first_received;
+        let first = first.and_then(|millis| millis.parse().ok());
         Delivery {
+            first_received: first.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
             id: self.message_id,
             queue: self.event_source_arn,
             body: self.body,
@@ -55,6 +67,18 @@ impl Record {
             deadline,
         }
     }
+}
+
+/// The longest time that a receiver keeps for its answer.
+const MOST_MARGIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// When the time of each delivery is over, for a receiver that began at `began`
+/// and is stopped at `deadline`: a fifth of its time before, or a second. One
+/// slow message so costs itself only: what the others did is still answered.
+#[must_use]
+pub fn deadline(began: Timestamp, deadline: Timestamp) -> Timestamp {
+    let margin = (deadline.duration_since(began) / 5).min(MOST_MARGIN);
+    deadline - margin.max(SignedDuration::ZERO)
 }
 
 /// The answer to a batch: only the messages named return to the queue

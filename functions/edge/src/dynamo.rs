@@ -5,21 +5,31 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{Builder, Config};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
+};
+use duet_core::Failure;
 use duet_core::store::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 use serde_json::Value;
 
-use crate::sdk::told;
+use crate::sdk::{self, Deadline};
 
 const PK: &str = "pk";
 const SK: &str = "sk";
 const VERSION: &str = "_version";
 
-/// How often a transaction that met another one is sent again. Two orders for
-/// one popular SKU collide without either being wrong.
-const COLLISIONS: u32 = 12;
+/// How often what met somebody else's write, or was throttled, is sent again.
+/// Two orders for one popular SKU collide without either being wrong.
+const ROUNDS: u32 = 12;
+
+/// How often a document is sent that no answer comes to.
+const UNHEARD: u32 = 3;
 
 /// Most keys of one BatchGetItem.
 const BATCH: usize = 100;
@@ -31,13 +41,32 @@ type Attributes = HashMap<String, AttributeValue>;
 pub struct Dynamo {
     client: Client,
     table: String,
+    deadline: Deadline,
 }
 
 impl Dynamo {
     /// The table called `table`.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        let deadline = Deadline::default();
+        Self {
+            client,
+            table,
+            deadline,
+        }
+    }
+
+    /// … on which nothing is tried again after `deadline`.
+    #[must_use]
+    pub fn until(self, deadline: Deadline) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Waits before the next round: up to 10 ms x 2^round, at most 320 ms, full
+    /// jitter. `false` when there is no time for another.
+    async fn pause(&self, round: u32) -> bool {
+        let most = Duration::from_millis(10 << round.min(5));
+        round + 1 < ROUNDS && self.deadline.pause(most).await
     }
 
     async fn get(&self, keys: &[Key]) -> Result<Vec<Item>, StoreFault> {
@@ -48,9 +77,9 @@ impl Dynamo {
             .build()
             .ok();
         let mut items = Vec::with_capacity(keys.len());
-        for round in 0..COLLISIONS {
+        for round in 0.. {
             let Some(request) = open.take() else {
-                return Ok(items);
+                break;
             };
             let answer = self
                 .client
@@ -58,7 +87,7 @@ impl Dynamo {
                 .request_items(&self.table, request)
                 .send()
                 .await
-                .map_err(|e| StoreFault(text(&e)))?;
+                .map_err(|e| fault(&e))?;
             for found in answer.responses.unwrap_or_default().into_values().flatten() {
                 items.push(item(found)?);
             }
@@ -67,14 +96,11 @@ impl Dynamo {
                 .unwrap_or_default()
                 .into_values()
                 .next();
-            if open.is_some() {
-                pause(round).await;
+            if open.is_some() && !self.pause(round).await {
+                return Err(StoreFault::transient("the table is too busy to read"));
             }
         }
-        match open {
-            None => Ok(items),
-            Some(_) => Err(StoreFault("the table is too busy to read".to_owned())),
-        }
+        Ok(items)
     }
 }
 
@@ -89,28 +115,38 @@ impl Store for Dynamo {
         Ok(keys.iter().map(|key| found.remove(key)).collect())
     }
 
+    /// One write goes alone, on its condition; several go as a transaction,
+    /// which takes twice the write units.
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
         let writes = writes
             .iter()
             .map(|write| self.write(write))
             .collect::<Result<Vec<_>, _>>()?;
-        for round in 0..COLLISIONS {
-            let sent = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(writes.clone()))
-                .send()
-                .await;
-            match sent.map_err(|error| verdict(&error)) {
-                Ok(_) => return Ok(()),
-                Err(Refused::Collided) => pause(round).await,
+        let mut unheard = 0;
+        for round in 0.. {
+            let sent = match writes.as_slice() {
+                [One::Put(put)] => self.put(put.clone(), unheard > 0).await,
+                [One::Update(update)] => self.update(update.clone()).await,
+                _ => self.transact(&writes).await,
+            };
+            let why = match sent {
+                Ok(()) => break,
                 Err(Refused::Condition) => return Err(CommitError::Conflict),
-                Err(Refused::Fault(why)) => return Err(CommitError::Fault(why)),
+                Err(Refused::Failed(failure)) => return Err(StoreFault(failure).into()),
+                Err(Refused::Now(why)) => why,
+                Err(Refused::Unheard(why)) => {
+                    unheard += 1;
+                    if unheard == UNHEARD || !matches!(writes.as_slice(), [One::Put(_)]) {
+                        return Err(StoreFault::transient(why).into());
+                    }
+                    why
+                }
+            };
+            if !self.pause(round).await {
+                return Err(StoreFault::transient(why).into());
             }
         }
-        Err(CommitError::Fault(
-            "the documents are too busy to write".to_owned(),
-        ))
+        Ok(())
     }
 }
 
@@ -131,7 +167,7 @@ impl Browse for Dynamo {
             pages
                 .collect::<Result<Vec<_>, _>>()
                 .await
-                .map_err(|e| StoreFault(text(&e)))?,
+                .map_err(|e| fault(&e))?,
         )
     }
 
@@ -148,16 +184,23 @@ impl Browse for Dynamo {
             pages
                 .collect::<Result<Vec<_>, _>>()
                 .await
-                .map_err(|e| StoreFault(text(&e)))?,
+                .map_err(|e| fault(&e))?,
         )
     }
 }
 
+/// A write, as DynamoDB takes it.
+#[derive(Debug, Clone)]
+enum One {
+    Put(Put),
+    Update(Update),
+}
+
 impl Dynamo {
-    fn write(&self, write: &Write) -> Result<TransactWriteItem, CommitError> {
-        let built = match write {
+    fn write(&self, write: &Write) -> Result<One, StoreFault> {
+        match write {
             Write::Put { key, body, expect } => {
-                let mut all: Attributes = serde_dynamo::to_item(body.value()).map_err(fault)?;
+                let mut all: Attributes = serde_dynamo::to_item(body.value()).map_err(unfit)?;
                 all.extend(attributes(key));
                 let next = if let Expect::Version(version) = expect {
                     version + 1
@@ -176,7 +219,7 @@ impl Dynamo {
                         .expression_attribute_names("#version", VERSION)
                         .expression_attribute_values(":version", number(*version)),
                 };
-                TransactWriteItem::builder().put(put.build().map_err(fault)?)
+                put.build().map(One::Put).map_err(unfit)
             }
             Write::Add { key, deltas } => {
                 let mut update = Update::builder()
@@ -204,52 +247,156 @@ impl Dynamo {
                     .expression_attribute_values(":one", number(1))
                     .update_expression(format!("SET {}", sums.join(", ")))
                     .condition_expression(conditions.join(" AND "));
-                TransactWriteItem::builder().update(update.build().map_err(fault)?)
+                update.build().map(One::Update).map_err(unfit)
             }
+        }
+    }
+
+    /// A whole document. If an earlier try was `unheard`, it may have arrived all
+    /// the same: then what is in the way of this one is this very document.
+    async fn put(&self, put: Put, unheard: bool) -> Result<(), Refused> {
+        let document = put.item.clone();
+        let sent = self
+            .client
+            .put_item()
+            .table_name(put.table_name)
+            .set_item(Some(put.item))
+            .set_condition_expression(put.condition_expression)
+            .set_expression_attribute_names(put.expression_attribute_names)
+            .set_expression_attribute_values(put.expression_attribute_values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .config_override(once())
+            .send()
+            .await;
+        let Err(error) = sent else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(there))
+                if unheard && there.item() == Some(&document) =>
+            {
+                Ok(())
+            }
+            _ => Err(refused(&error)),
+        }
+    }
+
+    /// An addition. It is sent once: no answer would tell whether an earlier try
+    /// arrived, and two would count twice.
+    async fn update(&self, update: Update) -> Result<(), Refused> {
+        let sent = self
+            .client
+            .update_item()
+            .table_name(update.table_name)
+            .set_key(Some(update.key))
+            .update_expression(update.update_expression)
+            .set_condition_expression(update.condition_expression)
+            .set_expression_attribute_names(update.expression_attribute_names)
+            .set_expression_attribute_values(update.expression_attribute_values)
+            .customize()
+            .config_override(once())
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| refused(&error))
+    }
+
+    /// Several writes: all or none. The client gives them a token, under which
+    /// sending twice is sending once.
+    async fn transact(&self, writes: &[One]) -> Result<(), Refused> {
+        let item = |write: &One| {
+            let item = TransactWriteItem::builder();
+            match write.clone() {
+                One::Put(put) => item.put(put),
+                One::Update(update) => item.update(update),
+            }
+            .build()
         };
-        Ok(built.build())
+        let sent = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes.iter().map(item).collect()))
+            .send()
+            .await;
+        let Err(error) = sent else { return Ok(()) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                let reasons = cancelled.cancellation_reasons().iter();
+                Err(cancelled_for(reasons.filter_map(|reason| reason.code())))
+            }
+            _ => Err(refused(&error)),
+        }
     }
 }
 
-/// Why DynamoDB refused a transaction.
+/// A single write is not repeated by the client, which could not tell whether
+/// the first one arrived.
+fn once() -> Builder {
+    Config::builder().retry_config(RetryConfig::disabled())
+}
+
+/// Why DynamoDB did not take a write.
+#[derive(Debug, PartialEq)]
 enum Refused {
     /// A condition did not hold.
     Condition,
-    /// Another transaction was at the same documents.
-    Collided,
+    /// Somebody else was at the same documents, or there was too much at once:
+    /// worth sending again at once.
+    Now(String),
+    /// No answer came: it may have been taken.
+    Unheard(String),
     /// Anything else.
-    Fault(String),
+    Failed(Failure),
 }
 
-/// Reads the reasons of a cancelled transaction (TransactWriteItems API
-/// reference, `CancellationReasons`): one code per write, `None` for the
-/// innocent ones.
-fn verdict(error: &SdkError<TransactWriteItemsError>) -> Refused {
-    let codes: Vec<&str> = match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
-            .cancellation_reasons()
-            .iter()
-            .filter_map(|reason| reason.code())
-            .collect(),
-        Some(other) if other.code() == Some("TransactionInProgressException") => {
-            vec!["TransactionConflict"]
-        }
-        _ => Vec::new(),
-    };
+/// Why a transaction was cancelled (TransactWriteItems API reference,
+/// `CancellationReasons`): one code per write, `None` for the innocent ones.
+fn cancelled_for<'a>(codes: impl Iterator<Item = &'a str>) -> Refused {
+    let codes: Vec<_> = codes.filter(|code| *code != "None").collect();
     // A condition that failed is final for this attempt, whoever else collided.
-    if codes.contains(&"ConditionalCheckFailed") {
-        Refused::Condition
-    } else if codes.contains(&"TransactionConflict") {
-        Refused::Collided
-    } else {
-        Refused::Fault(text(error))
+    if codes.contains(&CONDITION) {
+        return Refused::Condition;
+    }
+    let failures = codes
+        .iter()
+        .map(|code| by_code(code, format!("the table answered {code}")));
+    // Of several reasons the one that no second try will mend.
+    failures
+        .max_by_key(|refused| matches!(refused, Refused::Failed(_)))
+        .unwrap_or_else(|| Refused::Now("the table cancelled a transaction".to_owned()))
+}
+
+/// The code of a condition that did not hold, of a write in a transaction.
+const CONDITION: &str = "ConditionalCheckFailed";
+
+/// What DynamoDB calls being busy with others, alone and in a transaction.
+const BUSY: [&str; 9] = [
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "ThrottlingError",
+    "ThrottlingException",
+    "Throttling",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+];
+
+fn by_code(code: &str, text: String) -> Refused {
+    match code {
+        CONDITION | "ConditionalCheckFailedException" => Refused::Condition,
+        code if BUSY.contains(&code) => Refused::Now(text),
+        code => Refused::Failed(sdk::judged(code, text)),
     }
 }
 
-/// Waits up to 10 ms x 2^round, at most 320 ms: full jitter.
-async fn pause(round: u32) {
-    let most = 10 << round.min(5);
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=most))).await;
+fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Refused {
+    let text = format!("the table {}", sdk::told(error));
+    match error {
+        SdkError::ServiceError(answer) if !answer.raw().status().is_server_error() => {
+            by_code(answer.err().code().unwrap_or_default(), text)
+        }
+        SdkError::ConstructionFailure(_) => Refused::Failed(sdk::failure("the table", error)),
+        _ => Refused::Unheard(text),
+    }
 }
 
 fn attributes(key: &Key) -> Attributes {
@@ -268,15 +415,15 @@ fn collect(found: Vec<Attributes>) -> Result<Vec<Item>, StoreFault> {
 }
 
 fn item(mut found: Attributes) -> Result<Item, StoreFault> {
+    let unreadable =
+        |what: &str| StoreFault(Failure::invalid(format!("a document without {what}")));
     let mut take = |name: &str| match found.remove(name) {
         Some(AttributeValue::S(text) | AttributeValue::N(text)) => Ok(text),
-        _ => Err(StoreFault(format!("a document without {name}"))),
+        _ => Err(unreadable(name)),
     };
     let (pk, sk, version) = (take(PK)?, take(SK)?, take(VERSION)?);
-    let version = version
-        .parse()
-        .map_err(|_| StoreFault(format!("a document without {VERSION}")))?;
-    let body: Value = serde_dynamo::from_item(found).map_err(|e| StoreFault(e.to_string()))?;
+    let version = version.parse().map_err(|_| unreadable(VERSION))?;
+    let body: Value = serde_dynamo::from_item(found).map_err(unfit)?;
     Ok(Item {
         key: Key { pk, sk },
         version,
@@ -284,10 +431,14 @@ fn item(mut found: Attributes) -> Result<Item, StoreFault> {
     })
 }
 
-fn fault(error: impl std::fmt::Display) -> CommitError {
-    CommitError::Fault(error.to_string())
+/// What is no document, or cannot be made one: a bug.
+fn unfit(error: impl std::fmt::Display) -> StoreFault {
+    StoreFault(Failure::invalid(error))
 }
 
-fn text<E: ProvideErrorMetadata>(error: &SdkError<E>) -> String {
-    format!("the table {}", told(error))
+fn fault<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreFault {
+    StoreFault(sdk::failure("the table", error))
 }
+
+#[cfg(test)]
+mod tests;

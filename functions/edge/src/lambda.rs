@@ -1,26 +1,35 @@
 //! Both entries on the Lambda runtime, over real clients.
 //!
-//! Clients are built once, at start-up. Which entry runs is the environment's
-//! choice (`DUET_ENTRY`), made at cold start, never guessed from a payload.
+//! Which entry runs is the environment's choice (`DUET_ENTRY`), made at cold
+//! start, never guessed from a payload. What a function will certainly use is
+//! made ready before it first asks for work, the rest when it is needed.
 
 mod aws;
+mod start;
 
+use std::pin::pin;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use duet_core::store::{Key, Store};
 use duet_core::{Clock, Service, SystemClock, Timestamp};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::Value;
 
 use self::aws::Aws;
-use crate::batch::{Batch, Failure, Failures};
+use crate::batch::{self, Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
 use crate::panics;
-use crate::queue::{self, Retries, Verdict};
+use crate::queue::{self, Verdict};
+use crate::sdk::Deadline;
 use crate::task::{self, TaskError};
+use crate::wires::Carriers;
 
 pub use lambda_runtime::Error;
 
@@ -28,6 +37,8 @@ pub use lambda_runtime::Error;
 #[derive(Debug, Clone)]
 pub struct Edge {
     config: SdkConfig,
+    connector: SharedHttpConnector,
+    deadline: Deadline,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -37,9 +48,18 @@ impl Edge {
     /// # Errors
     /// When a variable that the Lambda runtime sets is missing.
     pub fn start() -> Result<Self, Error> {
-        let config = aws::config(&variable("AWS_REGION")?, optional("AWS_ENDPOINT_URL"));
-        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
-        Ok(Self { config, dynamodb })
+        let connector = start::connector();
+        let endpoint = optional("AWS_ENDPOINT_URL");
+        let config = start::config(variable("AWS_REGION")?, endpoint, connector.clone());
+        let deadline = Deadline::default();
+        let dynamodb =
+            aws_sdk_dynamodb::config::Builder::from(&config).interceptor(deadline.clone());
+        Ok(Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            config,
+            connector,
+            deadline,
+        })
     }
 
     /// The environment variable `name` as a `T`.
@@ -57,7 +77,7 @@ impl Edge {
     /// # Errors
     /// When it is missing.
     pub fn table(&self, name: &str) -> Result<Dynamo, Error> {
-        Ok(Dynamo::new(self.dynamodb.clone(), variable(name)?))
+        Ok(Dynamo::new(self.dynamodb.clone(), variable(name)?).until(self.deadline.clone()))
     }
 
     /// What further clients are built from.
@@ -66,39 +86,62 @@ impl Edge {
         &self.config
     }
 
+    /// What bounds the calls of further clients: an interceptor for each.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.deadline.clone()
+    }
+
+    /// Opens the connections that the first invocation will use: to the table,
+    /// by reading what cannot be there (ids have no `#`), which also goes once
+    /// through all that a call takes; and to the hosts of `wires`.
+    async fn open(&self, wires: Vec<String>) {
+        let table = async {
+            if let Ok(table) = self.table("DUET_TABLE") {
+                let _ = table.load(&[Key::new("#", "#")]).await;
+            }
+        };
+        let wires = wires.iter().map(|url| start::open(&self.connector, url));
+        start::patiently(join(table, join_all(wires))).await;
+    }
+
     /// Runs `service` until the runtime ends the process.
     ///
     /// # Errors
     /// When the environment is incomplete, or the runtime API fails.
     pub async fn run<S: Service>(self, service: S) -> Result<(), Error> {
         panics::hush(S::NAME, |line| println!("{line}"));
+        let carriers: Carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
+            .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
+        let carriers = Arc::new(carriers);
         let log = Stdout {
             namespace: variable("DUET_METRICS")?.into(),
+            deployed: carriers.clone(),
         };
+        let deadline = self.deadline.clone();
+        let aws = Aws::new(self.config.clone(), deadline.clone(), carriers);
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
-                let aws = Aws::for_tasks(&self.config);
+                // Only a service with a clock of its own has a queue for it.
+                let timers: Option<Arc<str>> = optional("DUET_TIMERS").map(Into::into);
+                self.open(Vec::new()).await;
                 let handler = |event: LambdaEvent<Value>| {
-                    Box::pin(task(service.clone(), aws.clone(), log.clone(), event))
+                    deadline.set(ends(&event));
+                    Box::pin(task(
+                        service.clone(),
+                        aws.clone(),
+                        log.clone(),
+                        timers.clone(),
+                        event,
+                    ))
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
             "queue" => {
-                let carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
-                    .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
-                let retries = Retries {
-                    budget: self.setting("DUET_RETRY_BUDGET")?,
-                    backoff_seconds: self.setting("DUET_BACKOFF_SECONDS")?,
-                };
-                let aws = Aws::for_queues(&self.config, carriers);
+                self.open(aws.hosts().await).await;
                 let handler = |event: LambdaEvent<Value>| {
-                    Box::pin(batch(
-                        service.clone(),
-                        aws.clone(),
-                        log.clone(),
-                        retries,
-                        event,
-                    ))
+                    deadline.set(ends(&event));
+                    Box::pin(messages(service.clone(), aws.clone(), log.clone(), event))
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
@@ -112,10 +155,12 @@ async fn task<S: Service>(
     service: S,
     aws: Aws,
     log: Stdout,
+    timers: Option<Arc<str>>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
-    let deadline = deadline(event.context.deadline);
-    task::perform(&service, &aws, &SystemClock, &log, event.payload, deadline)
+    let (deadline, timers) = (ends(&event), timers.as_deref());
+    let input = event.payload;
+    task::perform(&service, &aws, &SystemClock, &log, timers, input, deadline)
         .await
         .map_err(|TaskError { name, text }| Diagnostic {
             error_type: name,
@@ -123,16 +168,16 @@ async fn task<S: Service>(
         })
 }
 
-/// The queue entry: each message of the batch gets its own verdict, and only
-/// the failed ones are named in the answer (`ReportBatchItemFailures`).
-async fn batch<S: Service>(
+/// The queue entry: each message of the batch gets its own time and its own
+/// verdict, and only the failed ones are named in the answer (`ReportBatchItemFailures`).
+async fn messages<S: Service>(
     service: S,
     aws: Aws,
     log: Stdout,
-    retries: Retries,
     event: LambdaEvent<Value>,
 ) -> Result<Failures, Diagnostic> {
-    let deadline = deadline(event.context.deadline);
+    let stopped = ends(&event);
+    let deadline = batch::deadline(SystemClock.now(), stopped);
     let batch = Batch::deserialize(event.payload).map_err(|e| Diagnostic {
         error_type: "InvalidBatch".to_owned(),
         error_message: duet_core::ParseError::data("a batch of messages", &e).to_string(),
@@ -140,11 +185,14 @@ async fn batch<S: Service>(
     let failed = join_all(batch.records.into_iter().map(|record| async {
         let receipt = record.receipt_handle.clone();
         let delivery = record.delivery(deadline);
-        let verdict = queue::receive(&service, &aws, &SystemClock, &log, retries, &delivery).await;
+        let over = until(deadline);
+        let verdict = queue::receive(&service, &aws, &SystemClock, &log, &delivery, over).await;
         match verdict {
             Verdict::Acknowledge => None,
             Verdict::Again(wait) => {
-                aws.hide(&delivery.queue, &receipt, wait).await;
+                let hidden = pin!(aws.hide(&delivery.queue, &receipt, wait));
+                // The answer to the batch does not wait for it for ever.
+                drop(select(hidden, pin!(until(batch::deadline(deadline, stopped)))).await);
                 Some(Failure {
                     item_identifier: delivery.id,
                 })
@@ -157,9 +205,16 @@ async fn batch<S: Service>(
     })
 }
 
-/// The invocation's deadline, from milliseconds since the epoch.
-fn deadline(millis: u64) -> Timestamp {
-    i64::try_from(millis)
+/// The time until `at`.
+async fn until(at: Timestamp) {
+    let left = at.duration_since(SystemClock.now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+}
+
+/// When the invocation is stopped.
+fn ends(event: &LambdaEvent<Value>) -> Timestamp {
+    // Milliseconds since the epoch.
+    i64::try_from(event.context.deadline)
         .ok()
         .and_then(|millis| Timestamp::from_millisecond(millis).ok())
         .unwrap_or_else(|| SystemClock.now())

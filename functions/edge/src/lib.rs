@@ -8,10 +8,11 @@
 //! | [`task`] | a workflow task: command in, reply or named error out |
 //! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
 //! | [`batch`] | what an event source mapping hands over and gets back |
+//! | [`carry`] | handing facts to a carrier: split, every result read, repeated |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
 //! | [`log`] | one line per step, without personal data; its metrics |
 //! | [`panics`] | what may be told of a bug |
-//! | `sdk` | what may be told of a failed call (feature `dynamodb`) |
+//! | `sdk` | a failed call: what of it may be told, and what is to become of it; how long one may take (feature `dynamodb`) |
 //! | `dynamo` | the store port over DynamoDB (feature `dynamodb`) |
 //! | `lambda` | both entries on the Lambda runtime (feature `lambda`) |
 //!
@@ -19,6 +20,7 @@
 //! own wires. No business rule lives here.
 
 pub mod batch;
+pub mod carry;
 #[cfg(feature = "dynamodb")]
 pub mod dynamo;
 #[cfg(feature = "lambda")]

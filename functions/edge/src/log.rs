@@ -5,16 +5,20 @@
 //! Ids and names of the vocabulary only: no names of people, addresses,
 //! e-mails or tokens. Failures never quote data, so their text may appear.
 
+use std::sync::Arc;
+
 use duet_core::{Ending, Event, Metadata, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::wires::Carriers;
 
 /// What happened to one message.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step<'a> {
     /// When it ended.
     pub time: Timestamp,
-    /// `INFO`, `WARN` (will be tried again) or `ERROR` (will not).
+    /// `INFO`, `WARN` (will be tried again) or `ERROR` (somebody should look).
     pub level: &'static str,
     /// The service.
     pub service: &'static str,
@@ -26,7 +30,8 @@ pub struct Step<'a> {
     /// Which message: its envelope's identifying parts, where it had any.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub message: Option<Envelope<'a>>,
-    /// `done`, `repeat`, `declined`, `transient`, `invalid`, `later` or `ignored`.
+    /// `done`, `repeat`, `declined`, `transient`, `misconfigured`, `invalid` or
+    /// `later`.
     pub outcome: &'static str,
     /// The refusal's or failure's text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +63,14 @@ pub struct Envelope<'a> {
 
 /// What stands in a line in place of metadata that is no id.
 const UNREADABLE: &str = "unreadable";
+
+/// What stands in a line in place of a variant that is not deployed. Metrics
+/// are told apart by variant, and each further word would be one more to pay
+/// for: so the words are those the deployment knows, and this one.
+const UNKNOWN: &str = "unknown";
+
+/// The outcome of a step that somebody has to mend the deployment for.
+pub(crate) const MISCONFIGURED: &str = "misconfigured";
 
 impl<'a> Envelope<'a> {
     /// The envelope `metadata`, and `traceparent` for the step it leads to.
@@ -113,12 +126,18 @@ impl Ended {
 }
 
 impl Step<'_> {
-    /// The step as one line of JSON, with its metrics in `namespace`.
+    /// The step as one line of JSON, with its metrics in `namespace`. A variant
+    /// that is none of those `deployed` is told as `unknown`.
     #[must_use]
-    pub fn line(&self, namespace: &str) -> String {
+    pub fn line(mut self, namespace: &str, deployed: &Carriers) -> String {
+        if let Some(message) = &mut self.message
+            && !deployed.contains_key(message.variant)
+        {
+            message.variant = UNKNOWN;
+        }
         let line = Line {
-            step: self,
-            variant: self.message.is_none().then_some(UNREADABLE),
+            step: &self,
+            variant: self.message.is_none().then_some(UNKNOWN),
             steps: 1,
             retries: (self.attempt > 1).then_some(1),
             orders: self.ended.is_some().then_some(1),
@@ -136,9 +155,14 @@ impl Step<'_> {
         let directive = |dimensions: Value, metrics: Vec<Value>| json!({ "Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics });
         let mut by_service = vec![millis("duration_ms")];
         by_service.extend((self.attempt > 1).then(|| count("retries")));
+        let mut by_outcome = vec![json!(["variant", "outcome"])];
+        if self.outcome == MISCONFIGURED {
+            // All variants together, too: alarms cannot search.
+            by_outcome.push(json!(["outcome"]));
+        }
         let mut directives = vec![
             directive(json!([["variant", "service"]]), by_service),
-            directive(json!([["variant", "outcome"]]), vec![count("steps")]),
+            directive(by_outcome.into(), vec![count("steps")]),
         ];
         if let Some(ended) = &self.ended {
             // All variants together, too: alarms cannot search.
@@ -186,12 +210,14 @@ pub trait Log: Clone + Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Stdout {
     /// The namespace of the metrics.
-    pub namespace: std::sync::Arc<str>,
+    pub namespace: Arc<str>,
+    /// The variants that are deployed.
+    pub deployed: Arc<Carriers>,
 }
 
 impl Log for Stdout {
     fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
-        println!("{}", step().line(&self.namespace));
+        println!("{}", step().line(&self.namespace, &self.deployed));
     }
 }
 

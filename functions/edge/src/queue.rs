@@ -5,17 +5,24 @@
 //! |---|---|
 //! | done, or declined | facts published, timers sent, acknowledged |
 //! | transient | back on the queue after a jittered backoff |
-//! | invalid | back at once, so that it soon lies in the dead-letter queue |
+//! | transient, patience spent | the same; before, the service was told that it is its last try, and what it left undone is announced |
+//! | invalid | put on the dead-letter queue with the reason, acknowledged |
+//! | nothing: it does not know the fact | acknowledged |
 //!
 //! A message is acknowledged last. Whatever fails before leaves it on the
 //! queue, and its next delivery finds the kept outcome and publishes again.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
+use duet_core::patience::{greatest_wait, is_spent};
 use duet_core::{
-    Answer, Clock, CommandMessage, Context, Event, Fact, Failure, Handled, Metadata, ParseError,
-    Request, Service, Timer, Timestamp, Vocabulary,
+    Answer, Clock, CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError,
+    Received, Request, Service, Timer, Timestamp, Vocabulary,
 };
+use futures_util::future::{Either, select};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,14 +31,16 @@ use sha2::{Digest, Sha256};
 use crate::log::{Ended, Log};
 use crate::panics::caught;
 use crate::reading::{self, Reading, Span, Went, tell};
-use crate::wires::Wires;
+use crate::wires::{Carrier, Wires};
 
 /// The longest delay of a queued message (SQS `DelaySeconds`). A timer further
 /// off is sent again when this has passed.
 pub const MAX_DELAY_SECONDS: u32 = 900;
 
-/// The longest backoff of a message that failed.
-const MAX_BACKOFF_SECONDS: u32 = 300;
+/// The `maxReceiveCount` of every queue: after so many receives the queue itself
+/// puts a message away. It ends what cannot answer at all; who can gives up
+/// long before, by the clock.
+pub const MAX_RECEIVES: u32 = 31;
 
 /// One delivery of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,36 +53,36 @@ pub struct Delivery {
     pub body: String,
     /// How often the message was received, this time included.
     pub receives: u32,
-    /// When the receiver is stopped.
+    /// When it was received for the first time: its patience counts from there.
+    /// `None` where the queue did not say; then it is never spent.
+    pub first_received: Option<Timestamp>,
+    /// When the time for this delivery is over: before the receiver is stopped,
+    /// so that a slow message does not take others with it.
     pub deadline: Timestamp,
 }
 
-/// How patient the entry is with a failing message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retries {
-    /// Receives before the service is told to give up. The queue's
-    /// `maxReceiveCount` is two more, for what a crash or a throttle costs.
-    pub budget: u32,
-    /// The first backoff; each further one doubles.
-    pub backoff_seconds: u32,
+impl Delivery {
+    /// Whether a try that begins `now` is the last one under a patience of
+    /// `seconds`.
+    fn is_last(&self, seconds: u32, now: Timestamp) -> bool {
+        let since = self.first_received;
+        since.is_some_and(|since| is_spent(seconds, since, now, self.receives))
+    }
 }
 
-impl Retries {
-    /// How long to wait before message `id` is delivered again, having failed
-    /// at receive `receives`: between a half and the whole of
-    /// `backoff x 2^(receives - 1)`, in whole seconds, drawn from the id so that
-    /// messages that failed together do not return together.
-    #[must_use]
-    pub fn backoff(self, id: &str, receives: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(receives.saturating_sub(1));
-        let most = self
-            .backoff_seconds
-            .saturating_mul(doubled)
-            .min(MAX_BACKOFF_SECONDS);
-        let digest = Sha256::digest(format!("{id}/{receives}"));
-        let share = 0.5 + f64::from(digest[0]) / 512.0;
-        Duration::from_secs((f64::from(most) * share).ceil() as u64)
-    }
+/// How long to wait before message `id` is delivered again, having failed at
+/// receive `receives`: evenly drawn between none and [`greatest_wait`], in whole
+/// seconds, as the retriers of a workflow do. Drawn from the id, so that
+/// messages that failed together do not return together.
+#[must_use]
+pub fn backoff(id: &str, receives: u32) -> Duration {
+    let digest = Sha256::digest(format!("{id}/{receives}"));
+    let drawn = digest
+        .iter()
+        .take(6)
+        .fold(0_u64, |n, &byte| n << 8 | u64::from(byte));
+    let share = drawn as f64 / (1_u64 << 48) as f64;
+    Duration::from_secs((f64::from(greatest_wait(receives)) * share).round() as u64)
 }
 
 /// What is to become of a message.
@@ -87,63 +96,103 @@ pub enum Verdict {
 }
 
 /// A message once read.
-struct Incoming<C> {
-    request: Request<C>,
+enum Incoming<C> {
+    /// A fact, or a command whose time has come.
+    Now(Request<C>),
     /// A timer that came early: the message to send again.
-    early: Option<CommandMessage>,
+    Early(Box<CommandMessage>),
+    /// A fact that this service does not know: whoever says it is newer.
+    Unknown,
 }
 
-/// Handles one delivery.
+/// Handles one delivery, until `over` at the latest: when the time for the
+/// delivery is over ([`Delivery::deadline`]), it has failed.
 pub async fn receive<S: Service>(
     service: &S,
     wires: &impl Wires,
     clock: &impl Clock,
     log: &impl Log,
-    retries: Retries,
     delivery: &Delivery,
+    over: impl Future<Output = ()>,
 ) -> Verdict {
     let began = clock.now();
-    let mut reading = Reading::default();
-    let incoming = parse::<S>(&mut reading, delivery, began, retries);
-    let mut ended = None;
-    let outcome = match incoming {
-        Ok(incoming) => handle(service, wires, began, delivery, incoming, &mut ended).await,
-        Err(invalid) => Err(invalid),
+    let mut seen = Seen::default();
+    let outcome = {
+        let work = pin!(attempt(service, wires, began, delivery, &mut seen));
+        match select(work, pin!(over)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(Failure::transient("the time for it was over")),
+        }
     };
     let went = match &outcome {
         Ok(Done::Later) => Went::well("later"),
+        Ok(Done::Unknown) => Went::well("unknown"),
         Ok(Done::Handled {
             declined: Some(name),
             ..
         }) => Went::declined(name),
         Ok(Done::Handled { repeat: true, .. }) => Went::well("repeat"),
         Ok(Done::Handled { .. }) => Went::well("done"),
-        Err(failure) => Went::badly(failure),
+        Ok(Done::Buried(failure)) | Err(failure) => Went::badly(failure),
     };
     let span = Span {
         began,
         ended: clock.now(),
         attempt: delivery.receives,
     };
-    tell::<S>(log, "queue", &reading, went, span, ended);
+    tell::<S>(log, "queue", &seen.reading, went, span, seen.ended);
     match outcome {
         Ok(_) => Verdict::Acknowledge,
-        Err(Failure::Transient(_)) => {
-            Verdict::Again(retries.backoff(&delivery.id, delivery.receives))
-        }
-        Err(Failure::Invalid(_)) => Verdict::Again(Duration::ZERO),
+        Err(_) => Verdict::Again(backoff(&delivery.id, delivery.receives)),
     }
+}
+
+/// What is known of a message, for the log, however far its handling came.
+#[derive(Default)]
+struct Seen {
+    reading: Reading,
+    ended: Option<Ended>,
 }
 
 /// How a message went that is done with.
 enum Done {
     /// A timer, sent again for later.
     Later,
+    /// A fact that the service does not know.
+    Unknown,
     /// The service handled it.
     Handled {
         declined: Option<String>,
         repeat: bool,
     },
+    /// Nobody will ever handle it: it lies in the dead-letter queue.
+    Buried(Failure),
+}
+
+async fn attempt<S: Service>(
+    service: &S,
+    wires: &impl Wires,
+    now: Timestamp,
+    delivery: &Delivery,
+    seen: &mut Seen,
+) -> Result<Done, Failure> {
+    let done = match parse::<S>(&mut seen.reading, delivery, now) {
+        Ok(incoming) => handle(service, wires, now, delivery, incoming, &mut seen.ended).await,
+        Err(invalid) => Err(invalid),
+    };
+    match done {
+        // No receives are spent on what is hopeless. Should it not arrive, the
+        // message is still here.
+        Err(Failure::Invalid(why)) => {
+            let buried = wires.bury(&delivery.queue, &delivery.body, &why).await;
+            let invalid = Failure::Invalid(why);
+            buried.map_or_else(
+                |_| Err(invalid.clone()),
+                |()| Ok(Done::Buried(invalid.clone())),
+            )
+        }
+        other => other,
+    }
 }
 
 async fn handle<S: Service>(
@@ -154,21 +203,48 @@ async fn handle<S: Service>(
     incoming: Incoming<S::Command>,
     ended: &mut Option<Ended>,
 ) -> Result<Done, Failure> {
-    let Incoming { request, early } = incoming;
-    if let Some(early) = &early {
-        send_timer(wires, &delivery.queue, early, now).await?;
-        return Ok(Done::Later);
-    }
+    let mut request = match incoming {
+        Incoming::Now(request) => request,
+        Incoming::Early(early) => {
+            send_timer(wires, &delivery.queue, &early, now).await?;
+            return Ok(Done::Later);
+        }
+        Incoming::Unknown => return Ok(Done::Unknown),
+    };
     let (cause, replay) = (request.context.message.clone(), request.context.replay);
     let Some(carrier) = wires.carrier(&cause.variant) else {
         return Err(Failure::invalid("the message's variant is not deployed"));
     };
-    let handled = caught(service.handle(request)).await?;
+    // What begins here would be told to nobody.
+    if matches!(carrier, Carrier::None { .. }) && S::BEGINS.contains(&request.command.name()) {
+        return Err(Failure::invalid(
+            "the message's variant begins with its workflow, not on this queue",
+        ));
+    }
+    let patience = carrier.patience();
+    let is_last = delivery.is_last(patience, now);
+    request.context.last_attempt = is_last;
+    let overdue = is_last.then(|| overdue::<S>(&request, now)).flatten();
+    // Whoever dies of it cannot say so afterwards.
+    if delivery.receives >= MAX_RECEIVES
+        && let Some(event) = &overdue
+    {
+        wires.publish(carrier, std::slice::from_ref(event)).await?;
+    }
+    let handled = match caught(service.handle(request)).await {
+        Err(failure @ (Failure::Transient(_) | Failure::Misconfigured(_))) => {
+            if let Some(event) = &overdue {
+                wires.publish(carrier, std::slice::from_ref(event)).await?;
+            }
+            return Err(failure);
+        }
+        other => other?,
+    };
     // Told now or never: if publishing fails, the next delivery is a repeat.
     *ended = reading::ended::<S>(&handled);
     let Handled {
         answer,
-        events,
+        mut events,
         timers,
         reply,
         repeat,
@@ -176,18 +252,14 @@ async fn handle<S: Service>(
     // A replayed message that changed nothing has nothing to tell either; one
     // that was lost the first time is handled as if new.
     if !(repeat && replay) {
+        let late = is_late(patience, &cause, now);
+        events
+            .iter_mut()
+            .for_each(|event| event.metadata.late |= late);
         if !events.is_empty() {
             wires.publish(carrier, &events).await?;
         }
-        for timer in timers {
-            send_timer(
-                wires,
-                &delivery.queue,
-                &timer_message(timer, &cause, S::NAME),
-                now,
-            )
-            .await?;
-        }
+        send_timers(wires, &delivery.queue, timers, &cause, S::NAME, now).await?;
         if let Some(reply) = &reply {
             wires.answer(reply).await?;
         }
@@ -197,6 +269,24 @@ async fn handle<S: Service>(
         Answer::Declined(no) => Some(no.name),
     };
     Ok(Done::Handled { declined, repeat })
+}
+
+/// What is to be said of `request` when this try, its last one, fails.
+fn overdue<S: Service>(request: &Request<S::Command>, now: Timestamp) -> Option<Event> {
+    let fact = S::overdue(&request.command)?;
+    let (service, command, name) = (S::NAME, request.command.name(), fact.name());
+    let id = format!("{service}/{}/{command}/{name}", fact.subject());
+    let cause = &request.context.message;
+    let metadata = cause.answer(id, format!("duet.{service}"), name, fact.subject(), now);
+    Some(Event { metadata, fact })
+}
+
+/// Whether somebody may have been told that what `cause` asked for is overdue.
+/// That is said when a patience is over since the message was received; its own
+/// time is earlier, by a clock that may be off, hence the half.
+fn is_late(patience: u32, cause: &Metadata, now: Timestamp) -> bool {
+    let half = SignedDuration::from_secs(i64::from(patience)) / 2;
+    now.duration_since(cause.time) >= half
 }
 
 /// The id of the message of a timer that `service` set about `subject`.
@@ -219,6 +309,21 @@ fn timer_message(timer: Timer, cause: &Metadata, service: &str) -> CommandMessag
     }
 }
 
+/// Sends every timer that the service set on the message of `cause` to `queue`.
+pub(crate) async fn send_timers(
+    wires: &impl Wires,
+    queue: &str,
+    timers: Vec<Timer>,
+    cause: &Metadata,
+    service: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for timer in timers {
+        send_timer(wires, queue, &timer_message(timer, cause, service), now).await?;
+    }
+    Ok(())
+}
+
 async fn send_timer(
     wires: &impl Wires,
     queue: &str,
@@ -236,33 +341,19 @@ fn parse<S: Service>(
     reading: &mut Reading,
     delivery: &Delivery,
     now: Timestamp,
-    retries: Retries,
 ) -> Result<Incoming<S::Command>, Failure> {
-    let context = |reading: &Reading, message, reply_to, replay| {
+    let request = |reading: &Reading, command, message, reply_to, clearance, replay| {
         let mut context = Context {
             message,
             reply_to,
-            last_attempt: delivery.receives >= retries.budget,
+            clearance,
+            execution: None,
+            last_attempt: false,
             deadline: delivery.deadline,
             replay,
         };
         reading.continue_trace(S::NAME, &mut context);
-        context
-    };
-    let of_event = |reading: &mut Reading, event: Event, replay| {
-        let Some(command) = S::policy(&event) else {
-            return Err(Failure::invalid(format!(
-                "{} has no policy for {}",
-                S::NAME,
-                event.fact.name()
-            )));
-        };
-        reading.command = Some(command.name());
-        let context = context(reading, event.metadata, None, replay);
-        Ok(Incoming {
-            request: Request { command, context },
-            early: None,
-        })
+        Incoming::Now(Request { command, context })
     };
     // Nearly every message is a whole event, read in one go.
     if let Ok(BusEvent {
@@ -270,10 +361,28 @@ fn parse<S: Service>(
         detail: Detail { metadata, data },
         replay_name,
     }) = serde_json::from_str(&delivery.body)
-        && let Ok(fact) = Fact::parse(&detail_type, data)
     {
         *reading = Reading::of_metadata(metadata.clone());
-        return of_event(reading, Event { metadata, fact }, replay_name.is_some());
+        metadata.check_version().map_err(Failure::invalid)?;
+        let received = Received {
+            metadata: &metadata,
+            name: &detail_type,
+            data,
+        };
+        let command = match S::policy(&received) {
+            Ok(Some(command)) => command,
+            Ok(None) => {
+                return Err(Failure::invalid(format!(
+                    "{} has no policy for {detail_type}",
+                    S::NAME
+                )));
+            }
+            Err(ParseError::UnknownName { .. }) => return Ok(Incoming::Unknown),
+            Err(unfit) => return Err(Failure::invalid(unfit)),
+        };
+        reading.command = Some(command.name());
+        let (clearance, replay) = (mark(data), replay_name.is_some());
+        return Ok(request(reading, command, metadata, None, clearance, replay));
     }
     // Of everything else as much is read as there is, to say what does not fit.
     // The text itself may be personal data: say where it broke, not what it was.
@@ -286,27 +395,32 @@ fn parse<S: Service>(
     })?;
     if body.get("detail-type").is_some() {
         *reading = Reading::of_event(&body["detail"]);
-        let BusEvent {
-            detail_type,
-            detail,
-            replay_name,
-        } = read("a bus event", body)?;
-        let event = Event::parse(&detail_type, detail).map_err(Failure::invalid)?;
-        return of_event(reading, event, replay_name.is_some());
+        let unfit = read::<BusEvent<OwnedDetail>>("a bus event", body).err();
+        return Err(unfit.unwrap_or_else(|| Failure::invalid("no bus event that can be read")));
     }
     *reading = Reading::of_command::<S>(&body);
-    let message: CommandMessage = read("a command message", body)?;
-    let command =
-        S::Command::parse(&message.command, message.data.clone()).map_err(Failure::invalid)?;
-    let early = message
-        .due
-        .is_some_and(|due| due > now)
-        .then(|| message.clone());
-    let context = context(reading, message.metadata, message.reply_to, false);
-    Ok(Incoming {
-        request: Request { command, context },
-        early,
-    })
+    let (message, command) = reading::command::<S>(body)?;
+    if message.due.is_some_and(|due| due > now) {
+        return Ok(Incoming::Early(Box::new(message)));
+    }
+    let CommandMessage {
+        metadata, reply_to, ..
+    } = message;
+    Ok(request(reading, command, metadata, reply_to, None, false))
+}
+
+/// The mark that a fact says, if it says one.
+fn mark(data: &RawValue) -> Option<bool> {
+    #[derive(Deserialize)]
+    struct Marked {
+        #[serde(default)]
+        clearance: Option<bool>,
+    }
+    // Most facts have none, and need not be read again to know it.
+    if !data.get().contains("\"clearance\"") {
+        return None;
+    }
+    serde_json::from_str::<Marked>(data.get()).ok()?.clearance
 }
 
 fn read<T: for<'de> Deserialize<'de>>(what: &'static str, body: Value) -> Result<T, Failure> {
@@ -323,7 +437,15 @@ struct BusEvent<D> {
     replay_name: Option<String>,
 }
 
-/// The `detail` of an [`Event`], its fact unread.
+/// The same, to say what does not fit.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only whether it can be read is asked")]
+struct OwnedDetail {
+    metadata: Metadata,
+    data: Value,
+}
+
+/// The `detail` of a bus event, its fact unread.
 #[derive(Deserialize)]
 struct Detail<'a> {
     metadata: Metadata,

@@ -3,11 +3,14 @@
 
 use std::cell::OnceCell;
 
-use duet_core::{Context, Event, Failure, Handled, Metadata, Service, Timestamp, Vocabulary};
+use duet_core::{
+    CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError, Service, Timestamp,
+    Vocabulary,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::log::{Ended, Envelope, Log, Step};
+use crate::log::{Ended, Envelope, Log, MISCONFIGURED, Step};
 
 /// What could be read of a message.
 #[derive(Debug, Default)]
@@ -70,6 +73,39 @@ impl Reading {
     }
 }
 
+/// The members of a command message, besides those that an entry knows by
+/// itself: nothing else comes in by a door.
+const MEMBERS: [&str; 5] = ["command", "metadata", "data", "reply_to", "due"];
+
+/// Reads a command message whole. What comes from outside is read strictly: a
+/// member or field nobody knows is refused. What our own workflows, policies and
+/// timers say is read tolerantly, so that whoever speaks may be newer than who
+/// listens.
+pub(crate) fn command<S: Service>(message: Value) -> Result<(CommandMessage, S::Command), Failure> {
+    let invalid = |error: ParseError| Failure::invalid(error);
+    let strange = message
+        .as_object()
+        .is_some_and(|all| all.keys().any(|name| !MEMBERS.contains(&name.as_str())));
+    let mut message: CommandMessage = serde_json::from_value(message)
+        .map_err(|error| invalid(ParseError::data("a command message", &error)))?;
+    message.metadata.check_version().map_err(Failure::invalid)?;
+    let name = message.command.as_str();
+    let is_door = S::BEGINS.contains(&name) || S::DOORS.contains(&name);
+    if is_door && strange {
+        return Err(Failure::invalid(
+            "data does not fit a command message: unknown field beside data",
+        ));
+    }
+    let data = message.data.take();
+    let command = match is_door {
+        true => S::Command::parse_strictly(name, &data),
+        false => S::Command::parse(name, &data),
+    };
+    let command = command.map_err(invalid)?;
+    message.data = data;
+    Ok((message, command))
+}
+
 fn metadata(of: &Value) -> Option<Metadata> {
     Metadata::deserialize(of.get("metadata")?).ok()
 }
@@ -104,12 +140,22 @@ impl Went {
     pub(crate) fn badly(failure: &Failure) -> Self {
         let (level, outcome) = match failure {
             Failure::Transient(_) => ("WARN", "transient"),
+            Failure::Misconfigured(_) => ("ERROR", MISCONFIGURED),
             Failure::Invalid(_) => ("ERROR", "invalid"),
         };
         Self {
             level,
             outcome,
             why: Some(failure.to_string()),
+        }
+    }
+
+    /// Nothing happened, and it is not tried again, though it could be.
+    pub(crate) fn for_good(failure: &Failure) -> Self {
+        Self {
+            level: "ERROR",
+            why: Some(format!("patience spent: {failure}")),
+            ..Self::badly(failure)
         }
     }
 }

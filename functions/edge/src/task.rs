@@ -1,21 +1,24 @@
 //! The task entry: a workflow asks for one step.
 //!
 //! Done is the task's output. A refusal is an error with the vocabulary's name,
-//! a failure one called `Transient` or `InvalidCommand`; the workflow's Retry
-//! and Catch name them. Facts and timers are dropped: here the workflow tells
-//! everyone what is next, and has the clock.
+//! a failure one called `Transient`, `PatienceSpent` or `InvalidCommand`; the
+//! workflow's Retry and Catch name them. Facts are dropped, for here the workflow
+//! tells everyone what is next. So are timers, for it has the clock, unless the
+//! service owns one all the same.
+//!
+//! It serves the variants that a workflow drives, and no others: whoever listens
+//! to facts would hear nothing of what is done here.
 
-use duet_core::outcome::INVALID_COMMAND;
-use duet_core::{
-    Answer, Clock, CommandMessage, Context, Failure, Handled, Refusal, Request, Service, Timestamp,
-    Vocabulary,
-};
+use duet_core::outcome::PATIENCE_SPENT;
+use duet_core::patience::is_spent;
+use duet_core::{Answer, Clock, Context, Failure, Handled, Refusal, Request, Service, Timestamp};
 use serde_json::Value;
 
 use crate::log::{Ended, Log};
 use crate::panics::caught;
+use crate::queue::send_timers;
 use crate::reading::{self, Reading, Span, Went, tell};
-use crate::wires::Wires;
+use crate::wires::{Carrier, Wires};
 
 /// The error of a task: a name for the workflow to match, and a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +31,9 @@ pub struct TaskError {
 
 impl From<Failure> for TaskError {
     fn from(failure: Failure) -> Self {
-        let (Failure::Transient(text) | Failure::Invalid(text)) = &failure;
         Self {
             name: failure.name().to_owned(),
-            text: text.clone(),
+            text: failure.text().to_owned(),
         }
     }
 }
@@ -45,9 +47,47 @@ impl From<Refusal> for TaskError {
     }
 }
 
+/// What a workflow says of a task beside the message: for the entry to know, and
+/// no part of what is asked.
+struct Beside {
+    /// Which try it is, from 1.
+    attempt: u32,
+    /// Since when the step is tried: when it was entered or, if that is later,
+    /// its execution was redriven.
+    entered: Option<Timestamp>,
+    /// Seconds of patience.
+    patience: Option<u32>,
+    /// The mark of the orders, or customers, that the definition is for.
+    clearance: Option<bool>,
+    /// The name of the execution.
+    execution: Option<String>,
+}
+
+impl Beside {
+    fn take(input: &mut Value) -> Self {
+        let mut take = |name| input.as_object_mut().and_then(|all| all.remove(name));
+        let number = |value: Value| Some(u32::try_from(value.as_u64()?).unwrap_or(u32::MAX));
+        Self {
+            attempt: take("attempt").and_then(number).unwrap_or(1).max(1),
+            entered: take("entered").and_then(|at| at.as_str()?.parse().ok()),
+            patience: take("patience").and_then(number),
+            clearance: take("clearance").and_then(|mark| mark.as_bool()),
+            execution: take("execution").and_then(|name| Some(name.as_str()?.to_owned())),
+        }
+    }
+
+    /// Whether a try that begins `now` is the last one. Somebody who does not
+    /// say, such as a person calling the function, is never told so.
+    fn is_last(&self, now: Timestamp) -> bool {
+        let known = self.patience.zip(self.entered);
+        known.is_some_and(|(seconds, since)| is_spent(seconds, since, now, self.attempt))
+    }
+}
+
 /// Does the command message `input` on `service`; `deadline` is when the caller
 /// stops listening. The input may say, beside the message, which `attempt` it
-/// is.
+/// is, since when the step is tried (`entered`) and with how much `patience`.
+/// What the service wants to be reminded of goes to the queue `timers`, an ARN.
 ///
 /// # Errors
 /// [`TaskError`]: the business declined, or nothing happened.
@@ -56,16 +96,25 @@ pub async fn perform<S: Service>(
     wires: &impl Wires,
     clock: &impl Clock,
     log: &impl Log,
-    input: Value,
+    timers: Option<&str>,
+    mut input: Value,
     deadline: Timestamp,
 ) -> Result<Value, TaskError> {
     let began = clock.now();
-    let (reading, attempt, request) = parse::<S>(input, deadline);
-    let outcome = match request {
-        Ok(request) => handle(service, wires, request).await,
+    let mut beside = Beside::take(&mut input);
+    let reading = Reading::of_command::<S>(&input);
+    let asked = request::<S>(wires, &reading, &mut beside, input, deadline);
+    let (ended, outcome) = match asked {
+        Ok(request) => handle(service, wires, timers, began, request).await,
         Err(invalid) => (None, Err(invalid)),
     };
-    let (ended, outcome) = outcome;
+    // The service is not told that it is its last try: nothing is final here
+    // until the workflow has said what follows.
+    let tried_again = matches!(
+        outcome,
+        Err(Failure::Transient(_) | Failure::Misconfigured(_))
+    );
+    let gives_up = tried_again && beside.is_last(began);
     let went = match &outcome {
         Ok(Handled {
             answer: Answer::Declined(no),
@@ -73,17 +122,25 @@ pub async fn perform<S: Service>(
         }) => Went::declined(&no.name),
         Ok(Handled { repeat: true, .. }) => Went::well("repeat"),
         Ok(_) => Went::well("done"),
+        Err(failure) if gives_up => Went::for_good(failure),
         Err(failure) => Went::badly(failure),
     };
     let span = Span {
         began,
         ended: clock.now(),
-        attempt,
+        attempt: beside.attempt,
     };
     tell::<S>(log, "task", &reading, went, span, ended);
-    match outcome?.answer {
-        Answer::Done(reply) => Ok(reply),
-        Answer::Declined(refusal) => Err(refusal.into()),
+    match outcome {
+        Ok(handled) => match handled.answer {
+            Answer::Done(reply) => Ok(reply),
+            Answer::Declined(refusal) => Err(refusal.into()),
+        },
+        Err(failure) if gives_up => Err(TaskError {
+            name: PATIENCE_SPENT.to_owned(),
+            ..failure.into()
+        }),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -92,13 +149,22 @@ pub async fn perform<S: Service>(
 async fn handle<S: Service>(
     service: &S,
     wires: &impl Wires,
+    timers: Option<&str>,
+    now: Timestamp,
     request: Request<S::Command>,
 ) -> (Option<Ended>, Result<Handled, Failure>) {
-    let handled = match caught(service.handle(request)).await {
+    let cause = request.context.message.clone();
+    let mut handled = match caught(service.handle(request)).await {
         Ok(handled) => handled,
         Err(failure) => return (None, Err(failure)),
     };
     let ended = reading::ended::<S>(&handled);
+    let set = std::mem::take(&mut handled.timers);
+    if let Some(queue) = timers
+        && let Err(failure) = send_timers(wires, queue, set, &cause, S::NAME, now).await
+    {
+        return (ended, Err(failure));
+    }
     if let Some(reply) = &handled.reply
         && let Err(failure) = wires.answer(reply).await
     {
@@ -107,31 +173,28 @@ async fn handle<S: Service>(
     (ended, Ok(handled))
 }
 
-type Parsed<C> = (Reading, u32, Result<Request<C>, Failure>);
-
-fn parse<S: Service>(mut input: Value, deadline: Timestamp) -> Parsed<S::Command> {
-    // Beside the message, for it is the workflow's to know and no part of what is asked.
-    let attempt = input.as_object_mut().and_then(|all| all.remove("attempt"));
-    let attempt = attempt.as_ref().and_then(Value::as_u64);
-    let attempt = attempt.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX).max(1));
-    let reading = Reading::of_command::<S>(&input);
-    let request = request::<S>(&reading, input, deadline);
-    (reading, attempt, request)
-}
-
 fn request<S: Service>(
+    wires: &impl Wires,
     reading: &Reading,
+    beside: &mut Beside,
     input: Value,
     deadline: Timestamp,
 ) -> Result<Request<S::Command>, Failure> {
-    let message: CommandMessage = serde_json::from_value(input).map_err(|error| {
-        let error = duet_core::ParseError::data("a command message", &error);
-        Failure::invalid(format!("{INVALID_COMMAND}: {error}"))
-    })?;
-    let command = S::Command::parse(&message.command, message.data).map_err(Failure::invalid)?;
+    let (message, command) = reading::command::<S>(input)?;
+    match wires.carrier(&message.metadata.variant) {
+        Some(Carrier::None { .. }) => {}
+        Some(Carrier::Eventbridge { .. }) => {
+            return Err(Failure::invalid(
+                "the message's variant is not driven by a workflow",
+            ));
+        }
+        None => return Err(Failure::invalid("the message's variant is not deployed")),
+    }
     let mut context = Context {
         message: message.metadata,
         reply_to: message.reply_to,
+        clearance: beside.clearance,
+        execution: beside.execution.take(),
         last_attempt: false,
         deadline,
         replay: false,

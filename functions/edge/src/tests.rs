@@ -2,22 +2,26 @@
 
 #![allow(unexpected_cfgs, reason = "this crate has no schemas to generate")]
 
+mod doors;
 mod lines;
+mod patience;
 
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duet_core::fact::{CustomerActivated, PaymentDeclined};
+use duet_core::fact::{CustomerActivated, PaymentDeclined, StockShipped};
+use duet_core::order::Line;
 use duet_core::{
-    Answer, CommandMessage, Ending, Event, Failure, Handled, Metadata, Refusal, Reply, Request,
-    Service, Timer, Timestamp, Vocabulary, vocabulary,
+    Answer, CommandMessage, Ending, Event, Fact, Failure, Handled, Metadata, ParseError, Received,
+    Refusal, Reply, Request, Service, Timer, Timestamp, Vocabulary, vocabulary,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::batch::Batch;
 use crate::log::Silent;
-use crate::queue::{Delivery, Retries, Verdict, receive};
+use crate::queue::{Delivery, Verdict, backoff, receive};
 use crate::task::perform;
 use crate::wires::{Carrier, Wires};
 
@@ -26,14 +30,22 @@ vocabulary! {
     enum Command {
         /// What to answer.
         Act,
+        /// What to answer, and a flow begins.
+        Begin,
     }
 }
 
 /// What to answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Act {
     how: String,
+}
+
+/// What to answer, and a flow begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Begin {
+    how: String,
+    lines: Vec<Line>,
 }
 
 /// A service that answers as the command says, and remembers how it was asked.
@@ -61,11 +73,12 @@ impl Service for Obedient {
     const NAME: &'static str = "test";
     const SAYS: &'static [(&'static str, &'static [&'static str])] =
         &[("Act", &["PaymentDeclined"])];
+    const BEGINS: &'static [&'static str] = &["Begin"];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         self.asked.lock().unwrap().push(request.clone());
-        let Command::Act(Act { how }) = &request.command;
+        let (Command::Act(Act { how }) | Command::Begin(Begin { how, .. })) = &request.command;
         let done = Handled {
             answer: Answer::Done(json!("fine")),
             events: vec![fact_event(&request.context.message)],
@@ -108,17 +121,30 @@ impl Service for Obedient {
                 })
             }
             "panic" => panic!("looking at tok_secret"),
+            "denied" => Err(Failure::misconfigured("no permission")),
             "transient" => Err(Failure::transient("not now")),
             _ => Err(Failure::invalid("never")),
         }
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        (event.fact.name() == "PaymentDeclined").then(|| {
-            Act {
-                how: "repeat".into(),
-            }
-            .into()
+    fn overdue(command: &Command) -> Option<Fact> {
+        let (Command::Act(Act { how }) | Command::Begin(Begin { how, .. })) = command;
+        let fact = StockShipped {
+            order: "o-1".parse().unwrap(),
+            lines: Vec::new(),
+        };
+        ["transient", "panic"]
+            .contains(&how.as_str())
+            .then(|| fact.into())
+    }
+
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        let act = Act {
+            how: "repeat".into(),
+        };
+        Ok(match received.fact()? {
+            Fact::PaymentDeclined(_) | Fact::StockReleased(_) => Some(act.into()),
+            _ => None,
         })
     }
 
@@ -133,10 +159,28 @@ impl Service for Obedient {
 }
 
 /// Wires that write down what they are given.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Notebook {
     lines: Arc<Mutex<Vec<String>>>,
     broken: bool,
+    hangs: bool,
+    carriers: Arc<[Carrier; 2]>,
+}
+
+impl Default for Notebook {
+    fn default() -> Self {
+        let bus = "bus".into();
+        let patience = 60;
+        Self {
+            lines: Arc::default(),
+            broken: false,
+            hangs: false,
+            carriers: Arc::new([
+                Carrier::None { patience },
+                Carrier::Eventbridge { bus, patience },
+            ]),
+        }
+    }
 }
 
 impl Notebook {
@@ -151,12 +195,24 @@ impl Notebook {
 
 impl Wires for Notebook {
     fn carrier(&self, variant: &str) -> Option<&Carrier> {
-        const NONE: Carrier = Carrier::None {};
-        (variant == "known").then_some(&NONE)
+        match variant {
+            "known" => self.carriers.first(),
+            "bus" => self.carriers.last(),
+            _ => None,
+        }
     }
 
     async fn publish(&self, _: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        self.note(format!("publish {}", events[0].metadata.id))
+        if self.hangs {
+            pending::<()>().await;
+        }
+        let late = if events[0].metadata.late { " late" } else { "" };
+        self.note(format!("publish {}{late}", events[0].metadata.id))
+    }
+
+    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+        assert!(!body.is_empty());
+        self.note(format!("bury from {queue}: {why}"))
     }
 
     async fn send_later(
@@ -172,11 +228,6 @@ impl Wires for Notebook {
         self.note(format!("answer {} {}", reply.to, reply.value))
     }
 }
-
-const RETRIES: Retries = Retries {
-    budget: 4,
-    backoff_seconds: 2,
-};
 
 fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
@@ -203,22 +254,19 @@ fn delivery(body: &Value, receives: u32) -> Delivery {
         queue: "arn:q".into(),
         body,
         receives,
+        first_received: None,
         deadline: now(),
     }
 }
 
 async fn deliver(body: &Value, receives: u32) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
+    hand_over(&delivery(body, receives)).await
+}
+
+async fn hand_over(delivery: &Delivery) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
     let (service, wires) = (Obedient::default(), Notebook::default());
     let clock = Arc::new(now);
-    let verdict = receive(
-        &service,
-        &wires,
-        &clock,
-        &Silent,
-        RETRIES,
-        &delivery(body, receives),
-    )
-    .await;
+    let verdict = receive(&service, &wires, &clock, &Silent, delivery, pending()).await;
     let asked = service.asked.lock().unwrap().clone();
     let lines = wires.lines.lock().unwrap().clone();
     (verdict, lines, asked)
@@ -226,14 +274,17 @@ async fn deliver(body: &Value, receives: u32) -> (Verdict, Vec<String>, Vec<Requ
 
 #[tokio::test]
 async fn a_message_is_rendered_by_what_the_service_says() {
-    let nothing: &[&str] = &[];
     for (how, verdict, lines) in [
         ("done", Verdict::Acknowledge, ["publish e-1"].as_slice()),
         ("repeat", Verdict::Acknowledge, &["publish e-1"]),
         ("decline", Verdict::Acknowledge, &["publish e-1"]),
         ("later", Verdict::Acknowledge, &["arn:q Act in 900"]),
         ("reply", Verdict::Acknowledge, &["answer token \"yes\""]),
-        ("nonsense", Verdict::Again(Duration::ZERO), nothing),
+        (
+            "nonsense",
+            Verdict::Acknowledge,
+            &["bury from arn:q: never"],
+        ),
     ] {
         let (got, told, _) = deliver(&command(how, "known"), 1).await;
         assert_eq!(
@@ -252,36 +303,19 @@ async fn a_message_is_rendered_by_what_the_service_says() {
 }
 
 #[tokio::test]
-async fn a_transient_failure_returns_after_a_growing_jittered_backoff() {
-    for (receives, least, most) in [(1, 1, 2), (2, 2, 4), (3, 4, 8), (20, 150, 300)] {
-        let (verdict, told, asked) = deliver(&command("transient", "known"), receives).await;
-        let Verdict::Again(wait) = verdict else {
-            panic!("acknowledged")
-        };
-        assert!(
-            (least..=most).contains(&wait.as_secs()),
-            "{receives}: {wait:?}"
-        );
-        assert!(told.is_empty());
-        assert_eq!(asked[0].context.last_attempt, receives >= RETRIES.budget);
-    }
-}
-
-#[tokio::test]
 async fn what_nobody_can_read_is_not_handled() {
     let wrong_field = json!({ "command": "Act", "metadata": {}, "data": {}, "colour": "red" });
-    let unknown = json!({ "detail-type": "NoSuchFact", "detail": { "metadata": command("done", "known")["metadata"], "data": {} } });
     for body in [
         json!("{\"poison\""),
         json!("null"),
         json!({}),
         wrong_field,
-        unknown,
         command("done", "unknown"),
     ] {
         let (verdict, told, asked) = deliver(&body, 1).await;
-        assert_eq!(verdict, Verdict::Again(Duration::ZERO), "{body}");
-        assert!(told.is_empty() && asked.is_empty(), "{body}");
+        assert_eq!(verdict, Verdict::Acknowledge, "{body}");
+        assert!(told.len() == 1 && asked.is_empty(), "{body}");
+        assert!(told[0].starts_with("bury from arn:q: "), "{told:?}");
     }
 }
 
@@ -310,9 +344,10 @@ async fn a_fact_goes_through_the_policy() {
         }
         .into(),
     );
+    let (_, told, _) = deliver(&unwanted, 1).await;
     assert_eq!(
-        deliver(&unwanted, 1).await.0,
-        Verdict::Again(Duration::ZERO)
+        told,
+        ["bury from arn:q: test has no policy for CustomerActivated"]
     );
 }
 
@@ -359,17 +394,13 @@ async fn what_is_not_published_is_not_acknowledged() {
         broken: true,
         ..Notebook::default()
     };
-    let message = delivery(&command("done", "known"), 1);
-    let verdict = receive(
-        &Obedient::default(),
-        &wires,
-        &Arc::new(now),
-        &Silent,
-        RETRIES,
-        &message,
-    )
-    .await;
-    assert!(matches!(verdict, Verdict::Again(wait) if wait > Duration::ZERO));
+    let (service, clock) = (Obedient::default(), Arc::new(now));
+    // Nor is what cannot be put on the dead-letter queue.
+    for how in ["done", "nonsense"] {
+        let message = delivery(&command(how, "known"), 1);
+        let verdict = receive(&service, &wires, &clock, &Silent, &message, pending()).await;
+        assert_eq!(verdict, Verdict::Again(backoff("d-1", 1)), "{how}");
+    }
 }
 
 #[tokio::test]
@@ -387,7 +418,8 @@ async fn a_task_gets_a_reply_or_a_named_error() {
             &wires,
             &Arc::new(now),
             &Silent,
-            command(how, "any"),
+            None,
+            command(how, "known"),
             now(),
         )
         .await;
@@ -408,6 +440,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
+        None,
         input,
         now(),
     )
@@ -419,7 +452,8 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
-        command("reply", "any"),
+        None,
+        command("reply", "known"),
         now(),
     )
     .await;
@@ -441,5 +475,7 @@ fn the_trigger_of_a_queue_is_read_by_its_type() {
         .collect();
     assert_eq!(deliveries.len(), 2);
     assert_eq!((deliveries[0].receives, deliveries[1].receives), (1, 3));
+    let first = "2026-01-01T00:00:00.001Z".parse().ok();
+    assert_eq!(deliveries[0].first_received, first);
     assert!(deliveries[0].queue.ends_with(":duet-order"));
 }

@@ -11,10 +11,11 @@ pub trait Wires: Clone + Send + Sync + 'static {
     /// How the facts of `variant` travel; `None` for a variant nobody deployed.
     fn carrier(&self, variant: &str) -> Option<&Carrier>;
 
-    /// Publishes `events`, at most ten, over `carrier`; all of them or an error.
+    /// Publishes `events` over `carrier`; all of them or an error.
     ///
     /// # Errors
-    /// [`Failure::Transient`] when any of them was not taken.
+    /// When any of them was not taken. The others may have been: publishing all
+    /// of them again does no harm, for each has an id of its own.
     fn publish(
         &self,
         carrier: &Carrier,
@@ -25,7 +26,7 @@ pub trait Wires: Clone + Send + Sync + 'static {
     /// most [`queue::MAX_DELAY_SECONDS`](crate::queue::MAX_DELAY_SECONDS).
     ///
     /// # Errors
-    /// [`Failure::Transient`] when it was not taken.
+    /// When it was not taken.
     fn send_later(
         &self,
         queue: &str,
@@ -33,26 +34,82 @@ pub trait Wires: Clone + Send + Sync + 'static {
         seconds: u32,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// Puts a message that nobody will ever handle, with its text `body`, on the
+    /// dead-letter queue of `queue` (its ARN), with `why` as attribute
+    /// [`REASON`] and `queue` as attribute [`QUEUE`].
+    ///
+    /// # Errors
+    /// [`Failure::Transient`] when it was not taken.
+    fn bury(
+        &self,
+        queue: &str,
+        body: &str,
+        why: &str,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
     /// Answers somebody who was told to wait. An address that was answered
     /// before, or that nobody waits at any more, counts as answered.
     ///
     /// # Errors
-    /// [`Failure::Transient`] when the answer was not taken.
+    /// When the answer was not taken.
     fn answer(&self, reply: &Reply) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// How the facts of a variant travel.
+/// The attribute of a buried message that says why it is one.
+pub const REASON: &str = "duet.reason";
+
+/// The attribute of a buried message that names the queue it was on, by its ARN.
+/// (SQS says so itself of what it moves, and of nothing else.)
+pub const QUEUE: &str = "duet.queue";
+
+/// How the facts of a variant travel, and how patient its messages are.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Carrier {
     /// Not at all: a workflow drives the variant.
-    None {},
+    None {
+        /// Seconds of patience ([`duet_core::patience`]).
+        patience: u32,
+    },
     /// As entries on an EventBridge bus.
     Eventbridge {
         /// The bus's name.
         bus: String,
+        /// Seconds of patience.
+        patience: u32,
     },
+}
+
+impl Carrier {
+    /// How long a message of the variant is tried before its service gives up,
+    /// in seconds.
+    #[must_use]
+    pub fn patience(&self) -> u32 {
+        match self {
+            Self::None { patience } | Self::Eventbridge { patience, .. } => *patience,
+        }
+    }
 }
 
 /// The carriers of every variant, by the variant's name.
 pub type Carriers = BTreeMap<String, Carrier>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_carrier_nobody_knows_is_refused_at_start() {
+        let read = serde_json::from_str::<Carriers>;
+        let known = r#"{"a":{"kind":"none"},"b":{"kind":"eventbridge","bus":"x"}}"#;
+        assert_eq!(read(known).unwrap().len(), 2);
+        for unknown in [
+            r#"{"a":{"kind":"pigeon"}}"#,
+            r#"{"a":{"kind":"eventbridge"}}"#,
+            r#"{"a":{}}"#,
+            r#"{"a":null}"#,
+        ] {
+            assert!(read(unknown).is_err(), "{unknown}");
+        }
+    }
+}

@@ -21,7 +21,6 @@ vocabulary! {
 
 /// Is this order what it seems?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScreenOrder {
     /// Which order.
@@ -39,7 +38,6 @@ pub struct ScreenOrder {
 
 /// Is this customer who they seem?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScreenCustomer {
     /// Who.
@@ -55,7 +53,6 @@ pub struct ScreenCustomer {
 
 /// Somebody waits for the verdict: it goes to the command's `reply_to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OpenReview {
     /// On which order.
@@ -64,7 +61,6 @@ pub struct OpenReview {
 
 /// A reviewer's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DecideReview {
     /// On which order.
@@ -91,7 +87,6 @@ pub enum Verdict {
 
 /// Nobody needs the review any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CloseReview {
     /// Of which order.

@@ -3,11 +3,11 @@
 
 use duet_core::fact::{FraudConfirmed, NoFraudDetected, PossibleFraud, Screened};
 use duet_core::time::after;
-use duet_core::{Decision, Failure, Refusal, Timestamp};
+use duet_core::{Decision, Failure, Handled, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Cause, CloseReview, Command, ScreenCustomer, ScreenOrder};
-use crate::history::{EmailUse, History, Placed, Registration};
+use crate::history::{EmailUse, History, Registration};
 use crate::review::{Review, Status};
 use crate::rules::{
     Assessment, BLOCK, CUSTOMER_RULES, CustomerEvidence, ORDER_RULES, OrderEvidence, REVIEW,
@@ -38,6 +38,8 @@ pub enum FindingVerdict {
     Review,
     /// Nothing any more: the order was rejected before it was screened.
     Closed,
+    /// Nothing: nobody waits for a word about it, and it was not screened.
+    Unscreened,
 }
 
 /// What a finding says.
@@ -50,9 +52,25 @@ fn found(verdict: FindingVerdict, assessment: &Assessment) -> Finding {
     }
 }
 
+/// The answer to whoever asks about what waits for no clearance: nothing is
+/// kept, counted or said.
+pub(crate) fn unscreened() -> Handled {
+    let nothing = Assessment {
+        score: 0,
+        reasons: Vec::new(),
+    };
+    Handled {
+        answer: Decision::<()>::done(found(FindingVerdict::Unscreened, &nothing)).answer,
+        events: Vec::new(),
+        timers: Vec::new(),
+        reply: None,
+        repeat: false,
+    }
+}
+
 /// Screens an order: the review document is written for every order, so that
 /// what fraud found can be looked up; it is open only where a person decides.
-/// The order counts for the customer's velocity whatever becomes of it.
+/// An order that is cleared is remembered: it counts for the customer's others.
 ///
 /// # Errors
 /// [`Failure::Invalid`] when another command screened the order before.
@@ -70,21 +88,16 @@ pub(crate) fn screen_order(
         country,
         placed_at,
     } = command.clone();
-    let mut history = history.unwrap_or_default();
-    let placed = Placed {
-        order: order.clone(),
-        placed_at,
-        total,
-    };
+    let history = history.unwrap_or_default();
     let evidence = OrderEvidence {
         total,
         country,
         placed_at,
-        nth: history.nth(&placed),
+        nth: history.nth(placed_at),
+        forgotten: history.has_forgotten(placed_at),
         registration: history.registration.clone(),
     };
     let assessment = assess(&ORDER_RULES, &evidence);
-    history.remember(placed);
 
     let status = match &review {
         Some(Review {
@@ -93,7 +106,7 @@ pub(crate) fn screen_order(
             ..
         }) => {
             let finding = found(FindingVerdict::Closed, &assessment);
-            return Ok(Decision::done(finding).state((None, Some(history))));
+            return Ok(Decision::done(finding));
         }
         Some(_) => {
             return Err(Failure::invalid(
@@ -115,6 +128,7 @@ pub(crate) fn screen_order(
         reasons: reasons.clone(),
         customer: Some(customer),
         total: Some(total),
+        placed_at: Some(placed_at),
         opened_at: open.then_some(now),
         due: open.then_some(due),
         closed_at: None,
@@ -124,6 +138,7 @@ pub(crate) fn screen_order(
     let of = Screened::Order {
         order: order.clone(),
     };
+    let cleared = (status == Status::Clear).then(|| history.with(&order, placed_at));
     let decision = match status {
         Status::Blocked => Decision::declined(Refusal::new("FraudConfirmed", reasons.join(",")))
             .fact(FraudConfirmed {
@@ -142,7 +157,7 @@ pub(crate) fn screen_order(
             ),
         _ => Decision::done(found(FindingVerdict::Clear, &assessment)).fact(NoFraudDetected { of }),
     };
-    Ok(decision.state((Some(review), Some(history))))
+    Ok(decision.state((Some(review), cleared)))
 }
 
 /// Screens a customer, and remembers them for their orders and for whoever
@@ -180,6 +195,7 @@ pub(crate) fn screen_customer(
         country: command.country.clone(),
         disposable_email,
         registered_at: command.registered_at,
+        suspicious,
     };
     let history = History {
         registration: Some(registration),

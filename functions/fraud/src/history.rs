@@ -2,7 +2,7 @@
 //! no more than the rules need, and no address. Pure.
 
 use duet_core::time::after;
-use duet_core::{Money, OrderId, Timestamp};
+use duet_core::{OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -14,8 +14,7 @@ use crate::rules::VELOCITY_SECONDS;
 pub const KEPT_SECONDS: u32 = VELOCITY_SECONDS + 24 * 60 * 60;
 
 /// The most orders remembered of a customer, the newest by order time: the
-/// document stays small however fast somebody orders, and far more than this
-/// within the hour trips the rule all the same.
+/// document stays small however many of them people approve.
 pub const KEPT_ORDERS: usize = 200;
 
 /// What is remembered of a customer.
@@ -24,9 +23,13 @@ pub struct History {
     /// From their screening; `None` when only orders of theirs were seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
-    /// Their latest orders, in order time; each order once.
+    /// Their latest orders that were cleared, by the rules or by a person, in
+    /// order time; each order once.
     #[serde(default)]
     pub orders: Vec<Placed>,
+    /// When the newest order was placed that is remembered no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Timestamp>,
 }
 
 /// A customer as screened.
@@ -38,6 +41,19 @@ pub struct Registration {
     pub disposable_email: bool,
     /// When they registered.
     pub registered_at: Timestamp,
+    /// Whether they were found suspicious, and so are blocked. Absent from
+    /// documents written before it was kept.
+    #[serde(default)]
+    pub suspicious: bool,
+}
+
+impl Registration {
+    /// Whether the account is blocked. Of a customer screened before that was
+    /// kept it is known by the mail box alone, which was always enough.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.suspicious || self.disposable_email
+    }
 }
 
 /// One order of a customer.
@@ -47,38 +63,53 @@ pub struct Placed {
     pub order: OrderId,
     /// When it was placed: order time, whenever it arrived here.
     pub placed_at: Timestamp,
-    /// What it cost; for a reviewer's eyes.
-    pub total: Money,
 }
 
 impl History {
-    /// The how-manieth order of the customer within the hour `placed` is,
-    /// itself included, by order time. Orders that arrived here before it but
-    /// were placed after it do not count, however late it arrives.
+    /// How many orders the fullest hour has that an order placed at `placed_at`
+    /// would be in, itself included: 1 where there is no other. An hour holds
+    /// its first instant and not its last. Orders placed before and after it
+    /// count alike, so it does not matter which of them is screened first.
     #[must_use]
-    pub fn nth(&self, placed: &Placed) -> usize {
-        let counts = |other: &Placed| {
-            other.order != placed.order
-                && other.placed_at <= placed.placed_at
-                && after(other.placed_at, VELOCITY_SECONDS) > placed.placed_at
-        };
-        1 + self.orders.iter().filter(|other| counts(other)).count()
+    pub fn nth(&self, placed_at: Timestamp) -> usize {
+        let within =
+            |from: Timestamp, at: Timestamp| from <= at && at < after(from, VELOCITY_SECONDS);
+        let times = || self.orders.iter().map(|order| order.placed_at);
+        // The fullest hour begins with one of the orders in it.
+        let begins = times().filter(|&from| within(from, placed_at));
+        let count = |from| times().filter(|&at| within(from, at)).count();
+        1 + begins.chain([placed_at]).map(count).max().unwrap_or(0)
     }
 
-    /// Remembers `placed`, once, and forgets what no rule will look at.
-    pub fn remember(&mut self, placed: Placed) {
-        if self.orders.iter().any(|other| other.order == placed.order) {
-            return;
+    /// Whether an hour that `placed_at` is in may hold orders that are
+    /// remembered no more.
+    #[must_use]
+    pub fn has_forgotten(&self, placed_at: Timestamp) -> bool {
+        let reach = self.forgotten.map(|last| after(last, VELOCITY_SECONDS));
+        reach.is_some_and(|reach| placed_at < reach)
+    }
+
+    /// The history with `order`, which is cleared, and without what is of no
+    /// use any more. An order is remembered once.
+    #[must_use]
+    pub fn with(mut self, order: &OrderId, placed_at: Timestamp) -> Self {
+        if self.orders.iter().any(|other| other.order == *order) {
+            return self;
         }
-        self.orders.push(placed);
+        let order = order.clone();
+        self.orders.push(Placed { order, placed_at });
         self.orders.sort_by_key(|order| order.placed_at);
-        let Some(newest) = self.orders.last().map(|order| order.placed_at) else {
-            return;
-        };
+        let newest = self
+            .orders
+            .last()
+            .map_or(placed_at, |order| order.placed_at);
+        let old = |order: &&Placed| after(order.placed_at, KEPT_SECONDS) <= newest;
         let overflow = self.orders.len().saturating_sub(KEPT_ORDERS);
-        self.orders.drain(..overflow);
-        self.orders
-            .retain(|order| after(order.placed_at, KEPT_SECONDS) > newest);
+        let forgets = self.orders.iter().filter(old).count().max(overflow);
+        for order in self.orders.drain(..forgets) {
+            self.forgotten = self.forgotten.max(Some(order.placed_at));
+        }
+        self
     }
 }
 
@@ -112,43 +143,35 @@ pub(crate) fn sha256(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn placed(order: &str, at: &str) -> Placed {
-        let total = serde_json::json!({"amount": 100, "currency": "EUR"});
-        Placed {
-            order: order.parse().unwrap(),
-            placed_at: format!("2026-01-01T{at}Z").parse().unwrap(),
-            total: serde_json::from_value(total).unwrap(),
-        }
+    fn at(time: &str) -> Timestamp {
+        format!("2026-01-01T{time}Z").parse().unwrap()
     }
 
     fn history(orders: &[(&str, &str)]) -> History {
-        let mut history = History::default();
-        for (order, at) in orders {
-            history.remember(placed(order, at));
-        }
-        history
+        let with = |history: History, (order, time): &(&str, &str)| {
+            history.with(&order.parse().unwrap(), at(time))
+        };
+        orders.iter().fold(History::default(), with)
     }
 
     #[test]
-    fn orders_are_counted_in_order_time() {
+    fn the_fullest_hour_counts_whatever_came_first() {
         let history = history(&[("d", "11:00:00"), ("b", "10:20:00"), ("a", "10:00:00")]);
         let cases = [
-            ("10:59:59", 3), // a, b and itself
-            ("11:00:00", 3), // an hour after a: only b and d, and itself
+            ("09:00:00", 1), // a is an hour later
+            ("09:00:01", 2), // a
+            ("09:20:01", 3), // a and b: both come after it
+            ("10:00:00", 3),
+            ("10:00:01", 3), // from a to b, or from b to d: never all three
+            ("10:59:59", 3),
+            ("11:00:00", 3), // an hour after a: b and d
             ("11:19:59", 3),
-            ("11:20:00", 2),
-            ("10:10:00", 2), // a late arrival: b and d came after it
-            ("09:59:59", 1),
+            ("11:20:00", 2), // an hour after b
             ("12:00:00", 1),
         ];
-        for (at, nth) in cases {
-            assert_eq!(history.nth(&placed("c", at)), nth, "{at}");
+        for (time, nth) in cases {
+            assert_eq!(history.nth(at(time)), nth, "{time}");
         }
-        assert_eq!(
-            history.nth(&placed("d", "11:00:00")),
-            2,
-            "an order is counted once"
-        );
     }
 
     #[test]
@@ -161,16 +184,20 @@ mod tests {
             .collect();
         assert_eq!(order, ["b", "a"]);
 
-        let mut history = twice;
-        let mut later = placed("c", "10:00:00");
-        later.placed_at = after(later.placed_at, KEPT_SECONDS);
-        history.remember(later);
+        assert_eq!(twice.forgotten, None);
+        let id = |text: &str| text.parse().unwrap();
+        let mut history = twice.with(&id("c"), after(at("10:00:00"), KEPT_SECONDS));
         assert_eq!(history.orders.len(), 1);
+        assert_eq!(history.forgotten, Some(at("10:00:00")));
+        for (time, forgotten) in [("09:59:59", true), ("10:59:59", true), ("11:00:00", false)] {
+            assert_eq!(history.has_forgotten(at(time)), forgotten, "{time}");
+        }
 
         for n in 0..2 * KEPT_ORDERS {
-            history.remember(placed(&format!("n-{n}"), "23:59:59"));
+            history = history.with(&id(&format!("n-{n}")), at("23:59:59"));
         }
-        assert!(history.orders.len() <= KEPT_ORDERS);
+        assert_eq!(history.orders.len(), KEPT_ORDERS);
+        assert!(history.has_forgotten(at("23:59:59")));
     }
 
     #[test]

@@ -8,6 +8,11 @@ use duet_fraud::Frauds;
 async fn main() -> Result<(), Error> {
     let edge = Edge::start()?;
     let review_seconds = edge.setting("DUET_REVIEW_SECONDS")?;
-    let frauds = Frauds::new(edge.table("DUET_TABLE")?, SystemClock, review_seconds);
+    let frauds = Frauds::new(
+        edge.table("DUET_TABLE")?,
+        SystemClock,
+        review_seconds,
+        edge.setting("DUET_AWAITS_CLEARANCE")?,
+    );
     edge.run(frauds).await
 }

@@ -1,13 +1,12 @@
 //! What a fact makes the fraud service do: choreography only.
 
-use duet_core::Event;
 use duet_core::fact::Fact;
 
 use crate::command::{Cause, CloseReview, Command, ScreenCustomer, ScreenOrder};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    Some(match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    Some(match fact {
         Fact::NewOrder(fact) => ScreenOrder {
             order: fact.order.clone(),
             customer: fact.customer.clone(),

@@ -8,6 +8,8 @@ use duet_core::{CustomerId, Decision, Failure, Money, OrderId, Refusal, Timestam
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Cause, CloseReview, DecideReview, MAX_NOTE, Verdict};
+use crate::domain::Both;
+use crate::history::History;
 use crate::rules::Assessment;
 
 /// How fraud stands on an order, as the fraud service keeps it and as a
@@ -32,6 +34,10 @@ pub struct Review {
     /// What it costs; `None` like the customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Money>,
+    /// When the order was placed; `None` like the customer, and in documents
+    /// written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_at: Option<Timestamp>,
     /// When the review was opened; `None` where there was none to open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
@@ -94,6 +100,7 @@ impl Review {
             reasons: Vec::new(),
             customer: None,
             total: None,
+            placed_at: None,
             opened_at: None,
             due: None,
             closed_at: Some(now),
@@ -155,12 +162,17 @@ pub(crate) fn open(state: Option<Review>, reply_to: Option<&str>) -> Decided {
     })
 }
 
-/// A reviewer's word: the first one stands.
+/// A reviewer's word: the first one stands. An order that is approved counts
+/// for its customer's others.
 ///
 /// # Errors
 /// [`Failure::Invalid`] when the order was never screened or the note is too long.
-pub(crate) fn decide(state: Option<Review>, command: &DecideReview, now: Timestamp) -> Decided {
-    let review = state.ok_or_else(|| Failure::invalid("the order was not screened"))?;
+pub(crate) fn decide(
+    (review, history): Both<Review, History>,
+    command: &DecideReview,
+    now: Timestamp,
+) -> Result<Decision<Both<Review, History>>, Failure> {
+    let review = review.ok_or_else(|| Failure::invalid("the order was not screened"))?;
     if command
         .note
         .as_ref()
@@ -183,8 +195,10 @@ pub(crate) fn decide(state: Option<Review>, command: &DecideReview, now: Timesta
         note: command.note.clone(),
         ..review.end(status, now)
     };
+    let placed_at = review.placed_at.filter(|_| status == Status::Approved);
+    let history = placed_at.map(|at| history.unwrap_or_default().with(&order, at));
     let decision = Decision::done(review.told()).reply(review.reply_to.clone(), review.told());
-    let decision = decision.state(review);
+    let decision = decision.state((Some(review), history));
     Ok(match command.verdict {
         Verdict::Approve => decision.fact(NoFraudDetected {
             of: Screened::Order { order },
@@ -203,8 +217,8 @@ pub(crate) fn decide(state: Option<Review>, command: &DecideReview, now: Timesta
 /// Whoever asks for `TimedOut` is obeyed at once, the review's own timer and
 /// the one whose wait for the verdict ended alike: the timer is delivered at
 /// its due time, and asking is itself the news that the time is over. The
-/// earlier asker is not told: it is the one who stopped waiting. A rejection,
-/// on the other hand, is somebody else's news, and it is told.
+/// earlier asker is told, for the clock is ours; should it be the one who
+/// stopped waiting, nobody hears it.
 ///
 /// # Errors
 /// [`Failure::Invalid`] when the time of a review is over that never was.
@@ -228,7 +242,10 @@ pub(crate) fn close(
                 order: review.order.clone(),
             };
             let review = review.end(Status::TimedOut, now);
-            Decision::done(review.told()).state(review).fact(fact)
+            Decision::done(review.told())
+                .reply(review.reply_to.clone(), review.told())
+                .state(review)
+                .fact(fact)
         }
         (Some(review), Cause::OrderRejected) if review.status == Status::Open => {
             let review = review.end(Status::Closed, now);

@@ -14,11 +14,11 @@ pub const BLOCK: u32 = 80;
 
 /// An order of this many whole units of its currency, or more, is large.
 pub const LARGE_AMOUNT: i64 = 2_000;
-/// So many orders of one customer within [`VELOCITY_SECONDS`] are too many.
+/// So many orders of one customer within [`VELOCITY_SECONDS`] are too many: one
+/// fewer are cleared without a person, in whatever order or at once they come.
 pub const VELOCITY: usize = 4;
-/// The stretch of order time in which a customer's orders are counted: one
-/// hour, up to and including the order's own instant. An order placed exactly
-/// that long ago counts no more.
+/// The stretch of order time in which a customer's cleared orders are counted:
+/// any hour. Two orders placed exactly that far apart are in none together.
 pub const VELOCITY_SECONDS: u32 = 60 * 60;
 /// An account younger than this is new: 24 hours.
 pub const NEW_ACCOUNT_SECONDS: u32 = 24 * 60 * 60;
@@ -59,9 +59,11 @@ pub struct OrderEvidence {
     pub country: String,
     /// When it was placed.
     pub placed_at: Timestamp,
-    /// The how-manieth order of the customer within the hour it is, itself
-    /// included: 1 for the first.
+    /// How many orders the fullest hour would have that it is in: the customer's
+    /// that were cleared, and itself. 1 for the first.
     pub nth: usize,
+    /// Whether orders of that hour may be remembered no more.
+    pub forgotten: bool,
     /// The customer as screened at registration, if they ever were.
     pub registration: Option<Registration>,
 }
@@ -84,7 +86,7 @@ pub struct CustomerEvidence {
 }
 
 /// The rules for orders.
-pub const ORDER_RULES: [Rule<OrderEvidence>; 6] = [
+pub const ORDER_RULES: [Rule<OrderEvidence>; 8] = [
     Rule {
         name: "large-amount",
         weight: 40,
@@ -94,8 +96,20 @@ pub const ORDER_RULES: [Rule<OrderEvidence>; 6] = [
     Rule {
         name: "velocity",
         weight: 80,
-        when: "it is the customer's 4th order, or a later one, within one hour of order time",
+        when: "within an hour of order time, before or after it, 3 orders of the customer were cleared",
         trips: |order| order.nth >= VELOCITY,
+    },
+    Rule {
+        name: "very-late",
+        weight: 50,
+        when: "it arrives so late that the orders of its hour may be remembered no more",
+        trips: |order| order.forgotten,
+    },
+    Rule {
+        name: "blocked-account",
+        weight: 80,
+        when: "the customer was found suspicious at registration",
+        trips: |order| order.registered(Registration::is_blocked),
     },
     Rule {
         name: "country-mismatch",
@@ -201,6 +215,7 @@ mod tests {
             country: "SE".into(),
             disposable_email: false,
             registered_at: at("2026-01-01T12:00:00Z"),
+            suspicious: false,
         }
     }
 
@@ -210,6 +225,10 @@ mod tests {
         let known = Some(swede());
         let throwaway = Some(Registration {
             disposable_email: true,
+            ..swede()
+        });
+        let blocked = Some(Registration {
+            suspicious: true,
             ..swede()
         });
         // amount, currency, country, placed at, n-th, registration; score, reasons
@@ -231,9 +250,10 @@ mod tests {
                 NOON,
                 1,
                 &throwaway,
-                25,
-                "disposable-email",
+                105,
+                "blocked-account,disposable-email",
             ),
+            (100, "EUR", "SE", NOON, 1, &blocked, 80, "blocked-account"),
             (
                 100,
                 "EUR",
@@ -283,8 +303,8 @@ mod tests {
                 "2026-01-02T00:00:00Z",
                 4,
                 &throwaway,
-                190,
-                "large-amount,velocity,country-mismatch,disposable-email,new-account",
+                270,
+                "large-amount,velocity,blocked-account,country-mismatch,disposable-email,new-account",
             ),
         ];
         for case in cases {
@@ -294,6 +314,7 @@ mod tests {
                 country: country.to_owned(),
                 placed_at: at(placed_at),
                 nth,
+                forgotten: false,
                 registration: registration.clone(),
             };
             let assessment = assess(&ORDER_RULES, &evidence);

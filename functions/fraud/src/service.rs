@@ -5,12 +5,13 @@
 use duet_core::desk::{Found, Ticket, attempts, contended};
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Context, Decision, Desk, Event, Failure, Handled, OrderId, Request, Service, Timestamp,
+    Clock, Context, Decision, Desk, Failure, Handled, OrderId, ParseError, Received, Request,
+    Service, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::command::{Command, DecideReview};
+use crate::command::{Command, DecideReview, Verdict};
 use crate::domain::{self, Both};
 use crate::history;
 use crate::review::{self, Review};
@@ -20,15 +21,18 @@ use crate::review::{self, Review};
 pub struct Frauds<S, C> {
     desk: Desk<S, C>,
     review_seconds: u32,
+    awaits_clearance: bool,
 }
 
 impl<S: Store, C: Clock> Frauds<S, C> {
     /// The service over `store`. A review that nobody decided closes by itself
-    /// after `review_seconds`.
-    pub fn new(store: S, clock: C, review_seconds: u32) -> Self {
+    /// after `review_seconds`. What does not wait for a clearance is not
+    /// screened; where nobody says, it waits if `awaits_clearance`.
+    pub fn new(store: S, clock: C, review_seconds: u32, awaits_clearance: bool) -> Self {
         Self {
             desk: Desk::new("fraud", store, clock),
             review_seconds,
+            awaits_clearance,
         }
     }
 }
@@ -72,7 +76,10 @@ impl<S: Store, C: Clock> Frauds<S, C> {
                 }
             };
             let documents = (read(first.as_ref())?, read(second.as_ref())?);
-            let decision = decide(documents, self.desk.clock.now())?;
+            let decision = match decide(documents, self.desk.clock.now()) {
+                Ok(decision) => decision,
+                Err(failure) => return self.desk.refuse(ticket, context, failure).await,
+            };
             let (a, b) = decision
                 .state
                 .as_ref()
@@ -83,6 +90,47 @@ impl<S: Store, C: Clock> Frauds<S, C> {
                 put(second_key, b, second.as_ref()),
             ];
             let writes = writes.into_iter().flatten().collect();
+            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
+                return Ok(handled);
+            }
+        }
+        Err(contended())
+    }
+
+    /// [`Desk::once`] for a reviewer's word: over the review, and what is
+    /// remembered of the customer whose order it is about.
+    async fn decide(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        command: &DecideReview,
+    ) -> Result<Handled, Failure> {
+        let review_key = review_key(&command.order);
+        let key = std::slice::from_ref(&review_key);
+        for _ in attempts() {
+            let item = match self.desk.find(ticket, context, key).await? {
+                Found::Repeat(handled) => return Ok(handled),
+                Found::Fresh(mut items) => items.pop().flatten(),
+            };
+            let review = same_variant(read(item.as_ref())?, &context.message.variant)?;
+            // Only an approval is remembered, and whose order it is never changes.
+            let customer = review
+                .as_ref()
+                .and_then(|review: &Review| review.customer.as_ref());
+            let approved = customer.filter(|_| command.verdict == Verdict::Approve);
+            let keys: Vec<Key> = approved.map(history_key).into_iter().collect();
+            let known = self.desk.store.load(&keys).await?.pop().flatten();
+            let documents = (review, read(known.as_ref())?);
+            let decision = review::decide(documents, command, self.desk.clock.now())?;
+            let (review, history) = decision
+                .state
+                .as_ref()
+                .map_or((None, None), |(a, b)| (a.as_ref(), b.as_ref()));
+            let first = put(&review_key, review, item.as_ref());
+            let second = keys
+                .first()
+                .and_then(|key| put(key, history, known.as_ref()));
+            let writes = first.into_iter().chain(second).collect();
             if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
                 return Ok(handled);
             }
@@ -164,6 +212,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
         ("DecideReview", &["NoFraudDetected", "FraudConfirmed"]),
         ("CloseReview", &["ReviewTimedOut"]),
     ];
+    const DOORS: &'static [&'static str] = &["DecideReview"];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
@@ -172,7 +221,11 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
             .desk
             .ticket(&command, command.subject(), &command.part());
         let variant = context.message.variant.as_str();
+        let awaited = context.awaits_clearance(self.awaits_clearance);
         match &command {
+            Command::ScreenOrder(_) | Command::ScreenCustomer(_) if !awaited => {
+                Ok(domain::unscreened())
+            }
             Command::ScreenOrder(c) => {
                 let keys = [review_key(&c.order), history_key(&c.customer)];
                 self.once_over(&ticket, &context, keys, |(review, history), now| {
@@ -196,12 +249,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
                 })
                 .await
             }
-            Command::DecideReview(c) => {
-                self.about(&ticket, &context, &c.order, |review, now| {
-                    review::decide(review, c, now)
-                })
-                .await
-            }
+            Command::DecideReview(c) => self.decide(&ticket, &context, c).await,
             Command::CloseReview(c) => {
                 self.about(&ticket, &context, &c.order, |review, now| {
                     review::close(review, c, variant, now)
@@ -211,7 +259,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
         }
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 }

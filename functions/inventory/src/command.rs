@@ -18,7 +18,6 @@ vocabulary! {
 
 /// Set every line of an order aside, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReserveStock {
     /// For which order.
@@ -31,7 +30,6 @@ pub struct ReserveStock {
 
 /// Put back what was set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseStock {
     /// For which order.
@@ -40,7 +38,6 @@ pub struct ReleaseStock {
 
 /// What was set aside leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShipStock {
     /// For which order.

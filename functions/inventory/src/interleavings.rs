@@ -3,7 +3,7 @@
 
 use duet_core::order::Line;
 use duet_core::store::{Memory, Store};
-use duet_core::testing::{HandClock, Stepwise, rehearse};
+use duet_core::testing::{HandClock, Stepwise, Torn, in_turn, rehearse};
 use duet_core::{Handled, Money, OrderId, Sku, Vocabulary};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -160,6 +160,22 @@ proptest! {
         for n in 0..ORDERS {
             prop_assert_eq!(world.status(n), Status::Released);
         }
+    }
+
+    #[test]
+    fn a_torn_read_is_taken_for_nothing_else(numbers in vec((0_usize..3, 0_usize..ORDERS), 0..20)) {
+        let commands: Vec<_> =
+            numbers.into_iter().map(|(what, n)| [reserve, release, ship][what](n)).collect();
+        let clock = HandClock::default();
+        let whole = Memory::default();
+        let torn = Torn::new(Memory::default());
+        let stock = || vec![seed(sku("tea"), euros(100), 2 * EACH), seed(sku("cup"), euros(50), 100)];
+        now(whole.commit(stock())).unwrap();
+        now(torn.commit(stock())).unwrap();
+        prop_assert_eq!(
+            in_turn(&Inventory::new(torn, clock.clone()), &clock, commands.clone()),
+            in_turn(&Inventory::new(whole, clock.clone()), &clock, commands)
+        );
     }
 
     #[test]

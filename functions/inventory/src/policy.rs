@@ -1,12 +1,13 @@
 //! What a fact makes the inventory service do: choreography only.
 
-use duet_core::{Event, Fact};
+use duet_core::Fact;
+use duet_core::fact::ShipmentOverdue;
 
 use crate::command::{Command, ReleaseStock, ReserveStock, ShipStock};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    Some(match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    Some(match fact {
         Fact::NewOrder(fact) => ReserveStock {
             order: fact.order.clone(),
             lines: fact.lines.clone(),
@@ -23,4 +24,18 @@ pub(crate) fn command(event: &Event) -> Option<Command> {
         .into(),
         _ => return None,
     })
+}
+
+/// What is overdue when `command` is: goods that are paid for. A reservation has
+/// the order's deadline behind it, a release that of the compensation.
+pub(crate) fn overdue(command: &Command) -> Option<Fact> {
+    match command {
+        Command::ShipStock(ShipStock { order }) => Some(
+            ShipmentOverdue {
+                order: order.clone(),
+            }
+            .into(),
+        ),
+        Command::ReserveStock(_) | Command::ReleaseStock(_) => None,
+    }
 }

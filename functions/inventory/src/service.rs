@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
 use duet_core::store::{Expect, Item, Key, Store, Write};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Money, Request, Service, Sku};
+use duet_core::{
+    Clock, Desk, Fact, Failure, Handled, Money, ParseError, Received, Request, Service, Sku,
+};
 
 use crate::command::Command;
 use crate::domain::{self, Change, MAX_SKUS, Stock};
@@ -68,7 +70,7 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
     const SAYS: &'static [(&'static str, &'static [&'static str])] = &[
         ("ReserveStock", &["StockReserved", "StockUnavailable"]),
         ("ReleaseStock", &["StockReleased"]),
-        ("ShipStock", &["StockShipped"]),
+        ("ShipStock", &["StockShipped", "ShipmentOverdue"]),
     ];
     type Command = Command;
 
@@ -99,7 +101,10 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
                 let stock: Stock = item.read()?;
                 shelf.insert(stock.sku.clone(), stock);
             }
-            let decision = domain::decide(reservation, &shelf, &command)?;
+            let decision = match domain::decide(reservation, &shelf, &command) {
+                Ok(decision) => decision,
+                Err(failure) => return self.desk.refuse(&ticket, &context, failure).await,
+            };
             let writes = match &decision.state {
                 Some(change) => writes(key.clone(), Expect::unchanged(item.as_ref()), change),
                 None => Vec::new(),
@@ -116,8 +121,12 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
         Err(contended())
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
+    }
+
+    fn overdue(command: &Command) -> Option<Fact> {
+        crate::policy::overdue(command)
     }
 }
 

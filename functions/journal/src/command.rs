@@ -14,11 +14,10 @@ vocabulary! {
 
 /// Keep a fact: once, however often it is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordFact {
     /// The fact's envelope, its name in it.
     pub metadata: Metadata,
-    /// The fact's data. May be personal: never logged.
+    /// The fact's data, without what it says of a person. Never logged.
     pub data: Value,
 }

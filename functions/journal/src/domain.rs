@@ -15,7 +15,9 @@ const DAY: i64 = 86_400;
 pub struct Entry {
     /// The fact's envelope, its name in it.
     pub metadata: Metadata,
-    /// The fact's data. May be personal: not for printing.
+    /// The fact's data, without what it says of a person
+    /// ([`duet_core::fact::personal`]). Not for printing: that of entries from
+    /// before the rule may be whole.
     pub data: Value,
     /// When the journal first heard it.
     pub first_seen: Timestamp,

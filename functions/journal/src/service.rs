@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use duet_core::desk::{attempts, contended};
 use duet_core::store::{CommitError, Expect, Store, Write};
-use duet_core::{Answer, Clock, Event, Failure, Handled, Request, Service};
+use duet_core::{Answer, Clock, Failure, Handled, ParseError, Received, Request, Service};
 use serde_json::json;
 
 use crate::command::Command;
@@ -29,7 +29,7 @@ impl<S: Store, C: Clock> Journal<S, C> {
         match self.store.commit(vec![write]).await {
             Ok(()) => Ok(true),
             Err(CommitError::Conflict) => Ok(false),
-            Err(fault @ CommitError::Fault(_)) => Err(Failure::transient(fault)),
+            Err(CommitError::Fault(fault)) => Err(fault.into()),
         }
     }
 }
@@ -72,7 +72,7 @@ impl<S: Store, C: Clock> Service for Journal<S, C> {
         Err(contended())
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        Some(crate::policy::command(event))
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        crate::policy::command(received).map(Some)
     }
 }

@@ -1,11 +1,13 @@
 //! The journal over a table in memory.
 
 use duet_core::fact::{PaymentDeclined, StockReserved};
+use duet_core::service::reaction;
 use duet_core::store::{Browse, Memory};
 use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{Context, Event, Fact, Failure, Metadata, Request, Service, Timestamp, Vocabulary};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
+use serde_json::json;
 
 use crate::domain::Entry;
 use crate::{Command, Journal, key};
@@ -24,6 +26,7 @@ fn metadata(id: &str, about: &str, time: &str) -> Metadata {
         causationid: Some("cause".into()),
         traceparent: None,
         variant: "any".into(),
+        late: false,
     }
 }
 
@@ -39,11 +42,13 @@ fn request(event: &Event, replay: bool) -> Request<Command> {
     let context = Context {
         message: event.metadata.clone(),
         reply_to: None,
+        clearance: None,
+        execution: None,
         last_attempt: false,
         deadline: Timestamp::MAX,
         replay,
     };
-    let command = Journal::<Memory, HandClock>::policy(event).unwrap();
+    let command = reaction::<Journal<Memory, HandClock>>(event).unwrap();
     Request { command, context }
 }
 
@@ -70,6 +75,43 @@ fn every_fact_is_kept_whole() {
         let Command::RecordFact(kept) = request(&event, false).command;
         assert_eq!(kept.metadata, event.metadata);
         assert_eq!(kept.data, event.fact.data());
+    }
+}
+
+#[test]
+fn what_a_fact_says_of_a_person_is_not_kept() {
+    let cases = [
+        (
+            "NewOrder",
+            json!({
+                "order": "o-1", "customer": "c-1", "lines": [{ "sku": "kettle", "quantity": 1 }],
+                "total": { "amount": 1, "currency": "EUR" }, "payment_token": "tok_canary",
+                "ship_to": { "name": "Canary", "street": "s", "city": "c", "postcode": "p", "country": "SE" },
+                "placed_at": "2026-01-01T00:00:00Z",
+            }),
+        ),
+        (
+            "NewCustomer",
+            json!({
+                "customer": "c-1", "email": "canary@example.com", "country": "SE",
+                "registered_at": "2026-01-01T00:00:00Z",
+            }),
+        ),
+    ];
+    for (name, data) in cases {
+        let mut metadata = metadata("e-1", "o-1", "2026-01-01T00:00:00Z");
+        metadata.kind = name.to_owned();
+        let fact = Fact::parse(name, data.clone()).unwrap();
+        let Command::RecordFact(kept) = request(&Event { metadata, fact }, false).command;
+        assert!(!kept.data.to_string().contains("anary"), "{}", kept.data);
+        for (member, value) in data.as_object().unwrap() {
+            let personal = duet_core::fact::personal(name).contains(&member.as_str());
+            assert_eq!(
+                kept.data.get(member),
+                (!personal).then_some(value),
+                "{member}"
+            );
+        }
     }
 }
 

@@ -14,7 +14,6 @@ vocabulary! {
 
 /// Tell what happened. Once per subject and kind, however often it is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotifyCustomer {
     /// The order or, for a notice about an account, the customer.
@@ -30,13 +29,9 @@ impl NotifyCustomer {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), String> {
-        let id = match self.kind {
-            Kind::OrderConfirmed | Kind::OrderRejected | Kind::PaymentRefunded => {
-                self.subject.parse::<OrderId>().map(drop)
-            }
-            Kind::CustomerActivated | Kind::CustomerBlocked => {
-                self.subject.parse::<CustomerId>().map(drop)
-            }
+        let id = match self.kind.is_about_an_order() {
+            true => self.subject.parse::<OrderId>().map(drop),
+            false => self.subject.parse::<CustomerId>().map(drop),
         };
         id.map_err(|e| format!("subject: {e}"))
     }

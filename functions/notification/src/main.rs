@@ -8,7 +8,8 @@ use duet_notification::adapters::Sns;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let edge = Edge::start()?;
-    let client = aws_sdk_sns::Client::new(edge.config());
+    let config = aws_sdk_sns::config::Builder::from(edge.config()).interceptor(edge.deadline());
+    let client = aws_sdk_sns::Client::from_conf(config.build());
     let topic = Sns::new(client, edge.setting("DUET_NOTICE_TOPIC")?);
     let notifications = Notifications::new(edge.table("DUET_TABLE")?, SystemClock, topic);
     edge.run(notifications).await

@@ -1,13 +1,12 @@
 //! What a fact makes the notification service do: choreography only.
 
-use duet_core::Event;
-use duet_core::fact::{Fact, Notice as Kind};
+use duet_core::fact::{Fact, Notice as Kind, NoticeOverdue};
 
 use crate::command::{Command, NotifyCustomer};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    let kind = match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    let kind = match fact {
         Fact::OrderConfirmed(_) => Kind::OrderConfirmed,
         Fact::OrderRejected(_) => Kind::OrderRejected,
         // The answer to every rejection, also where nothing had been charged.
@@ -18,9 +17,17 @@ pub(crate) fn command(event: &Event) -> Option<Command> {
     };
     Some(
         NotifyCustomer {
-            subject: event.fact.subject().to_owned(),
+            subject: fact.subject().to_owned(),
             kind,
         }
         .into(),
     )
+}
+
+/// What is overdue when `command` is: a notice about an order. Nobody keeps
+/// accounts of what is owed to a customer without one.
+pub(crate) fn overdue(command: &Command) -> Option<Fact> {
+    let Command::NotifyCustomer(NotifyCustomer { subject, kind }) = command;
+    let order = kind.is_about_an_order().then(|| subject.parse().ok())?;
+    Some(NoticeOverdue { order: order? }.into())
 }

@@ -2,7 +2,7 @@
 
 use duet_core::fact::Notice as Kind;
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
+use duet_core::{Clock, Desk, Fact, Failure, Handled, ParseError, Received, Request, Service};
 
 use crate::command::Command;
 use crate::domain;
@@ -33,7 +33,7 @@ pub fn key(subject: impl ToString, kind: Kind) -> Key {
 impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
     const NAME: &'static str = "notification";
     const SAYS: &'static [(&'static str, &'static [&'static str])] =
-        &[("NotifyCustomer", &["CustomerNotified"])];
+        &[("NotifyCustomer", &["CustomerNotified", "NoticeOverdue"])];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
@@ -65,7 +65,11 @@ impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
         Ok(handled)
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
+    }
+
+    fn overdue(command: &Command) -> Option<Fact> {
+        crate::policy::overdue(command)
     }
 }

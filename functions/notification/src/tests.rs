@@ -7,6 +7,7 @@ use duet_core::fact::{
     PaymentDeclined, PaymentRefunded,
 };
 use duet_core::order::Reason;
+use duet_core::service::reaction;
 use duet_core::store::{Browse, Memory, Store};
 use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{
@@ -42,6 +43,7 @@ fn metadata() -> Metadata {
         causationid: None,
         traceparent: None,
         variant: "eventbridge".into(),
+        late: false,
     }
 }
 
@@ -49,6 +51,8 @@ fn notify(subject: &str, kind: Kind, replay: bool) -> Request<Command> {
     let context = Context {
         message: metadata(),
         reply_to: None,
+        clearance: None,
+        execution: None,
         last_attempt: false,
         deadline: Timestamp::MAX,
         replay,
@@ -191,7 +195,7 @@ fn the_policy_notifies_of_ends_and_of_money() {
         };
         let expected = expected.map(|(subject, kind)| notify(subject, kind, false).command);
         assert_eq!(
-            Notifications::<Memory, Clock, Down>::policy(&event),
+            reaction::<Notifications::<Memory, Clock, Down>>(&event),
             expected
         );
     }

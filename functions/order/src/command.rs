@@ -1,8 +1,10 @@
 //! What the order service can be asked to do.
 
+use duet_core::id::fit_for_new;
+use duet_core::id::of_execution;
 use duet_core::order::{Address, Line, Owed, Part, Reason};
-use duet_core::{CustomerId, Money, OrderId, vocabulary};
-use serde::{Deserialize, Serialize};
+use duet_core::{CustomerId, Money, OrderId, Timestamp, vocabulary};
+use serde::{Deserialize, Deserializer, Serialize};
 
 vocabulary! {
     /// A command to the order service.
@@ -23,13 +25,14 @@ vocabulary! {
         ExpireOrder,
         /// A timer: the compensation's deadline.
         ExpireCompensation,
+        /// Remove what the order says of a person.
+        ForgetOrder,
     }
 }
 
 /// Take an order on. The id is chosen by whoever places it: placing the same
 /// order again is the same order, and the same id with other content is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceOrder {
     /// Which order.
@@ -48,7 +51,6 @@ pub struct PlaceOrder {
 
 /// Everything the order takes is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfirmOrder {
     /// Which order.
@@ -57,7 +59,6 @@ pub struct ConfirmOrder {
 
 /// Something the order takes cannot be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RejectOrder {
     /// Which order.
@@ -71,7 +72,6 @@ pub struct RejectOrder {
 
 /// A person needs time to look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExtendDeadline {
     /// Which order.
@@ -80,29 +80,64 @@ pub struct ExtendDeadline {
 
 /// Compensations are done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoteUndone {
     /// Of which order.
     pub order: OrderId,
     /// What is undone, at least one part.
     pub parts: Vec<Part>,
+    /// Which parking this mends, where it mends one: an order may be parked
+    /// again for the same parts, and then they are undone, or done, again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parking: Option<u32>,
 }
 
 /// A step cannot be done, or undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ParkOrder {
-    /// Which order.
+    /// Which order; in a word about an execution, the execution's name, of
+    /// which the order's id is read ([`of_execution`]).
+    #[serde(deserialize_with = "order_of_execution")]
     pub order: OrderId,
     /// What is owed; empty when whoever parks it does not know.
     pub owed: Vec<Owed>,
+    /// The execution that left it so, where it is parked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
+    /// When that execution ended, in milliseconds since the epoch. An order that
+    /// moved on since is not parked.
+    #[serde(
+        default,
+        with = "duet_core::time::optional_millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<i64>"))]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl ParkOrder {
+    /// Parks `order`, whatever it owes.
+    #[must_use]
+    pub fn of(order: OrderId) -> Self {
+        Self {
+            order,
+            owed: Vec::new(),
+            execution: None,
+            ended_at: None,
+        }
+    }
+}
+
+fn order_of_execution<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrderId, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    of_execution(&name)
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 /// A timer: the order's deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExpireOrder {
     /// Which order.
@@ -111,10 +146,18 @@ pub struct ExpireOrder {
 
 /// A timer: the compensation's deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExpireCompensation {
     /// Of which order.
+    pub order: OrderId,
+}
+
+/// Remove what the order says of a person; only one that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ForgetOrder {
+    /// Which order.
     pub order: OrderId,
 }
 
@@ -146,6 +189,14 @@ impl PlaceOrder {
                 problem,
             })
         };
+        for (path, id) in [
+            ("order", self.order.as_str()),
+            ("customer", self.customer.as_str()),
+        ] {
+            if let Err(why) = fit_for_new(id) {
+                return no(path, why.to_string());
+            }
+        }
         if self.lines.is_empty() {
             return no("lines", "an order has at least one line".into());
         }
@@ -170,6 +221,9 @@ impl PlaceOrder {
         }
         if self.total.amount == 0 {
             return no("total.amount", "an order costs something".into());
+        }
+        if let Err(why) = self.total.check() {
+            return no("total.amount", why);
         }
         let texts = [
             ("payment_token", &self.payment_token, 128),

@@ -7,22 +7,27 @@
 use std::collections::BTreeSet;
 
 use duet_core::fact::{NewOrder, OrderConfirmed, OrderNeedsAttention, OrderRejected};
-use duet_core::order::{Owed, Part, Reason};
+use duet_core::id::of_execution;
+use duet_core::order::{Address, Line, Owed, Part, Reason};
 use duet_core::time::after;
-use duet_core::{Decision, Failure, Refusal, Timestamp};
+use duet_core::{Context, CustomerId, Decision, Failure, Money, OrderId, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{
-    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, NoteUndone, ParkOrder,
-    PlaceOrder,
+    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, ForgetOrder,
+    NoteUndone, ParkOrder, PlaceOrder,
 };
 use crate::service::Patience;
 
 /// An order as the order service keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// What was ordered, as announced.
-    pub placed: NewOrder,
+    /// What was ordered.
+    pub placed: Placed,
+    /// NewOrder's data, as the text that was announced: the one place where the
+    /// token for the card is, and the address. Gone once the order has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// The variant it runs under; an order never changes style.
     pub variant: String,
     /// The order's fate.
@@ -34,6 +39,10 @@ pub struct Order {
     /// What could not be undone, or done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<Owed>,
+    /// Whether word came that the goods left after all: it may overtake the
+    /// word that they are overdue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shipped: bool,
     /// The fact the order waits for.
     pub waits_for: String,
     /// When it stops waiting.
@@ -41,7 +50,49 @@ pub struct Order {
     /// When the decision was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Timestamp>,
+    /// When a command last changed the order; absent in documents from before
+    /// this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched_at: Option<Timestamp>,
+    /// How often it was parked: what tells one parking from the next.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parkings: u32,
+    /// When what it says of a person was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten_at: Option<Timestamp>,
 }
+
+/// What was ordered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose.
+    pub customer: CustomerId,
+    /// What is ordered.
+    pub lines: Vec<Line>,
+    /// The total the buyer was shown.
+    pub total: Money,
+    /// Where it goes, once it is confirmed, until it is forgotten. Personal
+    /// data: never logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_to: Option<Address>,
+    /// When the order was taken on.
+    pub placed_at: Timestamp,
+    /// The mark: whether the order waits for the fraud service's word. Absent in
+    /// documents from before there were marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearance: Option<bool>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// How much later than an execution's end an order must have been touched to
+/// have moved on since, in seconds: more than the clocks of a function and of
+/// the workflow engine differ.
+const CLOCKS_DIFFER_SECONDS: u32 = 5;
 
 /// The decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,19 +127,43 @@ pub enum Compensation {
 
 type Decided = Result<Decision<Order>, Failure>;
 
+/// What the order service is set up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long an order may wait.
+    pub patience: Patience,
+    /// Whether a new order waits for a clearance, where nobody says.
+    pub awaits_clearance: bool,
+}
+
 /// What is to be done about `command`, given the order as it stands (`None`:
-/// never heard of it), the variant of the message and the time.
+/// never heard of it), what came with the command, and the time.
 ///
 /// # Errors
-/// [`Failure::Invalid`] for an unacceptable order, an unknown one, or one that
-/// runs under another variant.
+/// [`Failure::Invalid`] for an unacceptable order, an unknown one, one that
+/// runs under another variant, or an execution that is not named after it.
 pub fn decide(
     state: Option<Order>,
     command: &Command,
-    variant: &str,
+    context: &Context,
     now: Timestamp,
-    patience: Patience,
+    terms: Terms,
 ) -> Decided {
+    let mut decision = decided(state, command, context, now, terms)?;
+    if let Some(order) = &mut decision.state {
+        order.touched_at = Some(now);
+    }
+    Ok(decision)
+}
+
+fn decided(
+    state: Option<Order>,
+    command: &Command,
+    context: &Context,
+    now: Timestamp,
+    terms: Terms,
+) -> Decided {
+    let (variant, patience) = (context.message.variant.as_str(), terms.patience);
     let known = |state: Option<Order>| match state {
         None => Err(Failure::invalid("no such order")),
         Some(order) if order.variant != variant => {
@@ -96,34 +171,55 @@ pub fn decide(
         }
         Some(order) => Ok(order),
     };
-    Ok(match command {
-        Command::PlaceOrder(command) => return place(state, command, variant, now, patience),
+    let mut decision = match command {
+        Command::PlaceOrder(command) => return place(state, command, context, now, terms),
         // An execution may die before it placed its order: nothing was left. Taken
         // up again it may place it, and die once more.
         Command::ParkOrder(_) if state.is_none() => Decision::done("no such order").unkept(),
         Command::ParkOrder(command) => park(known(state)?, command, now),
         Command::ConfirmOrder(ConfirmOrder { .. }) => confirm(known(state)?, now),
-        Command::RejectOrder(command) => reject(
-            known(state)?,
-            command.reason,
-            command.detail.clone(),
-            now,
-            patience,
-        ),
-        Command::ExtendDeadline(ExtendDeadline { .. }) => extend(known(state)?, now, patience),
+        Command::RejectOrder(command) => {
+            let order = known(state)?;
+            let of_fraud = matches!(
+                command.reason,
+                Reason::FraudConfirmed | Reason::ReviewTimedOut
+            );
+            if of_fraud && !order.awaits_clearance(context, terms) {
+                return Ok(Decision::done(order.standing()).unkept());
+            }
+            reject(order, command.reason, command.detail.clone(), now, patience)
+        }
+        Command::ExtendDeadline(ExtendDeadline { .. }) => {
+            let order = known(state)?;
+            if !order.awaits_clearance(context, terms) {
+                return Ok(Decision::done(order.standing()).unkept());
+            }
+            extend(order, now, patience)
+        }
         Command::NoteUndone(command) => note_undone(known(state)?, command),
         Command::ExpireOrder(command) => expire(known(state)?, command, now, patience),
         Command::ExpireCompensation(command) => expire_compensation(known(state)?, command, now),
-    })
+        Command::ForgetOrder(ForgetOrder { .. }) => forget(known(state)?, now),
+    };
+    decision.state = decision.state.map(Order::settled);
+    Ok(decision)
 }
 
 fn place(
     state: Option<Order>,
     command: &PlaceOrder,
-    variant: &str,
+    context: &Context,
     now: Timestamp,
-    patience: Patience,
+    terms: Terms,
 ) -> Decided {
+    // Before anything is touched: what an execution leaves behind is known by
+    // the execution's name.
+    let named = |execution: &str| of_execution(execution) == command.order.as_str();
+    if !context.execution.as_deref().is_none_or(named) {
+        return Err(Failure::invalid(
+            "the execution is not named after its order",
+        ));
+    }
     if state.is_some() {
         return Err(Failure::invalid(
             "the order exists, but was not placed by this command",
@@ -140,7 +236,7 @@ fn place(
         payment_token,
         ship_to,
     } = command.clone();
-    let placed = NewOrder {
+    let announced = NewOrder {
         order: order.clone(),
         customer,
         lines,
@@ -148,22 +244,39 @@ fn place(
         payment_token,
         ship_to,
         placed_at: now,
+        clearance: Some(context.awaits_clearance(terms.awaits_clearance)),
     };
-    let deadline = after(now, patience.order);
+    let placed = Placed {
+        order: order.clone(),
+        customer: announced.customer.clone(),
+        lines: announced.lines.clone(),
+        total,
+        ship_to: None,
+        placed_at: now,
+        clearance: announced.clearance,
+    };
+    let deadline = after(now, terms.patience.order);
+    let answer = Decision::done(&placed);
     let state = Order {
-        placed: placed.clone(),
-        variant: variant.to_owned(),
+        placed,
+        // Plain data: it has a text.
+        said: serde_json::to_string(&announced).ok(),
+        variant: context.message.variant.clone(),
         fate: Fate::Undecided,
         compensation: Compensation::None,
         pending: BTreeSet::new(),
         owed: Vec::new(),
+        shipped: false,
         waits_for: "DeliveryScheduled".to_owned(),
         deadline,
         decided_at: None,
+        touched_at: None,
+        parkings: 0,
+        forgotten_at: None,
     };
-    Ok(Decision::done(&placed)
+    Ok(answer
         .state(state)
-        .fact(placed)
+        .announce("said", announced)
         .timer(deadline, &Command::from(ExpireOrder { order })))
 }
 
@@ -246,6 +359,7 @@ fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
     for part in &command.parts {
         order.pending.remove(part);
         order.owed.retain(|owed| owed.part != *part);
+        order.shipped |= *part == Part::Shipment;
     }
     if order.pending.is_empty() && order.compensation != Compensation::None {
         order.compensation = Compensation::Done;
@@ -254,6 +368,9 @@ fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
 }
 
 fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
+    if command.ended_at.is_some_and(|ended| order.moved_on(ended)) {
+        return Decision::done(order.standing()).unkept();
+    }
     let told = !command.owed.is_empty();
     let unknown = |parts: &[Part]| {
         parts
@@ -269,11 +386,16 @@ fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
             needs_attention(order, unknown(&[Part::Notice]))
         }
         (Fate::Confirmed, _) => {
-            let owed = if told {
+            let mut owed = if told {
                 command.owed.clone()
             } else {
                 unknown(&[Part::Shipment, Part::Notice])
             };
+            owed.retain(|owed| !(order.shipped && owed.part == Part::Shipment));
+            let told_of = |old: &Owed| owed.iter().any(|new| new.part == old.part);
+            let before = order.owed.iter().filter(|old| !told_of(old)).cloned();
+            let before: Vec<Owed> = before.collect();
+            owed.extend(before);
             needs_attention(order, owed)
         }
         (Fate::Undecided, _) => {
@@ -313,9 +435,10 @@ fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
     if owed.is_empty() {
         return Decision::done(order.standing());
     }
-    // A notice that is owed takes nothing from an order that is whole.
+    // A notice that is owed takes nothing from an order that is whole, or will be.
+    let lacks = owed.iter().any(|owed| order.pending.contains(&owed.part));
     let compensation = match order.fate {
-        Fate::Rejected { .. } if !order.pending.is_empty() => Compensation::Failed,
+        Fate::Rejected { .. } if lacks => Compensation::Failed,
         _ => order.compensation,
     };
     let fact = OrderNeedsAttention {
@@ -325,6 +448,7 @@ fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
     let order = Order {
         owed,
         compensation,
+        parkings: order.parkings.saturating_add(1),
         ..order
     };
     Decision::done(order.standing()).state(order).fact(fact)
@@ -358,14 +482,24 @@ fn expire_compensation(
     if order.compensation != Compensation::Pending {
         return Decision::done(order.standing()).unkept();
     }
-    park(
-        order,
-        &ParkOrder {
-            order: command.order.clone(),
-            owed: Vec::new(),
+    park(order, &ParkOrder::of(command.order.clone()), now)
+}
+
+/// Only what has ended is forgotten: before, somebody may need it.
+fn forget(order: Order, now: Timestamp) -> Decision<Order> {
+    if !order.has_ended() {
+        return Decision::declined(Refusal::new("OrderNotEnded", "")).unkept();
+    }
+    let order = Order {
+        said: None,
+        placed: Placed {
+            ship_to: None,
+            ..order.placed
         },
-        now,
-    )
+        forgotten_at: Some(now),
+        ..order
+    };
+    Decision::done(order.standing()).state(order)
 }
 
 /// How an order stands: the reply to most commands.
@@ -382,6 +516,54 @@ pub struct Standing {
 }
 
 impl Order {
+    /// Whether the order waits for a clearance: by its own mark, or by that of
+    /// the message for an order from before there were marks.
+    fn awaits_clearance(&self, context: &Context, terms: Terms) -> bool {
+        let own = self.placed.clearance;
+        own.unwrap_or_else(|| context.awaits_clearance(terms.awaits_clearance))
+    }
+
+    /// Whether the order was touched after an execution had ended at `ended`:
+    /// somebody else drives it, or it is done.
+    fn moved_on(&self, ended: Timestamp) -> bool {
+        let touched = self.touched_at.unwrap_or(self.placed.placed_at);
+        touched > after(ended, CLOCKS_DIFFER_SECONDS)
+    }
+
+    /// Whether nothing more is to come: it is confirmed or whole again, and
+    /// nothing is owed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let whole = match self.fate {
+            Fate::Undecided => false,
+            Fate::Confirmed => true,
+            Fate::Rejected { .. } => self.compensation == Compensation::Done,
+        };
+        whole && self.owed.is_empty()
+    }
+
+    /// The order without what nobody needs any more. A confirmed order is paid
+    /// and booked, so the token has done its work; one that is whole again goes
+    /// nowhere, so neither has the address any left. That the order was decided
+    /// by a fact that followed from NewOrder, or undone, says that NewOrder was
+    /// heard: it need not be said again.
+    fn settled(mut self) -> Self {
+        match (&self.fate, self.compensation) {
+            (Fate::Confirmed, _) => {
+                if let Some(said) = self.said.take() {
+                    let said: Option<NewOrder> = serde_json::from_str(&said).ok();
+                    self.placed.ship_to = said.map(|said| said.ship_to);
+                }
+            }
+            (Fate::Rejected { .. }, Compensation::Done) => {
+                self.said = None;
+                self.placed.ship_to = None;
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// How the order stands.
     #[must_use]
     pub fn standing(&self) -> Standing {

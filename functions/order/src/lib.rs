@@ -11,6 +11,7 @@
 //! | ParkOrder | OrderNeedsAttention | what could not be undone, or done |
 //! | ExpireOrder | OrderRejected | its own deadline |
 //! | ExpireCompensation | OrderNeedsAttention | a compensation's deadline |
+//! | ForgetOrder | | declined before the order has ended |
 //!
 //! Ports: its own table ([`duet_core::store::Store`]) and the clock.
 
@@ -23,4 +24,4 @@ mod service;
 mod tests;
 
 pub use command::Command;
-pub use service::{Orders, Patience, key};
+pub use service::{Orders, Patience, key, placing_key};

@@ -12,6 +12,11 @@ async fn main() -> Result<(), Error> {
         review: edge.setting("DUET_REVIEW_SECONDS")?,
         compensation: edge.setting("DUET_COMPENSATION_SECONDS")?,
     };
-    let orders = Orders::new(edge.table("DUET_TABLE")?, SystemClock, patience);
+    let orders = Orders::new(
+        edge.table("DUET_TABLE")?,
+        SystemClock,
+        patience,
+        edge.setting("DUET_AWAITS_CLEARANCE")?,
+    );
     edge.run(orders).await
 }

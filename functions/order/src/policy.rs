@@ -2,13 +2,14 @@
 
 use duet_core::fact::{Fact, Screened};
 use duet_core::order::{Owed, Part, Reason};
-use duet_core::{Event, OrderId};
+use duet_core::{Money, OrderId};
 
 use crate::command::{Command, ConfirmOrder, ExtendDeadline, NoteUndone, ParkOrder, RejectOrder};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    Some(match &event.fact {
+/// The command that `fact` calls for, if any; `late`, if it may have been said to
+/// be overdue.
+pub(crate) fn command(fact: &Fact, late: bool) -> Option<Command> {
+    Some(match fact {
         Fact::DeliveryScheduled(fact) => ConfirmOrder {
             order: fact.order.clone(),
         }
@@ -37,16 +38,13 @@ pub(crate) fn command(event: &Event) -> Option<Command> {
         Fact::StockReleased(fact) => undone(&fact.order, Part::Stock),
         Fact::PaymentRefunded(fact) => undone(&fact.order, Part::Payment),
         Fact::DeliveryCancelled(fact) => undone(&fact.order, Part::Delivery),
-        Fact::RefundFailed(fact) => {
-            let owed = Owed {
-                part: Part::Payment,
-                amount: Some(fact.amount),
-            };
-            ParkOrder {
-                order: fact.order.clone(),
-                owed: vec![owed],
-            }
-            .into()
+        Fact::RefundFailed(fact) => owed(&fact.order, Part::Payment, Some(fact.amount)),
+        Fact::ShipmentOverdue(fact) => owed(&fact.order, Part::Shipment, None),
+        Fact::NoticeOverdue(fact) => owed(&fact.order, Part::Notice, None),
+        // In time they concern nobody; late, what was owed is done after all.
+        Fact::StockShipped(fact) if late => undone(&fact.order, Part::Shipment),
+        Fact::CustomerNotified(fact) if late && fact.kind.is_about_an_order() => {
+            undone(&fact.subject.parse().ok()?, Part::Notice)
         }
         _ => return None,
     })
@@ -61,10 +59,19 @@ fn reject(order: &OrderId, reason: Reason, detail: Option<String>) -> Command {
     .into()
 }
 
+fn owed(order: &OrderId, part: Part, amount: Option<Money>) -> Command {
+    ParkOrder {
+        owed: vec![Owed { part, amount }],
+        ..ParkOrder::of(order.clone())
+    }
+    .into()
+}
+
 fn undone(order: &OrderId, part: Part) -> Command {
     NoteUndone {
         order: order.clone(),
         parts: vec![part],
+        parking: None,
     }
     .into()
 }

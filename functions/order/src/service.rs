@@ -1,11 +1,14 @@
 //! Load, decide, save.
 
+use duet_core::desk::{self, Found, Ticket, attempts, contended};
 use duet_core::order::Part;
-use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Ending, Event, Failure, Handled, Request, Service};
+use duet_core::store::{Expect, Item, Key, Store, Write};
+use duet_core::{
+    Clock, Context, Desk, Ending, Event, Failure, Handled, ParseError, Received, Request, Service,
+};
 
 use crate::command::Command;
-use crate::domain;
+use crate::domain::{self, Terms};
 
 /// How long an order may wait, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +25,19 @@ pub struct Patience {
 #[derive(Debug, Clone)]
 pub struct Orders<S, C> {
     desk: Desk<S, C>,
-    patience: Patience,
+    terms: Terms,
 }
 
 impl<S: Store, C: Clock> Orders<S, C> {
-    /// The service over `store`.
-    pub fn new(store: S, clock: C, patience: Patience) -> Self {
+    /// The service over `store`. Where nobody says whether a new order waits
+    /// for a clearance, it does if `awaits_clearance`.
+    pub fn new(store: S, clock: C, patience: Patience, awaits_clearance: bool) -> Self {
         Self {
             desk: Desk::new("order", store, clock),
-            patience,
+            terms: Terms {
+                patience,
+                awaits_clearance,
+            },
         }
     }
 }
@@ -38,6 +45,50 @@ impl<S: Store, C: Clock> Orders<S, C> {
 /// Where order `id` is kept: a [`domain::Order`].
 pub fn key(id: impl ToString) -> Key {
     Key::new(id, "order")
+}
+
+/// Where it is kept how order `id` was placed: the record of its PlaceOrder.
+#[must_use]
+pub fn placing_key(id: &str) -> Key {
+    desk::record_key("PlaceOrder", id, "")
+}
+
+impl<S: Store, C: Clock> Orders<S, C> {
+    /// [`Desk::once`] for a command that forgets, over the order and the record
+    /// of its placing: one that an earlier version wrote repeats all that was
+    /// said.
+    async fn forget(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Handled, Failure> {
+        let keys = [key(command.order()), placing_key(command.order())];
+        for _ in attempts() {
+            let (item, placing) = match self.desk.find(ticket, context, &keys).await? {
+                Found::Repeat(handled) => return Ok(handled),
+                Found::Fresh(mut items) => {
+                    let placing = items.pop().flatten();
+                    (items.pop().flatten(), placing)
+                }
+            };
+            let order = item.as_ref().map(Item::read).transpose()?;
+            let now = self.desk.clock.now();
+            let decision = domain::decide(order, command, context, now, self.terms)?;
+            let mut writes = Vec::new();
+            if let Some(order) = &decision.state {
+                let seen = Expect::unchanged(item.as_ref());
+                writes.push(Write::put(keys[0].clone(), order, seen));
+                if let Some(placing) = &placing {
+                    writes.push(desk::silenced(placing, &order.placed)?);
+                }
+            }
+            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
+                return Ok(handled);
+            }
+        }
+        Err(contended())
+    }
 }
 
 impl Command {
@@ -51,15 +102,31 @@ impl Command {
             Self::ParkOrder(c) => c.order.as_str(),
             Self::ExpireOrder(c) => c.order.as_str(),
             Self::ExpireCompensation(c) => c.order.as_str(),
+            Self::ForgetOrder(c) => c.order.as_str(),
         }
     }
 
-    /// What tells apart the repetitions of one command that each take effect.
-    fn part(&self) -> String {
+    /// What tells apart the repetitions of one command that each take effect:
+    /// an order may be parked by one execution after the other, and mended each
+    /// time. `execution` is the one that asks.
+    fn part(&self, execution: Option<&str>) -> String {
         match self {
             Self::RejectOrder(c) => c.reason.to_string(),
-            Self::NoteUndone(c) => joined(c.parts.iter().copied()),
-            Self::ParkOrder(c) => joined(c.owed.iter().map(|owed| owed.part)),
+            Self::NoteUndone(c) => {
+                let parts = joined(c.parts.iter().copied());
+                match c.parking {
+                    Some(parking) => format!("{parts}#{parking}"),
+                    None => parts,
+                }
+            }
+            Self::ParkOrder(c) => {
+                let parts = joined(c.owed.iter().map(|owed| owed.part));
+                let ended = c.ended_at.map(|ended| ended.as_millisecond().to_string());
+                [c.execution.as_deref().or(execution), ended.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .fold(parts, |part, word| format!("{part}#{word}"))
+            }
             _ => String::new(),
         }
     }
@@ -82,27 +149,33 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
         ("ParkOrder", &["OrderNeedsAttention"]),
         ("ExpireOrder", &["OrderRejected"]),
         ("ExpireCompensation", &["OrderNeedsAttention"]),
+        ("ForgetOrder", &[]),
     ];
+    const BEGINS: &'static [&'static str] = &["PlaceOrder"];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
-        let ticket = self.desk.ticket(&command, command.order(), &command.part());
-        self.desk
+        let part = command.part(context.execution.as_deref());
+        let ticket = self.desk.ticket(&command, command.order(), &part);
+        if matches!(command, Command::ForgetOrder(_)) {
+            return self.forget(&ticket, &context, &command).await;
+        }
+        let handled = self
+            .desk
             .once(&ticket, &context, &key(command.order()), |state, now| {
-                domain::decide(
-                    state,
-                    &command,
-                    &context.message.variant,
-                    now,
-                    self.patience,
-                )
+                domain::decide(state, &command, &context, now, self.terms)
             })
-            .await
+            .await?;
+        Ok(match &command {
+            Command::PlaceOrder(_) => handled.for_mark(context.clearance),
+            _ => handled,
+        })
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        let late = received.metadata.late;
+        Ok(crate::policy::command(&received.fact()?, late))
     }
 
     fn ending(event: &Event) -> Option<Ending> {

@@ -19,7 +19,6 @@ vocabulary! {
 
 /// Charge an order's total.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CapturePayment {
     /// For which order.
@@ -32,7 +31,6 @@ pub struct CapturePayment {
 
 /// An order was taken on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoteOrder {
     /// Which order.
@@ -45,7 +43,6 @@ pub struct NoteOrder {
 
 /// The order's stock is set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoteReservation {
     /// Which order.
@@ -54,7 +51,6 @@ pub struct NoteReservation {
 
 /// Give back whatever was charged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundPayment {
     /// Of which order.

@@ -268,7 +268,10 @@ pub fn refund(
         lock: Some(lock),
         ..settled(Status::Refunding { charged }, true)
     };
-    Ok(Step::Ask { locked, question })
+    Ok(match payment.status {
+        Status::RefundFailed { .. } => Step::AskAgain { locked, question },
+        _ => Step::Ask { locked, question },
+    })
 }
 
 fn refunded_to(order: &OrderId, amount: Money) -> Decision<Payment> {

@@ -2,7 +2,7 @@
 //! moment, ends in the same place. (Tests.)
 
 use duet_core::store::{Browse, Memory, Store};
-use duet_core::testing::{HandClock, Stepwise, context, rehearse};
+use duet_core::testing::{HandClock, Stepwise, Torn, context, in_turn, rehearse};
 use duet_core::{Clock, Failure, Handled, Money, OrderId, Request, Service};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ const TOTAL: i64 = 500;
 /// A budget that no schedule spends.
 const PATIENT: u32 = 1_000;
 
-type Shop = Payments<Stepwise<Memory>, HandClock, SimulatedProvider<Stepwise<Memory>>>;
+type Shop = Payments<Stepwise<Memory>, HandClock, SimulatedProvider<Stepwise<Memory>, HandClock>>;
 
 struct World {
     clock: HandClock,
@@ -29,7 +29,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let (clock, table, ledger) = (HandClock::default(), Memory::default(), Memory::default());
-        let provider = SimulatedProvider::new(Stepwise(ledger.clone()));
+        let provider = SimulatedProvider::new(Stepwise(ledger.clone()), clock.clone());
         let shop = Payments::new(Stepwise(table.clone()), clock.clone(), provider);
         Self {
             clock,
@@ -48,15 +48,7 @@ impl World {
     }
 
     fn charge(&self) -> Charge {
-        read(&self.ledger, charge_key(provider_key(&order()))).unwrap_or(Charge {
-            card: None,
-            amount: None,
-            captured: 0,
-            refunded: 0,
-            voided: false,
-            capture_attempts: 0,
-            void_attempts: 0,
-        })
+        read(&self.ledger, charge_key(provider_key(&order()))).unwrap_or(Charge::NEW)
     }
 
     fn assert_no_token_kept(&self) {
@@ -169,6 +161,18 @@ proptest! {
         prop_assert_eq!(world.status(), Status::Captured { amount: euros(TOTAL) });
         prop_assert_eq!((world.charge().captured, world.charge().refunded), (TOTAL, 0));
         world.assert_no_token_kept();
+    }
+
+    #[test]
+    fn a_torn_read_is_taken_for_nothing_else(numbers in vec(0_usize..5, 1..16), declines: bool) {
+        let token = if declines { "tok_declined" } else { "tok_ok" };
+        let known = [notes(token), at_once(token), vec![refund(1), refund(2)]].concat();
+        let commands = || numbers.iter().map(|n| known[*n].clone());
+        let clock = HandClock::default();
+        let provider = || SimulatedProvider::new(Memory::default(), clock.clone());
+        let whole = Payments::new(Memory::default(), clock.clone(), provider());
+        let torn = Payments::new(Torn::new(Memory::default()), clock.clone(), provider());
+        prop_assert_eq!(in_turn(&torn, &clock, commands()), in_turn(&whole, &clock, commands()));
     }
 
     #[test]

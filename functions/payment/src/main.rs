@@ -7,7 +7,7 @@ use duet_payment::{Payments, SimulatedProvider};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let edge = Edge::start()?;
-    let provider = SimulatedProvider::new(edge.table("DUET_LEDGER_TABLE")?);
+    let provider = SimulatedProvider::new(edge.table("DUET_LEDGER_TABLE")?, SystemClock);
     let payments = Payments::new(edge.table("DUET_TABLE")?, SystemClock, provider);
     edge.run(payments).await
 }

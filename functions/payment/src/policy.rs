@@ -1,12 +1,12 @@
 //! What a fact makes the payment service do: choreography only.
 
-use duet_core::{Event, Fact};
+use duet_core::Fact;
 
 use crate::command::{Command, NoteOrder, NoteReservation, RefundPayment};
 
-/// The command that `event` calls for, if any.
-pub(crate) fn command(event: &Event) -> Option<Command> {
-    Some(match &event.fact {
+/// The command that `fact` calls for, if any.
+pub(crate) fn command(fact: &Fact) -> Option<Command> {
+    Some(match fact {
         Fact::NewOrder(fact) => NoteOrder {
             order: fact.order.clone(),
             total: fact.total,

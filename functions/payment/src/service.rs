@@ -1,7 +1,7 @@
 //! Load, decide, ask the provider where it takes that, save.
 
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Event, Failure, Handled, Request, Service};
+use duet_core::{Clock, Desk, Failure, Handled, ParseError, Received, Request, Service};
 
 use crate::command::Command;
 use crate::domain::{self, Capture};
@@ -76,7 +76,7 @@ impl<S: Store, C: Clock, P: Provider> Service for Payments<S, C, P> {
         }
     }
 
-    fn policy(event: &Event) -> Option<Command> {
-        crate::policy::command(event)
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Ok(crate::policy::command(&received.fact()?))
     }
 }

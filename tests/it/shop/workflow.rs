@@ -31,10 +31,7 @@ impl Shop {
     pub(crate) async fn drive(&self, id: &str, input: Value) -> Driven {
         let definition = substitute(&text("infra/orchestration/order.asl.json"), |name| {
             Some(match name {
-                "RetryBudget" => self.output("RetryBudget").to_owned(),
-                "BackoffSeconds" => "1".to_owned(),
-                "StepTimeoutSeconds" => "15".to_owned(),
-                "ReviewSeconds" => "86400".to_owned(),
+                "PatienceSeconds" => self.output("PatienceSeconds").to_owned(),
                 function => self
                     .output(&function.replace("Function", "TaskFunction"))
                     .to_owned(),

@@ -63,7 +63,11 @@ pub(super) async fn play<W: World>(
     scenario: &Scenario,
     within: u64,
 ) -> Vec<String> {
-    let mut plan = scenario.plan(&fresh(scenario.name), 1, world.deployment().retry_budget);
+    let mut plan = scenario.plan(
+        &fresh(scenario.name),
+        1,
+        world.deployment().patience_seconds,
+    );
     disguise(&mut plan);
     catalog::seed(world, &plan.goods).await.unwrap();
     for registration in &plan.customers {

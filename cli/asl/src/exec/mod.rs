@@ -64,6 +64,8 @@ pub struct Execution {
     /// The activity the deadline's timer stands for.
     deadline: u64,
     announced: Option<Millis>,
+    /// Whether its machine was deleted.
+    orphaned: bool,
     transitions: u64,
     /// Transitions when the clock last moved.
     transitions_before: u64,
@@ -127,6 +129,7 @@ impl Execution {
             sequence: 0,
             deadline: 0,
             announced: None,
+            orphaned: false,
             transitions: 0,
             transitions_before: 0,
         };
@@ -241,6 +244,13 @@ impl Execution {
         if self.status == Status::Running {
             self.time_out();
         }
+    }
+
+    /// What `DeleteStateMachine` does to an execution of the machine: at its next
+    /// transition it fails with `States.Runtime`, which nothing catches. Until
+    /// then it waits for what it waits for.
+    pub fn orphan(&mut self) {
+        self.orphaned = true;
     }
 
     /// `RedriveExecution`: goes on from the states that did not succeed, with the

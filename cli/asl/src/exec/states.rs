@@ -7,7 +7,7 @@ use super::{
     after,
 };
 use crate::choice::timestamp;
-use crate::failure::Failure;
+use crate::failure::{Failure, RUNTIME};
 use crate::history::{Assigned, Detail};
 use crate::model::{Choice, Kind, MachineType, Pattern, State, StateId, Task, Wait};
 use crate::{Data, Millis};
@@ -37,6 +37,12 @@ impl Execution {
             };
             let state = machine.state(t.state);
             match t.activity {
+                Activity::Enter | Activity::Attempt if self.orphaned => {
+                    let previous = t.tail_event;
+                    let name = &self.identity.machine_name;
+                    let cause = format!("State machine {name} has been deleted.");
+                    return self.fail_execution(previous, &Failure::reported(RUNTIME, Some(cause)));
+                }
                 Activity::Enter => self.enter(thread, state),
                 Activity::Attempt => {}
                 _ => return,

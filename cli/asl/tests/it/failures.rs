@@ -317,6 +317,39 @@ fn redrive_after_a_stop_and_for_fail_states() {
 }
 
 #[test]
+fn an_execution_of_a_deleted_machine_fails_at_its_next_transition() {
+    let all = json!([{"ErrorEquals": ["States.ALL"], "Next": "C"}]);
+    let waiting = json!({"StartAt": "T", "States": {
+        "T": {"Type": "Task", "Resource": FUNCTION, "Catch": all, "Next": "C"}, "C": {"Type": "Succeed"}}});
+    let retried = task(json!({
+        "Retry": [{"ErrorEquals": ["States.ALL"]}], "Catch": all
+    }));
+    for (definition, answers) in [(&waiting, true), (&waiting, false), (&retried, false)] {
+        let mut world = World::start(definition, json!({}));
+        world.with(|run, _| run.orphan());
+        world.seconds(1_000);
+        // It waits as long as its function does.
+        assert_eq!(world.run.status(), Status::Running);
+        match answers {
+            true => world.succeed(json!("done")),
+            false => world.fail("X"),
+        };
+        world.seconds(1);
+        assert_eq!(
+            (world.run.status(), world.run.error()),
+            (Status::Failed, Some("States.Runtime"))
+        );
+        assert!(world.run.cause().unwrap().ends_with("has been deleted."));
+    }
+    // The end is no transition.
+    let last = single("JSONPath", json!({"Type": "Task", "Resource": FUNCTION}));
+    let mut world = World::start(&last, json!({}));
+    world.with(|run, _| run.orphan());
+    world.succeed(json!("done"));
+    assert_eq!(world.run.status(), Status::Succeeded);
+}
+
+#[test]
 fn a_map_that_fails_redrives_only_what_failed() {
     let definition = single(
         "JSONPath",

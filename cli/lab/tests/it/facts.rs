@@ -41,17 +41,28 @@ fn letters(lab: &mut Lab, queue: &str) -> Vec<duet_lab::DeadLetter> {
 #[test]
 fn a_message_received_too_often_goes_to_the_dead_letter_queue() {
     let mut lab = lab(1, &[]);
-    lab.send_text("duet-order", "{\"poison\"", "x").unwrap();
+    lab.set_down("order", true).unwrap();
+    place(&mut lab, "eventbridge", "o-1", "tok_visa");
     lab.settle(HOUR);
     let dead = letters(&mut lab, "duet-order-dlq");
     assert_eq!(dead.len(), 1);
-    // Six receives, as the template's maxReceiveCount says, and one more that moved it.
-    let failed = lab
-        .timeline()
-        .iter()
-        .filter(|moment| moment.what.contains("fails"))
-        .count();
-    assert_eq!(failed, 6);
+    assert_eq!(dead[0].cause, "MaxReceiveCount");
+    // As often as the template's maxReceiveCount says; once more moved it.
+    let dies = lab.timeline().iter().filter(|it| it.what.contains("dies"));
+    assert_eq!(dies.count(), 31);
+}
+
+#[test]
+fn what_nobody_can_read_is_put_away_at_once_with_the_reason() {
+    let mut lab = lab(1, &[]);
+    lab.send_text("duet-order", "{\"poison\"", "x").unwrap();
+    lab.advance(lab.now() + SignedDuration::from_secs(1));
+    let dead = letters(&mut lab, "duet-order-dlq").remove(0);
+    assert_eq!(dead.cause, "no JSON from line 1 column 9");
+    let about: BTreeMap<_, _> = lab.attributes(&dead).into_iter().collect();
+    assert!(about["duet.queue"].ends_with(":duet-order"), "{about:?}");
+    assert_eq!(lab.home(&dead), Some("duet-order"));
+    assert_eq!(lab.waiting_messages(), 0);
 }
 
 #[test]
@@ -107,14 +118,13 @@ fn a_dropped_message_comes_back_after_the_visibility_timeout() {
 #[test]
 fn only_the_named_messages_of_a_batch_return() {
     let batch = |partial| {
-        let mut lab = with(&[], |all| {
+        let mut lab = with(&["topic:1"], |all| {
             all.mappings.iter_mut().for_each(|it| it.partial = partial)
         });
-        lab.send_text("duet-order", "{\"poison\"", "x").unwrap();
         place(&mut lab, "eventbridge", "o-1", "tok_visa");
         lab.settle(HOUR);
         assert!(standing(&lab, "o-1").contains("Confirmed"));
-        letters(&mut lab, "duet-order-dlq").len()
+        letters(&mut lab, "duet-notification-dlq").len()
     };
     assert_eq!(batch(true), 1);
     // Without ReportBatchItemFailures a function that returns has handled all.
@@ -474,7 +484,7 @@ fn an_unknown_parameter_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(
-        refused.contains("Colour") && refused.contains("RetryBudget"),
+        refused.contains("Colour") && refused.contains("PatienceSeconds"),
         "{refused}"
     );
 }

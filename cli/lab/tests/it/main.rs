@@ -1,7 +1,9 @@
-//! The lab from outside: orders under both styles, and AWS's facts one by one.
+//! The lab from outside: orders under both styles, updates, and AWS's facts one by one.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod facts;
 mod orders;
+mod patience;
 mod shop;
+mod update;

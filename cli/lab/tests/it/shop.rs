@@ -79,6 +79,7 @@ pub(crate) fn message(
         causationid: None,
         traceparent: None,
         variant: variant.into(),
+        late: false,
     };
     CommandMessage {
         command: command.into(),

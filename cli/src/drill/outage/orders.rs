@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::Run;
 use crate::exit::{Outcome, Problem};
 use crate::scenario::address;
+use crate::terminal::tell;
 use crate::variant::Variant;
 use crate::world::TableOf;
 use crate::world::operate::Operate;
@@ -230,9 +231,4 @@ pub(super) fn interleaved(batches: &[Batch]) -> Vec<(&'static Variant, &PlaceOrd
         batches.filter_map(move |batch| Some((batch.variant, batch.orders.get(n)?)))
     };
     (0..longest.unwrap_or(0)).flat_map(nth).collect()
-}
-
-/// One line of progress, on standard error.
-pub(super) fn tell(line: &str) {
-    eprintln!("{line}");
 }

@@ -6,12 +6,13 @@ use super::measure::Seen;
 use super::*;
 use crate::exit::Exit;
 use crate::report::Report;
+use crate::stack::LITTLE_PATIENCE;
 use crate::variant;
 use crate::world::lab::{Lab, definitions};
 
-/// A lab with quick retries and `parameters`.
+/// A lab with little patience and `parameters`.
 fn lab(parameters: &[(&str, &str)]) -> Lab {
-    let quick = [("BackoffSeconds", "1"), ("ReviewSeconds", "600")];
+    let quick = [LITTLE_PATIENCE, TASK_TIMEOUT, ("ReviewSeconds", "600")];
     let all = quick.iter().chain(parameters);
     let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let config = Config {
@@ -81,7 +82,7 @@ async fn a_drill_in_which_nothing_was_down_or_something_stays_is_not_ok() {
 #[tokio::test]
 async fn where_no_order_can_wait_for_a_review_the_drill_is_refused() {
     for (parameter, remedy) in [
-        (("WithFraud", "false"), "WithFraud=true"),
+        (("Fraud", "off"), "Fraud=on"),
         (("ReviewSeconds", "30"), "ReviewSeconds=600"),
     ] {
         let refused = run(&lab(&[parameter]), &choice(1)).await.unwrap_err();

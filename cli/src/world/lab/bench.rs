@@ -123,7 +123,7 @@ fn measured(
         },
     )?;
     let happy = scenario::named("happy").map_err(Problem::usage)?;
-    let plan = happy.plan("bench", 1, world.deployment().retry_budget);
+    let plan = happy.plan("bench", 1, world.deployment().patience_seconds);
     for good in &plan.goods {
         // As many pieces as orders.
         let write = duet_inventory::seed(good.sku.clone(), good.price, u32::MAX);

@@ -15,9 +15,8 @@ const LOOK_EVERY: u64 = 250;
 
 impl Lab {
     /// The name of the shop's bus.
-    fn bus(&self) -> Outcome<&str> {
-        let name = self.0.definitions.outputs.get("Bus");
-        name.map(String::as_str).ok_or_else(|| {
+    fn bus(&self) -> Outcome<String> {
+        self.output("Bus").ok_or_else(|| {
             Problem::usage("the stack has no bus").hint(
                 "it has no choreography: `duet up --parameter WithChoreography=true` makes one that has",
             )
@@ -28,13 +27,15 @@ impl Lab {
 impl BusTools for Lab {
     async fn rules(&self) -> Outcome<Vec<Rule>> {
         let name = self.bus()?;
-        let definitions = &self.0.definitions;
-        let of_bus = |rule: &&duet_lab::Rule| definitions.buses[rule.bus].name == name;
-        Ok(definitions.rules.iter().filter(of_bus).map(told).collect())
+        self.with(|lab| {
+            let definitions = lab.definitions();
+            let of_bus = |rule: &&duet_lab::Rule| definitions.buses[rule.bus].name == name;
+            Ok(definitions.rules().filter(of_bus).map(told).collect())
+        })
     }
 
     async fn all_rules(&self) -> Outcome<Vec<Rule>> {
-        Ok(self.0.definitions.rules.iter().map(told).collect())
+        self.with(|lab| Ok(lab.definitions().rules().map(told).collect()))
     }
 
     async fn put_event(&self, event: &Event) -> Outcome<String> {
@@ -48,10 +49,10 @@ impl BusTools for Lab {
         let now = state.lab.now();
         let id = state
             .lab
-            .put_event(bus, source, kind, detail)
+            .put_event(&bus, source, kind, detail)
             .map_err(|why| Problem::failed(format!("the bus refused the event: {why}")))?;
         state.record(now, || Input::PutEvent {
-            bus: bus.to_owned(),
+            bus,
             source: source.clone(),
             detail_type: kind.clone(),
             detail: detail.clone(),

@@ -1,6 +1,8 @@
 //! What reaches a lab from outside. Definitions, parameters, a seed and the
 //! list of these make a world, again and again the same.
 
+use std::collections::BTreeMap;
+
 use duet_core::store::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 use duet_core::{CommandMessage, Timestamp};
 use futures_util::FutureExt;
@@ -73,6 +75,10 @@ pub(super) enum Input {
     },
     /// A service went down, or came back.
     SetDown { service: String, down: bool },
+    /// The stack was updated to these parameters.
+    Update {
+        parameters: BTreeMap<String, String>,
+    },
     /// A command ended; what had happened by then, as a digest.
     End { trace: String },
 }
@@ -227,6 +233,9 @@ impl State {
                 .map_err(Problem::failed),
             Input::SetDown { service, down } => {
                 lab.set_down(&service, down).map_err(Problem::usage)
+            }
+            Input::Update { parameters } => {
+                lab.update(&parameters).map(drop).map_err(Problem::failed)
             }
             Input::End { trace } if trace == self.trace() => Ok(()),
             Input::End { .. } => Err(Problem::failed("other things happened than the first time")),

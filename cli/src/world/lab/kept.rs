@@ -1,8 +1,8 @@
 //! A lab that lasts from one command to the next.
 //!
 //! Nothing of it lives while no command runs. What lasts is a file: a header
-//! (definitions, parameters, seed, beginning) and every input since, one JSON
-//! line each. Opening it does it all again, then lets time pass until now. The
+//! (definitions, first parameters, seed, beginning) and every input since, one
+//! JSON line each; an update to other parameters is an input. Opening it does it all again, then lets time pass until now. The
 //! clock is the wall's, but never earlier than a second after the last command:
 //! one that waits moves it ahead and need not wait.
 //!
@@ -15,7 +15,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
-use duet_lab::{Config, Definitions, bundled};
+use duet_lab::{Config, Definitions, Update, bundled};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,6 +24,7 @@ use super::Lab;
 use super::input::{Entry, Input};
 use crate::catalog;
 use crate::exit::{Outcome, Problem};
+use crate::terminal;
 use crate::world::World;
 
 /// The form of the file.
@@ -114,8 +115,21 @@ pub struct Facts {
     pub started: Timestamp,
     /// Its clock.
     pub now: Timestamp,
-    /// The parameters it was made with, beside the template's defaults.
+    /// The parameters it has, beside the template's defaults.
     pub parameters: BTreeMap<String, String>,
+    /// Whether an update is under way.
+    pub updating: bool,
+}
+
+/// How a lab came to have the parameters that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Brought {
+    /// It had them.
+    AsItWas,
+    /// It was updated in place.
+    Updated(Update),
+    /// It is new; the one before, if there was one, lies there.
+    Begun(Option<PathBuf>),
 }
 
 impl Shelf {
@@ -169,7 +183,7 @@ impl Shelf {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!("waiting for another command on this lab");
+                terminal::tell("waiting for another command on this lab");
                 lock.lock().map_err(&trouble)?;
             }
             Err(TryLockError::Error(error)) => return Err(trouble(error)),
@@ -212,10 +226,10 @@ impl Shelf {
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
         if whole < bytes.len() {
-            eprintln!(
+            terminal::tell(&format!(
                 "warning: the last line of {} is cut off; it is left out",
                 file.display()
-            );
+            ));
         }
         let mut lines = bytes[..whole]
             .split(|byte| *byte == b'\n')
@@ -248,31 +262,36 @@ impl Shelf {
         }
     }
 
-    /// Opens the lab with `parameters` as it is at `wall`. One with others, or
-    /// made by another duet, is set aside. Gives where that lies.
+    /// Opens the lab as it is at `wall`, and updates it in place if it has other
+    /// parameters than `parameters`: then its clock goes on until the update is
+    /// complete. One made by another duet is set aside, and a new one begun.
     ///
     /// # Errors
-    /// [`Problem`] when a parameter is wrong, or the file cannot be written.
+    /// [`Problem`] when a parameter is wrong, another update is under way, or the
+    /// file cannot be written.
     pub async fn up(
         &self,
         parameters: BTreeMap<String, String>,
         wall: Timestamp,
-    ) -> Outcome<(Kept, Option<PathBuf>)> {
+    ) -> Outcome<(Kept, Brought)> {
         let lock = self.lock()?;
         // Wrong parameters leave what is there alone.
         definitions(&self.stack, &parameters)?;
         if let Ok(Some(read)) = self.read()
-            && read.0.parameters == parameters
-            && read.0 == Header::new(&self.stack, parameters.clone(), read.0.start)
+            && read.0 == Header::new(&self.stack, read.0.parameters.clone(), read.0.start)
         {
             let again = lock.try_clone().map_err(self.trouble())?;
             match self.resume(again, read, wall) {
-                Ok(kept) => return Ok((kept, None)),
-                Err(problem) => eprintln!("{problem}"),
+                Ok(kept) => {
+                    let brought = kept.update(&parameters)?;
+                    return Ok((kept, brought));
+                }
+                Err(problem) => terminal::tell(&problem.to_string()),
             }
         }
         let aside = self.put_away(wall)?;
-        Ok((self.begin(lock, parameters, wall).await?, aside))
+        let kept = self.begin(lock, parameters, wall).await?;
+        Ok((kept, Brought::Begun(aside)))
     }
 
     async fn begin(
@@ -381,8 +400,20 @@ impl Kept {
             inputs: self.before + fresh,
             started: self.header.start,
             now: self.world.now(),
-            parameters: self.header.parameters.clone(),
+            parameters: self.world.with(|lab| lab.parameters().clone()),
+            updating: self.world.with(|lab| lab.updating()),
         }
+    }
+
+    /// Updates it to `parameters`, if it has others, and lets time pass until that
+    /// is complete.
+    fn update(&self, parameters: &BTreeMap<String, String>) -> Outcome<Brought> {
+        if self.world.with(|lab| lab.parameters() == parameters) {
+            return Ok(Brought::AsItWas);
+        }
+        let update = self.world.update(parameters)?;
+        self.world.with(|lab| lab.advance(update.complete));
+        Ok(Brought::Updated(update))
     }
 
     /// Appends what this command put in, and how far it moved the clock.
@@ -463,7 +494,7 @@ mod tests {
         let world = &kept.world;
         let scenario = scenario::named(of).unwrap();
         let stem = format!("{of}-{under}");
-        let plan = scenario.plan(&stem, 1, world.deployment().retry_budget);
+        let plan = scenario.plan(&stem, 1, world.deployment().patience_seconds);
         catalog::seed(world, &plan.goods).await.unwrap();
         let order = &plan.waves[0][0];
         place::submit(world, named(under), order).await.unwrap();
@@ -597,7 +628,7 @@ mod tests {
         let (_dir, shelf) = shelf();
         let kept = shelf.open(wall(0)).await.unwrap();
         let scenarios = scenario::ALL.iter().filter(|scenario| {
-            let plan = scenario.plan("fit", 1, kept.world.deployment().retry_budget);
+            let plan = scenario.plan("fit", 1, kept.world.deployment().patience_seconds);
             plan.person != Some(Person::IsSilent)
         });
         let choice = demo::Choice {
@@ -676,23 +707,102 @@ mod tests {
         assert!(shelf.open(wall(11)).await.is_ok());
     }
 
+    fn given(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        parameters.iter().map(owned).collect()
+    }
+
     #[tokio::test]
-    async fn up_keeps_a_lab_of_the_same_parameters_and_sets_others_aside() {
+    async fn up_updates_a_lab_in_place_and_orders_in_flight_end_well() {
         let (_dir, shelf) = shelf();
-        let without = BTreeMap::from([("WithFraud".to_owned(), "false".to_owned())]);
-        let (kept, aside) = shelf.up(without.clone(), wall(0)).await.unwrap();
-        assert!(aside.is_none() && !kept.world.deployment().with_fraud);
-        let order = submit(&kept, "happy", "standard").await;
+        let slow = given(&[("TaskTimeoutSeconds", "20"), ("ReviewSeconds", "7200")]);
+        let (kept, brought) = shelf.up(slow.clone(), wall(0)).await.unwrap();
+        assert_eq!(brought, Brought::Begun(None));
+        let mut orders = Vec::new();
+        for under in variant::ALL {
+            orders.push(submit(&kept, "happy", under.name).await);
+            orders.push(submit(&kept, "review-approve", under.name).await);
+        }
         kept.close().unwrap();
-        let (kept, aside) = shelf.up(without, wall(5)).await.unwrap();
-        assert!(aside.is_none());
-        assert_eq!(outcome(&kept, &order).await, "Confirmed");
+        let (kept, brought) = shelf.up(slow, wall(5)).await.unwrap();
+        assert_eq!(brought, Brought::AsItWas);
         kept.close().unwrap();
-        let wrong = BTreeMap::from([("WithFrau".to_owned(), "false".to_owned())]);
-        assert!(shelf.up(wrong, wall(6)).await.is_err());
-        let (kept, aside) = shelf.up(BTreeMap::new(), wall(9)).await.unwrap();
-        assert!(aside.unwrap().is_file() && kept.world.deployment().with_fraud);
-        assert_eq!(outcome(&kept, &order).await, "unknown");
+        // Wrong parameters leave all as it is.
+        let before = std::fs::read(shelf.file()).unwrap();
+        let wrong = shelf.up(given(&[("TaskTimeout", "3")]), wall(6)).await;
+        assert!(wrong.unwrap_err().to_string().contains("TaskTimeout"));
+        assert_eq!(std::fs::read(shelf.file()).unwrap(), before);
+
+        let quick = given(&[("TaskTimeoutSeconds", "3"), ("OrderDeadlineSeconds", "800")]);
+        let (kept, brought) = shelf.up(quick.clone(), wall(7)).await.unwrap();
+        let Brought::Updated(update) = brought else {
+            panic!("{brought:?}");
+        };
+        assert!(update.added.is_empty() && update.removed.is_empty());
+        for place in ["OrderQueue", "Choreography/OrderQueue"] {
+            assert!(update.changed.iter().any(|one| one == place), "{update:?}");
+        }
+        assert!(kept.world.now() >= update.complete && update.complete > wall(8));
+        assert_eq!(kept.facts().parameters, quick);
+        kept.close().unwrap();
+
+        // It is an input, done again by the next command, which compares the trace.
+        let kinds = std::fs::read_to_string(shelf.file()).unwrap();
+        assert!(kinds.contains("\"kind\":\"update\""), "{kinds}");
+        let kept = shelf.open(wall(8)).await.unwrap();
+        assert!(kept.facts().parameters == quick && !kept.facts().updating);
+        for under in variant::ALL {
+            let stem = format!("review-approve-{}", under.name);
+            let mut orders = orders.iter();
+            let order = orders.find(|one| one.as_str().starts_with(&stem)).unwrap();
+            review::decide(&kept.world, order, Verdict::Approve, None, 60)
+                .await
+                .unwrap();
+        }
+        // A decision is sent; what it leads to takes its time.
+        kept.world.pause(60_000).await;
+        for order in &orders {
+            assert_eq!(outcome(&kept, order).await, "Confirmed", "{order}");
+        }
+        kept.close().unwrap();
+        // … and back to the defaults, as every deployment that names none.
+        let (kept, brought) = shelf.up(BTreeMap::new(), wall(9)).await.unwrap();
+        assert!(matches!(brought, Brought::Updated(_)) && kept.facts().parameters.is_empty());
+        kept.close().unwrap();
+        assert!(shelf.open(wall(10)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_lab_offers_changes_with_its_parameters() {
+        let (_dir, shelf) = shelf();
+        let (kept, _) = shelf.up(BTreeMap::new(), wall(0)).await.unwrap();
+        let all = kept.world.deployment().variants;
+        kept.close().unwrap();
+        let without = given(&[("WithChoreography", "false")]);
+        let (kept, _) = shelf.up(without, wall(1)).await.unwrap();
+        let left = kept.world.deployment().variants;
+        assert!(left.len() < all.len() && kept.world.rules().await.is_err());
+        kept.close().unwrap();
+        let (kept, _) = shelf.up(BTreeMap::new(), wall(2)).await.unwrap();
+        assert_eq!(kept.world.deployment().variants, all);
+        let settled = wall(3_600);
+        kept.close().unwrap();
+        let kept = shelf.open(settled).await.unwrap();
+        for under in variant::ALL {
+            let order = submit(&kept, "happy", under.name).await;
+            kept.world.pause(60_000).await;
+            assert_eq!(outcome(&kept, &order).await, "Confirmed", "{}", under.name);
+        }
+    }
+
+    #[tokio::test]
+    async fn up_sets_a_lab_of_another_duet_aside() {
+        let (_dir, shelf) = shelf();
+        shelf.open(wall(0)).await.unwrap().close().unwrap();
+        let good = std::fs::read_to_string(shelf.file()).unwrap();
+        std::fs::write(shelf.file(), good.replacen(&digest(), "0000", 1)).unwrap();
+        let (_, brought) = shelf.up(BTreeMap::new(), wall(1)).await.unwrap();
+        assert!(matches!(brought, Brought::Begun(Some(aside)) if aside.is_file()));
     }
 
     #[test]

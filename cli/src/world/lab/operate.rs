@@ -13,9 +13,9 @@ use jiff::SignedDuration;
 use super::input::Input;
 use super::{Lab, State};
 use crate::exit::{Outcome, Problem};
-use crate::variant::{self, Entry};
+use crate::variant;
 use crate::world::operate::{FailedExecution, Held, Operate, Redriven, under_way};
-use crate::world::{TableOf, World};
+use crate::world::{Subject, TableOf, World};
 
 impl State {
     /// The dead letter that is held.
@@ -33,20 +33,19 @@ fn receipt(letter: &DeadLetter) -> String {
 
 impl Operate for Lab {
     fn dead_letter_queues(&self) -> Vec<String> {
-        let definitions = &self.0.definitions;
-        let queues = definitions.dead_letter_queues();
-        queues
-            .into_iter()
-            .map(|queue| definitions.queues[queue].url.clone())
-            .collect()
+        self.with(|lab| {
+            let definitions = lab.definitions();
+            let queues = definitions.dead_letter_queues().into_iter();
+            queues
+                .map(|queue| definitions.queues[queue].url.clone())
+                .collect()
+        })
     }
 
     async fn hold(&self, queue: &str, seconds: i32) -> Outcome<Vec<Held>> {
-        let definitions = &self.0.definitions;
-        let of = definitions
-            .queue_named(queue)
-            .ok_or_else(|| Problem::environment(format!("there is no queue {queue}")))?;
         let state = &mut *self.state();
+        let of = state.lab.definitions().queue_named(queue);
+        let of = of.ok_or_else(|| Problem::environment(format!("there is no queue {queue}")))?;
         let now = state.lab.now();
         let until = now
             .saturating_add(SignedDuration::from_secs(seconds.into()))
@@ -119,12 +118,11 @@ impl Operate for Lab {
         let failed = lab.failed_executions();
         let mut all = Vec::new();
         for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
-            let Entry::Execution { order, customer } = variant.entry else {
-                continue;
-            };
-            for arn in [order, customer]
-                .iter()
-                .filter_map(|output| self.0.definitions.outputs.get(*output))
+            let subjects = [Subject::Order, Subject::Customer].into_iter();
+            let machines = subjects.filter_map(|subject| variant.entry.machines(subject));
+            for arn in machines
+                .filter_map(|machines| lab.definitions().outputs.get(machines.all))
+                .flat_map(|all| all.split(','))
             {
                 let machine = arn.rsplit(':').next().unwrap_or(arn);
                 let mine = failed.iter().filter(|run| run.machine == machine);
@@ -244,7 +242,7 @@ mod tests {
 
     /// Places the order of `of` and lets an hour and a half go by.
     async fn placed(world: &Lab, of: &str, under: &str, stem: &str) -> OrderId {
-        let plan = scenario(of).plan(stem, 1, world.deployment().retry_budget);
+        let plan = scenario(of).plan(stem, 1, world.deployment().patience_seconds);
         catalog::seed(world, &plan.goods).await.unwrap();
         let order = &plan.waves[0][0];
         place::submit(world, variant(under), order).await.unwrap();
@@ -423,6 +421,7 @@ mod tests {
         let command = duet_order::Command::from(duet_order::command::NoteUndone {
             order: "o-none".parse().unwrap(),
             parts: Vec::new(),
+            parking: None,
         });
         let message = message::command(&command, "o-none", "standard", world.now());
         let to = crate::world::TableOf::Carrier;

@@ -13,9 +13,9 @@ impl Replayable for Lab {
         self.with(|lab| {
             let definitions = lab.definitions();
             let name = definitions.outputs.get("Bus").ok_or_else(no_bus)?;
-            let bus = definitions.buses.iter().position(|bus| bus.name == *name);
-            let rules = definitions.rules.iter();
-            let mut rules: Vec<BusRule> = rules
+            let bus = definitions.bus_named(name);
+            let mut rules: Vec<BusRule> = definitions
+                .rules()
                 .filter(|rule| Some(rule.bus) == bus)
                 .map(|rule| BusRule {
                     name: rule.name.clone(),
@@ -37,7 +37,13 @@ impl Replayable for Lab {
     }
 
     fn archive(&self) -> Option<String> {
-        self.with(|lab| Some(lab.definitions().archives.first()?.name.clone()))
+        self.with(|lab| Some(lab.definitions().archives().next()?.name.clone()))
+    }
+
+    async fn archive_days(&self) -> Outcome<Option<i64>> {
+        const DAY: i64 = 24 * 3_600 * 1_000;
+        let kept = self.with(|lab| lab.definitions().archives.first()?.retention);
+        Ok(kept.map(|kept| kept / DAY))
     }
 
     async fn start_replay(

@@ -41,7 +41,7 @@ pub(super) fn draw(seed: u64, what: u64, below: u64) -> u64 {
 pub(super) fn scripts(
     seed: u64,
     orders: usize,
-    (with_fraud, budget): (bool, u32),
+    (with_fraud, patience): (bool, u32),
     only: &[&'static Scenario],
 ) -> Vec<Script> {
     let choice: Vec<&'static Scenario> = match only {
@@ -60,12 +60,13 @@ pub(super) fn scripts(
         let begins = draw(seed, what, 4_000) as i64;
         let scenario = choice[draw(seed, what + 1, choice.len() as u64) as usize];
         let copies = match scenario.expected {
-            Expected::Some(_, Reason::StockUnavailable, _) => {
-                3 + draw(seed, what + 2, MORE_RIVALS) as usize
-            }
+            Expected::Contested {
+                reason: Reason::StockUnavailable,
+                ..
+            } => 3 + draw(seed, what + 2, MORE_RIVALS) as usize,
             _ => 1,
         };
-        let mut plan = scenario.plan(&format!("n{number}"), copies, budget);
+        let mut plan = scenario.plan(&format!("n{number}"), copies, patience);
         widen(&mut plan, number, |which, below| {
             draw(seed, what + 3 + which, below)
         });
@@ -137,16 +138,24 @@ impl Script {
     }
 
     /// How the orders of wave `wave` end where nothing goes wrong; of
-    /// [`Expected::Some`] which ones is a race.
+    /// [`Expected::Contested`] which ones is a race.
     pub(super) fn twin(&self, wave: usize) -> Expected {
         match self.expected {
-            Expected::Rejected(..) | Expected::NeedsAttention(..) | Expected::Some(..)
+            Expected::Rejected(..) | Expected::NeedsAttention(..) | Expected::Contested { .. }
                 if wave + 1 == self.plan.waves.len() =>
             {
                 self.expected
             }
             _ => Expected::Confirmed,
         }
+    }
+
+    /// Whether a third party is silent about its orders for a time, whatever strikes.
+    pub(super) fn has_silence(&self) -> bool {
+        self.plan.waves.iter().flatten().any(|order| {
+            let silent = |word: &str| word.contains("silent");
+            silent(&order.payment_token) || silent(&order.ship_to.postcode)
+        })
     }
 
     /// Whether its orders are of one customer, so that the fraud rules see one
@@ -170,10 +179,14 @@ mod tests {
 
     use super::*;
 
+    fn is_for_stock(expected: Expected) -> bool {
+        matches!(expected, Expected::Contested { reason, .. } if reason == Reason::StockUnavailable)
+    }
+
     #[test]
     fn worlds_have_wide_orders_and_contests() {
         let all: Vec<Script> = (1..=60)
-            .flat_map(|seed| scripts(seed, 10, (true, 5), &[]))
+            .flat_map(|seed| scripts(seed, 10, (true, 60), &[]))
             .collect();
         let orders = || {
             all.iter()
@@ -188,7 +201,7 @@ mod tests {
         assert!(orders().filter(twice).count() > 20);
         let rivals: BTreeSet<usize> = all
             .iter()
-            .filter(|script| matches!(script.expected, Expected::Some(..)))
+            .filter(|script| is_for_stock(script.expected))
             .map(|script| script.plan.waves[0].len())
             .collect();
         assert!(

@@ -350,8 +350,8 @@ fn cast(definitions: &Definitions, options: &Options, world: u64) -> Vec<Script>
             .unwrap_or_default()
     };
     let shop = (
-        output("WithFraud") == "true",
-        output("RetryBudget").parse().unwrap_or_default(),
+        output("Fraud") == "on",
+        output("PatienceSeconds").parse().unwrap_or_default(),
     );
     scripts(
         seed_of(options, world),

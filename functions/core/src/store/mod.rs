@@ -14,7 +14,7 @@ pub use body::Body;
 pub use memory::Memory;
 
 use crate::Failure;
-use crate::desk::attempts;
+use crate::desk::{attempts, contended};
 
 /// A document's key: a partition, and a place in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,25 +124,33 @@ impl Write {
     }
 }
 
-/// Why nothing of a transaction was written.
+/// Why nothing of a commit was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// A condition did not hold: load again and decide again.
     #[error("a document changed meanwhile")]
     Conflict,
     /// The store did not answer, or refused for a reason of its own.
-    #[error("the store failed: {0}")]
-    Fault(String),
+    #[error(transparent)]
+    Fault(#[from] StoreFault),
 }
 
-/// The store did not answer.
+/// The store did not do what it was asked. The failure says whether asking
+/// again is worth it: a document that is too large, for one, never will be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the store failed: {0}")]
-pub struct StoreFault(pub String);
+#[error("{}", .0.text())]
+pub struct StoreFault(pub Failure);
+
+impl StoreFault {
+    /// The store did not answer, or not now: worth asking again.
+    pub fn transient(why: impl ToString) -> Self {
+        Self(Failure::transient(why))
+    }
+}
 
 impl From<StoreFault> for Failure {
-    fn from(fault: StoreFault) -> Self {
-        Self::transient(fault)
+    fn from(StoreFault(failure): StoreFault) -> Self {
+        failure
     }
 }
 
@@ -161,12 +169,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// are at most [`MAX_WRITES`].
     ///
     /// # Errors
-    /// [`CommitError::Conflict`] when a condition did not hold.
+    /// [`CommitError::Conflict`] when a condition did not hold;
+    /// [`CommitError::Fault`] when the store did not take them for another reason.
     fn commit(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), CommitError>> + Send;
 }
 
 /// The most writes one transaction takes (DynamoDB TransactWriteItems: 100).
 pub const MAX_WRITES: usize = 100;
+
+/// The largest document a store takes, in bytes (DynamoDB quotas: 400 KB).
+pub const MAX_ITEM_BYTES: usize = 409_600;
 
 /// Looking around in a table: for tools, never for services.
 pub trait Browse {
@@ -202,16 +214,14 @@ where
     for _ in attempts() {
         let item = store.load(std::slice::from_ref(key)).await?.pop().flatten();
         let there = item.as_ref().map(Item::read).transpose();
-        let mut document = there
-            .map_err(|failure| StoreFault(failure.to_string()))?
-            .unwrap_or_else(|| new.clone());
+        let mut document = there.map_err(StoreFault)?.unwrap_or_else(|| new.clone());
         let answer = change(&mut document);
         let write = Write::put(key.clone(), &document, Expect::unchanged(item.as_ref()));
         match store.commit(vec![write]).await {
             Ok(()) => return Ok(answer),
             Err(CommitError::Conflict) => {}
-            Err(CommitError::Fault(why)) => return Err(StoreFault(why)),
+            Err(CommitError::Fault(fault)) => return Err(fault),
         }
     }
-    Err(StoreFault("the document kept changing".to_owned()))
+    Err(StoreFault(contended()))
 }

@@ -7,18 +7,22 @@
 //! | `00000` | is not served |
 //! | `77777` | two attempts get no answer and book nothing; then books |
 //! | `99999` | never answers, yet books at the second attempt: the lost answer |
+//! | `silent-<n>s` | for n seconds from the first attempt none gets an answer or books; then books |
 //! | any other | books |
 
 use duet_core::order::Address;
 use duet_core::store::{Key, Store, revise};
+use duet_core::time::after;
+use duet_core::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{BookError, Carrier, Unavailable};
 
-/// The simulated carrier over its ledger.
+/// The simulated carrier over its ledger, by its own clock.
 #[derive(Debug, Clone)]
-pub struct SimulatedCarrier<S> {
+pub struct SimulatedCarrier<S, C> {
     ledger: S,
+    clock: C,
 }
 
 /// What the carrier has under one idempotency key.
@@ -33,6 +37,9 @@ pub struct Booking {
     pub book_attempts: u32,
     /// How often a cancellation was asked for.
     pub cancel_attempts: u32,
+    /// When a booking was first asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub book_since: Option<Timestamp>,
 }
 
 /// How a booking stands.
@@ -52,6 +59,7 @@ impl Booking {
         tracking: None,
         book_attempts: 0,
         cancel_attempts: 0,
+        book_since: None,
     };
 
     /// Whether something is on its way.
@@ -66,10 +74,10 @@ pub fn booking_key(key: impl ToString) -> Key {
     Key::new(key, "booking")
 }
 
-impl<S: Store> SimulatedCarrier<S> {
+impl<S: Store, C: Clock> SimulatedCarrier<S, C> {
     /// The carrier over `ledger`, a table of its own.
-    pub fn new(ledger: S) -> Self {
-        Self { ledger }
+    pub fn new(ledger: S, clock: C) -> Self {
+        Self { ledger, clock }
     }
 
     /// Changes the booking under `key`; what `change` answers counts once it is
@@ -85,12 +93,19 @@ impl<S: Store> SimulatedCarrier<S> {
     }
 }
 
+/// For how many seconds the carrier is silent about `postcode`.
+fn silent_for(postcode: &str) -> Option<u32> {
+    let seconds = postcode.strip_prefix("silent-")?.strip_suffix('s')?;
+    seconds.parse().ok()
+}
+
 fn silence() -> Unavailable {
     Unavailable("timed out".to_owned())
 }
 
-impl<S: Store> Carrier for SimulatedCarrier<S> {
+impl<S: Store, C: Clock> Carrier for SimulatedCarrier<S, C> {
     async fn book(&self, key: &str, ship_to: &Address) -> Result<String, BookError> {
+        let (now, silent) = (self.clock.now(), silent_for(&ship_to.postcode));
         self.change(key, |booking| {
             booking.book_attempts = booking.book_attempts.saturating_add(1);
             if booking.status == Status::Cancelled {
@@ -98,10 +113,14 @@ impl<S: Store> Carrier for SimulatedCarrier<S> {
             }
             let tracking = format!("sim-{key}");
             let attempt = booking.book_attempts;
+            let since = *booking.book_since.get_or_insert(now);
             let (takes, answer) = match ship_to.postcode.as_str() {
                 "00000" => (false, Err(BookError::NotServed)),
                 "77777" if attempt <= 2 => (false, Err(silence().into())),
                 "99999" => (attempt > 1, Err(silence().into())),
+                _ if silent.is_some_and(|seconds| now < after(since, seconds)) => {
+                    (false, Err(silence().into()))
+                }
                 _ => (true, Ok(tracking.clone())),
             };
             if takes {
@@ -125,6 +144,7 @@ impl<S: Store> Carrier for SimulatedCarrier<S> {
 #[cfg(test)]
 mod tests {
     use duet_core::store::Memory;
+    use duet_core::testing::HandClock;
 
     use super::*;
 
@@ -157,9 +177,11 @@ mod tests {
             ("00000", ["no", "no", "no"], false),
             ("77777", ["-", "-", "ok"], true),
             ("99999", ["-", "-", "-"], true),
+            ("silent-5s", ["-", "-", "-"], false),
+            ("silent-0s", ["ok", "ok", "ok"], true),
         ] {
             let ledger = Memory::default();
-            let carrier = SimulatedCarrier::new(ledger.clone());
+            let carrier = SimulatedCarrier::new(ledger.clone(), HandClock::default());
             for expected in answers {
                 let answer = match carrier.book("k", &to(postcode)).await {
                     Ok(tracking) => {
@@ -180,7 +202,7 @@ mod tests {
     async fn a_cancelled_key_is_never_booked() {
         for books_first in [true, false] {
             let ledger = Memory::default();
-            let carrier = SimulatedCarrier::new(ledger.clone());
+            let carrier = SimulatedCarrier::new(ledger.clone(), HandClock::default());
             if books_first {
                 carrier.book("k", &to("11122")).await.unwrap();
             }
@@ -192,6 +214,17 @@ mod tests {
             );
             let booking = booking(&ledger).await;
             assert_eq!((booking.active(), booking.cancel_attempts), (false, 2));
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_is_by_the_clock_from_the_first_attempt() {
+        let clock = HandClock::default();
+        let carrier = SimulatedCarrier::new(Memory::default(), clock.clone());
+        for (wait, answers) in [(100, false), (4, false), (1, true), (100, true)] {
+            clock.advance(wait);
+            let answer = carrier.book("k", &to("silent-5s")).await;
+            assert_eq!(answer.is_ok(), answers);
         }
     }
 }

@@ -47,7 +47,7 @@ fn stop(state: Option<Delivery>, message: &str) -> Begun<String> {
 fn state<Q>(step: Step<Delivery, Q>) -> Delivery {
     match step {
         Step::Settle(decision) => decision.state.unwrap(),
-        Step::Ask { locked, .. } => locked,
+        Step::Ask { locked, .. } | Step::AskAgain { locked, .. } => locked,
     }
 }
 

@@ -1,94 +1,198 @@
 //! The wires on AWS: EventBridge, SQS, and Step Functions' task tokens.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
+use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use duet_core::{CommandMessage, Event, Failure, Reply};
 
-use crate::sdk::told;
-use crate::wires::{Carrier, Carriers, Wires};
+use crate::carry::{EVENTBRIDGE, Parcel, carry};
+use crate::sdk::{self, Deadline};
+use crate::wires::{Carrier, Carriers, QUEUE, REASON, Wires};
 
-/// The configuration of every client. In a function, credentials and region
-/// come from the environment and nowhere else, so the provider chain that a
-/// tool needs is left out: it costs start-up time and size.
-pub(super) fn config(region: &str, endpoint: Option<String>) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(3))
-        .operation_timeout(Duration::from_secs(6))
-        .build();
-    let mut config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(region.to_owned()))
-        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
-            EnvironmentVariableCredentialsProvider::new(),
-        ))
-        .timeout_config(timeouts);
-    config.set_endpoint_url(endpoint);
-    config.build()
+/// The longest wait before what a bus refused is sent again; each further one doubles.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// The URL of a service in a region, if there is one: each client has a
+/// resolver of its own, all alike.
+macro_rules! host {
+    ($service:ident, $region:expr) => {{
+        use $service::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+        let params = Params::builder().region($region.to_string()).build();
+        match &params {
+            Ok(params) => DefaultResolver::new()
+                .resolve_endpoint(params)
+                .await
+                .ok()
+                .map(|endpoint| endpoint.url().to_owned()),
+            Err(_) => None,
+        }
+    }};
 }
 
-/// The clients.
+/// The most characters of a failure's text that travel with a dead letter.
+const MAX_REASON: usize = 1_000;
+
+/// The clients; clones share them. Each is built when it is first used: few
+/// functions use all.
 #[derive(Debug, Clone)]
-pub(super) struct Aws {
+pub(super) struct Aws(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: SdkConfig,
+    deadline: Deadline,
     carriers: Arc<Carriers>,
-    bus: aws_sdk_eventbridge::Client,
-    queues: aws_sdk_sqs::Client,
-    workflows: aws_sdk_sfn::Client,
+    bus: OnceLock<aws_sdk_eventbridge::Client>,
+    queues: OnceLock<aws_sdk_sqs::Client>,
+    workflows: OnceLock<aws_sdk_sfn::Client>,
     /// Queue URLs by ARN: asked for once.
-    urls: Arc<Mutex<HashMap<String, String>>>,
+    urls: Mutex<HashMap<String, String>>,
+    /// By a queue's ARN, that of its dead-letter queue: asked for once.
+    graves: Mutex<HashMap<String, String>>,
 }
 
 impl Aws {
-    /// For a function that a workflow calls: facts have nowhere to go.
-    pub(super) fn for_tasks(config: &SdkConfig) -> Self {
-        Self::for_queues(config, Carriers::new())
+    /// The wires of a function whose invocations `deadline` bounds.
+    pub(super) fn new(config: SdkConfig, deadline: Deadline, carriers: Arc<Carriers>) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            deadline,
+            carriers,
+            bus: OnceLock::new(),
+            queues: OnceLock::new(),
+            workflows: OnceLock::new(),
+            urls: Mutex::default(),
+            graves: Mutex::default(),
+        }))
     }
 
-    /// For a function behind a queue.
-    pub(super) fn for_queues(config: &SdkConfig, carriers: Carriers) -> Self {
-        Self {
-            carriers: Arc::new(carriers),
-            bus: aws_sdk_eventbridge::Client::new(config),
-            queues: aws_sdk_sqs::Client::new(config),
-            workflows: aws_sdk_sfn::Client::new(config),
-            urls: Arc::default(),
+    fn bus(&self) -> &aws_sdk_eventbridge::Client {
+        self.0.bus.get_or_init(|| {
+            let config = aws_sdk_eventbridge::config::Builder::from(&self.0.config);
+            let config = config.interceptor(self.0.deadline.clone());
+            aws_sdk_eventbridge::Client::from_conf(config.build())
+        })
+    }
+
+    fn queues(&self) -> &aws_sdk_sqs::Client {
+        self.0.queues.get_or_init(|| {
+            let config = aws_sdk_sqs::config::Builder::from(&self.0.config);
+            let config = config.interceptor(self.0.deadline.clone());
+            aws_sdk_sqs::Client::from_conf(config.build())
+        })
+    }
+
+    fn workflows(&self) -> &aws_sdk_sfn::Client {
+        self.0.workflows.get_or_init(|| {
+            let config = aws_sdk_sfn::config::Builder::from(&self.0.config);
+            let config = config.interceptor(self.0.deadline.clone());
+            aws_sdk_sfn::Client::from_conf(config.build())
+        })
+    }
+
+    /// The hosts that a queue entry calls for certain, as URLs, and their clients
+    /// made ready; none where one endpoint is all of AWS.
+    pub(super) async fn hosts(&self) -> Vec<String> {
+        let config = &self.0.config;
+        let (None, Some(region)) = (config.endpoint_url(), config.region()) else {
+            return Vec::new();
+        };
+        let _ = self.queues();
+        let mut hosts = vec![host!(aws_sdk_sqs, region)];
+        let on_bus = |carrier: &Carrier| match carrier {
+            Carrier::None { .. } => false,
+            Carrier::Eventbridge { .. } => true,
+        };
+        if self.0.carriers.values().any(on_bus) {
+            let _ = self.bus();
+            hosts.push(host!(aws_sdk_eventbridge, region));
         }
+        hosts.into_iter().flatten().collect()
+    }
+
+    fn urls(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.0.urls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn url(&self, queue: &str) -> Result<String, Failure> {
-        let known = self
-            .urls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(queue)
-            .cloned();
+        let known = self.urls().get(queue).cloned();
         if let Some(url) = known {
             return Ok(url);
         }
         let name = queue.rsplit(':').next().unwrap_or(queue);
         let answer = self
-            .queues
+            .queues()
             .get_queue_url()
             .queue_name(name)
             .send()
             .await
-            .map_err(|error| failed("the queue", &error))?;
+            .map_err(|error| sdk::failure("the queue", &error))?;
         let url = answer
             .queue_url
             .ok_or_else(|| Failure::transient("a queue without a URL"))?;
-        self.urls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(queue.to_owned(), url.clone());
+        self.urls().insert(queue.to_owned(), url.clone());
         Ok(url)
+    }
+
+    /// The URL of the queue that takes the dead letters of `queue`: the one that
+    /// SQS itself moves them to.
+    async fn dead_letters(&self, queue: &str) -> Result<String, Failure> {
+        let known = self.graves().get(queue).cloned();
+        if let Some(dead) = known {
+            return self.url(&dead).await;
+        }
+        let answer = self
+            .queues()
+            .get_queue_attributes()
+            .queue_url(self.url(queue).await?)
+            .attribute_names(QueueAttributeName::RedrivePolicy)
+            .send()
+            .await
+            .map_err(|error| sdk::failure("the queue", &error))?;
+        let policy = answer
+            .attributes
+            .as_ref()
+            .and_then(|all| all.get(&QueueAttributeName::RedrivePolicy))
+            .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        let dead = policy
+            .as_ref()
+            .and_then(|policy| policy["deadLetterTargetArn"].as_str())
+            .ok_or_else(|| Failure::transient("a queue without a dead-letter queue"))?;
+        self.graves().insert(queue.to_owned(), dead.to_owned());
+        self.url(dead).await
+    }
+
+    fn graves(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        let graves = self.0.graves.lock();
+        graves.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `entries` on a bus, in one call: the result of each.
+    async fn put(
+        &self,
+        entries: Vec<PutEventsRequestEntry>,
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        let sent = self.bus().put_events().set_entries(Some(entries)).send();
+        let answer = sent
+            .await
+            .map_err(|error| sdk::failure("the bus", &error))?;
+        // The call succeeds even when entries fail: every one has its own result.
+        let results = answer
+            .entries()
+            .iter()
+            .map(|entry| match entry.error_code() {
+                None => Ok(()),
+                Some(code) => Err(sdk::judged(
+                    code,
+                    format!("the bus refused an entry: {code}"),
+                )),
+            });
+        Ok(results.collect())
     }
 
     /// Hides a failed message for `wait`. If that fails, it returns when the
@@ -97,7 +201,7 @@ impl Aws {
         if let Ok(url) = self.url(queue).await {
             let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
             let hidden = self
-                .queues
+                .queues()
                 .change_message_visibility()
                 .queue_url(url)
                 .receipt_handle(receipt)
@@ -111,40 +215,34 @@ impl Aws {
 
 impl Wires for Aws {
     fn carrier(&self, variant: &str) -> Option<&Carrier> {
-        self.carriers.get(variant)
+        self.0.carriers.get(variant)
     }
 
     async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
-        let Carrier::Eventbridge { bus } = carrier else {
-            return Ok(());
-        };
-        let entry = |event: &Event| {
-            let detail = serde_json::to_string(event).map_err(Failure::invalid)?;
-            let entry = PutEventsRequestEntry::builder()
-                .event_bus_name(bus)
-                .source(&event.metadata.source)
-                .detail_type(&event.metadata.kind)
-                .detail(detail);
-            Ok(entry.build())
-        };
-        let entries: Result<_, Failure> = events.iter().map(entry).collect();
-        let answer = self
-            .bus
-            .put_events()
-            .set_entries(Some(entries?))
-            .send()
-            .await
-            .map_err(|error| failed("the bus", &error))?;
-        // The call succeeds even when entries fail: every one has its own result.
-        let refused = answer.entries().iter().find_map(|entry| entry.error_code());
-        match refused {
-            None if answer.failed_entry_count() == 0 && answer.entries().len() == events.len() => {
-                Ok(())
+        match carrier {
+            Carrier::None { .. } => Ok(()),
+            Carrier::Eventbridge { bus, .. } => {
+                let parcel = |event: &Event| {
+                    let detail = serde_json::to_string(event).map_err(Failure::invalid)?;
+                    let (source, kind) = (&event.metadata.source, &event.metadata.kind);
+                    let bytes = source.len() + kind.len() + detail.len();
+                    let entry = PutEventsRequestEntry::builder()
+                        .event_bus_name(bus)
+                        .source(source)
+                        .detail_type(kind)
+                        .detail(detail)
+                        .build();
+                    Ok(Parcel { entry, bytes })
+                };
+                let parcels: Result<_, Failure> = events.iter().map(parcel).collect();
+                carry(
+                    EVENTBRIDGE,
+                    parcels?,
+                    |entries| self.put(entries),
+                    |round| self.0.deadline.pause(AGAIN * (1 << round)),
+                )
+                .await
             }
-            code => Err(Failure::transient(format!(
-                "the bus refused an entry: {}",
-                code.unwrap_or("unknown")
-            ))),
         }
     }
 
@@ -156,19 +254,46 @@ impl Wires for Aws {
     ) -> Result<(), Failure> {
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let sent = self
-            .queues
+            .queues()
             .send_message()
             .queue_url(self.url(queue).await?)
             .delay_seconds(i32::try_from(seconds).unwrap_or(i32::MAX))
             .message_body(body)
             .send()
             .await;
-        sent.map(drop).map_err(|error| failed("the queue", &error))
+        sent.map(drop)
+            .map_err(|error| sdk::failure("the queue", &error))
+    }
+
+    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+        let attribute = |text: &str| {
+            let value = MessageAttributeValue::builder().data_type("String");
+            value.string_value(text).build().map_err(Failure::invalid)
+        };
+        // An attribute says something, and nothing that SQS does not take.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let why: String = why.chars().map(plain).take(MAX_REASON).collect();
+        let why = if why.trim().is_empty() {
+            "invalid"
+        } else {
+            &why
+        };
+        let sent = self
+            .queues()
+            .send_message()
+            .queue_url(self.dead_letters(queue).await?)
+            .message_body(body)
+            .message_attributes(REASON, attribute(why)?)
+            .message_attributes(QUEUE, attribute(queue)?)
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|error| sdk::failure("the dead-letter queue", &error))
     }
 
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
         let sent = self
-            .workflows
+            .workflows()
             .send_task_success()
             .task_token(&reply.to)
             .output(reply.value.to_string())
@@ -188,12 +313,7 @@ impl Wires for Aws {
             {
                 Ok(())
             }
-            Err(error) => Err(failed("the workflow", &error)),
+            Err(error) => Err(sdk::failure("the workflow", &error)),
         }
     }
-}
-
-/// A failed call of `service` as a transient failure.
-fn failed<E: ProvideErrorMetadata>(service: &str, error: &SdkError<E>) -> Failure {
-    Failure::transient(format!("{service} {}", told(error)))
 }

@@ -2,6 +2,11 @@
 
 use super::*;
 use crate::log::{Log, Step};
+use crate::wires::Carriers;
+
+fn deployed() -> Carriers {
+    Carriers::from([("known".to_owned(), Carrier::None { patience: 60 })])
+}
 
 /// Keeps the lines.
 #[derive(Clone, Default)]
@@ -9,7 +14,7 @@ struct Lines(Arc<Mutex<Vec<Value>>>);
 
 impl Log for Lines {
     fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
-        let line = serde_json::from_str(&step().line("shop")).unwrap();
+        let line = serde_json::from_str(&step().line("shop", &deployed())).unwrap();
         self.0.lock().unwrap().push(line);
     }
 }
@@ -38,7 +43,7 @@ async fn queued(body: &Value, receives: u32, broken: bool) -> (Value, Vec<Reques
         ..Notebook::default()
     };
     let delivery = delivery(body, receives);
-    let _ = receive(&service, &wires, &Arc::new(now), &log, RETRIES, &delivery).await;
+    let _ = receive(&service, &wires, &Arc::new(now), &log, &delivery, pending()).await;
     let asked = service.asked.lock().unwrap().clone();
     (log.only(), asked)
 }
@@ -46,7 +51,8 @@ async fn queued(body: &Value, receives: u32, broken: bool) -> (Value, Vec<Reques
 async fn tasked(input: Value) -> (Value, Result<Value, String>) {
     let (log, wires) = (Lines::default(), Notebook::default());
     let service = Obedient::default();
-    let reply = perform(&service, &wires, &Arc::new(now), &log, input, now()).await;
+    let clock = Arc::new(now);
+    let reply = perform(&service, &wires, &clock, &log, None, input, now()).await;
     (
         log.only(),
         reply.map_err(|e| format!("{}: {}", e.name, e.text)),
@@ -199,6 +205,49 @@ async fn what_nobody_can_read_is_told_without_its_words() {
     assert_eq!(
         (&line["correlation"], &line["command"], &line["outcome"]),
         (&json!("o-1"), &json!("Act"), &json!("invalid"))
+    );
+}
+
+#[tokio::test]
+async fn a_variant_that_nobody_deployed_makes_no_metric_of_its_own() {
+    for variant in ["known2", "Kafka", "", "no.such-variant", "k n"] {
+        let message = command("done", variant);
+        for line in [
+            queued(&message, 1, false).await.0,
+            tasked(message.clone()).await.0,
+        ] {
+            assert_eq!(line["variant"], "unknown", "{variant:?}");
+            for (dimensions, metric, _) in metrics(&line) {
+                let told = dimensions.iter().any(|value| value == variant);
+                assert!(!told, "{metric} by {dimensions:?}");
+            }
+        }
+    }
+    let (line, _) = queued(&json!({}), 1, false).await;
+    assert_eq!(line["variant"], "unknown", "a message without an envelope");
+}
+
+#[tokio::test]
+async fn what_somebody_has_to_mend_is_counted_for_all_variants_together() {
+    let message = traced("denied");
+    let (line, _) = queued(&message, 1, false).await;
+    assert_eq!(
+        (&line["outcome"], &line["level"]),
+        (&json!("misconfigured"), &json!("ERROR"))
+    );
+    let alarmed = (
+        vec!["misconfigured".to_owned()],
+        "steps".to_owned(),
+        json!(1),
+    );
+    assert!(metrics(&line).contains(&alarmed), "{line}");
+    let (line, reply) = tasked(message).await;
+    assert!(metrics(&line).contains(&alarmed), "{line}");
+    assert_eq!(reply.unwrap_err(), "Transient: no permission");
+    let (line, _) = queued(&traced("transient"), 1, false).await;
+    assert!(
+        metrics(&line).iter().all(|(d, ..)| d[0] == "known"),
+        "{line}"
     );
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use duet_core::fact::{Fact, NewCustomer, NewOrder, OrderConfirmed, OrderRejected};
 use duet_core::order::{Address, Reason};
 use duet_core::store::{Key, Memory, Store};
-use duet_core::testing::{HandClock, Stepwise, rehearse};
+use duet_core::testing::{HandClock, Stepwise, Torn, in_turn, rehearse};
 use duet_core::{
     Answer, Clock, Context, Event, Failure, Handled, Metadata, Money, Refusal, Request, Service,
     Timestamp, Vocabulary,
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::command::{
     Cause, CloseReview, DecideReview, OpenReview, ScreenCustomer, ScreenOrder, Verdict,
 };
-use crate::history::{EmailUse, History};
+use crate::history::{EmailUse, History, KEPT_SECONDS};
 use crate::review::{Review, Status};
 use crate::rules::VELOCITY;
 use crate::{Command, Frauds, email_key, history_key, review_key};
@@ -51,7 +51,7 @@ fn world() -> World<impl Clock> {
     let hands = clock.clone();
     let now = Arc::new(move || at(hands.load(Ordering::Relaxed)));
     World {
-        service: Frauds::new(table.clone(), now, REVIEW_SECONDS),
+        service: Frauds::new(table.clone(), now, REVIEW_SECONDS, true),
         table,
         clock,
     }
@@ -75,6 +75,8 @@ impl<C: Clock, S: Store> World<C, S> {
         let context = Context {
             message: metadata(variant),
             reply_to: reply_to.map(ToOwned::to_owned),
+            clearance: None,
+            execution: None,
             last_attempt: false,
             deadline: Timestamp::MAX,
             replay: false,
@@ -115,6 +117,7 @@ fn metadata(variant: &str) -> Metadata {
         causationid: None,
         traceparent: None,
         variant: variant.into(),
+        late: false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the service does, case by case.
 
+use duet_core::service::reaction;
+
 use super::*;
 
 #[tokio::test]
@@ -58,13 +60,13 @@ async fn an_order_over_the_mark_is_refused() {
         ..order("o-1", 500_000, 0)
     };
     let handled = world.tell(abroad).await;
-    let reasons = "large-amount,country-mismatch,disposable-email";
+    let reasons = "large-amount,blocked-account,country-mismatch,disposable-email";
     assert_eq!(
         handled.answer,
         Answer::Declined(Refusal::new("FraudConfirmed", reasons))
     );
     assert_eq!(facts(&handled), ["FraudConfirmed"]);
-    assert_eq!(handled.events[0].fact.data()["score"], 95);
+    assert_eq!(handled.events[0].fact.data()["score"], 175);
     assert_eq!(world.status("o-1").await, Some(Status::Blocked));
     assert_eq!(
         world.tell(decide("o-1", Verdict::Approve)).await.answer,
@@ -73,19 +75,20 @@ async fn an_order_over_the_mark_is_refused() {
 }
 
 #[tokio::test]
-async fn velocity_counts_order_time_not_arrival() {
+async fn velocity_counts_what_was_cleared_in_any_hour() {
     let world = world();
     // (order, minute placed, whether the rule trips), in the order of arrival
     let arrivals = [
         ("o-1", 0, false),
-        ("o-4", 30, false), // early
+        ("o-4", 30, false),  // early
+        ("o-0", -59, false), // very late: o-1 is the only one within an hour of it
         ("o-3", 20, false),
-        ("o-0", -59, false), // very late: nothing was placed in the hour before it
-        ("o-2", 1, false),   // late: o-1 came before it, the rest after; o-0 an hour ago
-        ("o-5", 59, true),   // o-1 to o-4 are within its hour
-        ("o-6", 79, true),   // o-3 (59 minutes ago), o-4 and o-5
-        ("o-7", 90, false),  // o-4 is exactly an hour ago: o-5 and o-6 only
-        ("o-8", 91, true),   // o-5, o-6 and o-7
+        ("o-2", 1, true),   // late: o-1 before it, o-3 and o-4 after it
+        ("o-5", 59, true),  // the same three
+        ("o-6", 60, false), // o-1 is exactly an hour ago, and those refused do not count
+        ("o-7", 79, true),  // o-3, o-4 and o-6
+        ("o-8", 90, false), // o-4 is exactly an hour ago
+        ("o-9", 45, true),  // o-3, o-4 and o-6
     ];
     for (id, minute, trips) in arrivals {
         let handled = world.tell(order(id, 1_000, minute * 60)).await;
@@ -94,6 +97,64 @@ async fn velocity_counts_order_time_not_arrival() {
             trips,
             "{id} {handled:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_approved_order_counts_and_one_that_waits_or_was_refused_does_not() {
+    for (verdict, trips) in [
+        (Some(Verdict::Approve), true),
+        (Some(Verdict::Reject), false),
+        (None, false),
+    ] {
+        let world = world();
+        for n in 1..VELOCITY - 1 {
+            let _ = world.tell(order(&format!("o-{n}"), 1_000, 0)).await;
+        }
+        let _ = world.tell(doubtful("o-d")).await;
+        if let Some(verdict) = verdict {
+            for _ in 0..2 {
+                let _ = world.tell(decide("o-d", verdict)).await;
+            }
+        }
+        let next = world.tell(order("o-n", 1_000, 60)).await;
+        assert_eq!(
+            facts(&next) == ["FraudConfirmed"],
+            trips,
+            "{verdict:?} {next:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_order_from_before_what_is_remembered_is_a_persons() {
+    let world = world();
+    let _ = world.tell(customer("c-1", "ada@example.com")).await;
+    let _ = world.tell(order("o-1", 1_000, 0)).await;
+    let _ = world
+        .tell(order("o-2", 1_000, i64::from(KEPT_SECONDS)))
+        .await;
+    let late = world.tell(order("o-3", 1_000, 3_599)).await;
+    assert_eq!(facts(&late), ["PossibleFraud"]);
+    let late = world.tell(order("o-4", 1_000, 3_600)).await;
+    assert_eq!(facts(&late), ["NoFraudDetected"]);
+}
+
+#[tokio::test]
+async fn a_blocked_customer_is_not_served() {
+    // A throw-away mail box; then one who shares an address with its owner.
+    let world = world();
+    for id in ["c-1", "c-2"] {
+        let blocked = world.tell(customer(id, "x@mailinator.com")).await;
+        assert_eq!(facts(&blocked), ["PossibleFraud"]);
+        let theirs = ScreenOrder {
+            customer: id.parse().unwrap(),
+            ..order(&format!("o-{id}"), 1_000, 0)
+        };
+        let refused = world.tell(theirs).await;
+        assert_eq!(facts(&refused), ["FraudConfirmed"], "{id}");
+        let reasons = refused.events[0].fact.data()["reasons"].to_string();
+        assert!(reasons.contains("blocked-account"), "{reasons}");
     }
 }
 
@@ -109,7 +170,11 @@ async fn an_order_sent_twice_counts_once() {
     let fourth = world.tell(order("o-4", 1_000, 0)).await;
     assert_eq!(facts(&fourth), ["FraudConfirmed"]);
     let history: History = world.read(history_key("c-1")).await.unwrap();
-    assert_eq!(history.orders.len(), VELOCITY);
+    assert_eq!(
+        history.orders.len(),
+        VELOCITY - 1,
+        "the refused one does not count"
+    );
     let changed = world.ask(order("o-4", 1_001, 0)).await;
     assert!(matches!(changed, Err(Failure::Invalid(_))));
 }
@@ -237,6 +302,20 @@ async fn a_review_nobody_decides_times_out() {
 }
 
 #[tokio::test]
+async fn whoever_waits_is_told_when_the_time_of_a_review_is_over() {
+    let world = world();
+    let _ = world.tell(doubtful("o-1")).await;
+    let wait = world.ask_from(open("o-1"), Some("token-1"), "standard");
+    let _ = wait.await.unwrap();
+    let closed = world.tell(close("o-1", Cause::TimedOut)).await;
+    let reply = closed.reply.unwrap();
+    assert_eq!(
+        (reply.to.as_str(), reply.value),
+        ("token-1", json!({"verdict": "TimedOut"}))
+    );
+}
+
+#[tokio::test]
 async fn a_rejection_closes_a_review_silently_and_frees_who_waits() {
     let world = world();
     let _ = world.tell(doubtful("o-1")).await;
@@ -271,8 +350,11 @@ async fn a_rejection_that_overtakes_the_screening_silences_it() {
         assert_eq!(finding["verdict"], "Closed");
     }
     assert_eq!(world.status("o-1").await, Some(Status::Closed));
-    let history: History = world.read(history_key("c-1")).await.unwrap();
-    assert_eq!(history.orders.len(), 1, "the order was placed, and counts");
+    let history: Option<History> = world.read(history_key("c-1")).await;
+    assert_eq!(
+        history, None,
+        "the order was not cleared, and does not count"
+    );
     let late = world.tell(decide("o-1", Verdict::Approve)).await;
     assert_eq!(late.answer, review_closed("Closed"));
 }
@@ -328,6 +410,7 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
             country: "SE".into(),
         },
         placed_at: screened.placed_at,
+        clearance: None,
     };
     let registered = customer("c-1", "ada@example.com");
     let new_customer = NewCustomer {
@@ -335,6 +418,7 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
         email: registered.email.clone(),
         country: registered.country.clone(),
         registered_at: registered.registered_at,
+        clearance: None,
     };
     let rejected = OrderRejected {
         order: screened.order.clone(),
@@ -365,7 +449,7 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
             fact,
         };
         assert_eq!(
-            Frauds::<Memory, Arc<fn() -> Timestamp>>::policy(&event),
+            reaction::<Frauds::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected
         );
     }

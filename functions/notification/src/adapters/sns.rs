@@ -7,7 +7,7 @@
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 use duet_core::Failure;
-use duet_edge::sdk::told;
+use duet_edge::sdk::failure;
 use serde_json::json;
 
 use crate::ports::{Notice, Publisher};
@@ -49,6 +49,6 @@ impl Publisher for Sns {
             .send()
             .await
             .map(drop)
-            .map_err(|error| Failure::transient(format!("the topic {}", told(&error))))
+            .map_err(|error| failure("the topic", &error))
     }
 }

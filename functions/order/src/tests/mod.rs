@@ -1,7 +1,9 @@
 //! The order service over a table in memory: its decisions, its timers, and
 //! that no interleaving of messages gives it two minds.
 
+mod personal;
 mod properties;
+mod rollout;
 mod scenarios;
 
 use std::collections::BTreeMap;
@@ -9,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use duet_core::fact::{
-    DeliveryCancelled, DeliveryFailed, DeliveryRefusal, DeliveryScheduled, Fact, FraudConfirmed,
-    NoFraudDetected, PaymentDeclined, PaymentRefunded, PaymentUnavailable, PossibleFraud,
-    RefundFailed, ReviewTimedOut, Screened, StockRefusal, StockReleased, StockUnavailable,
+    CustomerNotified, DeliveryCancelled, DeliveryFailed, DeliveryRefusal, DeliveryScheduled, Fact,
+    FraudConfirmed, NoFraudDetected, Notice, NoticeOverdue, PaymentDeclined, PaymentRefunded,
+    PaymentUnavailable, PossibleFraud, RefundFailed, ReviewTimedOut, Screened, ShipmentOverdue,
+    StockRefusal, StockReleased, StockShipped, StockUnavailable,
 };
 use duet_core::order::{Owed, Part, Reason};
 use duet_core::store::{Memory, Store};
-use duet_core::testing::{HandClock, Stepwise, rehearse};
+use duet_core::testing::{HandClock, Stepwise, Torn, in_turn, rehearse};
 use duet_core::{
     Answer, Clock, Context, Event, Failure, Handled, Metadata, Money, OrderId, Refusal, Request,
     Service, Timestamp, Vocabulary,
@@ -58,11 +61,15 @@ struct World<C, S = Memory> {
 }
 
 fn world() -> World<impl Clock> {
+    world_that_awaits(true)
+}
+
+fn world_that_awaits(clearance: bool) -> World<impl Clock> {
     let (table, clock) = (Memory::default(), Arc::new(AtomicI64::new(0)));
     let hands = clock.clone();
     let now = Arc::new(move || at(hands.load(Ordering::Relaxed)));
     World {
-        service: Orders::new(table.clone(), now, PATIENCE),
+        service: Orders::new(table.clone(), now, PATIENCE, clearance),
         table,
         clock,
     }
@@ -76,9 +83,22 @@ async fn placed() -> World<impl Clock> {
 
 impl<C: Clock, S: Store> World<C, S> {
     async fn ask(&self, command: impl Into<Command>, variant: &str) -> Result<Handled, Failure> {
+        self.by(command, variant, None, None).await
+    }
+
+    /// As an execution that says its name and mark asks.
+    async fn by(
+        &self,
+        command: impl Into<Command>,
+        variant: &str,
+        execution: Option<&str>,
+        clearance: Option<bool>,
+    ) -> Result<Handled, Failure> {
         let context = Context {
             message: metadata(variant),
             reply_to: None,
+            clearance,
+            execution: execution.map(ToOwned::to_owned),
             last_attempt: false,
             deadline: Timestamp::MAX,
             replay: false,
@@ -123,6 +143,7 @@ fn metadata(variant: &str) -> Metadata {
         causationid: None,
         traceparent: None,
         variant: variant.into(),
+        late: false,
     }
 }
 
@@ -157,6 +178,7 @@ fn undone(parts: &[Part]) -> Command {
     NoteUndone {
         order: id(),
         parts: parts.to_vec(),
+        parking: None,
     }
     .into()
 }
@@ -170,8 +192,8 @@ fn owed(part: Part, amount: Option<i64>) -> Owed {
 
 fn park(owed: &[Owed]) -> Command {
     ParkOrder {
-        order: id(),
         owed: owed.to_vec(),
+        ..ParkOrder::of(id())
     }
     .into()
 }

@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn of_decisions_at_once_one_stands(schedule in prop::collection::vec(any::<u8>(), 0..200)) {
         let (table, clock) = (Memory::default(), HandClock::default());
-        let service = Orders::new(Stepwise(table), clock.clone(), PATIENCE);
+        let service = Orders::new(Stepwise(table), clock.clone(), PATIENCE, true);
         let _ = rehearse(&service, &clock, &[place().into()], 9, &[]).unwrap();
         let commands: Vec<_> = (0..6).map(decisive).collect();
         let told = rehearse(&service, &clock, &commands, 99, &schedule).unwrap();
@@ -158,7 +158,7 @@ proptest! {
         schedule in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let (table, clock) = (Memory::default(), HandClock::default());
-        let service = Orders::new(Stepwise(table.clone()), clock.clone(), PATIENCE);
+        let service = Orders::new(Stepwise(table.clone()), clock.clone(), PATIENCE, true);
         let start = [place().into(), reject(Reason::DeliveryFailed, None)];
         let _ = rehearse(&service, &clock, &start, 9, &[]).unwrap();
         let commands: Vec<_> = (0..7).map(compensating).collect();
@@ -167,5 +167,25 @@ proptest! {
         prop_assert_eq!(order.compensation, Compensation::Done);
         let told = order.owed.iter().all(|owed| owed.part == Part::Notice);
         prop_assert!(told && order.pending.is_empty());
+    }
+
+    /// A repeat that misses its record beside the order it changed is answered
+    /// like any other repeat.
+    #[test]
+    fn a_torn_read_is_taken_for_nothing_else(
+        numbers in prop::collection::vec((0_u8..8, 0_usize..7, any::<bool>()), 0..20),
+    ) {
+        let commands = numbers.iter().map(|(decisive_, later, decides)| match decides {
+            true => decisive(*decisive_),
+            false => compensating(*later),
+        });
+        let commands: Vec<_> = std::iter::once(place().into()).chain(commands).collect();
+        let clock = HandClock::default();
+        let whole = Orders::new(Memory::default(), clock.clone(), PATIENCE, true);
+        let torn = Orders::new(Torn::new(Memory::default()), clock.clone(), PATIENCE, true);
+        prop_assert_eq!(
+            in_turn(&torn, &clock, commands.clone()),
+            in_turn(&whole, &clock, commands)
+        );
     }
 }

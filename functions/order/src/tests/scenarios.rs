@@ -1,5 +1,8 @@
 //! What the service does, case by case.
 
+use duet_core::money::MAX_AMOUNT;
+use duet_core::service::reaction;
+
 use super::*;
 
 #[tokio::test]
@@ -58,6 +61,11 @@ fn an_order_is_checked_by_field() {
         ("/lines", Value::from(vec![line; 101]), "lines"),
         ("/lines", Value::from(many), "lines"),
         ("/total/amount", json!(0), "total.amount"),
+        ("/total/amount", json!(MAX_AMOUNT + 1), "total.amount"),
+        ("/total/amount", json!(i64::MAX), "total.amount"),
+        ("/order", json!("x".repeat(61)), "order"),
+        ("/order", json!("o__1"), "order"),
+        ("/customer", json!("c_"), "customer"),
         ("/payment_token", json!(""), "payment_token"),
         ("/payment_token", json!("x".repeat(129)), "payment_token"),
         ("/ship_to/name", json!(" "), "ship_to.name"),
@@ -67,6 +75,9 @@ fn an_order_is_checked_by_field() {
         ("/ship_to/country", json!("se"), "ship_to.country"),
     ];
     assert_eq!(place().check(), Ok(()));
+    let mut most = place();
+    most.total.amount = MAX_AMOUNT;
+    assert_eq!(most.check(), Ok(()));
     for (pointer, value, path) in cases {
         let mut data = Command::from(place()).data();
         *data.pointer_mut(pointer).unwrap() = value;
@@ -301,6 +312,43 @@ async fn after_the_pivot_steps_park_and_nothing_is_undone() {
     assert_eq!((order.fate, order.owed), (Fate::Confirmed, vec![]));
 }
 
+#[tokio::test]
+async fn what_is_overdue_is_owed_until_it_is_done_after_all() {
+    let world = placed().await;
+    let _ = world.tell(confirm()).await;
+    for part in [Part::Shipment, Part::Notice] {
+        let parked = world.tell(park(&[owed(part, None)])).await;
+        assert_eq!(facts(&parked), ["OrderNeedsAttention"]);
+    }
+    let both = [owed(Part::Notice, None), owed(Part::Shipment, None)];
+    assert_eq!(world.order().await.owed, both);
+    let _ = world.tell(undone(&[Part::Shipment])).await;
+    assert_eq!(world.order().await.owed, [owed(Part::Notice, None)]);
+    let _ = world.tell(undone(&[Part::Notice])).await;
+    let order = world.order().await;
+    assert_eq!((order.fate, order.owed), (Fate::Confirmed, vec![]));
+}
+
+#[tokio::test]
+async fn a_word_of_an_overdue_shipment_that_comes_after_the_shipment_does_nothing() {
+    let world = placed().await;
+    let _ = world.tell(confirm()).await;
+    let _ = world.tell(undone(&[Part::Shipment])).await;
+    let late = world.tell(park(&[owed(Part::Shipment, None)])).await;
+    assert!(late.events.is_empty());
+    assert!(world.order().await.owed.is_empty());
+}
+
+#[tokio::test]
+async fn an_overdue_notice_does_not_end_a_compensation() {
+    let world = placed().await;
+    let _ = world.tell(reject(Reason::PaymentDeclined, None)).await;
+    let _ = world.tell(park(&[owed(Part::Notice, None)])).await;
+    let order = world.order().await;
+    assert_eq!(order.compensation, Compensation::Pending);
+    assert_eq!(order.owed, [owed(Part::Notice, None)]);
+}
+
 #[test]
 fn the_policy_turns_facts_into_decisions() {
     let (score, reasons) = (90, Vec::new());
@@ -341,7 +389,29 @@ fn the_policy_turns_facts_into_decisions() {
         order: id(),
         amount: money(0),
     };
-    let cases: [(Fact, Option<Command>); 14] = [
+    let notified = |kind| {
+        let subject = "o-1".to_owned();
+        Fact::from(CustomerNotified { subject, kind })
+    };
+    let shipped = StockShipped {
+        order: id(),
+        lines: vec![],
+    };
+    let cases: [(Fact, Option<Command>); 19] = [
+        (
+            ShipmentOverdue { order: id() }.into(),
+            Some(park(&[owed(Part::Shipment, None)])),
+        ),
+        (
+            NoticeOverdue { order: id() }.into(),
+            Some(park(&[owed(Part::Notice, None)])),
+        ),
+        (shipped.clone().into(), Some(undone(&[Part::Shipment]))),
+        (
+            notified(Notice::OrderConfirmed),
+            Some(undone(&[Part::Notice])),
+        ),
+        (notified(Notice::CustomerBlocked), None),
         (scheduled.into(), Some(confirm())),
         (
             stock.into(),
@@ -385,14 +455,21 @@ fn the_policy_turns_facts_into_decisions() {
         ),
         (NoFraudDetected { of: order() }.into(), None),
     ];
+    let policy = reaction::<Orders<Memory, Arc<fn() -> Timestamp>>>;
+    let event = |fact, late| Event {
+        metadata: Metadata {
+            late,
+            ..metadata("eventbridge")
+        },
+        fact,
+    };
     for (fact, expected) in cases {
-        let event = Event {
-            metadata: metadata("eventbridge"),
-            fact,
-        };
-        assert_eq!(
-            Orders::<Memory, Arc<fn() -> Timestamp>>::policy(&event),
-            expected
-        );
+        assert_eq!(policy(&event(fact, true)), expected);
     }
+    // In time, both are nobody's business.
+    assert_eq!(policy(&event(shipped.into(), false)), None);
+    assert_eq!(
+        policy(&event(notified(Notice::OrderConfirmed), false)),
+        None
+    );
 }

@@ -8,18 +8,22 @@
 //! | `tok_declined`, any other | declines |
 //! | `tok_flaky` | two attempts get no answer and charge nothing; then charges |
 //! | `tok_down` | never answers, yet charges at the second attempt: the lost answer |
+//! | `tok_silent_<n>s` | for n seconds from the first attempt none gets an answer or charges; then charges |
 //! | `tok_refund_fails_<n>` | charges; the first n attempts to void get no answer |
+//! | `tok_refund_silent_<n>s` | charges; for n seconds from the first attempt to void none gets an answer |
 
-use duet_core::Money;
 use duet_core::store::{Key, Store, revise};
+use duet_core::time::after;
+use duet_core::{Clock, Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{CaptureError, Provider, Unavailable};
 
-/// The simulated provider over its ledger.
+/// The simulated provider over its ledger, by its own clock.
 #[derive(Debug, Clone)]
-pub struct SimulatedProvider<S> {
+pub struct SimulatedProvider<S, C> {
     ledger: S,
+    clock: C,
 }
 
 /// What the provider has under one idempotency key.
@@ -39,10 +43,17 @@ pub struct Charge {
     pub capture_attempts: u32,
     /// How often a void was asked for.
     pub void_attempts: u32,
+    /// When a capture was first asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_since: Option<Timestamp>,
+    /// When a void was first asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void_since: Option<Timestamp>,
 }
 
 impl Charge {
-    const NEW: Self = Self {
+    /// A key that nobody asked by yet.
+    pub const NEW: Self = Self {
         card: None,
         amount: None,
         captured: 0,
@@ -50,6 +61,8 @@ impl Charge {
         voided: false,
         capture_attempts: 0,
         void_attempts: 0,
+        capture_since: None,
+        void_since: None,
     };
 
     /// Taken and not given back, in minor units.
@@ -71,10 +84,20 @@ pub enum Card {
     Flaky,
     /// No capture is ever answered; the second takes the money.
     Down,
+    /// No capture is answered at first.
+    Silent {
+        /// For how long after the first attempt.
+        seconds: u32,
+    },
     /// It cannot be voided at first.
     RefundFails {
         /// How many attempts get no answer.
         times: u32,
+    },
+    /// It cannot be voided at first.
+    RefundSilent {
+        /// For how long after the first attempt.
+        seconds: u32,
     },
 }
 
@@ -82,14 +105,23 @@ impl Card {
     /// The card behind `token`. A token nobody knows is declined.
     #[must_use]
     pub fn of(token: &str) -> Self {
+        let number = |prefix: &str, unit: &str| {
+            let number = token.strip_prefix(prefix)?.strip_suffix(unit)?;
+            number.parse().ok()
+        };
         match token {
             "tok_ok" | "tok_visa" => Self::Good,
             "tok_flaky" => Self::Flaky,
             "tok_down" => Self::Down,
-            _ => token
-                .strip_prefix("tok_refund_fails_")
-                .and_then(|times| times.parse().ok())
-                .map_or(Self::Declined, |times| Self::RefundFails { times }),
+            _ => None
+                .or_else(|| number("tok_silent_", "s").map(|seconds| Self::Silent { seconds }))
+                .or_else(|| {
+                    number("tok_refund_fails_", "").map(|times| Self::RefundFails { times })
+                })
+                .or_else(|| {
+                    number("tok_refund_silent_", "s").map(|seconds| Self::RefundSilent { seconds })
+                })
+                .unwrap_or(Self::Declined),
         }
     }
 }
@@ -99,10 +131,10 @@ pub fn charge_key(key: impl ToString) -> Key {
     Key::new(key, "charge")
 }
 
-impl<S: Store> SimulatedProvider<S> {
+impl<S: Store, C: Clock> SimulatedProvider<S, C> {
     /// The provider over `ledger`, a table of its own.
-    pub fn new(ledger: S) -> Self {
-        Self { ledger }
+    pub fn new(ledger: S, clock: C) -> Self {
+        Self { ledger, clock }
     }
 
     /// Changes the charge under `key`; what `change` answers counts once it is
@@ -122,9 +154,9 @@ fn silence() -> Unavailable {
     Unavailable("timed out".to_owned())
 }
 
-impl<S: Store> Provider for SimulatedProvider<S> {
+impl<S: Store, C: Clock> Provider for SimulatedProvider<S, C> {
     async fn capture(&self, key: &str, token: &str, amount: Money) -> Result<(), CaptureError> {
-        let card = Card::of(token);
+        let (card, now) = (Card::of(token), self.clock.now());
         self.change(key, |charge| {
             charge.capture_attempts = charge.capture_attempts.saturating_add(1);
             if charge.voided {
@@ -133,12 +165,15 @@ impl<S: Store> Provider for SimulatedProvider<S> {
             charge.card = Some(card);
             charge.amount.get_or_insert(amount);
             let attempt = charge.capture_attempts;
+            let since = *charge.capture_since.get_or_insert(now);
             let (takes, answer) = match card {
-                Card::Good | Card::RefundFails { .. } => (true, Ok(())),
+                Card::Good | Card::RefundFails { .. } | Card::RefundSilent { .. } => (true, Ok(())),
                 Card::Declined => (false, Err(CaptureError::Declined)),
                 Card::Flaky if attempt > 2 => (true, Ok(())),
                 Card::Flaky => (false, Err(silence().into())),
                 Card::Down => (attempt > 1, Err(silence().into())),
+                Card::Silent { seconds } if now >= after(since, seconds) => (true, Ok(())),
+                Card::Silent { .. } => (false, Err(silence().into())),
             };
             if takes && charge.captured == 0 {
                 charge.captured = amount.amount;
@@ -149,11 +184,16 @@ impl<S: Store> Provider for SimulatedProvider<S> {
     }
 
     async fn void(&self, key: &str) -> Result<Option<Money>, Unavailable> {
+        let now = self.clock.now();
         self.change(key, |charge| {
             charge.void_attempts = charge.void_attempts.saturating_add(1);
-            if let Some(Card::RefundFails { times }) = charge.card
-                && charge.void_attempts <= times
-            {
+            let since = *charge.void_since.get_or_insert(now);
+            let silent = match charge.card {
+                Some(Card::RefundFails { times }) => charge.void_attempts <= times,
+                Some(Card::RefundSilent { seconds }) => now < after(since, seconds),
+                _ => false,
+            };
+            if silent {
                 return Err(silence());
             }
             charge.voided = true;
@@ -171,6 +211,7 @@ impl<S: Store> Provider for SimulatedProvider<S> {
 #[cfg(test)]
 mod tests {
     use duet_core::store::Memory;
+    use duet_core::testing::HandClock;
 
     use super::*;
 
@@ -189,9 +230,10 @@ mod tests {
             .unwrap()
     }
 
-    fn provider() -> (Memory, SimulatedProvider<Memory>) {
+    fn provider() -> (Memory, SimulatedProvider<Memory, HandClock>) {
         let ledger = Memory::default();
-        (ledger.clone(), SimulatedProvider::new(ledger))
+        let provider = SimulatedProvider::new(ledger.clone(), HandClock::default());
+        (ledger, provider)
     }
 
     #[tokio::test]
@@ -231,6 +273,9 @@ mod tests {
             ("tok_declined", ["no", "no", "no"]),
             ("nonsense", ["no", "no", "no"]),
             ("tok_refund_fails_x", ["no", "no", "no"]),
+            ("tok_silent_5", ["no", "no", "no"]),
+            ("tok_silent_0s", ["ok", "ok", "ok"]),
+            ("tok_silent_5s", ["-", "-", "-"]),
             ("tok_flaky", ["-", "-", "ok"]),
             ("tok_down", ["-", "-", "-"]),
         ] {
@@ -264,5 +309,23 @@ mod tests {
         assert!(provider.void("k").await.is_err());
         assert_eq!(charge(&ledger).await.net(), 500);
         assert_eq!(provider.void("k").await, Ok(Some(euros(500))));
+    }
+
+    #[tokio::test]
+    async fn silence_is_by_the_clock_from_the_first_attempt() {
+        let (ledger, provider) = provider();
+        let capture = || provider.capture("k", "tok_silent_5s", euros(500));
+        provider.clock.advance(100);
+        for (wait, answers) in [(0, false), (4, false), (1, true), (100, true)] {
+            provider.clock.advance(wait);
+            assert_eq!(capture().await.is_ok(), answers);
+            assert_eq!(charge(&ledger).await.captured > 0, answers);
+        }
+        let token = "tok_refund_silent_5s";
+        provider.capture("k2", token, euros(500)).await.unwrap();
+        for (wait, answers) in [(60, false), (4, false), (1, true)] {
+            provider.clock.advance(wait);
+            assert_eq!(provider.void("k2").await.is_ok(), answers);
+        }
     }
 }

@@ -49,7 +49,7 @@ fn refund_all() -> RefundPayment {
 fn state<Q: std::fmt::Debug>(step: Begun<Q>) -> Payment {
     match step.unwrap() {
         Step::Settle(decision) => decision.state.unwrap(),
-        Step::Ask { locked, .. } => locked,
+        Step::Ask { locked, .. } | Step::AskAgain { locked, .. } => locked,
     }
 }
 
@@ -120,6 +120,8 @@ fn a_lock_keeps_others_out_until_it_expires() {
         "its own message goes on"
     );
     let last = Context {
+        clearance: None,
+        execution: None,
         last_attempt: true,
         ..by("b")
     };

@@ -39,6 +39,8 @@ const fn only_in(style: Style, name: &'static str) -> Race {
 
 /// The provider did not answer the charge until the order's patience was spent.
 const PAYMENT: Race = in_every_style("payment-gave-up");
+/// A try of the charge came so late that the provider spoke again.
+const SPOKE: Race = in_every_style("provider-spoke-again");
 /// The carrier did not answer the booking until the order's patience was spent.
 const CARRIER: Race = in_every_style("carrier-gave-up");
 /// A step before the pivot could not be done until its patience was spent.
@@ -63,8 +65,8 @@ const AT_ONCE: Race = in_every_style("velocity-at-once");
 
 /// Every tolerated race. Nothing else is tolerated.
 const RACES: &[Race] = &[
-    PAYMENT, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, STOPPED, OVERRUN, EITHER, LAST_PIECE,
-    AT_ONCE,
+    PAYMENT, SPOKE, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, STOPPED, OVERRUN, EITHER,
+    LAST_PIECE, AT_ONCE,
 ];
 
 /// The races that can happen in `style`, where `scripts` can be drawn.
@@ -137,7 +139,11 @@ impl Case<'_> {
                 }
                 false
             }
-            Expected::Some(_, of, word) if is(of, word) => {
+            Expected::Contested {
+                reason: of,
+                detail: word,
+                ..
+            } if is(of, word) => {
                 let race = match of {
                     Reason::StockUnavailable => LAST_PIECE,
                     _ => AT_ONCE,
@@ -172,6 +178,19 @@ impl Case<'_> {
             };
             if let Ok(why) = self.link(&blame) {
                 return Ending::Raced(VELOCITY.name, why);
+            }
+        }
+        // What is seen again only after its visibility timeout may find the
+        // provider speaking.
+        if reason == Reason::PaymentUnavailable && self.script.has_silence() {
+            let blame = Blame {
+                race: SPOKE,
+                services: &["payment"],
+                rivals: false,
+                patience: false,
+            };
+            if let Ok(why) = self.link(&blame) {
+                return Ending::Raced(SPOKE.name, why);
             }
         }
         Ending::Wrong(format!("it is confirmed, not rejected for {reason}"))
@@ -246,7 +265,9 @@ impl Case<'_> {
             list(services),
             list(kinds)
         );
-        match self.patience.filter(|_| blame.patience) {
+        // A third party that is silent by itself spends patience, too.
+        let waits = blame.patience && !self.script.has_silence();
+        match self.patience.filter(|_| waits) {
             // A try that was under way when the fault struck began before it, and
             // one that ends it may hang until it is stopped.
             Some((patience, a_try)) if until - from + 2 * a_try < patience => Err(format!(

@@ -33,7 +33,7 @@ impl Play {
                 self.judge_customer(script, customer.customer.as_str(), &mut end)?;
             }
             let mut traces = Traces {
-                contested: matches!(script.expected, Expected::Some(..)),
+                contested: matches!(script.expected, Expected::Contested { .. }),
                 ..Traces::default()
             };
             self.judge_orders(script, &mut end, &mut findings, &mut traces)?;
@@ -170,7 +170,9 @@ impl Play {
             }
             match (&there.fate, twin) {
                 (Fate::Confirmed, _) => confirmed += 1,
-                (Fate::Rejected { reason, .. }, Expected::Some(_, of, _)) if *reason == of => {
+                (Fate::Rejected { reason, .. }, Expected::Contested { reason: of, .. })
+                    if *reason == of =>
+                {
                     refused += 1;
                 }
                 _ => {}
@@ -178,7 +180,12 @@ impl Play {
             findings.order(order.order.as_str(), &view, with_fraud);
         }
         // Nobody goes without while there is enough, and nobody gets what is not there.
-        if let Expected::Some(many, reason, _) = script.expected {
+        if let Expected::Contested {
+            confirmed: many,
+            reason,
+            ..
+        } = script.expected
+        {
             let all = orders().count();
             if confirmed > many || (refused > 0 && all - refused < many) {
                 let what = format!(
@@ -208,9 +215,9 @@ impl Play {
     }
 
     fn judge_customer(&self, script: &Script, id: &str, end: &mut End) -> Outcome<()> {
-        let expected = match script.expected {
-            Expected::Blocked => CustomerStatus::Blocked,
-            _ => CustomerStatus::Active,
+        let expected = match script.plan.suspicious {
+            true => CustomerStatus::Blocked,
+            false => CustomerStatus::Active,
         };
         let status = self.customer(id)?.map(|customer| customer.status);
         if status != Some(expected) {

@@ -248,8 +248,7 @@ impl Play {
             lab.advance(at.unwrap_or(jiff::Timestamp::MAX));
             let archives: Vec<String> = lab
                 .definitions()
-                .archives
-                .iter()
+                .archives()
                 .map(|archive| archive.name.clone())
                 .collect();
             for archive in archives {

@@ -1,0 +1,484 @@
+//! What the command asks of AWS, and what it does not: against a server on this
+//! machine that notes every request.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use self::loopback::{Asked, Server, events, identity, refusal, stack, stack_id};
+use crate::harness::{duet, run};
+
+mod letters;
+mod loopback;
+
+/// Outputs of a stack.
+const OUTPUTS: [(&str, &str); 23] = [
+    ("PatienceSeconds", "60"),
+    ("ReviewSeconds", "60"),
+    ("Fraud", "on"),
+    ("CustomerTable", "shop-customer"),
+    ("OrderTable", "shop-order"),
+    ("FraudTable", "shop-fraud"),
+    ("InventoryTable", "shop-inventory"),
+    ("PaymentTable", "shop-payment"),
+    ("DeliveryTable", "shop-delivery"),
+    ("NotificationTable", "shop-notification"),
+    ("JournalTable", "shop-journal"),
+    ("ProviderLedger", "shop-provider"),
+    ("CarrierLedger", "shop-carrier"),
+    ("NoticeTopic", "arn:aws:sns:eu-north-1:123456789012:shop"),
+    ("Bus", "shop-bus"),
+    ("OrderQueueFunction", "shop-order-queue"),
+    ("OrderQueueUrl", "http://sqs.test/123456789012/shop-order"),
+    (
+        "CustomerQueueUrl",
+        "http://sqs.test/123456789012/shop-customer",
+    ),
+    (
+        "CustomerMachine",
+        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer",
+    ),
+    (
+        "CustomerMachines",
+        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer",
+    ),
+    (
+        "OrderMachines",
+        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order",
+    ),
+    (
+        "OrderMachine",
+        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order",
+    ),
+    (
+        "ChoreographyDeadLetterQueues",
+        "http://sqs.test/123456789012/shop-undelivered,http://sqs.test/123456789012/shop-order-dlq",
+    ),
+];
+
+/// The `duet` command with credentials of nobody, a region, and nothing else of AWS.
+fn at_aws(args: &[&str]) -> Command {
+    let mut command = duet(args);
+    for (name, _) in std::env::vars() {
+        if name.starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(["--on", "aws", "--stack", "shop"])
+        .stdin(Stdio::null())
+        .envs([
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_ACCESS_KEY_ID", "nobody"),
+            ("AWS_SECRET_ACCESS_KEY", "nothing"),
+            ("AWS_REGION", "eu-north-1"),
+            // Whatever prepares Python before it has asked says so.
+            ("DUET_PYTHON", "/no/such/python"),
+        ]);
+    command
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+/// A server with the stack `shop` and nothing behind it.
+fn shop() -> Server {
+    Server::start(|asked| match asked.operation.as_str() {
+        "GetCallerIdentity" => identity(),
+        "DescribeStacks" => stack("shop", "CREATE_COMPLETE", &OUTPUTS),
+        _ => (
+            400,
+            json!({ "__type": "Refused", "message": "no" }).to_string(),
+        ),
+    })
+}
+
+// ---- endpoints ----------------------------------------------------------------
+
+#[test]
+fn a_named_endpoint_is_where_every_client_goes() {
+    let (server, decoy) = (shop(), Server::decoy());
+    let mut services = BTreeSet::new();
+    for command in [
+        vec!["status"],
+        vec!["catalog", "show"],
+        vec!["dlq", "list"],
+        vec!["place", "--id", "o-1", "--customer", "c-1"],
+        vec!["redrive", "--failed-since", "1h", "--dry-run"],
+        vec!["rules", "list"],
+        vec!["logs", "o-1"],
+        vec!["up"],
+        vec!["down", "--delete", "--yes"],
+    ] {
+        let mut command = at_aws(&command);
+        let output = run(command.args(["--endpoint", &server.url]).envs([
+            ("AWS_ENDPOINT_URL", &decoy.url),
+            ("AWS_ENDPOINT_URL_CLOUDFORMATION", &decoy.url),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &decoy.url),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &decoy.url),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &decoy.url),
+            ("AWS_ENDPOINT_URL_SFN", &decoy.url),
+            ("AWS_ENDPOINT_URL_SQS", &decoy.url),
+            ("AWS_ENDPOINT_URL_STS", &decoy.url),
+        ]));
+        let asked: Vec<Asked> = server.asked();
+        services.extend(asked.into_iter().map(|asked| asked.service));
+        assert!(
+            decoy.asked().is_empty(),
+            "{command:?}: {:?}\n{:?}",
+            decoy.asked(),
+            said(&output)
+        );
+    }
+    let services: Vec<_> = services.iter().map(String::as_str).collect();
+    let all = [
+        "cloudformation",
+        "dynamodb",
+        "events",
+        "logs",
+        "sqs",
+        "states",
+        "sts",
+    ];
+    assert_eq!(services, all);
+}
+
+#[test]
+fn a_configured_endpoint_is_honoured_and_said() {
+    let (server, decoy) = (shop(), Server::decoy());
+    let mut command = at_aws(&["status", "--output", "json"]);
+    let output = run(command.env("AWS_ENDPOINT_URL", &server.url));
+    let (code, found, told) = said(&output);
+    assert_eq!(code, Some(0), "{told}");
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["account"]["id"], "123456789012");
+    assert_eq!(found["account"]["region"], "eu-north-1");
+    assert_eq!(found["account"]["endpoint"], server.url.as_str());
+    let plain = format!("not AWS itself: endpoint {}", server.url);
+    assert!(told.contains(&plain), "{told}");
+    assert!(
+        server
+            .asked()
+            .iter()
+            .all(|asked| asked.region == "eu-north-1")
+    );
+
+    // One service elsewhere: said in the text, too.
+    let mut command = at_aws(&["status"]);
+    let output = run(command
+        .env("AWS_ENDPOINT_URL", &server.url)
+        .env("AWS_ENDPOINT_URL_SNS", &decoy.url));
+    let (code, found, told) = said(&output);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(found.contains(&format!("SNS {}", decoy.url)), "{found}");
+    assert!(found.contains(&format!("SQS {}", server.url)), "{found}");
+    assert!(
+        found.contains(
+            "account 123456789012 as arn:aws:iam::123456789012:user/ada, region eu-north-1"
+        )
+    );
+}
+
+#[test]
+fn the_lab_takes_no_endpoint_and_is_no_url() {
+    let state = tempfile::tempdir().unwrap();
+    for args in [
+        vec!["status", "--on", "lab"],
+        vec!["status"],
+        vec!["demo"],
+        vec!["simulate"],
+    ] {
+        let mut command = duet(&args);
+        command.env("DUET_STATE", state.path());
+        let (code, _, told) = said(&run(command.args(["--endpoint", "http://127.0.0.1:9"])));
+        assert_eq!(code, Some(2), "{args:?}: {told}");
+        assert!(
+            told.contains("--endpoint is of no use to the lab"),
+            "{told}"
+        );
+    }
+    for url in ["localhost:4566", "ftp://here", "http://", "/a"] {
+        let (code, _, told) = said(&run(&mut at_aws(&["status", "--endpoint", url])));
+        assert_eq!(code, Some(2), "{url}: {told}");
+        assert!(told.contains("write a URL such as"), "{told}");
+    }
+    // What stands in the environment is not meant for the lab.
+    let mut command = duet(&["status"]);
+    command.env("DUET_STATE", state.path());
+    let (code, ..) = said(&run(command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")));
+    assert_eq!(code, Some(0));
+}
+
+// ---- credentials --------------------------------------------------------------
+
+#[test]
+fn without_credentials_every_command_says_so_in_one_sentence_and_does_nothing() {
+    for args in [
+        vec!["up", "--deploy"],
+        vec!["up"],
+        vec!["status"],
+        vec!["down", "--delete", "--yes"],
+        vec!["catalog", "show"],
+    ] {
+        let mut command = at_aws(&args);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            command.env_remove(name);
+        }
+        // Nothing is looked up on a network either.
+        let decoy = Server::decoy();
+        let (code, found, told) = said(&run(command.args(["--endpoint", &decoy.url])));
+        assert_eq!(code, Some(3), "{args:?}: {told}");
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(lines.len(), 2, "{told}");
+        assert_eq!(lines[0], "error: no AWS credentials were found");
+        assert!(lines[1].starts_with("hint: sign in ("), "{told}");
+        assert_eq!((found.as_str(), decoy.asked().len()), ("", 0));
+    }
+}
+
+#[test]
+fn without_a_region_or_with_stale_credentials_there_is_one_sentence_too() {
+    let mut command = at_aws(&["up", "--deploy"]);
+    let (code, _, told) = said(&run(command.env_remove("AWS_REGION")));
+    assert_eq!(code, Some(3), "{told}");
+    assert!(
+        told.starts_with("error: no AWS region is configured\nhint: "),
+        "{told}"
+    );
+
+    let server = Server::start(|_| refusal("ExpiredToken", "The security token is expired"));
+    let mut command = at_aws(&["up", "--deploy", "--endpoint", &server.url]);
+    let (code, _, told) = said(&run(&mut command));
+    assert_eq!(code, Some(3), "{told}");
+    assert!(
+        told.starts_with(
+            "error: STS answered ExpiredToken: The security token is expired\nhint: sign in"
+        ),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+// ---- what is deleted ----------------------------------------------------------
+
+#[test]
+fn a_deployment_asks_who_and_where_first_and_leaves_other_peoples_stacks_alone() {
+    let ours = shop();
+    let (code, _, told) = said(&run(&mut at_aws(&[
+        "up",
+        "--deploy",
+        "--endpoint",
+        &ours.url,
+    ])));
+    assert_eq!(code, Some(3), "{told}");
+    let first = told.lines().next().unwrap();
+    assert!(first.starts_with("account 123456789012 as "), "{told}");
+    assert!(
+        first.contains("region eu-north-1") && first.contains("stack shop"),
+        "{told}"
+    );
+    assert!(told.contains("/no/such/python"), "it went on: {told}");
+
+    let theirs = Server::start(|asked| match asked.operation.as_str() {
+        "GetCallerIdentity" => identity(),
+        _ => stack(
+            "shop",
+            "CREATE_COMPLETE",
+            &[("Vpc", "vpc-1"), ("OrderTable", "t")],
+        ),
+    });
+    let (code, _, told) = said(&run(&mut at_aws(&[
+        "up",
+        "--deploy",
+        "--endpoint",
+        &theirs.url,
+    ])));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("does not say that it is duet's"), "{told}");
+}
+
+#[test]
+fn a_stack_that_does_not_say_it_is_ours_is_not_deleted() {
+    let server = Server::start(|asked| match asked.operation.as_str() {
+        "GetCallerIdentity" => identity(),
+        _ => stack(
+            "shop",
+            "CREATE_COMPLETE",
+            &[("Vpc", "vpc-1"), ("OrderTable", "t")],
+        ),
+    });
+    let mut command = at_aws(&["down", "--delete", "--yes", "--endpoint", &server.url]);
+    let (code, _, told) = said(&run(&mut command));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("stack shop (CREATE_COMPLETE)"), "{told}");
+    assert!(told.contains("account 123456789012"), "{told}");
+    assert_eq!(server.operations(), ["GetCallerIdentity", "DescribeStacks"]);
+}
+
+#[test]
+fn nobody_is_taken_for_somebody_who_confirms() {
+    let server = shop();
+    let mut command = at_aws(&["down", "--delete", "--endpoint", &server.url]);
+    let (code, _, told) = said(&run(&mut command));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("--yes"), "{told}");
+    assert!(server.asked().is_empty());
+    let mut command = at_aws(&["down", "--endpoint", &server.url]);
+    assert_eq!(said(&run(&mut command)).0, Some(2));
+    assert!(server.asked().is_empty());
+}
+
+/// A server on which the stack goes through `states` once it is being deleted.
+fn dying(states: &'static [&'static str]) -> Server {
+    let looks = AtomicU32::new(0);
+    let asked_to = AtomicU32::new(0);
+    Server::start(move |asked| match asked.operation.as_str() {
+        "GetCallerIdentity" => identity(),
+        "DeleteStack" => {
+            asked_to.fetch_add(1, Ordering::SeqCst);
+            (200, "<DeleteStackResponse/>".to_owned())
+        }
+        "DescribeStackEvents" if asked.body.contains("nested") => events(&[
+            [
+                "Bus",
+                "shop-bus",
+                "AWS::Events::EventBus",
+                "DELETE_FAILED",
+                "it has rules",
+            ],
+            [
+                "nested",
+                &stack_id("nested"),
+                "AWS::CloudFormation::Stack",
+                "DELETE_IN_PROGRESS",
+                "",
+            ],
+            [
+                "Old",
+                "old",
+                "AWS::SQS::Queue",
+                "DELETE_FAILED",
+                "of an earlier try",
+            ],
+        ]),
+        "DescribeStackEvents" => events(&[
+            [
+                "shop",
+                &stack_id("shop"),
+                "AWS::CloudFormation::Stack",
+                "DELETE_FAILED",
+                "see",
+            ],
+            [
+                "Choreography",
+                &stack_id("nested"),
+                "AWS::CloudFormation::Stack",
+                "DELETE_FAILED",
+                "see",
+            ],
+            [
+                "Topic",
+                "topic",
+                "AWS::SNS::Topic",
+                "DELETE_FAILED",
+                "not allowed",
+            ],
+            [
+                "shop",
+                &stack_id("shop"),
+                "AWS::CloudFormation::Stack",
+                "DELETE_IN_PROGRESS",
+                "User",
+            ],
+            [
+                "Older",
+                "older",
+                "AWS::SQS::Queue",
+                "DELETE_FAILED",
+                "of an earlier try",
+            ],
+        ]),
+        _ if asked_to.load(Ordering::SeqCst) == 0 => stack("shop", "CREATE_COMPLETE", &OUTPUTS),
+        _ => {
+            let look = looks.fetch_add(1, Ordering::SeqCst) as usize;
+            match states.get(look) {
+                Some(status) => stack("shop", status, &OUTPUTS),
+                None => refusal("ValidationError", "Stack with id shop does not exist"),
+            }
+        }
+    })
+}
+
+#[test]
+fn a_confirmed_deletion_is_waited_for_and_told() {
+    for states in [
+        &["CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"][..],
+        &["DELETE_IN_PROGRESS"][..],
+    ] {
+        let server = dying(states);
+        let mut command = at_aws(&["down", "--delete", "--yes", "--endpoint", &server.url]);
+        let (code, found, told) = said(&run(&mut command));
+        assert_eq!(code, Some(0), "{told}");
+        assert!(found.starts_with("stack shop is deleted"), "{found}");
+        assert!(told.contains("account 123456789012"), "{told}");
+        assert!(
+            told.contains("region eu-north-1") && told.contains(&server.url),
+            "{told}"
+        );
+        let operations = server.operations();
+        let deletions = operations.iter().filter(|it| *it == "DeleteStack");
+        assert_eq!(deletions.count(), 1);
+        // By its ARN: a name could be another stack's by now.
+        let by_arn = server.asked().into_iter();
+        let by_arn = by_arn.filter(|asked| asked.operation == "DeleteStack");
+        assert!(
+            by_arn
+                .into_iter()
+                .all(|asked| asked.body.contains("arn%3Aaws%3Acloudformation"))
+        );
+    }
+}
+
+#[test]
+fn a_deletion_that_fails_says_what_is_left_and_why() {
+    let server = dying(&["DELETE_IN_PROGRESS", "DELETE_FAILED"]);
+    let mut command = at_aws(&["down", "--delete", "--yes", "--endpoint", &server.url]);
+    let (code, found, told) = said(&run(&mut command));
+    assert_eq!((code, found.as_str()), (Some(3), ""), "{told}");
+    assert!(told.contains("stack shop is DELETE_FAILED"), "{told}");
+    assert!(
+        told.contains("Topic (AWS::SNS::Topic): not allowed"),
+        "{told}"
+    );
+    assert!(
+        told.contains("Bus (AWS::Events::EventBus): it has rules"),
+        "{told}"
+    );
+    assert!(!told.contains("earlier try"), "{told}");
+}
+
+#[test]
+fn a_stack_that_is_not_there_is_said_and_nothing_is_deleted() {
+    let server = Server::start(|asked| match asked.operation.as_str() {
+        "GetCallerIdentity" => identity(),
+        _ => refusal("ValidationError", "Stack with id shop does not exist"),
+    });
+    let mut command = at_aws(&["down", "--delete", "--yes", "--endpoint", &server.url]);
+    let (code, found, told) = said(&run(&mut command));
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(
+        found.trim_end(),
+        "there is no stack shop: nothing was deleted"
+    );
+    assert_eq!(server.operations(), ["GetCallerIdentity", "DescribeStacks"]);
+}
