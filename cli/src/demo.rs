@@ -736,7 +736,8 @@ impl Report for DemoReport {
             took(self.elapsed_ms, self.virtual_time)
         ));
         if self.faults {
-            let races: usize = self.rows.iter().map(|row| row.races.len()).sum();
+            let otherwise = self.rows.iter().filter(|row| !row.ok);
+            let races: usize = otherwise.map(|row| row.races.len()).sum();
             let struck: Vec<String> = self
                 .faults_injected
                 .iter()

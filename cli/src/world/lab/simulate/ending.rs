@@ -52,6 +52,9 @@ const REVIEW: Race = in_every_style("review-unheard");
 /// The orders of one customer were screened in another order than they were
 /// placed, or fewer of them.
 const VELOCITY: Race = in_every_style("velocity-order");
+/// The rejection itself was not answered until its patience was spent: then
+/// nothing may be undone, and the failed execution is parked.
+const REJECTION: Race = only_in(Style::Orchestration, "rejection-gave-up");
 /// Somebody stopped the execution.
 const STOPPED: Race = only_in(Style::Orchestration, "execution-stopped");
 /// The execution's own time was over.
@@ -65,7 +68,7 @@ const AT_ONCE: Race = in_every_style("velocity-at-once");
 
 /// Every tolerated race. Nothing else is tolerated.
 const RACES: &[Race] = &[
-    PAYMENT, SPOKE, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, STOPPED, OVERRUN, EITHER,
+    PAYMENT, SPOKE, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, REJECTION, STOPPED, OVERRUN, EITHER,
     LAST_PIECE, AT_ONCE,
 ];
 
@@ -226,13 +229,24 @@ impl Case<'_> {
                 let race = match self.cut {
                     Some(Fault::Abort) => STOPPED,
                     Some(Fault::ExecutionTimeout) => OVERRUN,
-                    _ => return Err("no fault ended its execution".to_owned()),
+                    _ => return self.rejection_gave_up(),
                 };
                 return Ok((race, "its execution was cut short and is over".to_owned()));
             }
             _ => return Err("no fault leads to that".to_owned()),
         };
         Ok((blame.race, self.link(&blame)?))
+    }
+
+    /// What kept the order service from answering the rejection for as long as
+    /// patience lasts, where nobody ended the execution.
+    fn rejection_gave_up(&self) -> Result<(Race, String), String> {
+        if self.style != Style::Orchestration {
+            return Err("no fault ended its execution".to_owned());
+        }
+        let why = self.link(&gave_up(REJECTION, &["order"]));
+        let why = why.map_err(|why| format!("no fault ended its execution; {why}"))?;
+        Ok((REJECTION, why))
     }
 
     /// What links the order to the faults that `blame` allows, in words; or why
