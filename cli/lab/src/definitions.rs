@@ -715,7 +715,7 @@ mod tests {
         let all = read(&[]);
         assert_eq!(
             (all.tables.len(), all.functions.len(), all.machines.len()),
-            (10, 15, 2)
+            (10, 15, 4)
         );
         let order = &all.queues[all.queue_named("duet-order").unwrap()];
         assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
@@ -747,6 +747,23 @@ mod tests {
         .iter()
         .sum();
         assert_eq!(all.dead_letter_queues().len(), urls);
+    }
+
+    #[test]
+    fn whoever_is_refunded_is_told_of_any_amount_but_none() {
+        let all = read(&[]);
+        let rule = all.rules.iter();
+        let mut rule = rule.filter(|rule| rule.name.ends_with("notification-PaymentRefunded"));
+        let pattern = &rule.next().unwrap().pattern;
+        let told = |amount: i64| {
+            pattern.matches(&serde_json::json!({
+                "source": "duet.payment",
+                "detail-type": "PaymentRefunded",
+                "detail": { "data": { "amount": { "amount": amount, "currency": "EUR" } } },
+            }))
+        };
+        assert!(!told(0));
+        assert!(told(1) && told(duet_core::money::MAX_AMOUNT));
     }
 
     #[test]
