@@ -55,20 +55,36 @@ pub fn all<T: DeserializeOwned>(text: &str, origin: &str) -> Outcome<Vec<T>> {
     values.into_iter().enumerate().map(one).collect()
 }
 
-/// `value` as a `T`.
+/// `value` as a `T`, and nothing else in it: a field that is passed over is a
+/// mistake nobody hears of.
 ///
 /// # Errors
 /// [`Problem`] naming the path of the offending field.
 pub fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Outcome<T> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let at = if path == "." {
-            String::new()
-        } else {
-            format!("{path}: ")
-        };
-        Problem::usage(format!("{origin}: {at}{}", error.inner()))
-    })
+    let mut strange = None;
+    let read = serde_ignored::deserialize(&value, |path| {
+        strange.get_or_insert_with(|| path.to_string());
+    });
+    // Read again where it does not fit, for the path.
+    let read = read.or_else(|_| serde_path_to_error::deserialize(&value));
+    let problem = |at: &str, why: &dyn std::fmt::Display| {
+        Problem::usage(format!(
+            "{origin}: {at}{}{why}",
+            if at.is_empty() { "" } else { ": " }
+        ))
+    };
+    match (read, strange) {
+        (Ok(read), None) => Ok(read),
+        (Ok(_), Some(path)) => {
+            let field = path.rsplit('.').next().unwrap_or(&path);
+            Err(problem(&path, &format!("unknown field `{field}`")))
+        }
+        (Err(error), _) => {
+            let path = error.path().to_string();
+            let at = if path == "." { "" } else { &path };
+            Err(problem(at, error.inner()))
+        }
+    }
 }
 
 #[cfg(test)]

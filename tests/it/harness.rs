@@ -88,7 +88,7 @@ pub(crate) fn local() -> &'static Local {
             .as_str()
             .expect("an endpoint")
             .to_owned();
-        up(&["--stack", BEFORE_FRAUD, "--parameter", "WithFraud=false"]);
+        up(&["--stack", BEFORE_FRAUD, "--parameter", "Fraud=off"]);
         Local { state, endpoint }
     })
 }

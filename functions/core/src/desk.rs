@@ -272,15 +272,29 @@ impl<S: Store, C: Clock> Desk<S, C> {
         ticket: &Ticket,
         context: &Context,
     ) -> Result<Option<Handled>, Failure> {
-        let record = self
-            .store
-            .load(std::slice::from_ref(&ticket.key))
-            .await?
-            .pop();
-        record
-            .flatten()
-            .map(|record| self.repeat(ticket, context, &record, None))
-            .transpose()
+        self.recorded_beside(ticket, context, None).await
+    }
+
+    /// The same, and then the document that the record refers to, alone too.
+    async fn recorded_beside(
+        &self,
+        ticket: &Ticket,
+        context: &Context,
+        document: Option<&Key>,
+    ) -> Result<Option<Handled>, Failure> {
+        let alone = async |key: &Key| {
+            let there = self.store.load(std::slice::from_ref(key)).await;
+            there.map(|mut items| items.pop().flatten())
+        };
+        let Some(record) = alone(&ticket.key).await? else {
+            return Ok(None);
+        };
+        let document = match document {
+            Some(key) => alone(key).await?,
+            None => None,
+        };
+        self.repeat(ticket, context, &record, document.as_ref())
+            .map(Some)
     }
 
     /// Ends a command that cannot be decided by the documents that were
@@ -448,7 +462,11 @@ impl<S: Store, C: Clock> Desk<S, C> {
             let state = item.as_ref().map(Item::read).transpose()?;
             let decision = match decide(state, self.clock.now()) {
                 Ok(decision) => decision,
-                Err(failure) => return self.refuse(ticket, context, failure).await,
+                Err(failure @ Failure::Invalid(_)) => {
+                    let found = self.recorded_beside(ticket, context, Some(key)).await?;
+                    return found.ok_or(failure);
+                }
+                Err(failure) => return Err(failure),
             };
             let writes = decision
                 .state

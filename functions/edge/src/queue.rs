@@ -96,6 +96,10 @@ pub enum Verdict {
 }
 
 /// A message once read.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per message and taken apart at once; a box would only add an allocation"
+)]
 enum Incoming<C> {
     /// A fact, or a command whose time has come.
     Now(Request<C>),

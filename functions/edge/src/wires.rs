@@ -101,11 +101,12 @@ mod tests {
     #[test]
     fn a_carrier_nobody_knows_is_refused_at_start() {
         let read = serde_json::from_str::<Carriers>;
-        let known = r#"{"a":{"kind":"none"},"b":{"kind":"eventbridge","bus":"x"}}"#;
+        let known = r#"{"a":{"kind":"none","patience":60},"b":{"kind":"eventbridge","bus":"x","patience":60}}"#;
         assert_eq!(read(known).unwrap().len(), 2);
         for unknown in [
-            r#"{"a":{"kind":"pigeon"}}"#,
-            r#"{"a":{"kind":"eventbridge"}}"#,
+            r#"{"a":{"kind":"pigeon","patience":60}}"#,
+            r#"{"a":{"kind":"eventbridge","patience":60}}"#,
+            r#"{"a":{"kind":"none"}}"#,
             r#"{"a":{}}"#,
             r#"{"a":null}"#,
         ] {

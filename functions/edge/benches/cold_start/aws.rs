@@ -130,6 +130,8 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 
 /// One connection: a tunnel to a host, and its requests.
 fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) {
+    // Or each handshake waits 40 ms for an acknowledgement that is delayed.
+    let _ = stream.set_nodelay(true);
     let asked =
         read(&mut BufReader::new(&stream)).filter(|asked| asked.head.starts_with("CONNECT"));
     let Some(Request { head, .. }) = asked else {

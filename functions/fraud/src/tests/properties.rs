@@ -241,8 +241,8 @@ proptest! {
     fn a_torn_read_is_taken_for_nothing_else(messages in prop::collection::vec(0_u8..6, 1..24)) {
         let clock = HandClock::default();
         let messages = || messages.iter().map(|n| message(*n));
-        let whole = Frauds::new(Memory::default(), clock.clone(), REVIEW_SECONDS);
-        let torn = Frauds::new(Torn::new(Memory::default()), clock.clone(), REVIEW_SECONDS);
+        let whole = Frauds::new(Memory::default(), clock.clone(), REVIEW_SECONDS, true);
+        let torn = Frauds::new(Torn::new(Memory::default()), clock.clone(), REVIEW_SECONDS, true);
         prop_assert_eq!(in_turn(&torn, &clock, messages()), in_turn(&whole, &clock, messages()));
     }
 }
