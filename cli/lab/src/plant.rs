@@ -62,7 +62,7 @@ plants! {
     JoinForgets, "join-forgets", Facts, "a join forgets the fact that came before the others";
     RefundAgain, "refund-again", Everywhere, "a refund that is repeated pays again";
     VoidSkipped, "void-skipped", Everywhere, "a refund does not ask the provider what it holds";
-    CancelSkipped, "cancel-skipped", Everywhere, "a cancellation does not ask the carrier";
+    CancelSkipped, "cancel-skipped", Facts, "a cancellation does not ask the carrier";
     KeyPerAttempt, "key-per-attempt", Everywhere, "each attempt at a charge has a key of its own";
     NoticePerDelivery, "notice-per-delivery", Everywhere, "each delivery of a notice is a notice";
     AcknowledgeFirst, "acknowledge-first", Facts, "a message is deleted before it is handled";
@@ -87,7 +87,6 @@ plants! {
     NoPermission, "no-permission", Facts, "a queue does not let its rules send";
     WholeBatch, "whole-batch", Facts, "the answer to a batch does not say which messages failed";
     EndlessPatience, "endless-patience", Facts, "a service never gives up before its queue does";
-    ShortVisibility, "short-visibility", Facts, "a message is visible again before its function's time is over";
     CatchLosesInput, "catch-loses-input", Workflows, "a Catch puts the error where the compensation looks for the order";
     BranchStays, "branch-stays", Workflows, "one branch of a Parallel fails, and what the other did stays";
     HearsItself, "hears-itself", Facts, "a rule hears what its own service says";
@@ -184,11 +183,6 @@ impl Plant {
                     .filter(|queue| queue.name.ends_with("-payment"))
                     .for_each(|queue| queue.sources.clear());
             }
-            Self::ShortVisibility => {
-                for queue in &mut all.queues {
-                    queue.visibility = SHORT_VISIBILITY;
-                }
-            }
             Self::FewReceives => {
                 for (_, most) in all.queues.iter_mut().filter_map(|q| q.redrive.as_mut()) {
                     *most = 1;
@@ -238,10 +232,6 @@ impl Plant {
         }
     }
 }
-
-/// How long a received message stays hidden where that is too short, in
-/// milliseconds.
-const SHORT_VISIBILITY: i64 = 100;
 
 /// Has the rules whose name ends in `rule` listen for `pattern`.
 fn listen(all: &mut Definitions, rule: &str, pattern: &str) {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use duet_core::id::of_execution;
 use duet_core::store::Store;
 use duet_core::{CommandMessage, OrderId};
 use duet_customer::command::Command as CustomerCommand;
@@ -269,6 +270,7 @@ impl Play {
             lab.stop_faults();
             lab.settle(REST);
         });
+        self.look_for_unparked()?;
         for _ in 0..ROUNDS {
             let mut worked = self.redrive(scripts);
             self.lab.with(|lab| lab.settle(REST));
@@ -287,6 +289,28 @@ impl Play {
             .iter()
             .filter_map(|script| script.plan.poison.as_deref());
         self.lab.redrive_all(&poisons.collect::<Vec<_>>())
+    }
+
+    /// An order whose execution failed is decided or parked before anybody clears
+    /// up, unless a fault kept the end from being told, or what tells of it is dead.
+    fn look_for_unparked(&self) -> Outcome<()> {
+        let (failed, letters) = self
+            .lab
+            .with(|lab| (lab.failed_executions(), lab.dead_letters()));
+        for run in failed.iter().filter(|run| run.machine.contains("order")) {
+            let id = of_execution(&run.name);
+            let undecided = self
+                .order(id)?
+                .is_some_and(|there| there.fate == Fate::Undecided && there.owed.is_empty());
+            let blows = self.lab.with(|lab| lab.blows(id));
+            let untold = blows.iter().any(|blow| blow.kind == Fault::EndNever);
+            let dead = letters.iter().any(|letter| letter.body.contains(id));
+            if undecided && !untold && !dead {
+                let what = format!("{id}: its execution is over, and nobody parked it");
+                self.findings.borrow_mut().broken(6, what);
+            }
+        }
+        Ok(())
     }
 
     /// Repairs what is parked, as `duet repair` does.
