@@ -305,7 +305,12 @@ impl Play {
             let blows = self.lab.with(|lab| lab.blows(id));
             let untold = blows.iter().any(|blow| blow.kind == Fault::EndNever);
             let dead = letters.iter().any(|letter| letter.body.contains(id));
-            if undecided && !untold && !dead {
+            // What is placed only after its execution ended is found by its age.
+            let history = self.lab.history(self.variant, Subject::Order, id);
+            let placed = ready(history)??.iter().any(|event| {
+                event.kind.ends_with("StateExited") && event.state.as_deref() == Some("PlaceOrder")
+            });
+            if undecided && placed && !untold && !dead {
                 let what = format!("{id}: its execution is over, and nobody parked it");
                 self.findings.borrow_mut().broken(6, what);
             }
