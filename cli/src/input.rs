@@ -63,7 +63,7 @@ pub fn all<T: DeserializeOwned>(text: &str, origin: &str) -> Outcome<Vec<T>> {
 pub fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Outcome<T> {
     let mut strange = None;
     let read = serde_ignored::deserialize(&value, |path| {
-        strange.get_or_insert_with(|| path.to_string());
+        strange.get_or_insert_with(|| place(&path));
     });
     // Read again where it does not fit, for the path.
     let read = read.or_else(|_| serde_path_to_error::deserialize(&value));
@@ -84,6 +84,22 @@ pub fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Outcome<T> {
             let at = if path == "." { "" } else { &path };
             Err(problem(at, error.inner()))
         }
+    }
+}
+
+/// A path as it is told everywhere: `lines[0].colour`.
+fn place(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", place(parent)),
+        Path::Map { parent, key } => match place(parent) {
+            parent if parent.is_empty() => key.clone(),
+            parent => format!("{parent}.{key}"),
+        },
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => place(parent),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::terminal::tell;
 use crate::world::account::{Account, Endpoints, Passed};
 use crate::world::aws::{self, Aws, EMULATED_REGION};
 use crate::world::lab::kept::{Brought, Facts, Shelf};
-use crate::world::{Deployment, World};
+use crate::world::{Deployment, Fraud, World};
 
 /// The services: a package and a binary each.
 pub const SERVICES: [&str; 8] = [
@@ -374,6 +374,11 @@ impl Place {
                 let account = Account::of(&config).await?;
                 removal::may_deploy(&config, &account, &self.global.stack).await?;
             }
+            self.one_step(
+                &config,
+                parameters.get("Fraud").map_or("on", String::as_str),
+            )
+            .await?;
             let target = Target::Endpoint {
                 url: &emulator.endpoint,
                 region: EMULATED_REGION,
@@ -399,11 +404,27 @@ impl Place {
         })
     }
 
+    /// Refuses to turn fraud detection of a stack that is there `to` another
+    /// state by more than one step.
+    async fn one_step(&self, config: &aws_config::SdkConfig, to: &str) -> Outcome<()> {
+        let there = aws::outputs(config, &self.global.stack).await?;
+        let from = there.and_then(|outputs| Fraud::of(|name| outputs.get(name).cloned()));
+        match (from, Fraud::of(|_| Some(to.to_owned()))) {
+            (Some(from), Some(to)) => from.may_become(to),
+            // A new stack, or a value that the template refuses.
+            _ => Ok(()),
+        }
+    }
+
     async fn up_aws(&self, up: &Up, began: Instant) -> Outcome<Upped> {
         let config = self.ordinary().await?;
         let account = self.account(&config).await?;
         if up.deploy {
             removal::may_deploy(&config, &account, &self.global.stack).await?;
+            // A parameter that is not named keeps its value.
+            if let Some((_, to)) = up.parameters.iter().find(|(name, _)| name == "Fraud") {
+                self.one_step(&config, to).await?;
+            }
             let python = self.step("python environment", || {
                 let requirements = self.root.join("infra/local/requirements.txt");
                 python::prepare(&requirements, &self.tools(), &self.environment, &mut tell)

@@ -460,7 +460,8 @@ impl World for Aws {
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
         let mut letters = Vec::new();
-        let machines = self.machines(variant, Subject::Order)?;
+        let mut machines = self.machines(variant, Subject::Order)?;
+        machines.extend(self.machines(variant, Subject::Customer)?);
         for machine in &machines {
             letters.extend(self.failed_execution(machine, marker).await?);
         }

@@ -11,6 +11,8 @@ pub mod mutants;
 mod operate;
 pub mod planted;
 mod replaying;
+#[cfg(test)]
+mod rollout;
 mod script;
 pub mod simulate;
 
@@ -124,6 +126,13 @@ impl Lab {
         let state = &mut *self.state();
         let now = state.lab.now();
         let is_new = state.lab.parameters() != parameters;
+        let outputs = &state.lab.definitions().outputs;
+        let to = parameters.get("Fraud").map_or("on", String::as_str);
+        if let Some(from) = Fraud::of(|name| outputs.get(name).cloned())
+            && let Some(to) = Fraud::of(|_| Some(to.to_owned()))
+        {
+            from.may_become(to)?;
+        }
         let update = state.lab.update(parameters).map_err(|why| match why {
             UpdateError::InProgress => Problem::failed(why)
                 .hint("an update lasts some minutes, and as long as executions of a state machine that it deleted"),
@@ -329,7 +338,10 @@ impl World for Lab {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
-        let machines = self.machines(variant, Subject::Order);
+        let subjects = [Subject::Order, Subject::Customer].into_iter();
+        let machines: Vec<String> = subjects
+            .flat_map(|subject| self.machines(variant, subject))
+            .collect();
         let lab = &mut self.state().lab;
         if !machines.is_empty() {
             let failed = lab.failed_executions();
