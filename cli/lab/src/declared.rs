@@ -85,7 +85,7 @@ pub(crate) fn read(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     Add,
-    Change,
+    Modify,
     Remove,
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn differences(old: &Places, new: &Places) -> BTreeMap<String, Change
     let differs = |place: &String| match (modelled(old, place), modelled(new, place)) {
         (false, true) => Some(Change::Add),
         (true, false) => Some(Change::Remove),
-        (true, true) if old[place].properties != new[place].properties => Some(Change::Change),
+        (true, true) if old[place].properties != new[place].properties => Some(Change::Modify),
         _ => None,
     };
     places
@@ -237,7 +237,7 @@ Outputs: { Name: { Value: a } }
         let (old, new) = (places("yes", INNER), places("no", INNER));
         assert!(differences(&old, &old).is_empty());
         // B is named by Y's URL, which changes with Y's name.
-        let changed = ["Inner/B", "Y"].map(|place| (place.to_owned(), Change::Change));
+        let changed = ["Inner/B", "Y"].map(|place| (place.to_owned(), Change::Modify));
         assert_eq!(differences(&old, &new), BTreeMap::from(changed));
         let without = INNER.replace(
             "Role: { Type: AWS::IAM::Role }",

@@ -109,8 +109,8 @@ pub(crate) enum Step {
 fn lag(kind: &str, change: Change) -> Span {
     match (kind, change) {
         (RULE, _) => (0, 30_000),
-        (QUEUE, Change::Change | Change::Remove) | (QUEUE_POLICY, Change::Change) => (0, 60_000),
-        (MACHINE, Change::Change) => (0, 5_000),
+        (QUEUE, Change::Modify | Change::Remove) | (QUEUE_POLICY, Change::Modify) => (0, 60_000),
+        (MACHINE, Change::Modify) => (0, 5_000),
         (MAPPING, Change::Remove) => (0, 10_000),
         _ => (0, 0),
     }
@@ -167,7 +167,7 @@ impl Lab {
         let (complete, settled) = self.schedule(number, &steps, &changes, seed);
         let update = Update {
             added: of(Change::Add),
-            changed: of(Change::Change),
+            changed: of(Change::Modify),
             removed: of(Change::Remove),
             complete: timestamp(complete),
             settled: timestamp(settled),

@@ -106,6 +106,10 @@ pub enum Step<T, Q> {
 /// What an answer calls for.
 #[derive(Debug)]
 #[must_use]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per answer and taken apart at once; a box would only add an allocation"
+)]
 pub enum End<T> {
     /// It decides the command.
     Settle(Decision<T>),
