@@ -70,13 +70,7 @@ pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<R
             execution: left.execution,
             ..ParkOrder::of(id.clone())
         };
-        let job = Job {
-            world,
-            id,
-            variant: variant::named(&order.variant).map_err(Problem::environment)?,
-            order,
-            within,
-        };
+        let job = Job::of(world, id, order, within)?;
         job.park(&duet_order::Command::from(command)).await?;
         view = View::load(world, id.as_str()).await?;
     }
@@ -92,13 +86,7 @@ pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<R
         missing: Vec::new(),
     };
     if !parts.is_empty() {
-        let job = Job {
-            world,
-            id,
-            variant: variant::named(&order.variant).map_err(Problem::environment)?,
-            order,
-            within,
-        };
+        let job = Job::of(world, id, order, within)?;
         for &part in &parts {
             match job.part(part, &view).await? {
                 Ok(()) => report.repaired.push(part),
@@ -166,7 +154,18 @@ struct Job<'a, W> {
     within: u64,
 }
 
-impl<W: World> Job<'_, W> {
+impl<'a, W: World> Job<'a, W> {
+    fn of(world: &'a W, id: &'a OrderId, order: &'a Order, within: u64) -> Outcome<Self> {
+        let variant = variant::named(&order.variant).map_err(Problem::environment)?;
+        Ok(Self {
+            world,
+            id,
+            variant,
+            order,
+            within,
+        })
+    }
+
     fn message(&self, command: &impl Vocabulary, again: &str) -> CommandMessage {
         let mut message = message::command(
             command,

@@ -115,6 +115,12 @@ impl<C: Clock, S: Store> World<C, S> {
         self.ask(command, "standard").await.unwrap()
     }
 
+    /// Asserts that `command` is refused as invalid.
+    async fn refuses(&self, command: impl Into<Command>, variant: &str) {
+        let said = self.ask(command, variant).await;
+        assert!(matches!(said, Err(Failure::Invalid(_))), "{said:?}");
+    }
+
     fn turn_to(&self, seconds: i64) {
         self.clock.store(seconds, Ordering::Relaxed);
     }
