@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use duet_core::fact::Notice;
+use duet_core::OrderId;
 use duet_core::store::Store;
-use duet_core::{OrderId, Sku};
 use duet_fraud::command::Verdict;
-use duet_inventory::domain::{Status as ReservationStatus, Stock};
+use duet_inventory::domain::Stock;
 use duet_lab::{Meter, Used};
 use duet_order::command::PlaceOrder;
-use duet_order::domain::{Compensation, Fate};
-use duet_payment::domain::Status as PaymentStatus;
+use duet_order::domain::Compensation;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -21,7 +19,8 @@ use crate::report::{Report, table, took, trimmed};
 use crate::scenario::{Expected, Person, Plan, Scenario};
 use crate::terminal;
 use crate::variant::Variant;
-use crate::view::View;
+use crate::view::{Print, View};
+use crate::world::lab::simulate::Ending;
 use crate::world::{TableOf, World};
 use crate::{catalog, customer, place, repair, review};
 
@@ -72,18 +71,33 @@ pub struct Row {
     /// What its orders used, where that is counted: on average.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Meter>,
+    /// The races by which its orders ended otherwise than expected, where faults
+    /// strike: each with the order and the faults that explain it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub races: Vec<Raced>,
     /// What it left behind.
     #[serde(skip)]
     pub footprint: Footprint,
     #[serde(skip)]
-    goods: Vec<Sku>,
+    of: (&'static Scenario, &'static Variant, Plan),
+}
+
+/// A tolerated race, as one order ended by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Raced {
+    /// The race.
+    pub name: &'static str,
+    /// The order.
+    pub order: String,
+    /// What explains it.
+    pub why: String,
 }
 
 /// What parity compares: all that a scenario leaves behind, without names and
 /// times. Refund notices are left out: one variant may never have captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Footprint {
-    orders: Vec<OrderPrint>,
+    orders: Vec<Print>,
     /// Available, reserved, shipped of each SKU.
     stock: Vec<(i64, i64, i64)>,
     customers: Vec<(String, Vec<String>)>,
@@ -107,14 +121,6 @@ impl Footprint {
             .or_else(|| first(&self.customers, &other.customers))
             .or_else(|| first(&[self.dead], &[other.dead]))
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct OrderPrint {
-    standing: String,
-    net: i64,
-    booked: bool,
-    notices: Vec<String>,
 }
 
 /// What the demo found.
@@ -179,8 +185,8 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
     let mut all = Findings::default();
     if choice.faults {
-        world.clear_up().await?;
-        for row in &rows {
+        clear_up(world, &rows, within).await?;
+        for row in &mut rows {
             look_again(world, row, &mut all).await?;
         }
     } else {
@@ -204,21 +210,50 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     })
 }
 
-/// What the tables and ledgers say of a row's orders and goods by now.
-async fn look_again<W: World>(world: &W, row: &Row, findings: &mut Findings) -> Outcome<()> {
-    for id in &row.orders {
-        let view = View::load(world, id).await?;
-        // What could not even be placed is told by its row, and lies where an
-        // operator sees it.
-        if view.order.is_some() {
-            findings.order(id, &view, world.deployment().with_fraud);
+/// Does an operator's work until nothing is left to do: dead letters, failed
+/// executions, parked orders.
+async fn clear_up<W: World>(world: &W, rows: &[Row], within: u64) -> Outcome<()> {
+    world.clear_up().await?;
+    for order in rows.iter().flat_map(|row| row.of.2.waves.iter().flatten()) {
+        let view = View::load(world, order.order.as_str()).await?;
+        if view.order.is_some_and(|order| !order.owed.is_empty()) {
+            // What cannot be repaired is found when the order is looked at again.
+            let _ = repair::repair(world, &order.order, within).await;
         }
     }
-    for sku in &row.goods {
-        let key = duet_inventory::stock_key(sku);
+    world.clear_up().await
+}
+
+/// What the tables and ledgers say of a row's orders and goods by now, and
+/// whether its orders may have ended so.
+async fn look_again<W: World>(world: &W, row: &mut Row, findings: &mut Findings) -> Outcome<()> {
+    let (scenario, variant, plan) = &row.of;
+    let mut reservations = Vec::new();
+    for (wave, orders) in plan.waves.iter().enumerate() {
+        for order in orders {
+            let id = order.order.as_str();
+            let view = View::load(world, id).await?;
+            // What could not even be placed is told by its row, and lies where an
+            // operator sees it.
+            let Some(there) = &view.order else { continue };
+            findings.order(id, &view, world.deployment().with_fraud);
+            match world.allowed(variant, scenario, plan, wave, there)? {
+                Ending::Twin => {}
+                Ending::Raced(name, why) => row.races.push(Raced {
+                    name,
+                    order: id.to_owned(),
+                    why,
+                }),
+                Ending::Wrong(why) => findings.broken(7, format!("{id}: {why}")),
+            }
+            reservations.extend(view.reservation);
+        }
+    }
+    for good in &plan.goods {
+        let key = duet_inventory::stock_key(&good.sku);
         let there = world.table(TableOf::Inventory).load(&[key]).await?;
         for item in there.into_iter().flatten() {
-            findings.stock(&item.read::<Stock>()?);
+            findings.stock(&item.read::<Stock>()?, &reservations);
         }
     }
     Ok(())
@@ -276,6 +311,7 @@ async fn one<W: World>(
     let mut findings = Findings::default();
     let mut footprint = Footprint::default();
     let mut words = Words::default();
+    let mut reservations = Vec::new();
     let registered: Vec<(String, Vec<String>)> = stream::iter(&plan.customers)
         .map(|registration| async move {
             let registered = customer::register(world, variant, registration, Some(within)).await?;
@@ -315,6 +351,7 @@ async fn one<W: World>(
         if last && plan.repair {
             for order in wave {
                 let (standing, parked) = parked(world, order.order.as_str(), within).await?;
+                findings.named(order.order.as_str(), &parked);
                 findings.order(order.order.as_str(), &parked, world.deployment().with_fraud);
                 words.add(standing);
             }
@@ -331,24 +368,14 @@ async fn one<W: World>(
         for order in wave {
             let id = order.order.as_str();
             let view = settled(world, id, within).await?;
-            let standing = view
-                .order
-                .as_ref()
-                .map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
             findings.order(id, &view, world.deployment().with_fraud);
-            let mut notices = view.noticed();
-            notices.retain(|kind| *kind != Notice::PaymentRefunded.to_string());
-            prints.push(OrderPrint {
-                standing,
-                net: view.net(),
-                booked: view.is_booked(),
-                notices,
-            });
+            prints.push(view.print());
+            reservations.extend(view.reservation);
         }
         // Which of a wave's orders ended how may be a race: they are compared
         // without their names.
         prints.sort();
-        for OrderPrint { standing, .. } in &prints {
+        for Print { standing, .. } in &prints {
             words.add(match last && plan.repair {
                 true => format!("repaired: {standing}"),
                 false => standing.clone(),
@@ -389,7 +416,7 @@ async fn one<W: World>(
             .flatten()
         {
             let stock: Stock = item.read()?;
-            findings.stock(&stock);
+            findings.stock(&stock, &reservations);
             footprint
                 .stock
                 .push((stock.available, stock.reserved, stock.shipped));
@@ -410,8 +437,9 @@ async fn one<W: World>(
             .map(|order| order.order.to_string())
             .collect(),
         usage: None,
+        races: Vec::new(),
         footprint,
-        goods: plan.goods.iter().map(|good| good.sku.clone()).collect(),
+        of: (scenario, variant, plan),
     };
     Ok((row, findings))
 }
@@ -531,37 +559,10 @@ pub(crate) async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outco
     let began = world.now();
     loop {
         let view = View::load(world, id).await?;
-        if is_settled(&view) || world.now().duration_since(began).as_secs() >= within as i64 {
+        if view.is_settled() || world.now().duration_since(began).as_secs() >= within as i64 {
             return Ok(view);
         }
         world.pause(LOOK_EVERY).await;
-    }
-}
-
-/// Whether everything an order leads to has happened: decided, undone where it
-/// has to be, shipped where it has to be, and everybody told.
-fn is_settled(view: &View) -> bool {
-    let Some(order) = &view.order else {
-        return false;
-    };
-    let told = |kind: Notice| view.notices.iter().any(|notice| notice.kind == kind);
-    match order.fate {
-        Fate::Undecided => false,
-        Fate::Confirmed => {
-            let shipped = view
-                .reservation
-                .as_ref()
-                .is_some_and(|r| r.status == ReservationStatus::Shipped);
-            shipped && told(Notice::OrderConfirmed)
-        }
-        Fate::Rejected { .. } => {
-            let refunded = view.payment.as_ref().is_some_and(
-                |payment| matches!(payment.status, PaymentStatus::Refunded { amount } if amount.amount > 0),
-            );
-            order.compensation != Compensation::Pending
-                && told(Notice::OrderRejected)
-                && (!refunded || told(Notice::PaymentRefunded))
-        }
     }
 }
 
@@ -699,7 +700,10 @@ impl Report for DemoReport {
                 let seconds = row.elapsed_ms as f64 / 1000.0;
                 match (row.ok, self.faults) {
                     (true, _) => format!("ok {seconds:.1} s"),
-                    (false, true) => format!("{} {seconds:.1} s", row.outcome),
+                    (false, true) => {
+                        let races: Vec<_> = row.races.iter().map(|raced| raced.name).collect();
+                        format!("{} ({}) {seconds:.1} s", row.outcome, races.join(", "))
+                    }
                     (false, false) => format!("FAILED: {}", row.outcome),
                 }
             }));
@@ -732,6 +736,8 @@ impl Report for DemoReport {
             took(self.elapsed_ms, self.virtual_time)
         ));
         if self.faults {
+            let otherwise = self.rows.iter().filter(|row| !row.ok);
+            let races: usize = otherwise.map(|row| row.races.len()).sum();
             let struck: Vec<String> = self
                 .faults_injected
                 .iter()
@@ -740,7 +746,7 @@ impl Report for DemoReport {
             text.push(match struck.as_slice() {
                 [] => "no fault struck; another --seed, or a rate such as --fault KIND:0.5, may".to_owned(),
                 some => format!(
-                    "faults struck: {}; the invariants are those of after an operator's work: dead letters sent back, failed executions taken up again",
+                    "{races} orders ended otherwise by a named race; faults struck: {}; the invariants are those of after an operator's work: dead letters sent back, failed executions taken up again, parked orders repaired",
                     some.join(", ")
                 ),
             });

@@ -99,6 +99,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             }
         }
         Command::Simulate(args) if args.planted => print(&planted(args)?, format),
+        Command::Simulate(args) if args.mutants => print(&mutants(args)?, format),
         Command::Simulate(args) => print(&simulate(args)?, format),
         Command::Bench(args::Bench::Lab { orders, variants }) => {
             let definitions = world::lab::definitions(&BTreeMap::new())?;
@@ -261,11 +262,20 @@ fn simulate(args: &args::Simulate) -> Outcome<world::lab::simulate::SimulationRe
 
 /// Looks for planted mistakes in many worlds in this process.
 fn planted(args: &args::Simulate) -> Outcome<world::lab::planted::PlantedReport> {
-    let mut options = worlds(args, 1_000);
+    let mut options = worlds(args, world::lab::planted::SEEDS);
     if options.faults.is_empty() {
         options.faults = duet_lab::FaultRule::all();
     }
     world::lab::planted::run(duet_lab::Plant::ALL, &options, &BTreeMap::new())
+}
+
+/// Looks for changes of what is deployed that nobody notices.
+fn mutants(args: &args::Simulate) -> Outcome<world::lab::mutants::MutantsReport> {
+    let mut options = worlds(args, world::lab::mutants::SEEDS);
+    if options.faults.is_empty() {
+        options.faults = duet_lab::FaultRule::all();
+    }
+    world::lab::mutants::run(&options)
 }
 
 /// The worlds that the command line asks for, of so many seeds unless it says.

@@ -332,6 +332,44 @@ fn a_failed_execution_is_announced_and_its_order_parked() {
 }
 
 #[test]
+fn the_end_of_an_execution_may_be_told_twice_late_or_never() {
+    let world = |fault: &str| {
+        let mut lab = with(&["store-fault@RejectOrder:1", fault], |_| {});
+        place(&mut lab, "standard", "o-1", "tok_declined");
+        let at = lab.now();
+        while lab.failed_executions().is_empty() && lab.step() {}
+        assert_eq!(lab.failed_executions().len(), 1, "{fault}");
+        let failed = lab.now();
+        lab.advance(failed + SignedDuration::from_secs(60));
+        let soon = standing(&lab, "o-1").contains("Abandoned");
+        lab.advance(failed + SignedDuration::from_hours(2));
+        assert!(failed > at);
+        (soon, standing(&lab, "o-1").contains("Abandoned"))
+    };
+    assert_eq!(world("end-twice:1"), (true, true));
+    assert_eq!(world("end-late:1"), (false, true));
+    // Whoever else finds such an order has to look for it.
+    assert!(!world("end-never:1").0);
+}
+
+#[test]
+fn an_execution_may_be_cut_short() {
+    for (fault, status) in [("abort:1", "ABORTED"), ("execution-timeout:1", "TIMED_OUT")] {
+        let mut lab = with(&[fault, "cold-start:1"], |_| {});
+        (0..4).for_each(|n| place(&mut lab, "standard", &format!("o-{n}"), "tok_visa"));
+        lab.settle(HOUR);
+        let failed = lab.failed_executions();
+        assert!(!failed.is_empty(), "{fault}");
+        for run in failed {
+            assert_eq!(duet_lab::word(run.status), status);
+            let blows = lab.blows(&run.name);
+            let cut = |blow: &&duet_lab::Blow| fault.starts_with(blow.kind.name());
+            assert_eq!(blows.iter().filter(cut).count(), 1);
+        }
+    }
+}
+
+#[test]
 fn a_redriven_execution_goes_on_from_the_step_that_failed() {
     let mut lab = with(&["store-fault@NotifyActivated:1"], |_| {});
     let data =
@@ -527,6 +565,16 @@ fn a_message_may_come_twice() {
     assert_eq!(lab.table("duet-notification").map(notices), Some(1));
 }
 
+#[test]
+fn a_receive_may_overlook_a_message() {
+    let mut lab = with(&["short-poll:1"], |_| {});
+    place(&mut lab, "eventbridge", "o-1", "tok_visa");
+    lab.settle(20 * HOUR);
+    assert!(standing(&lab, "o-1").contains("Confirmed"));
+    // It is as if nobody had looked: nothing is received, so nothing is tried again.
+    assert!(lab.struck().len() > 10 && used(&lab, |meter| meter.retries) == 0);
+}
+
 /// How many records of notices a table has.
 fn notices(table: &duet_lab::Table) -> usize {
     use duet_core::store::Browse;
@@ -652,7 +700,9 @@ fn every_fact_has_its_test() {
     let page = std::fs::read_to_string(cli.parent().unwrap().join("docs/lab.md")).unwrap();
     let rows: Vec<Vec<&str>> = page
         .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| fact"))
+        .skip_while(|line| !line.starts_with("| fact"))
+        .skip(2)
+        .take_while(|line| line.starts_with("| "))
         .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
         .collect();
     for row in &rows {
