@@ -343,6 +343,19 @@ pub enum Bench {
         #[command(flatten)]
         variants: Variants,
     },
+    /// What patience is worth, in the embedded lab: the orders lost while a service is out for less, and to a third party silent for longer.
+    #[command(after_help = "Example: duet bench patience --orders 500 --points 200")]
+    Patience {
+        /// So many orders for each service, and each way and time in which it is out.
+        #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        orders: u32,
+        /// So many orders for each time, or rate, for which a third party is silent.
+        #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        points: u32,
+        /// Only this variant; may be repeated [default: all].
+        #[command(flatten)]
+        variants: Variants,
+    },
 }
 
 /// What goes wrong.

@@ -109,6 +109,18 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
                 format,
             )
         }
+        Command::Bench(args::Bench::Patience {
+            orders,
+            points,
+            variants,
+        }) => {
+            let definitions = world::lab::definitions(&BTreeMap::new())?;
+            let variants = of_all(&variants.variants);
+            let sizes = (*orders, *points);
+            let bench =
+                world::lab::bench::patience::run(&definitions, &variants, sizes, threads())?;
+            print(&bench, format)
+        }
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
             let from_file = args.file.as_deref().map(orders_of).transpose()?;
@@ -289,8 +301,13 @@ fn worlds(args: &args::Simulate, seeds: u64) -> world::lab::simulate::Options {
         orders: args.orders as usize,
         faults: args.faults.rules(),
         scenarios: args.scenarios.clone(),
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        threads: threads(),
     }
+}
+
+/// How many worlds run side by side.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The variants asked for, or all there are.

@@ -80,6 +80,7 @@ faults! {
     EndTwice, "end-twice", "ends of failed executions", "the end of an execution is told twice";
     EndLate, "end-late", "ends of failed executions", "the end of an execution is told minutes to an hour late";
     EndNever, "end-never", "ends of failed executions", "nobody is told of the end of an execution: telling is best effort";
+    Update, "update", "worlds that screen orders", "the stack is updated in place, twice, while orders are under way: fraud detection is turned to listening, and on again";
 }
 
 impl Fault {
@@ -89,6 +90,7 @@ impl Fault {
         match self {
             // Strike one thing per world, so they need a larger share of worlds.
             Self::Replay => 0.3,
+            Self::Update => 0.2,
             Self::Outage => 0.1,
             Self::DoubleSubmission | Self::LostCallback => 0.1,
             // Not every execution runs still when it is to be cut short.

@@ -94,19 +94,31 @@ plants! {
     FewReceives, "few-receives", Facts, "a queue gives a message up after its first receive";
     LockEndsWithRun, "lock-ends-with-run", Everywhere, "a lock and what it says end with the invocation that took it";
     KeyPerDelivery, "key-per-delivery", Everywhere, "the key of a record changes with each delivery";
+    UpdateAtOnce, "update-at-once", Everywhere, "fraud detection is turned off and on again in one step each, under a shop that runs";
+    WaitsBeforeItListens, "waits-before-it-listens", Facts, "what the fraud service listens by is made in the same update that has orders wait for its word";
 }
 
 /// The state machine of orders.
 const ORDER: &str = "infra/orchestration/order.asl.json";
+/// The template of the whole stack.
+const ROOT: &str = "template.yaml";
 
 impl Plant {
     /// Plants it in the files that are deployed, if it is one of those.
     pub fn plant_in_files(self, files: &mut Files) {
-        let Some(text) = files.get_mut(ORDER) else {
+        let file = match self {
+            Self::WaitsBeforeItListens => ROOT,
+            _ => ORDER,
+        };
+        let Some(text) = files.get_mut(file) else {
             return;
         };
         let mut replace = |from: &str, to: &str| *text = text.replace(from, to);
         match self {
+            Self::WaitsBeforeItListens => replace(
+                "ScreensOnBus: !And [!Condition Fraud, ",
+                "ScreensOnBus: !And [!Condition AwaitsClearance, ",
+            ),
             Self::RetryWithoutLimit => {
                 replace(", \"PatienceSpent\"]", "]");
                 replace("\"MaxAttempts\": 30", "\"MaxAttempts\": 99999999");
@@ -273,6 +285,7 @@ mod tests {
             (Plant::NeverShipped, true),
             (Plant::CatchLosesInput, true),
             (Plant::BranchStays, true),
+            (Plant::WaitsBeforeItListens, true),
             (Plant::BlindStock, false),
         ] {
             let mut files = bundled();

@@ -9,6 +9,7 @@ mod input;
 pub mod kept;
 pub mod mutants;
 mod operate;
+mod parallel;
 pub mod planted;
 mod replaying;
 #[cfg(test)]
@@ -528,7 +529,8 @@ impl World for Lab {
         wave: usize,
         order: &Order,
     ) -> Outcome<Ending> {
-        self.judge(variant, &Script::of(scenario, plan.clone()), wave, order)
+        let script = Script::of(scenario, plan.clone());
+        self.judge(variant, &script, wave, order, false)
     }
 
     async fn clear_up(&self) -> Outcome<()> {

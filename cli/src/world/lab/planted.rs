@@ -3,13 +3,13 @@
 //! without faults, under each variant in which they can show.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use duet_lab::{Definitions, Plant, Reach};
 use serde::Serialize;
 
+use super::parallel::in_parallel;
 use super::simulate::{Cut, Options, REVIEW_SECONDS, simulate};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::report::{Report, table, trimmed};
@@ -73,25 +73,10 @@ pub fn run(
             reached.map(|variant| (*plant, *variant))
         })
         .collect();
-    let next = AtomicU64::new(0);
-    let found: Mutex<BTreeMap<u64, Outcome<Mistake>>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..options.threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((plant, variant)) = jobs.get(at as usize) else {
-                        break;
-                    };
-                    let one = look_for(*plant, variant, options, parameters);
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    found.insert(at, one);
-                }
-            });
-        }
-    });
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mistakes: Vec<Mistake> = found.into_values().collect::<Outcome<_>>()?;
+    let mistakes = in_parallel(options.threads, jobs.len() as u64, |at| {
+        let (plant, variant) = jobs[at as usize];
+        look_for(plant, variant, options, parameters)
+    })?;
     let mut seeds: Vec<u64> = mistakes.iter().filter_map(|one| one.seeds).collect();
     seeds.sort_unstable();
     let missed: Vec<&Mistake> = mistakes.iter().filter(|one| one.seeds.is_none()).collect();

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Strike};
+use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Rollout, Strike};
 use serde::Serialize;
 
 use super::Lab;
@@ -403,6 +403,10 @@ pub(super) fn simulate(
             .map(|some| some.iter().copied().collect()),
         timeline: cut.timeline,
         plant: cut.plant,
+        rollout: match cut.plant {
+            Some(Plant::UpdateAtOnce) => Rollout::AtOnce,
+            _ => Rollout::InOrder,
+        },
         limit: LIMIT,
         ..Config::default()
     };
@@ -411,7 +415,7 @@ pub(super) fn simulate(
     if let Some(kept) = &cut.scripts {
         scripts.retain(|script| kept.contains(&script.number));
     }
-    Play::new(lab, variant, seed).whole(&scripts)
+    Play::new(lab, variant, seed, cut.plant).whole(&scripts)
 }
 
 #[cfg(test)]

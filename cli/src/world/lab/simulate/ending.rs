@@ -66,10 +66,14 @@ const LAST_PIECE: Race = in_every_style("last-piece");
 /// Which of a customer's orders placed at once were cleared.
 const AT_ONCE: Race = in_every_style("velocity-at-once");
 
+/// Fraud detection was listening when the order was placed, or another that it
+/// would have been seen in the light of, so nobody looked.
+const UNSCREENED: Race = in_every_style("unscreened");
+
 /// Every tolerated race. Nothing else is tolerated.
 const RACES: &[Race] = &[
     PAYMENT, SPOKE, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, REJECTION, STOPPED, OVERRUN, EITHER,
-    LAST_PIECE, AT_ONCE,
+    LAST_PIECE, AT_ONCE, UNSCREENED,
 ];
 
 /// The races that can happen in `style`, where `scripts` can be drawn.
@@ -102,6 +106,8 @@ pub(super) struct Case<'a> {
     pub(super) rivals: &'a [Blow],
     /// What cut its execution short, if that was the execution's end.
     pub(super) cut: Option<Fault>,
+    /// Whether another order or a customer of its script was not screened.
+    pub(super) unscreened: bool,
     /// How long a step is tried at least before it is given up, where the
     /// deployment says, and how long one try may take, in milliseconds.
     pub(super) patience: Option<(i64, i64)>,
@@ -131,6 +137,12 @@ impl Case<'_> {
             return Ending::Wrong(format!(
                 "its compensation is {:?}, owed {:?}",
                 self.order.compensation, self.order.owed
+            ));
+        }
+        let own = self.order.placed.clearance;
+        if own == Some(false) && is_of_fraud(reason) {
+            return Ending::Wrong(format!(
+                "it is rejected for {reason}, and was not to be screened"
             ));
         }
         let is =
@@ -170,6 +182,12 @@ impl Case<'_> {
         let (Expected::Rejected(reason, _) | Expected::NeedsAttention(reason, _)) = twin else {
             return Ending::Twin;
         };
+        let light = self.script.is_of_one_customer() || !self.script.plan.customers.is_empty();
+        let unscreened = self.order.placed.clearance == Some(false) || (self.unscreened && light);
+        if is_of_fraud(reason) && unscreened {
+            let why = "fraud detection was listening, and screened nobody".to_owned();
+            return Ending::Raced(UNSCREENED.name, why);
+        }
         // An order that is screened before the ones placed before it is not the
         // n-th yet; neither is one whose predecessors did not come so far.
         if reason == Reason::FraudConfirmed && self.script.is_of_one_customer() {
@@ -293,6 +311,11 @@ impl Case<'_> {
     }
 }
 
+/// Whether only the fraud service's word leads to a rejection for `reason`.
+fn is_of_fraud(reason: Reason) -> bool {
+    matches!(reason, Reason::FraudConfirmed | Reason::ReviewTimedOut)
+}
+
 fn gave_up(race: Race, services: &'static [&'static str]) -> Blame {
     Blame {
         race,
@@ -351,6 +374,7 @@ fn can_cost_an_order(kind: Fault) -> bool {
         | Fault::ExecutionTimeout
         | Fault::EndTwice
         | Fault::EndLate
-        | Fault::EndNever => false,
+        | Fault::EndNever
+        | Fault::Update => false,
     }
 }

@@ -1,5 +1,6 @@
 //! What must not be in a world that has come to its end.
 
+use duet_core::order::Reason;
 use duet_core::store::{Browse, Store};
 use duet_customer::domain::Status as CustomerStatus;
 use duet_inventory::domain::{Reservation, Stock};
@@ -116,6 +117,7 @@ impl Play {
         traces: &mut Traces,
     ) -> Outcome<()> {
         let struck = !end.struck.is_empty();
+        let unmarked = self.unmarked(script)?;
         let with_fraud = self.lab.deployment().with_fraud;
         let orders = || {
             let waves = script.plan.waves.iter().enumerate();
@@ -148,7 +150,10 @@ impl Play {
                     .push(finding("it was parked, and nothing went wrong".to_owned()));
             }
             let twin = script.twin(wave);
-            let verdict = self.lab.judge(self.variant, script, wave, there)?;
+            let unscreened = unmarked > 0 || self.has_unmarked_customer(script)?;
+            let verdict = self
+                .lab
+                .judge(self.variant, script, wave, there, unscreened)?;
             let good = twin == Expected::Confirmed;
             end.good += u64::from(good);
             match verdict {
@@ -186,6 +191,11 @@ impl Play {
             ..
         } = script.expected
         {
+            // Whoever is not screened comes on top.
+            let many = match reason {
+                Reason::FraudConfirmed => many + unmarked,
+                _ => many,
+            };
             let all = orders().count();
             if confirmed > many || (refused > 0 && all - refused < many) {
                 let what = format!(
@@ -197,6 +207,27 @@ impl Play {
             }
         }
         Ok(())
+    }
+
+    /// How many orders of a script were placed while nobody was screened.
+    fn unmarked(&self, script: &Script) -> Outcome<usize> {
+        let mut unmarked = 0;
+        for order in script.plan.waves.iter().flatten() {
+            let there = self.order(order.order.as_str())?;
+            let mark = there.and_then(|there| there.placed.clearance);
+            unmarked += usize::from(mark == Some(false));
+        }
+        Ok(unmarked)
+    }
+
+    fn has_unmarked_customer(&self, script: &Script) -> Outcome<bool> {
+        for customer in &script.plan.customers {
+            let there = self.customer(customer.customer.as_str())?;
+            if there.is_some_and(|there| there.registered.clearance == Some(false)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How much of a SKU the confirmed orders of a script took.
@@ -215,11 +246,13 @@ impl Play {
     }
 
     fn judge_customer(&self, script: &Script, id: &str, end: &mut End) -> Outcome<()> {
-        let expected = match script.plan.suspicious {
+        let there = self.customer(id)?;
+        let mark = there.as_ref().and_then(|there| there.registered.clearance);
+        let expected = match script.plan.suspicious && mark != Some(false) {
             true => CustomerStatus::Blocked,
             false => CustomerStatus::Active,
         };
-        let status = self.customer(id)?.map(|customer| customer.status);
+        let status = there.map(|customer| customer.status);
         if status != Some(expected) {
             end.findings.push((
                 0,
@@ -269,12 +302,14 @@ impl Play {
 
 impl Lab {
     /// Whether `order`, of wave `wave` of `script`, may have ended as it did.
+    /// `unscreened`: an order or a customer of the script was not screened.
     pub(in crate::world::lab) fn judge(
         &self,
         variant: &'static Variant,
         script: &Script,
         wave: usize,
         order: &Order,
+        unscreened: bool,
     ) -> Outcome<Ending> {
         let id = order.placed.order.as_str();
         let others = script.plan.waves.iter().flatten();
@@ -293,6 +328,7 @@ impl Lab {
             blows: &blows,
             rivals: &rivals,
             cut: self.cut(variant, id, &blows)?,
+            unscreened,
             patience: self.patience(),
         };
         Ok(case.judge())

@@ -1,7 +1,7 @@
 //! One world from its first submission to its judgement.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::id::of_execution;
 use duet_core::store::Store;
@@ -11,7 +11,7 @@ use duet_customer::domain::{Customer, Status as CustomerStatus};
 use duet_fraud::Command as FraudCommand;
 use duet_fraud::command::{DecideReview, Verdict};
 use duet_fraud::review::Status as ReviewStatus;
-use duet_lab::Fault;
+use duet_lab::{Fault, Plant};
 use duet_order::command::Command as OrderCommand;
 use duet_order::domain::{Fate, Order};
 
@@ -34,6 +34,13 @@ const FAULTY: i64 = 3 * 3_600_000;
 const REPLAYED: (i64, u64) = (605_000, 1_800_000);
 /// How long an operator waits for a repair to take effect, in seconds.
 const WITHIN: u64 = 300;
+/// When the stack of a world that is updated is updated for the first time, and
+/// how long it stays as it is then: so many milliseconds and at most so many
+/// more. In between is more than the minute that has to lie between two steps.
+const UPDATED: (i64, u64) = (60_000, 300_000);
+/// How much later the scripts of such a world begin: within forty minutes, in
+/// which two updates and what lies between have room.
+const STRETCHED: i64 = 600;
 /// How long a script waits for its customers and for a wave to be decided.
 const PATIENCE: i64 = 600_000;
 
@@ -43,6 +50,11 @@ pub(super) struct Play {
     pub(super) variant: &'static Variant,
     began: i64,
     seed: u64,
+    /// What fraud detection is still to be turned to, and when at the earliest.
+    turns: RefCell<Vec<&'static str>>,
+    next_turn: Cell<i64>,
+    /// By how much the beginnings of scripts are stretched.
+    stretched: i64,
     /// The orders that an operator had to repair.
     pub(super) parked: RefCell<BTreeSet<String>>,
     /// What was wrong with them while they were parked.
@@ -59,13 +71,33 @@ enum Stage {
 }
 
 impl Play {
-    /// The world of `seed` in `lab`, in which nothing has happened yet.
-    pub(super) fn new(lab: Lab, variant: &'static Variant, seed: u64) -> Self {
+    /// The world of `seed` in `lab`, in which nothing has happened yet and
+    /// `plant` is the mistake, if any.
+    pub(super) fn new(
+        lab: Lab,
+        variant: &'static Variant,
+        seed: u64,
+        plant: Option<Plant>,
+    ) -> Self {
+        let screens = lab.deployment().with_fraud;
+        let name = format!("{seed}/update");
+        let updated = screens && lab.with(|lab| lab.strikes(Fault::Update, &name));
+        // The last comes first.
+        let turns = match plant {
+            _ if !updated => vec![],
+            Some(Plant::UpdateAtOnce) => vec!["on", "off"],
+            _ => vec!["on", "listening"],
+        };
+        let began = lab.now().as_millisecond();
+        let first = began + UPDATED.0 + draw(seed, u64::MAX - 1, UPDATED.1) as i64;
         Self {
-            began: lab.now().as_millisecond(),
+            began,
             lab,
             variant,
             seed,
+            turns: turns.into(),
+            next_turn: first.into(),
+            stretched: if updated { STRETCHED } else { 1 },
             parked: RefCell::default(),
             findings: RefCell::default(),
         }
@@ -123,7 +155,8 @@ impl Play {
     /// Plays the scripts with all that goes wrong.
     fn perform(&self, scripts: &[Script]) -> Outcome<()> {
         let mut stages = vec![Stage::Waits; scripts.len()];
-        while stages.iter().any(|stage| *stage != Stage::Over) {
+        while stages.iter().any(|stage| *stage != Stage::Over) || self.is_to_turn() {
+            self.turn()?;
             for (script, stage) in scripts.iter().zip(&mut stages) {
                 *stage = self.advance(script, *stage)?;
             }
@@ -141,10 +174,34 @@ impl Play {
         Ok(())
     }
 
+    /// Whether fraud detection is still to be turned, or is being turned.
+    fn is_to_turn(&self) -> bool {
+        !self.turns.borrow().is_empty() || self.now() < self.next_turn.get()
+    }
+
+    /// Turns fraud detection one step further, as `duet up` does, when it is time.
+    fn turn(&self) -> Outcome<()> {
+        if self.now() < self.next_turn.get() || self.lab.with(|lab| lab.updating()) {
+            return Ok(());
+        }
+        let Some(to) = self.turns.borrow_mut().pop() else {
+            return Ok(());
+        };
+        let update = self.lab.with(|lab| {
+            let mut parameters: BTreeMap<_, _> = lab.parameters().clone();
+            parameters.insert("Fraud".to_owned(), to.to_owned());
+            lab.update(&parameters)
+        });
+        let settled = update.map_err(Problem::usage)?.settled.as_millisecond();
+        let rests = UPDATED.0 + draw(self.seed, u64::MAX - 2, UPDATED.1) as i64;
+        self.next_turn.set(settled + rests);
+        Ok(())
+    }
+
     fn advance(&self, script: &Script, stage: Stage) -> Outcome<Stage> {
         let now = self.now();
         match stage {
-            Stage::Waits if now - self.began < script.begins => Ok(stage),
+            Stage::Waits if now - self.began < script.begins * self.stretched => Ok(stage),
             Stage::Waits => {
                 for customer in &script.plan.customers {
                     let id = customer.customer.as_str();
