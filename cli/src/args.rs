@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use duet_core::{CustomerId, OrderId, Sku};
-use duet_lab::FaultRule;
+use duet_lab::{Fault, FaultRule};
 
 use crate::drill::Drill;
 use crate::exit::{Outcome, Problem};
@@ -112,10 +112,10 @@ pub enum Command {
     #[command(after_help = "Example: duet status --output json")]
     Status,
     /// Run every scenario under every variant and compare.
-    #[command(after_help = "Example: duet demo --scenario happy --scenario card-declined")]
+    #[command(after_help = with_faults("Example: duet demo --scenario happy --scenario card-declined"))]
     Demo(Demo),
     /// Run many seeded worlds in the embedded lab, with faults, and check that the system bears them.
-    #[command(after_help = "Example: duet simulate --seeds 100 --fault all")]
+    #[command(after_help = with_faults("Example: duet simulate --seeds 100 --fault all"))]
     Simulate(Simulate),
     /// Measure how fast something is on this machine.
     #[command(subcommand)]
@@ -205,6 +205,19 @@ pub enum Command {
     Man,
 }
 
+/// `example`, and the kinds of faults below it.
+fn with_faults(example: &str) -> String {
+    let kinds = Fault::ALL.iter().map(|kind| {
+        let (name, about, rate) = (kind.name(), kind.about(), kind.rate() * 100.0);
+        format!("  {name:<22}{about} ({rate:.0} % of {})", kind.touches())
+    });
+    let kinds: Vec<String> = kinds.collect();
+    format!(
+        "{example}\n\nFaults, and how often each strikes unless told otherwise:\n{}",
+        kinds.join("\n")
+    )
+}
+
 /// `duet up`.
 #[derive(Debug, Clone, Args)]
 pub struct Up {
@@ -288,7 +301,7 @@ impl Demo {
 /// `duet simulate`.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// How many seeds; each is a world of its own under each variant [default: 100, or with --planted at most 1000 for each mistake].
+    /// How many seeds; each is a world of its own under each variant [default: 100, or with --planted at most 30 for each mistake and variant].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: Option<u64>,
     /// The first seed.
@@ -306,9 +319,12 @@ pub struct Simulate {
     /// Orders in one world.
     #[arg(long, default_value_t = 10, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub orders: u32,
-    /// Plant mistakes, one at a time, and see whether the same checks find them; every fault strikes unless --fault says otherwise.
+    /// Plant mistakes, one at a time, and see whether the same checks find them under each variant where they can show; every fault strikes unless --fault says otherwise.
     #[arg(long, conflicts_with = "seed")]
     pub planted: bool,
+    /// Change the state machines and what is deployed in one place at a time, and list what the checks do not notice; as --planted does, in 20 seeds of each variant.
+    #[arg(long, conflicts_with_all = ["seed", "planted"])]
+    pub mutants: bool,
     /// What goes wrong.
     #[command(flatten)]
     pub faults: Faults,
@@ -327,13 +343,26 @@ pub enum Bench {
         #[command(flatten)]
         variants: Variants,
     },
+    /// What patience is worth, in the embedded lab: the orders lost while a service is out for less, and to a third party silent for longer.
+    #[command(after_help = "Example: duet bench patience --orders 500 --points 200")]
+    Patience {
+        /// So many orders for each service, and each way and time in which it is out.
+        #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        orders: u32,
+        /// So many orders for each time, or rate, for which a third party is silent.
+        #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        points: u32,
+        /// Only this variant; may be repeated [default: all].
+        #[command(flatten)]
+        variants: Variants,
+    },
 }
 
 /// What goes wrong.
 #[derive(Debug, Clone, Args)]
 pub struct Faults {
-    /// A kind of fault, where, and how often; may be repeated. `all` is every kind at its usual rate.
-    #[arg(long = "fault", value_name = "KIND[@SERVICE|STEP][:RATE]", value_parser = faults)]
+    /// A kind of fault, where, and how often; may be repeated. `all` is every kind at its usual rate; an outage may have a length, as in outage@payment:30s. The kinds are listed below.
+    #[arg(long = "fault", value_name = "KIND[@SERVICE|STEP][:Ns][:RATE]", value_parser = faults)]
     faults: Vec<Vec<FaultRule>>,
 }
 

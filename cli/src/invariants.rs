@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use duet_core::fact::Notice;
 use duet_core::order::Part;
 use duet_fraud::review;
-use duet_inventory::domain::{Status as ReservationStatus, Stock};
+use duet_inventory::domain::{Reservation, Status as ReservationStatus, Stock, per_sku};
 use duet_order::domain::{Compensation, Fate, Order};
+use duet_payment::domain::Status as PaymentStatus;
 use serde::Serialize;
 
 use crate::view::View;
@@ -94,16 +95,45 @@ impl Findings {
                 format!("{id}: undone, but something came late and stayed"),
             );
         }
-        let shipped = view
-            .reservation
-            .as_ref()
-            .is_some_and(|r| r.status == ReservationStatus::Shipped);
-        if order.fate == Fate::Confirmed && !shipped {
-            self.broken(6, format!("{id}: confirmed, but not shipped"));
+        if order.fate == Fate::Confirmed {
+            self.shipment(id, order, view);
         }
     }
 
-    fn money(&mut self, id: &str, order: &Order, view: &View) {
+    fn shipment(&mut self, id: &str, order: &Order, view: &View) {
+        let left = view
+            .reservation
+            .as_ref()
+            .filter(|r| r.status == ReservationStatus::Shipped);
+        match left {
+            None => self.broken(6, format!("{id}: confirmed, but not shipped")),
+            Some(left) if per_sku(&left.lines) != per_sku(&order.placed.lines) => {
+                self.broken(2, format!("{id}: what was shipped is not what was ordered"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Checks that a parked order names how much money is owed, where there is
+    /// anything to give back.
+    pub fn named(&mut self, id: &str, view: &View) {
+        let owed = view.order.iter().flat_map(|order| &order.owed);
+        let unnamed = owed
+            .filter(|owed| owed.part == Part::Payment)
+            .any(|owed| owed.amount.is_none_or(|amount| amount.amount == 0));
+        if unnamed && view.net() != 0 {
+            self.broken(
+                1,
+                format!(
+                    "{id}: {} is owed, and the order does not say so",
+                    view.net()
+                ),
+            );
+        }
+    }
+
+    /// Checks the money of an order, whether it has ended or waits for an operator.
+    pub fn money(&mut self, id: &str, order: &Order, view: &View) {
         let total = order.placed.total.amount;
         let owed: Option<Option<i64>> = order
             .owed
@@ -111,10 +141,19 @@ impl Findings {
             .find(|owed| owed.part == Part::Payment)
             .map(|owed| owed.amount.map(|amount| amount.amount));
         let net = view.net();
+        let voided = view.charge.as_ref().is_some_and(|charge| charge.voided);
+        let charged = view
+            .steps
+            .iter()
+            .any(|step| step.facts.iter().any(|fact| fact == "PaymentCaptured"));
         let right = match (&order.fate, order.compensation, owed) {
             (Fate::Undecided, ..) => true,
             (Fate::Confirmed, ..) => net == total,
-            (Fate::Rejected { .. }, Compensation::Failed, Some(Some(amount))) => net == amount,
+            // Exactly what is named, unless the answer of the provider was lost:
+            // then it may have given back, or never charged, what it was asked to.
+            (Fate::Rejected { .. }, Compensation::Failed, Some(Some(amount))) => {
+                net == amount || (net == 0 && (voided || !charged))
+            }
             // Nobody knows how much: at most the total.
             (Fate::Rejected { .. }, Compensation::Failed, Some(None)) => (0..=total).contains(&net),
             (Fate::Rejected { .. }, Compensation::Pending, _) => true,
@@ -129,12 +168,27 @@ impl Findings {
                 ),
             );
         }
-        if view
+        let (captured, refunded) = view
             .charge
             .as_ref()
-            .is_some_and(|charge| charge.captured > total)
-        {
+            .map_or((0, 0), |charge| (charge.captured, charge.refunded));
+        if captured > total {
             self.broken(1, format!("{id}: captured more than once"));
+        }
+        // What the service keeps and announces is what the provider did.
+        let kept = match view.payment.as_ref().map(|payment| payment.status) {
+            Some(PaymentStatus::Captured { amount }) => amount.amount == captured - refunded,
+            Some(PaymentStatus::Refunded { amount }) => amount.amount == refunded,
+            _ => true,
+        };
+        if !kept {
+            self.broken(
+                1,
+                format!(
+                    "{id}: the payment service has {:?}, the provider captured {captured} and gave back {refunded}",
+                    view.payment.as_ref().map(|payment| payment.status)
+                ),
+            );
         }
     }
 
@@ -228,15 +282,61 @@ impl Findings {
                 ),
             );
         }
+        let (refunded, told) = (view.refunded(), of(Notice::PaymentRefunded));
+        let owed = order.owed.iter().any(|owed| owed.part == Part::Notice);
+        if told > 0 && refunded == 0 {
+            self.broken(
+                5,
+                format!("{id}: told of a refund, and nothing was refunded"),
+            );
+        }
+        if told == 0 && refunded > 0 && !owed {
+            self.broken(5, format!("{id}: {refunded} refunded, and nobody was told"));
+        }
     }
 
-    /// Checks the counters of one SKU.
-    pub fn stock(&mut self, stock: &Stock) {
+    /// Checks the counters of one SKU: against what there was, and against the
+    /// `reservations` of all orders that could want it.
+    pub fn stock<'a>(
+        &mut self,
+        stock: &Stock,
+        reservations: impl IntoIterator<Item = &'a Reservation>,
+    ) {
         let there = stock.available + stock.reserved + stock.shipped;
         if there != stock.initial {
             self.broken(
                 2,
                 format!("{}: {} initially, {there} now", stock.sku, stock.initial),
+            );
+        }
+        let (mut reserved, mut shipped) = (0, 0);
+        for reservation in reservations {
+            let counter = match reservation.status {
+                ReservationStatus::Reserved => &mut reserved,
+                ReservationStatus::Shipped => &mut shipped,
+                ReservationStatus::Refused | ReservationStatus::Released => continue,
+            };
+            *counter += per_sku(&reservation.lines).get(&stock.sku).unwrap_or(&0);
+        }
+        if (stock.reserved, stock.shipped) != (reserved, shipped) {
+            self.broken(
+                2,
+                format!(
+                    "{}: {} reserved and {} shipped by its counters, {reserved} and {shipped} by the reservations",
+                    stock.sku, stock.reserved, stock.shipped
+                ),
+            );
+        }
+        if [stock.available, stock.reserved, stock.shipped]
+            .iter()
+            .any(|n| *n < 0)
+        {
+            self.broken(
+                2,
+                format!(
+                    "{}: oversold: {} available, {} reserved, {} shipped",
+                    stock.sku, stock.available, stock.reserved, stock.shipped
+                ),
             );
         }
     }

@@ -99,6 +99,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             }
         }
         Command::Simulate(args) if args.planted => print(&planted(args)?, format),
+        Command::Simulate(args) if args.mutants => print(&mutants(args)?, format),
         Command::Simulate(args) => print(&simulate(args)?, format),
         Command::Bench(args::Bench::Lab { orders, variants }) => {
             let definitions = world::lab::definitions(&BTreeMap::new())?;
@@ -107,6 +108,18 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
                 &world::lab::bench::run(&definitions, &variants, *orders)?,
                 format,
             )
+        }
+        Command::Bench(args::Bench::Patience {
+            orders,
+            points,
+            variants,
+        }) => {
+            let definitions = world::lab::definitions(&BTreeMap::new())?;
+            let variants = of_all(&variants.variants);
+            let sizes = (*orders, *points);
+            let bench =
+                world::lab::bench::patience::run(&definitions, &variants, sizes, threads())?;
+            print(&bench, format)
         }
         Command::Place(args) => {
             // What can be refused without asking anybody is refused first.
@@ -261,11 +274,20 @@ fn simulate(args: &args::Simulate) -> Outcome<world::lab::simulate::SimulationRe
 
 /// Looks for planted mistakes in many worlds in this process.
 fn planted(args: &args::Simulate) -> Outcome<world::lab::planted::PlantedReport> {
-    let mut options = worlds(args, 1_000);
+    let mut options = worlds(args, world::lab::planted::SEEDS);
     if options.faults.is_empty() {
         options.faults = duet_lab::FaultRule::all();
     }
     world::lab::planted::run(duet_lab::Plant::ALL, &options, &BTreeMap::new())
+}
+
+/// Looks for changes of what is deployed that nobody notices.
+fn mutants(args: &args::Simulate) -> Outcome<world::lab::mutants::MutantsReport> {
+    let mut options = worlds(args, world::lab::mutants::SEEDS);
+    if options.faults.is_empty() {
+        options.faults = duet_lab::FaultRule::all();
+    }
+    world::lab::mutants::run(&options)
 }
 
 /// The worlds that the command line asks for, of so many seeds unless it says.
@@ -279,8 +301,13 @@ fn worlds(args: &args::Simulate, seeds: u64) -> world::lab::simulate::Options {
         orders: args.orders as usize,
         faults: args.faults.rules(),
         scenarios: args.scenarios.clone(),
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        threads: threads(),
     }
+}
+
+/// How many worlds run side by side.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The variants asked for, or all there are.

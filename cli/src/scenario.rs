@@ -43,6 +43,8 @@ pub enum Expected {
         confirmed: usize,
         /// Why the others are not.
         reason: Reason,
+        /// What is said of why, if it matters.
+        detail: Option<&'static str>,
     },
     /// A message nobody can parse lies dead, and the order beside it is confirmed.
     DeadLettered,
@@ -61,11 +63,15 @@ impl std::fmt::Display for Expected {
             Self::NeedsAttention(reason, detail) => {
                 write!(f, "{}, NeedsAttention", Self::Rejected(*reason, *detail))
             }
-            Self::Contested { confirmed, reason } => {
+            Self::Contested {
+                confirmed,
+                reason,
+                detail,
+            } => {
                 write!(
                     f,
                     "Confirmed x{confirmed}, {}",
-                    Self::Rejected(*reason, None)
+                    Self::Rejected(*reason, *detail)
                 )
             }
             Self::DeadLettered => f.write_str("DeadLettered"),
@@ -80,10 +86,14 @@ impl Expected {
     #[must_use]
     pub fn each(self, orders: usize) -> Vec<Self> {
         match self {
-            Self::Contested { confirmed, reason } => {
+            Self::Contested {
+                confirmed,
+                reason,
+                detail,
+            } => {
                 let confirmed = confirmed.min(orders);
                 let mut each = vec![Self::Confirmed; confirmed];
-                each.resize(orders, Self::Rejected(reason, None));
+                each.resize(orders, Self::Rejected(reason, detail));
                 each
             }
             one => vec![one; orders],
@@ -143,6 +153,9 @@ const PRICE: i64 = 4_990;
 /// How much of it there is.
 const STOCK: u32 = 1_000;
 
+/// How many orders, at least, want the last piece.
+const RIVALS: usize = 3;
+
 impl Draft {
     fn money(amount: i64) -> Money {
         // EUR is in ISO 4217; the built-in fallback keeps this free of panics.
@@ -161,8 +174,8 @@ impl Draft {
             .unwrap_or_else(|e| unreachable!("a drawn id is valid: {e:?}"))
     }
 
-    fn sell(&mut self, price: i64) -> Sku {
-        let sku: Sku = self.id("sku");
+    fn sell(&mut self, name: &str, price: i64) -> Sku {
+        let sku: Sku = self.id(name);
         self.plan.goods.push(Entry {
             sku: sku.clone(),
             name: None,
@@ -196,7 +209,7 @@ impl Draft {
     }
 
     fn order_of(&mut self, customer: CustomerId) -> PlaceOrder {
-        let sku = self.sell(PRICE);
+        let sku = self.sell("sku", PRICE);
         PlaceOrder {
             order: self.id("1"),
             customer,
@@ -269,6 +282,44 @@ pub const ALL: &[Scenario] = &[
         expected: Expected::Confirmed,
         plan: |draft| {
             let order = draft.order();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "many-lines",
+        about: "five lines of four SKUs, one of them on two lines",
+        fraud: false,
+        expected: Expected::Confirmed,
+        plan: |draft| {
+            let mut order = draft.order();
+            let again = order.lines[0].clone();
+            for n in 2..=4_u32 {
+                let price = PRICE / i64::from(n);
+                let sku = draft.sell(&format!("sku-{n}"), price);
+                let quantity = NonZeroU32::MIN.saturating_add(n);
+                order.total.amount += price * i64::from(quantity.get());
+                order.lines.push(Line { sku, quantity });
+            }
+            order.total.amount += PRICE;
+            order.lines.push(again);
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "last-piece",
+        about: "three orders at once want the last piece",
+        fraud: false,
+        expected: Expected::Contested {
+            confirmed: 1,
+            reason: Reason::StockUnavailable,
+            detail: Some("OutOfStock"),
+        },
+        plan: |draft| {
+            let order = draft.order();
+            for good in &mut draft.plan.goods {
+                good.quantity = 1;
+            }
+            draft.copies = draft.copies.max(RIVALS);
             draft.place(order);
         },
     },
@@ -375,6 +426,7 @@ pub const ALL: &[Scenario] = &[
         expected: Expected::Contested {
             confirmed: rules::VELOCITY - 1,
             reason: Reason::FraudConfirmed,
+            detail: None,
         },
         plan: |draft| {
             let order = draft.order();

@@ -261,6 +261,7 @@ impl Lab {
                 service: &service,
                 step: &step,
                 ident,
+                about: &[owner],
             };
             let strikes = self
                 .host
@@ -274,6 +275,11 @@ impl Lab {
             };
             if strikes {
                 delivery.blocked = self.now + self.draw(span, mix(ident, 5));
+                let until = delivery.blocked;
+                self.host
+                    .lock()
+                    .faults
+                    .lasts(Fault::TargetUnavailable, until);
             }
         }
         if self.now < delivery.blocked && !self.host.lock().faults.quiet {
@@ -360,6 +366,8 @@ impl Lab {
             step: self.steps[delivery.rule].clone(),
             sent: self.now,
             receives: 0,
+            in_flight: false,
+            overlooked: 0,
             first_received: None,
             attributes,
             home: None,

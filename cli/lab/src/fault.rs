@@ -8,9 +8,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use duet_asl::Millis;
 use rustc_hash::FxHashSet;
 
+use crate::meter::Owner;
 use crate::random::mix;
 
 macro_rules! faults {
@@ -70,6 +73,14 @@ faults! {
     DoubleSubmission, "double-submission", "submissions", "the same thing is submitted twice, at once";
     Replay, "replay", "worlds with an archive", "the archive is replayed while timers run and orders are under way";
     Outage, "outage", "invocations", "every function of one service fails for a while";
+    ShortPoll, "short-poll", "messages received", "a receive sees a part of the queue: this message is overlooked until the next look";
+    TornRead, "torn-read", "reads of several documents", "a read of several documents is no snapshot: the record is read first, the rest up to two seconds later";
+    Abort, "abort", "executions started", "somebody stops the execution while it runs (StopExecution)";
+    ExecutionTimeout, "execution-timeout", "executions started", "the execution's own time is over while it runs";
+    EndTwice, "end-twice", "ends of failed executions", "the end of an execution is told twice";
+    EndLate, "end-late", "ends of failed executions", "the end of an execution is told minutes to an hour late";
+    EndNever, "end-never", "ends of failed executions", "nobody is told of the end of an execution: telling is best effort";
+    Update, "update", "worlds that screen orders", "the stack is updated in place, twice, while orders are under way: fraud detection is turned to listening, and on again";
 }
 
 impl Fault {
@@ -79,8 +90,13 @@ impl Fault {
         match self {
             // Strike one thing per world, so they need a larger share of worlds.
             Self::Replay => 0.3,
+            Self::Update => 0.2,
             Self::Outage => 0.1,
             Self::DoubleSubmission | Self::LostCallback => 0.1,
+            // Not every execution runs still when it is to be cut short.
+            Self::Abort | Self::ExecutionTimeout => 0.05,
+            // Few executions fail.
+            Self::EndTwice | Self::EndLate | Self::EndNever => 0.15,
             _ => 0.04,
         }
     }
@@ -101,6 +117,9 @@ pub struct FaultRule {
     pub place: Option<String>,
     /// The share of what it can touch, from 0 to 1.
     pub rate: f64,
+    /// How long an outage lasts, in seconds; drawn if absent. No other kind has
+    /// a length of its own.
+    pub seconds: Option<u32>,
 }
 
 impl From<Fault> for FaultRule {
@@ -109,6 +128,7 @@ impl From<Fault> for FaultRule {
             kind,
             place: None,
             rate: kind.rate(),
+            seconds: None,
         }
     }
 }
@@ -124,25 +144,33 @@ impl FaultRule {
 impl FromStr for FaultRule {
     type Err = String;
 
-    /// Reads `KIND[@service|step][:rate]`.
+    /// Reads `KIND[@service|step][:SECONDSs][:rate]`. An outage whose length is
+    /// given comes in every world unless a rate says otherwise.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (rest, rate) = match text.rsplit_once(':') {
-            Some((rest, rate)) => {
-                let share = rate
-                    .parse::<f64>()
-                    .ok()
-                    .filter(|share| (0.0..=1.0).contains(share));
-                (
-                    rest,
-                    Some(share.ok_or_else(|| format!("rate {rate:?} is not between 0 and 1"))?),
-                )
+        let mut parts = text.split(':');
+        let name = parts.next().unwrap_or_default();
+        let (mut seconds, mut rate) = (None, None);
+        for part in parts {
+            let length = part.strip_suffix('s').and_then(|n| n.parse::<u32>().ok());
+            let share = part
+                .parse::<f64>()
+                .ok()
+                .filter(|share| (0.0..=1.0).contains(share));
+            match (length, share) {
+                (Some(length), _) if seconds.is_none() && rate.is_none() => seconds = Some(length),
+                (None, Some(share)) if rate.is_none() => rate = Some(share),
+                (None, None) => {
+                    return Err(format!(
+                        "{part:?} is no rate between 0 and 1, and no length in seconds such as 30s"
+                    ));
+                }
+                _ => return Err(format!("{part:?} is one rate or length too many")),
             }
-            None => (text, None),
-        };
-        let (name, place) = match rest.split_once('@') {
+        }
+        let (name, place) = match name.split_once('@') {
             Some((name, place)) if !place.is_empty() => (name, Some(place.to_owned())),
             Some(_) => return Err(format!("{text:?} names no service or step after @")),
-            None => (rest, None),
+            None => (name, None),
         };
         let kind = Fault::ALL
             .iter()
@@ -151,10 +179,18 @@ impl FromStr for FaultRule {
                 let names: Vec<_> = Fault::ALL.iter().map(|kind| kind.name()).collect();
                 format!("there is no fault {name:?}; there are {}", names.join(", "))
             })?;
+        if seconds.is_some() && *kind != Fault::Outage {
+            return Err(format!("a length is an outage's; {name} has none"));
+        }
+        let usual = match seconds {
+            Some(_) => 1.0,
+            None => kind.rate(),
+        };
         Ok(Self {
             kind: *kind,
             place,
-            rate: rate.unwrap_or(kind.rate()),
+            rate: rate.unwrap_or(usual),
+            seconds,
         })
     }
 }
@@ -162,17 +198,41 @@ impl FromStr for FaultRule {
 /// A fault that struck: its kind, and what tells it from others of its kind.
 pub type Strike = (Fault, u64);
 
+/// What a fault did, to whom, where and when: what an end is explained by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blow {
+    /// The kind.
+    pub kind: Fault,
+    /// The service; empty where it is none's.
+    pub service: Arc<str>,
+    /// The state, rule or command.
+    pub step: Arc<str>,
+    /// When it struck, in milliseconds.
+    pub from: Millis,
+    /// Until when it lasted, where that is known; else when it struck.
+    pub until: Millis,
+    /// The numbers of the orders and customers whose work it struck: of a whole
+    /// batch where the whole batch fails.
+    pub(crate) owners: Vec<Owner>,
+}
+
+/// Where faults of a kind strike: place, rate, length.
+type Spot = (Option<String>, f64, Option<u32>);
+
 /// The faults of a world.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     seed: u64,
-    rules: Vec<Vec<(Option<String>, f64)>>,
+    rules: Vec<Vec<Spot>>,
     /// Only these may strike.
     only: Option<FxHashSet<Strike>>,
     pub(crate) quiet: bool,
+    /// Now, in milliseconds.
+    pub(crate) now: Millis,
     chances: BTreeMap<Fault, u64>,
     touched: BTreeMap<Fault, u64>,
     struck: Vec<Strike>,
+    blows: Vec<Blow>,
 }
 
 /// What a fault would strike.
@@ -184,13 +244,15 @@ pub(crate) struct Aim<'a> {
     pub(crate) step: &'a str,
     /// Which attempt or delivery.
     pub(crate) ident: u64,
+    /// Whose work.
+    pub(crate) about: &'a [Owner],
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64, rules: &[FaultRule], only: Option<FxHashSet<Strike>>) -> Self {
         let mut by_kind = vec![Vec::new(); Fault::ALL.len()];
         for rule in rules {
-            by_kind[rule.kind as usize].push((rule.place.clone(), rule.rate));
+            by_kind[rule.kind as usize].push((rule.place.clone(), rule.rate, rule.seconds));
         }
         Self {
             seed,
@@ -213,7 +275,29 @@ impl Faults {
             return false;
         };
         self.count(kind, strikes);
+        if strikes {
+            self.blow(kind, aim);
+        }
         strikes
+    }
+
+    /// Notes that `kind` struck the work of `aim`.
+    pub(crate) fn blow(&mut self, kind: Fault, aim: Aim<'_>) {
+        self.blows.push(Blow {
+            kind,
+            service: aim.service.into(),
+            step: aim.step.into(),
+            from: self.now,
+            until: self.now,
+            owners: aim.about.to_vec(),
+        });
+    }
+
+    /// The latest blow, which was of `kind`, lasts until `until`.
+    pub(crate) fn lasts(&mut self, kind: Fault, until: Millis) {
+        if let Some(blow) = self.blows.iter_mut().rev().find(|blow| blow.kind == kind) {
+            blow.until = until;
+        }
     }
 
     /// Counts one thing that `kind` could touch, and whether it did.
@@ -224,22 +308,29 @@ impl Faults {
         }
     }
 
+    /// The rules about `kind` that hold here.
+    fn here(&self, kind: Fault, aim: Aim<'_>) -> impl Iterator<Item = &Spot> {
+        let rules = self.rules.get(kind as usize).map_or(&[][..], Vec::as_slice);
+        rules.iter().filter(move |(place, ..)| {
+            place
+                .as_ref()
+                .is_none_or(|place| place == aim.service || place == aim.step)
+        })
+    }
+
+    /// The length, in seconds, that a rule gives to what `kind` does here.
+    pub(crate) fn seconds(&self, kind: Fault, aim: Aim<'_>) -> Option<u32> {
+        self.here(kind, aim).find_map(|(.., seconds)| *seconds)
+    }
+
     /// Whether `kind` strikes here, for those who count what it touches
     /// themselves; `None` where it cannot.
     pub(crate) fn draw(&mut self, kind: Fault, aim: Aim<'_>) -> Option<bool> {
-        let rules = self.rules.get(kind as usize)?;
-        if self.quiet || rules.is_empty() {
+        if self.quiet || !self.any(kind) {
             return None;
         }
-        let rate = rules
-            .iter()
-            .filter(|(place, _)| {
-                place
-                    .as_ref()
-                    .is_none_or(|place| place == aim.service || place == aim.step)
-            })
-            .map(|(_, rate)| *rate)
-            .reduce(f64::max)?;
+        let rates = self.here(kind, aim).map(|(_, rate, _)| *rate);
+        let rate = rates.reduce(f64::max)?;
         let drawn = mix(mix(self.seed, kind as u64 + 1), aim.ident);
         let strike = (kind, aim.ident);
         // 2^64 times the rate; a rate of 1 saturates.
@@ -249,6 +340,11 @@ impl Faults {
             self.struck.push(strike);
         }
         Some(strikes)
+    }
+
+    /// What each fault did, in order.
+    pub(crate) fn blows(&self) -> &[Blow] {
+        &self.blows
     }
 
     /// What struck, in order.
@@ -270,6 +366,8 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -280,10 +378,38 @@ mod tests {
             (Fault::CrashAfterCommit, Some("payment"), 0.5)
         );
         assert_eq!("delay".parse::<FaultRule>().unwrap(), Fault::Delay.into());
-        for wrong in ["delays", "delay:2", "delay@", "delay:x"] {
+        let outage: FaultRule = "outage@payment:30s".parse().unwrap();
+        assert_eq!((outage.seconds, outage.rate), (Some(30), 1.0));
+        let outage: FaultRule = "outage@payment:30s:0.5".parse().unwrap();
+        assert_eq!((outage.seconds, outage.rate), (Some(30), 0.5));
+        for wrong in [
+            "delays",
+            "delay:2",
+            "delay@",
+            "delay:x",
+            "delay:3s",
+            "outage:3s:4s",
+            "outage:0.1:3s",
+            "outage:0.1:0.2",
+            "outage:-3s",
+        ] {
             assert!(wrong.parse::<FaultRule>().is_err(), "{wrong}");
         }
-        assert!(Fault::ALL.len() >= 18);
+        let names: BTreeSet<_> = Fault::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), Fault::ALL.len());
+    }
+
+    #[test]
+    fn the_documentation_lists_every_kind() {
+        let text = include_str!("../../../docs/lab.md");
+        for kind in Fault::ALL {
+            let (name, about, touches) = (kind.name(), kind.about(), kind.touches());
+            let row = format!(
+                "| `{name}` | {about} | {touches} | {:.0} % |",
+                kind.rate() * 100.0
+            );
+            assert!(text.contains(&row), "docs/lab.md lacks {row}");
+        }
     }
 
     #[test]
@@ -293,6 +419,7 @@ mod tests {
             service,
             step: "",
             ident,
+            about: &[],
         };
         let hits = (0..20_000)
             .filter(|n| faults.strikes(Fault::Delay, aim("payment", mix(1, *n))))

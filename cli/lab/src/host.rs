@@ -27,6 +27,8 @@ pub(crate) struct Frame {
     pub(crate) calls: u64,
     /// Whose order it is about.
     pub(crate) owner: Owner,
+    /// Whose work the same invocation does: it lives and dies together.
+    pub(crate) company: Arc<[Owner]>,
     /// The service.
     pub(crate) service: Arc<str>,
     /// The state or rule that led here.
@@ -116,12 +118,20 @@ impl Inner {
             calls,
             service,
             step,
+            owner,
+            company,
             ..
         } = &self.frame;
+        let alone = [*owner];
+        let ends_the_invocation = matches!(
+            kind,
+            Fault::CrashBeforeCommit | Fault::CrashAfterCommit | Fault::Timeout | Fault::Slow
+        );
         let aim = Aim {
             service,
             step,
             ident: mix(*ident, *calls),
+            about: if ends_the_invocation { company } else { &alone },
         };
         self.faults.strikes(kind, aim)
     }

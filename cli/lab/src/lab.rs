@@ -13,10 +13,11 @@ use duet_asl::{Execution, Millis, TaskError, TaskId};
 use duet_core::Timestamp;
 use duet_pattern::Matcher;
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::Value;
 
 use crate::bus::{Archived, Delivery};
 use crate::definitions::Definitions;
-use crate::fault::{Fault, FaultRule, Faults, Strike};
+use crate::fault::{Blow, Fault, FaultRule, Faults, Strike};
 use crate::host::{Host, timestamp};
 use crate::lambda::{Instances, Invocation};
 use crate::meter::Used;
@@ -71,6 +72,10 @@ pub(crate) enum Action {
     FailTask(usize, TaskId, Box<TaskError>),
     /// An execution is due.
     Wake(usize, Millis),
+    /// An execution is stopped from outside, or its time is over.
+    CutShort(usize, Fault),
+    /// The end of an execution is told.
+    TellEnd(usize, Box<Value>),
     /// A poller looks at a queue.
     Poll(usize),
     /// A hidden message may be seen again.
@@ -269,6 +274,7 @@ impl Lab {
             let mut inner = host.lock();
             inner.now = now;
             inner.faults = faults;
+            inner.faults.now = now;
             inner.plant = config.plant;
             inner.lines = config.logs.then(Vec::new);
         }
@@ -384,6 +390,8 @@ impl Lab {
             Action::Kill(invocation) => self.time_out(invocation),
             Action::FailTask(run, task, error) => self.answer_task(run, task, Err(*error)),
             Action::Wake(run, at) => self.wake(run, at),
+            Action::CutShort(run, kind) => self.cut_short(run, kind),
+            Action::TellEnd(run, detail) => self.tell_end(run, *detail),
             Action::Poll(mapping) => self.poll(mapping),
             Action::Show(queue, message, stamp) => self.show(queue, message, stamp),
             Action::Enqueue(queue, message) => self.enqueue(queue, *message),
@@ -395,7 +403,9 @@ impl Lab {
 
     fn set_now(&mut self, now: Millis) {
         self.now = now;
-        self.host.lock().now = now;
+        let mut inner = self.host.lock();
+        inner.now = now;
+        inner.faults.now = now;
     }
 
     pub(crate) fn after(&mut self, millis: Millis, action: Action) {
@@ -506,8 +516,22 @@ impl Lab {
             service: "",
             step: "",
             ident: crate::random::digest(name),
+            about: &[],
         };
         self.host.lock().faults.strikes(kind, aim)
+    }
+
+    /// What each fault did to the work for `subject`, in order of time.
+    #[must_use]
+    pub fn blows(&self, subject: &str) -> Vec<Blow> {
+        let inner = self.host.lock();
+        let Some(owner) = inner.meters.known(subject) else {
+            return Vec::new();
+        };
+        let all = inner.faults.blows().iter();
+        all.filter(|blow| blow.owners.contains(&owner))
+            .cloned()
+            .collect()
     }
 
     /// What each order and customer used.
@@ -556,7 +580,9 @@ impl Action {
             Self::Show(queue, message, _) => mix(mix(7, *queue as u64), *message),
             Self::Enqueue(queue, message) => mix(mix(8, *queue as u64), message.ident),
             Self::Deliver(delivery) => mix(mix(9, delivery.rule as u64), delivery.ident),
-            Self::Switch(update, steps) => mix(mix(10, *update as u64), steps.start as u64),
+            Self::CutShort(run, kind) => mix(mix(10, *run as u64), *kind as u64),
+            Self::TellEnd(run, _) => mix(11, *run as u64),
+            Self::Switch(update, steps) => mix(mix(12, *update as u64), steps.start as u64),
         }
     }
 }

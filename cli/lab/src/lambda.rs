@@ -98,12 +98,22 @@ impl Lab {
                 service: &service,
                 step: "",
                 ident,
+                about: &[],
             };
-            let drawn = self.host.lock().faults.draw(Fault::Outage, aim);
+            let (drawn, seconds) = {
+                let faults = &mut self.host.lock().faults;
+                (
+                    faults.draw(Fault::Outage, aim),
+                    faults.seconds(Fault::Outage, aim),
+                )
+            };
             if drawn == Some(true) {
                 let from = self.now + self.draw((0, 8_000), ident);
-                let until = from + self.draw((3_000, 90_000), mix(ident, 1));
-                self.outages.push((service, from, until));
+                let lasts = seconds.map_or_else(
+                    || self.draw((3_000, 90_000), mix(ident, 1)),
+                    |seconds| Millis::from(seconds) * 1_000,
+                );
+                self.outages.push((service, from, from + lasts));
             }
         }
     }
@@ -150,6 +160,7 @@ impl Lab {
             service: &service,
             step: &state,
             ident,
+            about: &[owner],
         };
         let throttled = self.invocations.len() >= CONCURRENCY
             || self.host.lock().faults.strikes(Fault::Throttle, aim);
@@ -165,6 +176,7 @@ impl Lab {
             ident,
             calls: 0,
             owner,
+            company: [owner].into(),
             service,
             step: state,
             skew: 0,
@@ -187,6 +199,7 @@ impl Lab {
             ident,
             calls: 0,
             owner,
+            company: [owner].into(),
             service,
             step: step.into(),
             skew: 0,
@@ -218,10 +231,13 @@ impl Lab {
         let queue = &definitions.queues[it.queue];
         let first = &self.queues[it.queue].messages[&received[0]];
         let ident = mix(first.ident, first.receives.into());
+        let messages = &self.queues[it.queue].messages;
+        let company: Arc<[Owner]> = received.iter().map(|id| messages[id].owner).collect();
         let aim = Aim {
             service: &service,
             step: &first.step,
             ident,
+            about: &company,
         };
         let throttled = self.invocations.len() >= CONCURRENCY
             || self.host.lock().faults.strikes(Fault::Throttle, aim);
@@ -236,6 +252,7 @@ impl Lab {
             ident,
             calls: 0,
             owner,
+            company: company.clone(),
             service: service.clone(),
             step,
             skew: 0,
@@ -261,6 +278,7 @@ impl Lab {
                 ident: mix(message.ident, message.receives.into()),
                 calls: 0,
                 owner: message.owner,
+                company: company.clone(),
                 service: service.clone(),
                 step: message.step.clone(),
                 skew: first.skew,
@@ -294,6 +312,7 @@ impl Lab {
             service: &frame.service,
             step: &frame.step,
             ident,
+            about: &frame.company,
         };
         let (slow, skewed) = (
             inner.faults.strikes(Fault::ColdStart, aim),
@@ -340,6 +359,15 @@ impl Lab {
             let faults = &mut self.host.lock().faults;
             if faults.any(Fault::Outage) {
                 faults.count(Fault::Outage, is_out);
+                if is_out && let Some(part) = invocation.parts.first() {
+                    let aim = Aim {
+                        service: &service,
+                        step: &part.frame.step,
+                        ident: id,
+                        about: &part.frame.company,
+                    };
+                    faults.blow(Fault::Outage, aim);
+                }
             }
         }
         if is_out {
@@ -462,6 +490,8 @@ impl Lab {
                     step,
                     sent: self.now,
                     receives: 0,
+                    in_flight: false,
+                    overlooked: 0,
                     first_received: None,
                     attributes,
                     home: Some(home),
@@ -517,6 +547,7 @@ impl Lab {
                             service: &frame.service,
                             step: &frame.step,
                             ident,
+                            about: &[owner],
                         };
                         if !self.host.lock().faults.strikes(Fault::PartialBatch, aim) {
                             invocation.done.push(message);

@@ -11,6 +11,14 @@ pub(crate) type Span = (i64, i64);
 
 /// A read or a transaction of a table.
 pub(crate) const STORE: Span = (1, 6);
+/// How long a read of several documents takes that is torn.
+pub(crate) const TEAR: Span = (50, 2_000);
+/// How late the end of an execution is told.
+pub(crate) const LATE_END: Span = (120_000, 3_600_000);
+/// How long an execution runs until it is stopped, or its time is over.
+pub(crate) const CUT_SHORT: Span = (1, 700);
+/// … at times.
+pub(crate) const CUT_LATE: Span = (700, 120_000);
 /// A call of a payment provider or carrier.
 pub(crate) const THIRD_PARTY: Span = (20, 90);
 /// PutEvents, SendMessage, SendTaskSuccess, Publish.

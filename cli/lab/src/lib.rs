@@ -48,11 +48,12 @@ pub use bus::ReplayError;
 pub use definitions::{
     Archive, Bus, Definitions, Function, Machine, Mapping, Queue, Rule, Target, bundled,
 };
-pub use fault::{Fault, FaultRule, Strike};
+pub use duet_asl::Status;
+pub use fault::{Blow, Fault, FaultRule, Strike};
 pub use lab::{Config, Heard, Lab, Lost, Moment};
 pub use meter::{Meter, Used};
 pub use operate::{DeadLetter, SendError};
-pub use plant::Plant;
+pub use plant::{Plant, Reach};
 pub use ports::Table;
 pub use template::{DefinitionError, Files};
 pub use update::{Rollout, Update, UpdateError};

@@ -124,6 +124,11 @@ impl Meters {
         owner
     }
 
+    /// The number of `subject`, if it has one.
+    pub(crate) fn known(&self, subject: &str) -> Option<Owner> {
+        self.numbers.get(subject).copied()
+    }
+
     pub(crate) fn of(&mut self, owner: Owner) -> &mut Meter {
         &mut self.used[owner as usize].meter
     }

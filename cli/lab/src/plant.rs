@@ -4,12 +4,23 @@
 //! ports and in the definitions of a world that asks for one; the services know
 //! nothing of them, and no check is written for any.
 
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, Target};
 use crate::template::Files;
 use duet_pattern::Pattern;
 
+/// In which variants a mistake can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// In every one.
+    Everywhere,
+    /// Where a workflow drives orders.
+    Workflows,
+    /// Where facts travel from service to service.
+    Facts,
+}
+
 macro_rules! plants {
-    ($($plant:ident, $name:literal, $about:literal;)+) => {
+    ($($plant:ident, $name:literal, $reach:ident, $about:literal;)+) => {
         /// A planted mistake.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Plant { $(#[doc = $about] $plant,)+ }
@@ -24,6 +35,12 @@ macro_rules! plants {
                 match self { $(Self::$plant => $name,)+ }
             }
 
+            /// In which variants it can show.
+            #[must_use]
+            pub fn reach(self) -> Reach {
+                match self { $(Self::$plant => Reach::$reach,)+ }
+            }
+
             /// What is wrong.
             #[must_use]
             pub fn about(self) -> &'static str {
@@ -34,58 +51,88 @@ macro_rules! plants {
 }
 
 plants! {
-    NoDeduplication, "no-deduplication", "what was handled before is handled again, as if new";
-    LostUpdate, "lost-update", "a document is written whatever happened to it since it was read";
-    BlindStock, "blind-stock", "stock is taken without a look at whether there is any";
-    DoubleCount, "double-count", "counters are changed twice";
-    RecordLater, "record-later", "the record of a command is written after the state it guards, not with it";
-    ConflictIsDone, "conflict-is-done", "a transaction that was refused counts as done";
-    CommitLies, "commit-lies", "some writes are answered and never made";
-    NoTombstone, "no-tombstone", "a compensation that comes first leaves nothing behind for what comes late";
-    JoinForgets, "join-forgets", "a join forgets the fact that came before the others";
-    RefundAgain, "refund-again", "a refund that is repeated pays again";
-    VoidSkipped, "void-skipped", "a refund does not ask the provider what it holds";
-    CancelSkipped, "cancel-skipped", "a cancellation does not ask the carrier";
-    KeyPerAttempt, "key-per-attempt", "each attempt at a charge has a key of its own";
-    NoticePerDelivery, "notice-per-delivery", "each delivery of a notice is a notice";
-    AcknowledgeFirst, "acknowledge-first", "a message is deleted before it is handled";
-    AcknowledgeAnyway, "acknowledge-anyway", "a message that failed is deleted all the same";
-    IgnoredEntries, "ignored-entries", "nobody reads the results of PutEvents";
-    NoTimers, "no-timers", "timers are never sent";
-    RuleWithoutDlq, "rule-without-dlq", "what a rule cannot deliver is dropped";
-    QueueWithoutDlq, "queue-without-dlq", "what cannot be handled comes back for ever";
-    ShortDlq, "short-dlq", "dead letters are kept for a minute";
-    RetryWithoutLimit, "retry-without-limit", "a workflow's step is retried for ever";
-    OnlyBusinessErrors, "only-business-errors", "a workflow catches refusals and nothing else";
-    NoRejection, "no-rejection", "a workflow compensates without rejecting the order";
-    RefundLeftOut, "refund-left-out", "a workflow does not refund";
-    HalfCharged, "half-charged", "a workflow charges half";
-    WrongNotice, "wrong-notice", "a workflow confirms what it rejected";
-    NeverShipped, "never-shipped", "a workflow confirms and does not ship";
-    RefundUnheard, "refund-unheard", "payment does not hear of rejections";
-    Misspelt, "misspelt", "a rule listens for a name that nobody says";
-    NoClearance, "no-clearance", "delivery does not wait for the fraud check";
-    NobodyParks, "nobody-parks", "what a failed execution leaves is not parked";
-    ReviewUnheard, "review-unheard", "the order does not wait longer for a review";
-    NoPermission, "no-permission", "a queue does not let its rules send";
-    WholeBatch, "whole-batch", "the answer to a batch does not say which messages failed";
-    EndlessPatience, "endless-patience", "a service never gives up before its queue does";
+    NoDeduplication, "no-deduplication", Everywhere, "what was handled before is handled again, as if new";
+    LostUpdate, "lost-update", Everywhere, "a document is written whatever happened to it since it was read";
+    BlindStock, "blind-stock", Everywhere, "stock is taken without a look at whether there is any";
+    DoubleCount, "double-count", Everywhere, "counters are changed twice";
+    RecordLater, "record-later", Everywhere, "the record of a command is written after the state it guards, not with it";
+    ConflictIsDone, "conflict-is-done", Everywhere, "a transaction that was refused counts as done";
+    CommitLies, "commit-lies", Everywhere, "some writes are answered and never made";
+    NoTombstone, "no-tombstone", Facts, "a compensation that comes first leaves nothing behind for what comes late";
+    JoinForgets, "join-forgets", Facts, "a join forgets the fact that came before the others";
+    RefundAgain, "refund-again", Everywhere, "a refund that is repeated pays again";
+    VoidSkipped, "void-skipped", Everywhere, "a refund does not ask the provider what it holds";
+    CancelSkipped, "cancel-skipped", Facts, "a cancellation does not ask the carrier";
+    KeyPerAttempt, "key-per-attempt", Everywhere, "each attempt at a charge has a key of its own";
+    NoticePerDelivery, "notice-per-delivery", Everywhere, "each delivery of a notice is a notice";
+    AcknowledgeFirst, "acknowledge-first", Facts, "a message is deleted before it is handled";
+    AcknowledgeAnyway, "acknowledge-anyway", Facts, "a message that failed is deleted all the same";
+    IgnoredEntries, "ignored-entries", Facts, "nobody reads the results of PutEvents";
+    NoTimers, "no-timers", Facts, "timers are never sent";
+    RuleWithoutDlq, "rule-without-dlq", Facts, "what a rule cannot deliver is dropped";
+    QueueWithoutDlq, "queue-without-dlq", Facts, "what cannot be handled comes back for ever";
+    ShortDlq, "short-dlq", Facts, "dead letters are kept for a minute";
+    RetryWithoutLimit, "retry-without-limit", Workflows, "a workflow's step is retried for ever";
+    OnlyBusinessErrors, "only-business-errors", Workflows, "a workflow catches refusals and nothing else";
+    NoRejection, "no-rejection", Workflows, "a workflow compensates without rejecting the order";
+    RefundLeftOut, "refund-left-out", Workflows, "a workflow does not refund";
+    HalfCharged, "half-charged", Workflows, "a workflow charges half";
+    WrongNotice, "wrong-notice", Workflows, "a workflow confirms what it rejected";
+    NeverShipped, "never-shipped", Workflows, "a workflow confirms and does not ship";
+    RefundUnheard, "refund-unheard", Facts, "payment does not hear of rejections";
+    Misspelt, "misspelt", Facts, "a rule listens for a name that nobody says";
+    NoClearance, "no-clearance", Facts, "delivery does not wait for the fraud check";
+    NobodyParks, "nobody-parks", Workflows, "what a failed execution leaves is not parked";
+    ReviewUnheard, "review-unheard", Facts, "the order does not wait longer for a review";
+    NoPermission, "no-permission", Facts, "a queue does not let its rules send";
+    WholeBatch, "whole-batch", Facts, "the answer to a batch does not say which messages failed";
+    EndlessPatience, "endless-patience", Facts, "a service never gives up before its queue does";
+    CatchLosesInput, "catch-loses-input", Workflows, "a Catch puts the error where the compensation looks for the order";
+    BranchStays, "branch-stays", Workflows, "one branch of a Parallel fails, and what the other did stays";
+    HearsItself, "hears-itself", Facts, "a rule hears what its own service says";
+    TwoRulesOneQueue, "two-rules-one-queue", Facts, "two services' rules deliver into one queue, whose reader knows one of them";
+    FewReceives, "few-receives", Facts, "a queue gives a message up after its first receive";
+    LockEndsWithRun, "lock-ends-with-run", Everywhere, "a lock and what it says end with the invocation that took it";
+    KeyPerDelivery, "key-per-delivery", Everywhere, "the key of a record changes with each delivery";
+    UpdateAtOnce, "update-at-once", Everywhere, "fraud detection is turned off and on again in one step each, under a shop that runs";
+    WaitsBeforeItListens, "waits-before-it-listens", Facts, "what the fraud service listens by is made in the same update that has orders wait for its word";
 }
 
 /// The state machine of orders.
 const ORDER: &str = "infra/orchestration/order.asl.json";
+/// The template of the whole stack.
+const ROOT: &str = "template.yaml";
 
 impl Plant {
     /// Plants it in the files that are deployed, if it is one of those.
     pub fn plant_in_files(self, files: &mut Files) {
-        let Some(text) = files.get_mut(ORDER) else {
+        let file = match self {
+            Self::WaitsBeforeItListens => ROOT,
+            _ => ORDER,
+        };
+        let Some(text) = files.get_mut(file) else {
             return;
         };
         let mut replace = |from: &str, to: &str| *text = text.replace(from, to);
         match self {
+            Self::WaitsBeforeItListens => replace(
+                "ScreensOnBus: !And [!Condition Fraud, ",
+                "ScreensOnBus: !And [!Condition AwaitsClearance, ",
+            ),
             Self::RetryWithoutLimit => {
                 replace(", \"PatienceSpent\"]", "]");
                 replace("\"MaxAttempts\": 30", "\"MaxAttempts\": 99999999");
+            }
+            Self::CatchLosesInput => replace(
+                "{ \"ErrorEquals\": [\"StockUnavailable\"], \"Assign\": { ",
+                "{ \"ErrorEquals\": [\"StockUnavailable\"], \"Assign\": { \"placed\": \"{% $states.errorOutput %}\", ",
+            ),
+            Self::BranchStays => {
+                // Whoever is suspected is rejected; that its branch was not alone is forgotten.
+                replace(
+                    "      \"Next\": \"ReleaseStock\"\n    },\n    \"ReleaseStock\"",
+                    "      \"Next\": \"WhatFailed\"\n    },\n    \"WhatFailed\": { \"Type\": \"Choice\", \"Choices\": [{ \"Condition\": \"{% $reason = 'FraudConfirmed' %}\", \"Assign\": { \"undone\": \"{% $append($undone, ['stock']) %}\" }, \"Next\": \"NotifyRejected\" }], \"Default\": \"ReleaseStock\" },\n    \"ReleaseStock\"",
+                );
             }
             Self::OnlyBusinessErrors => {
                 replace("\"States.ALL\"], \"Assign\"", "\"Nothing\"], \"Assign\"");
@@ -138,23 +185,48 @@ impl Plant {
                 .retain(|rule| !rule.name.ends_with("order-PossibleFraud")),
             Self::NobodyParks => all.rules.retain(|rule| rule.bus != 0),
             Self::Misspelt => {
-                for rule in all
-                    .rules
-                    .iter_mut()
-                    .filter(|rule| rule.name.ends_with("order-DeliveryScheduled"))
-                {
-                    let pattern =
-                        r#"{"source": ["duet.delivery"], "detail-type": ["DeliverySchedule"]}"#;
-                    if let Ok(pattern) = Pattern::parse(pattern) {
-                        rule.pattern = pattern;
-                    }
-                }
+                let pattern =
+                    r#"{"source": ["duet.delivery"], "detail-type": ["DeliverySchedule"]}"#;
+                listen(all, "order-DeliveryScheduled", pattern);
             }
             Self::NoPermission => {
                 all.queues
                     .iter_mut()
                     .filter(|queue| queue.name.ends_with("-payment"))
                     .for_each(|queue| queue.sources.clear());
+            }
+            Self::FewReceives => {
+                for (_, most) in all.queues.iter_mut().filter_map(|q| q.redrive.as_mut()) {
+                    *most = 1;
+                }
+            }
+            Self::HearsItself => {
+                let pattern = r#"{"source": ["duet.order", "duet.inventory"]}"#;
+                listen(all, "inventory-NewOrder", pattern);
+            }
+            Self::TwoRulesOneQueue => {
+                let queue_of = |all: &Definitions, end: &str| {
+                    let rule = all.rules.iter().find(|rule| rule.name.ends_with(end));
+                    rule.and_then(|rule| rule.targets.first())
+                        .and_then(|target| target.queue)
+                };
+                let payment = queue_of(all, "payment-NewOrder");
+                if let Some(rule) = all
+                    .rules
+                    .iter_mut()
+                    .find(|rule| rule.name.ends_with("order-DeliveryScheduled"))
+                {
+                    let arn = rule.arn.clone();
+                    if let Some((target, queue)) = rule.targets.first().cloned().zip(payment) {
+                        rule.targets.push(Target {
+                            id: format!("{}-too", target.id),
+                            arn: all.queues[queue].arn.clone(),
+                            queue: Some(queue),
+                            ..target
+                        });
+                        all.queues[queue].sources.push(arn);
+                    }
+                }
             }
             Self::NoClearance => set(all, "DUET_AWAITS_CLEARANCE", "false"),
             Self::EndlessPatience => {
@@ -173,6 +245,19 @@ impl Plant {
     }
 }
 
+/// Has the rules whose name ends in `rule` listen for `pattern`.
+fn listen(all: &mut Definitions, rule: &str, pattern: &str) {
+    let rules = all
+        .rules
+        .iter_mut()
+        .filter(|known| known.name.ends_with(rule));
+    for rule in rules {
+        if let Ok(pattern) = Pattern::parse(pattern) {
+            rule.pattern = pattern;
+        }
+    }
+}
+
 fn set(all: &mut Definitions, variable: &str, value: &str) {
     for function in &mut all.functions {
         if let Some(there) = function.environment.get_mut(variable) {
@@ -183,7 +268,7 @@ fn set(all: &mut Definitions, variable: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::definitions::bundled;
@@ -198,6 +283,9 @@ mod tests {
             (Plant::HalfCharged, true),
             (Plant::WrongNotice, true),
             (Plant::NeverShipped, true),
+            (Plant::CatchLosesInput, true),
+            (Plant::BranchStays, true),
+            (Plant::WaitsBeforeItListens, true),
             (Plant::BlindStock, false),
         ] {
             let mut files = bundled();
@@ -208,9 +296,8 @@ mod tests {
 
     #[test]
     fn each_mistake_can_be_deployed_and_has_a_name_of_its_own() {
-        let mut names: Vec<_> = Plant::ALL.iter().map(|plant| plant.name()).collect();
-        names.dedup();
-        assert!(names.len() >= 25);
+        let names: BTreeSet<_> = Plant::ALL.iter().map(|plant| plant.name()).collect();
+        assert_eq!(names.len(), Plant::ALL.len());
         for plant in Plant::ALL {
             let mut files = bundled();
             plant.plant_in_files(&mut files);

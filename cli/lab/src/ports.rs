@@ -19,10 +19,11 @@ use duet_edge::log::{Log, Step};
 use duet_edge::wires::{Carrier, Carriers, Wires};
 use duet_notification::ports::{Notice, Publisher};
 use duet_payment::ports as payment;
+use serde_json::Value;
 
 use crate::fault::Fault;
 use crate::host::{Entry, Host, Out};
-use crate::latency::{AGAIN, CALL, SLUGGISH, STORE, THIRD_PARTY};
+use crate::latency::{AGAIN, CALL, SLUGGISH, STORE, TEAR, THIRD_PARTY};
 use crate::meter::{read_units, too_large, write_units};
 use crate::plant::Plant;
 use crate::random::{digest, mix};
@@ -116,13 +117,14 @@ pub(crate) struct TablePort {
 impl Store for TablePort {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
         self.host.call(STORE).await;
-        let (fails, hangs, lags) = {
+        let (fails, hangs, lags, tears) = {
             let mut inner = self.host.lock();
             (
                 inner.strikes(Fault::StoreFault),
                 inner.strikes(Fault::Timeout),
                 // What is read alone is read as it is.
                 !self.ledger && keys.len() > 1 && inner.strikes(Fault::StaleRead),
+                !self.ledger && keys.len() > 1 && inner.strikes(Fault::TornRead),
             )
         };
         if hangs {
@@ -131,13 +133,28 @@ impl Store for TablePort {
         if fails {
             return Err(StoreFault::transient(SILENCE));
         }
-        let mut items = self.table.load(keys).await?;
+        let altered = self.altered(keys);
+        let mut items = self.table.load(altered.as_deref().unwrap_or(keys)).await?;
+        if tears {
+            // BatchGetItem reads each item for itself (API_BatchGetItem): what
+            // is written meanwhile shows in those that are read last.
+            self.host.call(TEAR).await;
+            let later = self.table.load(keys).await?;
+            for ((key, item), later) in keys.iter().zip(&mut items).zip(later) {
+                if !is_record(key) {
+                    *item = later;
+                }
+            }
+        }
         if !self.ledger && self.host.has(Plant::NoDeduplication) {
             items
                 .iter_mut()
                 .zip(keys)
                 .filter(|(_, key)| is_record(key))
                 .for_each(|(item, _)| *item = None);
+        }
+        if self.host.has(Plant::LockEndsWithRun) {
+            self.forget_locks(&mut items);
         }
         let mut inner = self.host.lock();
         if lags {
@@ -204,7 +221,39 @@ impl Store for TablePort {
     }
 }
 
+/// `key` of a record, made different for each delivery.
+fn per_delivery(key: Key, delivery: u64) -> Key {
+    match is_record(&key) {
+        true => Key::new(key.pk, format!("{}#{delivery:x}", key.sk)),
+        false => key,
+    }
+}
+
 impl TablePort {
+    /// `keys` as somebody would look for them whose records are found by what
+    /// changes with each delivery; `None` where all is well.
+    fn altered(&self, keys: &[Key]) -> Option<Vec<Key>> {
+        let inner = self.host.lock();
+        (inner.plant == Some(Plant::KeyPerDelivery) && !self.ledger).then(|| {
+            let keys = keys.iter().cloned();
+            keys.map(|key| per_delivery(key, inner.frame.ident))
+                .collect()
+        })
+    }
+
+    /// Takes away the locks of other runs than this one, and that they asked.
+    fn forget_locks(&self, items: &mut [Option<Item>]) {
+        let own = format!("{:016x}", self.host.lock().frame.ident);
+        for item in items.iter_mut().flatten() {
+            let mut fields = item.body.value();
+            if fields["lock"].is_object() && fields["lock"]["of"] != own.as_str() {
+                fields["lock"] = Value::Null;
+                fields["asked"] = false.into();
+                item.body = Body::of(&fields);
+            }
+        }
+    }
+
     /// Commits as somebody would who makes the mistake `plant`.
     async fn commit_badly(&self, plant: Plant, mut writes: Vec<Write>) -> Result<(), CommitError> {
         let ident = {
@@ -302,6 +351,26 @@ impl TablePort {
                     let mut fields = body.value();
                     if fields["reserved"] == true && fields["due"].is_null() {
                         fields["reserved"] = false.into();
+                        *body = Body::of(&fields);
+                    }
+                }
+            }
+            Plant::KeyPerDelivery => {
+                for write in &mut writes {
+                    if let Write::Put { key, .. } = write {
+                        *key = per_delivery(key.clone(), self.host.lock().frame.ident);
+                    }
+                }
+            }
+            Plant::LockEndsWithRun => {
+                let own = format!("{:016x}", self.host.lock().frame.ident);
+                for write in &mut writes {
+                    let Write::Put { body, .. } = write else {
+                        continue;
+                    };
+                    let mut fields = body.value();
+                    if fields["lock"].is_object() {
+                        fields["lock"]["of"] = own.as_str().into();
                         *body = Body::of(&fields);
                     }
                 }
@@ -653,5 +722,56 @@ impl Log for LogPort {
         if let Some(lines) = &mut inner.lines {
             lines.push(step().line(&self.namespace, &self.deployed));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::fault::Faults;
+
+    #[test]
+    fn a_read_of_several_documents_may_be_torn() {
+        let (record, document) = (Key::new("o-1", "done#PlaceOrder"), Key::new("o-1", "order"));
+        let read = |fault: &str| {
+            let host = Host::default();
+            let rules = [fault.parse().unwrap()];
+            {
+                let mut inner = host.lock();
+                inner.faults = Faults::new(1, &rules, None);
+                inner.frame.owner = inner.meters.owner("o-1", "");
+            }
+            let table = Table::default();
+            let port = TablePort {
+                host: host.clone(),
+                table: table.clone(),
+                ledger: false,
+            };
+            let keys = [record.clone(), document.clone()];
+            let mut load = std::pin::pin!(port.load(&keys));
+            let mut context = Context::from_waker(Waker::noop());
+            // Somebody writes both together, after the first of the two was read.
+            for step in 0.. {
+                if let Poll::Ready(items) = load.as_mut().poll(&mut context) {
+                    let there = items.unwrap();
+                    return (there[0].is_some(), there[1].is_some());
+                }
+                if step == 1 {
+                    let write = |key: &Key| Write::put(key.clone(), &json!({}), Expect::Absent);
+                    let mut commit =
+                        std::pin::pin!(table.commit(vec![write(&record), write(&document)]));
+                    assert!(commit.as_mut().poll(&mut context).is_ready());
+                }
+                let mut inner = host.lock();
+                inner.now = inner.pause.take().unwrap_or(inner.now);
+            }
+            unreachable!()
+        };
+        assert_eq!(read("torn-read:1"), (false, true));
+        assert_eq!(read("torn-read:0"), (false, false));
     }
 }

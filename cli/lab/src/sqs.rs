@@ -18,6 +18,9 @@ use crate::latency::{LATE, OVERTAKEN, POLL};
 use crate::meter::Owner;
 use crate::random::{mix, uuid};
 
+/// The most receives in a row that do not see a message.
+const OVERLOOKED: u32 = 3;
+
 /// Why a message is lost with its queue.
 const DELETED: &str = "its queue was deleted";
 
@@ -32,6 +35,10 @@ pub(crate) struct Message {
     pub(crate) step: Arc<str>,
     pub(crate) sent: Millis,
     pub(crate) receives: u32,
+    /// Received, and neither deleted nor visible again.
+    pub(crate) in_flight: bool,
+    /// How often a receive that saw a part of the queue did not see it.
+    pub(crate) overlooked: u32,
     /// When it was received for the first time.
     pub(crate) first_received: Option<Millis>,
     /// Message attributes: what EventBridge, or the edge, says about a dead letter.
@@ -47,6 +54,8 @@ pub(crate) struct Message {
 pub(crate) struct QueueState {
     pub(crate) messages: FxHashMap<u64, Message>,
     pub(crate) visible: VecDeque<u64>,
+    /// Visible, but not to the receive under way.
+    overlooked: VecDeque<u64>,
     next: u64,
 }
 
@@ -87,6 +96,7 @@ impl Lab {
                 service: &service,
                 step: &step,
                 ident,
+                about: &[owner],
             };
             let faults = &mut inner.faults;
             (
@@ -97,11 +107,14 @@ impl Lab {
             )
         };
         let mut wait = delay;
-        if late {
-            wait += self.draw(LATE, ident);
-        }
-        if passed {
-            wait += self.draw(OVERTAKEN, ident);
+        for (strikes, kind, span) in [
+            (late, Fault::Delay, LATE),
+            (passed, Fault::Reorder, OVERTAKEN),
+        ] {
+            if strikes {
+                wait += self.draw(span, ident);
+                self.host.lock().faults.lasts(kind, self.now + wait);
+            }
         }
         let message = Message {
             body,
@@ -110,6 +123,8 @@ impl Lab {
             step,
             sent: self.now,
             receives: 0,
+            in_flight: false,
+            overlooked: 0,
             first_received: None,
             attributes: BTreeMap::new(),
             home: None,
@@ -176,16 +191,18 @@ impl Lab {
         if it.gone {
             return;
         }
+        let service = self.services[it.function].clone();
+        self.overlook(it.queue, &service);
         let mut batch = Vec::new();
         while batch.len() < it.batch
             && let Some(id) = self.receive(it.queue)
         {
-            let service = self.services[it.function].clone();
             let message = &self.queues[it.queue].messages[&id];
             let aim = Aim {
                 service: &service,
                 step: &message.step,
                 ident: mix(message.ident, message.receives.into()),
+                about: &[message.owner],
             };
             // Received by a poller that dies: back when its timeout is over.
             if !self.host.lock().faults.strikes(Fault::Drop, aim) {
@@ -196,7 +213,44 @@ impl Lab {
             self.pollers[mapping].running += 1;
             self.invoke_batch(mapping, batch);
         }
+        let state = &mut self.queues[it.queue];
+        state.visible.append(&mut state.overlooked);
         self.call_poller(it.queue);
+    }
+
+    /// Sets aside what this receive of `queue` does not see: short polling asks
+    /// some of a queue's servers only (SQS developer guide, short polling).
+    fn overlook(&mut self, queue: usize, service: &str) {
+        let mut inner = self.host.lock();
+        if !inner.faults.any(Fault::ShortPoll) {
+            return;
+        }
+        let QueueState {
+            messages,
+            visible,
+            overlooked,
+            ..
+        } = &mut self.queues[queue];
+        visible.retain(|id| {
+            let Some(message) = messages.get_mut(id) else {
+                return false;
+            };
+            let seen = mix(message.receives.into(), message.overlooked.into());
+            let aim = Aim {
+                service,
+                step: &message.step,
+                ident: mix(message.ident, seen),
+                about: &[message.owner],
+            };
+            // Sooner or later every message is seen.
+            let misses =
+                message.overlooked < OVERLOOKED && inner.faults.strikes(Fault::ShortPoll, aim);
+            if misses {
+                message.overlooked += 1;
+                overlooked.push_back(*id);
+            }
+            !misses
+        });
     }
 
     /// Receives one message and hides it.
@@ -231,6 +285,8 @@ impl Lab {
                 continue;
             }
             message.receives += 1;
+            message.overlooked = 0;
+            message.in_flight = true;
             message.first_received.get_or_insert(self.now);
             message.stamp += 1;
             let (stamp, owner, receives) = (message.stamp, message.owner, message.receives);
@@ -288,6 +344,7 @@ impl Lab {
             dead,
             Message {
                 receives: 0,
+                in_flight: false,
                 first_received: None,
                 ..message
             },
@@ -297,19 +354,20 @@ impl Lab {
     /// A hidden message may be seen again, unless something else happened to it.
     pub(crate) fn show(&mut self, queue: usize, id: u64, stamp: u32) {
         let state = &mut self.queues[queue];
-        if state
-            .messages
-            .get(&id)
-            .is_some_and(|message| message.stamp == stamp)
+        if let Some(message) = state.messages.get_mut(&id)
+            && message.stamp == stamp
         {
+            message.in_flight = false;
             state.visible.push_back(id);
             self.call_poller(queue);
         }
     }
 
-    /// ChangeMessageVisibility.
+    /// ChangeMessageVisibility: of what is in flight (API_ChangeMessageVisibility,
+    /// MessageNotInflight).
     pub(crate) fn hide(&mut self, queue: usize, id: u64, millis: Millis) {
-        if let Some(message) = self.queues[queue].messages.get_mut(&id) {
+        let message = self.queues[queue].messages.get_mut(&id);
+        if let Some(message) = message.filter(|message| message.in_flight) {
             message.stamp += 1;
             let (stamp, owner) = (message.stamp, message.owner);
             self.host.lock().meters.of(owner).queue_requests += 1;

@@ -8,8 +8,10 @@ use duet_asl::{
 };
 use serde_json::{Value, json};
 
+use crate::fault::{Aim, Fault};
 use crate::lab::{Action, Lab};
 use crate::lambda::Call;
+use crate::latency::{CUT_LATE, CUT_SHORT, LATE_END};
 use crate::meter::Owner;
 use crate::random::{digest, mix};
 use crate::template::{ACCOUNT, REGION};
@@ -138,8 +140,74 @@ impl Lab {
             redrives: 0,
         });
         self.announce_status(run, Status::Running);
+        self.plan_cuts(run);
         self.drive(run);
         Ok(Started::New)
+    }
+
+    /// Draws whether an execution is to be stopped, or to run out of time, and
+    /// when: mostly soon, for most executions are over soon.
+    fn plan_cuts(&mut self, run: usize) {
+        for kind in [Fault::Abort, Fault::ExecutionTimeout] {
+            let it = &self.runs[run];
+            let ident = it.ident;
+            let machine = &self.definitions.machines[it.machine].name;
+            let aim = Aim {
+                service: "",
+                step: machine,
+                ident,
+                about: &[it.owner],
+            };
+            let drawn = {
+                let faults = &mut self.host.lock().faults;
+                let drawn = faults.draw(kind, aim);
+                if drawn == Some(false) {
+                    faults.count(kind, false);
+                }
+                drawn
+            };
+            if drawn == Some(true) {
+                let span = match mix(ident, 6) % 4 {
+                    0 => CUT_LATE,
+                    _ => CUT_SHORT,
+                };
+                let wait = self.draw(span, mix(ident, kind as u64));
+                self.after(wait, Action::CutShort(run, kind));
+            }
+        }
+    }
+
+    /// StopExecution, or the end of the execution's own time.
+    pub(crate) fn cut_short(&mut self, run: usize, kind: Fault) {
+        let now = self.now;
+        let it = &mut self.runs[run];
+        let running = it
+            .execution
+            .as_mut()
+            .filter(|execution| execution.status() == Status::Running);
+        {
+            let faults = &mut self.host.lock().faults;
+            if faults.quiet {
+                return;
+            }
+            faults.count(kind, running.is_some());
+            if running.is_some() {
+                let aim = Aim {
+                    service: "",
+                    step: &self.definitions.machines[it.machine].name,
+                    ident: it.ident,
+                    about: &[it.owner],
+                };
+                faults.blow(kind, aim);
+            }
+        }
+        if let Some(execution) = running {
+            match kind {
+                Fault::ExecutionTimeout => execution.expire(now),
+                _ => execution.stop(None, None, now),
+            }
+        }
+        self.drive(run);
     }
 
     /// Does what an execution wants done.
@@ -290,6 +358,36 @@ impl Lab {
             "error": execution.error(),
             "cause": execution.cause(),
         });
+        if matches!(status, Status::Running | Status::Succeeded) {
+            return self.tell_end(run, detail);
+        }
+        // Best effort: an event may come twice, late, or not at all (EventBridge
+        // user guide, eb-event-delivery-level).
+        let (ident, owner) = (mix(it.ident, it.redrives), it.owner);
+        let step = machine.name.clone();
+        let [twice, late, never] = [Fault::EndTwice, Fault::EndLate, Fault::EndNever].map(|kind| {
+            let aim = Aim {
+                service: "",
+                step: &step,
+                ident,
+                about: &[owner],
+            };
+            self.host.lock().faults.strikes(kind, aim)
+        });
+        let wait = self.draw(LATE_END, ident);
+        if twice {
+            self.after(wait, Action::TellEnd(run, Box::new(detail.clone())));
+        }
+        match (never, late) {
+            (true, _) => {}
+            (false, true) => self.after(wait, Action::TellEnd(run, Box::new(detail))),
+            (false, false) => self.tell_end(run, detail),
+        }
+    }
+
+    /// Tells how an execution stands, or stood when `detail` was written.
+    pub(crate) fn tell_end(&mut self, run: usize, detail: Value) {
+        let it = &self.runs[run];
         let (arn, owner) = (it.arn.clone(), it.owner);
         self.announce(
             "aws.states",

@@ -7,7 +7,9 @@ pub mod bench;
 mod bus;
 mod input;
 pub mod kept;
+pub mod mutants;
 mod operate;
+mod parallel;
 pub mod planted;
 mod replaying;
 #[cfg(test)]
@@ -20,19 +22,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use duet_core::id::{further_execution, of_execution};
-use duet_core::store::Store;
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::{Config, Definitions, Started, Update, UpdateError, Used, bundled};
+use duet_order::domain::Order;
 use futures_util::FutureExt;
 use serde_json::json;
 
 use self::input::{Entry as Came, Input};
+use self::script::Script;
+use self::simulate::Ending;
 use super::{
     Commanded, DeadLetter, Deployment, Execution, Fraud, HistoryEvent, Subject, Submitted, TableOf,
     World,
 };
 use crate::exit::{Outcome, Problem};
+use crate::scenario::{Plan, Scenario};
 use crate::variant::{self, Door, Entry, Variant};
+use crate::view::View;
 
 /// The stack's name in the lab.
 const STACK: &str = "duet";
@@ -152,30 +158,40 @@ impl Lab {
     }
 
     /// Sends every dead letter back, and takes away what nobody can parse; takes
-    /// failed executions up again, but for those of orders that were placed,
-    /// which are repaired, and those named in `left`. Gives whether there was
-    /// anything.
+    /// failed executions up again, but for those named in `left` and those of
+    /// orders that are whole, or parked: these are repaired. Gives whether there
+    /// was anything.
     pub fn redrive_all(&self, left: &[&str]) -> bool {
-        self.with(|lab| {
-            let mut worked = false;
-            for letter in lab.dead_letters() {
-                worked = true;
+        let (mut worked, failed) = self.with(|lab| {
+            let letters = lab.dead_letters();
+            for letter in &letters {
                 // What nobody can parse is read by a person, and taken away.
                 let parses = serde_json::from_str::<serde_json::Value>(&letter.body).is_ok();
-                if !parses || !lab.redrive(&letter) {
-                    lab.discard(&letter);
+                if !parses || !lab.redrive(letter) {
+                    lab.discard(letter);
                 }
             }
-            for run in lab.failed_executions() {
-                let key = duet_order::key(of_execution(&run.name));
-                let order = self.table(TableOf::Order).load(&[key]).now_or_never();
-                let placed = run.machine.contains("order")
-                    && order.is_some_and(|found| found.is_ok_and(|items| items != [None]));
-                if !placed && !left.contains(&of_execution(&run.name)) {
-                    worked |= lab.redrive_execution(&run.arn).is_ok();
-                }
+            (!letters.is_empty(), lab.failed_executions())
+        });
+        for run in failed {
+            let id = of_execution(&run.name);
+            let done = run.machine.contains("order") && self.is_whole_or_parked(id);
+            if !done && !left.contains(&id) {
+                worked |= self.with(|lab| lab.redrive_execution(&run.arn).is_ok());
             }
-            worked
+        }
+        worked
+    }
+
+    /// Whether an order waits for nothing but, perhaps, a repair.
+    fn is_whole_or_parked(&self, id: &str) -> bool {
+        let view = View::load(self, id).now_or_never().and_then(Result::ok);
+        view.is_some_and(|view| {
+            let parked = view
+                .order
+                .as_ref()
+                .is_some_and(|order| !order.owed.is_empty());
+            parked || view.is_settled()
         })
     }
 
@@ -505,6 +521,18 @@ impl World for Lab {
         times
     }
 
+    fn allowed(
+        &self,
+        variant: &'static Variant,
+        scenario: &Scenario,
+        plan: &Plan,
+        wave: usize,
+        order: &Order,
+    ) -> Outcome<Ending> {
+        let script = Script::of(scenario, plan.clone());
+        self.judge(variant, &script, wave, order, false)
+    }
+
     async fn clear_up(&self) -> Outcome<()> {
         self.with(|lab| {
             lab.stop_faults();
@@ -612,8 +640,14 @@ mod tests {
         let quick = BTreeMap::from([("ReviewSeconds".to_owned(), "30".to_owned())]);
         let definitions = definitions(&quick).unwrap();
         // A workflow cannot tell of a rejection while nobody can be told, and no
-        // order begins whose customer's registration was not delivered.
-        let out = [Fault::Outage, Fault::TopicFault, Fault::TargetUnavailable];
+        // order begins whose customer's registration was stopped or not delivered.
+        let out = [
+            Fault::Outage,
+            Fault::TopicFault,
+            Fault::Abort,
+            Fault::ExecutionTimeout,
+            Fault::TargetUnavailable,
+        ];
         let mut faults = duet_lab::FaultRule::all();
         faults.retain(|rule| !out.contains(&rule.kind));
         for seed in 1..=5 {

@@ -20,9 +20,12 @@ use std::future::Future;
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::Used;
+use duet_order::domain::Order;
 use serde::{Deserialize, Serialize};
 
+use self::lab::simulate::Ending;
 use crate::exit::{Outcome, Problem};
+use crate::scenario::{Plan, Scenario};
 use crate::variant::Variant;
 
 /// The tables of the system.
@@ -416,6 +419,22 @@ pub trait World: Clone + Send + Sync + 'static {
     /// How often each kind of fault struck so far, where faults can be injected.
     fn struck(&self) -> BTreeMap<&'static str, u64> {
         BTreeMap::new()
+    }
+
+    /// Whether `order`, of wave `wave` of `plan`, may have ended as it did, where
+    /// faults can be injected: as it ends without them, or by a named race.
+    ///
+    /// # Errors
+    /// [`Problem`] when its execution cannot be looked at.
+    fn allowed(
+        &self,
+        _variant: &'static Variant,
+        _scenario: &Scenario,
+        _plan: &Plan,
+        _wave: usize,
+        _order: &Order,
+    ) -> Outcome<Ending> {
+        Ok(Ending::Twin)
     }
 
     /// Ends all faults and does an operator's work, where faults can be injected:

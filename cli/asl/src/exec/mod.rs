@@ -236,6 +236,16 @@ impl Execution {
         }
     }
 
+    /// The machine's own `TimeoutSeconds` is over now, whatever it says: for
+    /// those who try what a last resort leaves behind. Does nothing to an
+    /// execution that is over.
+    pub fn expire(&mut self, now: Millis) {
+        self.catch_up(now);
+        if self.status == Status::Running {
+            self.time_out();
+        }
+    }
+
     /// What `DeleteStateMachine` does to an execution of the machine: at its next
     /// transition it fails with `States.Runtime`, which nothing catches. Until
     /// then it waits for what it waits for.

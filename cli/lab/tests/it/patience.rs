@@ -132,6 +132,7 @@ const SERVICES: [&str; 7] = [
     "notification",
 ];
 
+/// At size: `duet bench patience`.
 #[test]
 fn a_service_that_is_out_for_less_than_the_patience_costs_no_order() {
     for service in SERVICES {
@@ -139,24 +140,6 @@ fn a_service_that_is_out_for_less_than_the_patience_costs_no_order() {
             for variant in VARIANTS {
                 let lost = lost(service, out, length, variant, 5, 1);
                 assert_eq!(lost, 0, "{service} {out:?} for {length} s: {variant}");
-            }
-        }
-    }
-}
-
-/// The same at size: `cargo test --release -p duet-lab -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement: some minutes in a release build"]
-fn measure_orders_lost_to_a_service_that_is_out() {
-    for out in [Out::Dies, Out::Fails] {
-        for length in [3, 15, 30, 59] {
-            for variant in VARIANTS {
-                let each = SERVICES.map(|service| {
-                    let of = |seed| lost(service, out, length, variant, 50, seed);
-                    (1..=8).map(of).sum::<usize>()
-                });
-                println!("{out:?} {length} s {variant}: lost of 400 a service {each:?}");
-                assert_eq!(each.iter().sum::<usize>(), 0);
             }
         }
     }

@@ -107,7 +107,12 @@ impl<W: Operate> Run<'_, W> {
             let mut findings = Findings::default();
             for item in shelf.await?.into_iter().flatten() {
                 let stock: Stock = item.read()?;
-                findings.stock(&stock);
+                findings.stock(
+                    &stock,
+                    views
+                        .iter()
+                        .filter_map(|(_, view)| view.reservation.as_ref()),
+                );
                 if stock.reserved != 0 {
                     findings.broken(
                         2,

@@ -1,5 +1,7 @@
 //! How fast the lab is, on this machine, on one core.
 
+pub mod patience;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! What a simulated world is asked to do: a mix of scenarios, drawn by the seed,
-//! and the outcomes each may have.
+//! What a simulated world is asked to do: a mix of scenarios, drawn by the seed.
 
-use duet_core::order::Reason;
-use duet_order::command::PlaceOrder;
-use duet_order::domain::{Compensation, Fate, Order};
+use std::num::NonZeroU32;
+
+use duet_core::Sku;
+use duet_core::order::{Line, Reason};
 
 use crate::catalog::Entry;
 use crate::scenario::{self, Expected, Plan, Scenario};
@@ -16,14 +16,18 @@ pub(super) struct Script {
     pub(super) name: &'static str,
     pub(super) expected: Expected,
     pub(super) plan: Plan,
-    /// Whether its orders compete for goods of which there are too few.
-    pub(super) contended: bool,
     /// When it begins, in milliseconds from the world's beginning.
     pub(super) begins: i64,
 }
 
-/// The scenario that needs several orders at once, and so is no scenario of the demo.
-const LAST_PIECES: &str = "last-pieces";
+/// The most lines of an order in a simulated world, but for those of a scenario
+/// that is about lines.
+const LINES: usize = 5;
+/// What an order may cost so that more lines can be added and it stays what it
+/// is to the fraud rules, in minor units.
+const SMALL: i64 = 100_000;
+/// So many numbers of orders, from three on, may want the last piece.
+const MORE_RIVALS: u64 = 3;
 
 /// A number below `below` that `seed` and `what` decide.
 pub(super) fn draw(seed: u64, what: u64, below: u64) -> u64 {
@@ -33,7 +37,7 @@ pub(super) fn draw(seed: u64, what: u64, below: u64) -> u64 {
     random.u64(0..below.max(1))
 }
 
-/// The scripts of the world of `seed`, with about `orders` orders.
+/// The scripts of the world of `seed`, with about `orders` orders, rivals not counted.
 pub(super) fn scripts(
     seed: u64,
     orders: usize,
@@ -52,145 +56,158 @@ pub(super) fn scripts(
     let mut placed = 0;
     while placed < orders && !choice.is_empty() {
         let number = scripts.len();
-        let begins = draw(seed, number as u64 * 2, 4_000) as i64;
-        // One kind in so many is the contest, which no scenario is.
-        let kind = draw(seed, number as u64 * 2 + 1, choice.len() as u64 + 1) as usize;
-        let script = match choice.get(kind) {
-            Some(scenario) => script_of(scenario, number, begins, patience),
-            None if !only.is_empty() => script_of(choice[0], number, begins, patience),
-            None => last_pieces(number, begins, patience),
+        let what = number as u64 * 8;
+        let begins = draw(seed, what, 4_000) as i64;
+        let scenario = choice[draw(seed, what + 1, choice.len() as u64) as usize];
+        let copies = match scenario.expected {
+            Expected::Contested {
+                reason: Reason::StockUnavailable,
+                ..
+            } => 3 + draw(seed, what + 2, MORE_RIVALS) as usize,
+            _ => 1,
         };
-        placed += script.plan.waves.iter().map(Vec::len).sum::<usize>().max(1);
-        scripts.push(script);
+        let mut plan = scenario.plan(&format!("n{number}"), copies, patience);
+        widen(&mut plan, number, |which, below| {
+            draw(seed, what + 3 + which, below)
+        });
+        // A contest is one thing that happens, however many take part.
+        placed += plan.waves.len().max(1);
+        scripts.push(Script {
+            number,
+            begins,
+            ..Script::of(scenario, plan)
+        });
     }
     scripts
 }
 
-fn script_of(scenario: &'static Scenario, number: usize, begins: i64, patience: u32) -> Script {
-    Script {
-        number,
-        name: scenario.name,
-        expected: scenario.expected,
-        plan: scenario.plan(&format!("n{number}"), 1, patience),
-        contended: false,
-        begins,
-    }
-}
-
-/// Three orders for two pieces.
-fn last_pieces(number: usize, begins: i64, patience: u32) -> Script {
-    let mut script = script_of(&scenario::ALL[0], number, begins, patience);
-    script.name = LAST_PIECES;
-    script.contended = true;
-    for Entry { quantity, .. } in &mut script.plan.goods {
-        *quantity = 2;
-    }
-    let Some(order) = script
-        .plan
-        .waves
-        .first()
-        .and_then(|wave| wave.first())
-        .cloned()
-    else {
-        return script;
+/// Adds lines to every order of `plan`, at times: of more SKUs, and of one it has
+/// already. `draw` gives a number below its second argument for its first.
+fn widen(plan: &mut Plan, number: usize, draw: impl Fn(u64, u64) -> u64) {
+    let orders = || plan.waves.iter().flatten();
+    let fits = orders().all(|order| order.lines.len() == 1 && order.total.amount < SMALL);
+    let Some(price) = plan.goods.first().map(|good| good.price).filter(|_| fits) else {
+        return;
     };
-    let rivals = (1..=3).filter_map(|n| {
-        let id = format!("n{number}-rival-{n}");
-        Some(PlaceOrder {
-            order: id.parse().ok()?,
-            ..order.clone()
+    // The same SKU on two lines, where that takes from nobody.
+    let again = plan.goods[0].quantity > 100 && draw(0, 3) == 0;
+    let more: Vec<Entry> = (0..draw(1, LINES as u64 - 1))
+        .filter_map(|n| {
+            Some(Entry {
+                sku: format!("n{number}-more-{n}").parse::<Sku>().ok()?,
+                name: None,
+                price: duet_core::Money {
+                    amount: 100 + draw(2, 900) as i64 + n as i64,
+                    ..price
+                },
+                quantity: 1_000,
+            })
         })
-    });
-    script.plan.waves = vec![rivals.collect()];
-    script
+        .collect();
+    for order in plan.waves.iter_mut().flatten() {
+        for (good, n) in more.iter().zip(0_u32..) {
+            let quantity = NonZeroU32::MIN.saturating_add(n % 2);
+            order.total.amount += good.price.amount * i64::from(quantity.get());
+            order.lines.push(Line {
+                sku: good.sku.clone(),
+                quantity,
+            });
+        }
+        if again && order.lines.len() < LINES {
+            let sku = order.lines[0].sku.clone();
+            order.total.amount += price.amount;
+            order.lines.push(Line {
+                sku,
+                quantity: NonZeroU32::MIN,
+            });
+        }
+    }
+    plan.goods.extend(more);
 }
 
 impl Script {
-    fn is_contested(&self) -> bool {
-        matches!(self.expected, Expected::Contested { .. })
-    }
-
-    /// Whether so many of this script's orders may have ended `confirmed`: never
-    /// more than the scenario says and, unless something went wrong in its world
-    /// (`struck`), no fewer.
-    pub(super) fn allows_count(&self, confirmed: usize, struck: bool) -> Result<(), String> {
-        let Expected::Contested { confirmed: due, .. } = self.expected else {
-            return Ok(());
-        };
-        match confirmed == due || struck && confirmed < due {
-            true => Ok(()),
-            false => Err(format!("{confirmed} orders are confirmed, not {due}")),
+    /// `scenario` as `plan` says, alone in a world.
+    pub(super) fn of(scenario: &Scenario, plan: Plan) -> Self {
+        Self {
+            number: 0,
+            name: scenario.name,
+            expected: scenario.expected,
+            plan,
+            begins: 0,
         }
     }
 
-    /// Whether `order`, in wave `wave` of this script, may have ended as it
-    /// did. `struck`: whether anything went wrong in its world.
-    ///
-    /// What a fault may turn an order into is named here, and nothing else is
-    /// let pass.
-    pub(super) fn allows(&self, wave: usize, order: &Order, struck: bool) -> Result<(), String> {
-        let last = wave + 1 == self.plan.waves.len();
-        let expected = match self.expected {
-            Expected::Rejected(reason, detail) | Expected::NeedsAttention(reason, detail)
-                if last =>
+    /// How the orders of wave `wave` end where nothing goes wrong; of
+    /// [`Expected::Contested`] which ones is a race.
+    pub(super) fn twin(&self, wave: usize) -> Expected {
+        match self.expected {
+            Expected::Rejected(..) | Expected::NeedsAttention(..) | Expected::Contested { .. }
+                if wave + 1 == self.plan.waves.len() =>
             {
-                Some((reason, detail))
+                self.expected
             }
-            Expected::Contested { reason, .. } if last => Some((reason, None)),
-            _ => None,
-        };
-        let (reason, detail) = match (&order.fate, expected) {
-            (Fate::Undecided, _) => return Err("it is not decided".to_owned()),
-            (Fate::Confirmed, None) => return Ok(()),
-            // How many may be is counted over the wave.
-            (Fate::Confirmed, _) if self.is_contested() => return Ok(()),
-            // It is not the n-th when those before it were never cleared.
-            (Fate::Confirmed, Some((Reason::FraudConfirmed, _)))
-                if self.name == "velocity" && struck =>
-            {
-                return Ok(());
-            }
-            // What is seen again only after its visibility timeout may find the
-            // provider speaking.
-            (Fate::Confirmed, Some((Reason::PaymentUnavailable, _)))
-                if self.name == "patience-edge" && struck =>
-            {
-                return Ok(());
-            }
-            (Fate::Confirmed, Some((reason, _))) => {
-                return Err(format!("it is confirmed, not rejected for {reason}"));
-            }
-            (Fate::Rejected { reason, detail }, _) => (*reason, detail.as_deref()),
-        };
-        if order.compensation != Compensation::Done || !order.owed.is_empty() {
-            return Err(format!(
-                "its compensation is {:?}, owed {:?}",
-                order.compensation, order.owed
-            ));
+            _ => Expected::Confirmed,
         }
-        let twin =
-            expected.is_some_and(|(of, word)| of == reason && (word.is_none() || word == detail));
-        // Whoever comes third for two pieces goes without.
-        let rival = self.contended && reason == Reason::StockUnavailable;
-        let race = struck
-            && match reason {
-                // A step's retries were used up, and the order gave up on it.
-                Reason::PaymentUnavailable | Reason::TimedOut => true,
-                Reason::DeliveryFailed => detail == Some("CarrierUnavailable"),
-                // The workflow itself died, and the order was parked.
-                Reason::Abandoned => true,
-                // The person's word came too late, or not at all.
-                Reason::ReviewTimedOut => self.plan.person.is_some(),
-                // One placed after it was screened before it, and cleared.
-                Reason::FraudConfirmed => self.name == "velocity",
-                _ => false,
-            };
-        match twin || rival || race {
-            true => Ok(()),
-            false => Err(format!(
-                "it is rejected for {reason} ({})",
-                detail.unwrap_or("no detail")
-            )),
-        }
+    }
+
+    /// Whether a third party is silent about its orders for a time, whatever strikes.
+    pub(super) fn has_silence(&self) -> bool {
+        self.plan.waves.iter().flatten().any(|order| {
+            let silent = |word: &str| word.contains("silent");
+            silent(&order.payment_token) || silent(&order.ship_to.postcode)
+        })
+    }
+
+    /// Whether its orders are of one customer, so that the fraud rules see one
+    /// in the light of the others.
+    pub(super) fn is_of_one_customer(&self) -> bool {
+        let mut customers = self
+            .plan
+            .waves
+            .iter()
+            .flatten()
+            .map(|order| &order.customer);
+        let first = customers.next();
+        let mut others = customers.peekable();
+        others.peek().is_some() && others.all(|other| Some(other) == first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn is_for_stock(expected: Expected) -> bool {
+        matches!(expected, Expected::Contested { reason, .. } if reason == Reason::StockUnavailable)
+    }
+
+    #[test]
+    fn worlds_have_wide_orders_and_contests() {
+        let all: Vec<Script> = (1..=60)
+            .flat_map(|seed| scripts(seed, 10, (true, 60), &[]))
+            .collect();
+        let orders = || {
+            all.iter()
+                .flat_map(|script| script.plan.waves.iter().flatten())
+        };
+        let lines: BTreeSet<usize> = orders().map(|order| order.lines.len()).collect();
+        assert_eq!(lines, BTreeSet::from([1, 2, 3, 4, 5]));
+        let twice = |order: &&duet_order::command::PlaceOrder| {
+            let skus: BTreeSet<_> = order.lines.iter().map(|line| &line.sku).collect();
+            skus.len() < order.lines.len()
+        };
+        assert!(orders().filter(twice).count() > 20);
+        let rivals: BTreeSet<usize> = all
+            .iter()
+            .filter(|script| is_for_stock(script.expected))
+            .map(|script| script.plan.waves[0].len())
+            .collect();
+        assert!(
+            rivals.len() > 2 && rivals.iter().all(|n| *n >= 3),
+            "{rivals:?}"
+        );
+        assert!(all.iter().any(|script| script.plan.waves.len() > 1));
     }
 }

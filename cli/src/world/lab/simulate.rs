@@ -3,10 +3,14 @@
 //! A world first runs with its faults. Then they stop, an operator sends dead
 //! letters and failed executions back and repairs parked orders, and every
 //! order must have come to the end that its fault-free twin has, or to one that
-//! a named race allows. Nothing may be lost, left in a dead-letter queue, or
-//! against an invariant.
+//! a named race allows ([`ending`]). Nothing may be lost, left in a dead-letter
+//! queue, or against an invariant.
 
+mod ending;
+mod judge;
+mod parity;
 mod play;
+mod report;
 mod shrink;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,15 +19,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Strike};
+use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Rollout, Strike};
 use serde::Serialize;
 
 use super::Lab;
 use super::script::{Script, scripts};
-use crate::exit::{Exit, Outcome, Problem};
-use crate::report::{Report, table, trimmed};
+use crate::exit::{Outcome, Problem};
 use crate::scenario::Scenario;
 use crate::variant::Variant;
+use crate::view::Print;
+pub use ending::Ending;
 use play::Play;
 use shrink::shrink;
 
@@ -36,6 +41,8 @@ const LIMIT: u64 = 1_000_000;
 const LEAST_SHARE: f64 = 0.02;
 /// So many chances that a share is no accident.
 const MANY: u64 = 1_000;
+/// The most lost orders that a report names.
+const SHOWN: usize = 20;
 
 /// What to simulate.
 #[derive(Debug, Clone)]
@@ -100,8 +107,50 @@ pub struct SimulationReport {
     pub usage: BTreeMap<&'static str, Meter>,
     /// Orders behind those averages, by variant.
     pub orders_by_variant: BTreeMap<&'static str, u64>,
+    /// How often each tolerated race happened, by variant; also those that never did.
+    pub races: Vec<Raced>,
+    /// How many good orders were lost, by variant.
+    pub lost: BTreeMap<&'static str, Losses>,
+    /// The first of the orders that were lost, and why.
+    pub lost_orders: Vec<String>,
     /// Seconds of the machine's time.
     pub elapsed_s: f64,
+}
+
+/// A tolerated race: an order that ended otherwise than its fault-free twin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Raced {
+    /// The race.
+    pub name: &'static str,
+    /// The variant.
+    pub variant: &'static str,
+    /// How many orders ended by it.
+    pub count: u64,
+    /// The first of them, and the faults that explain it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<String>,
+}
+
+/// How many good orders were lost: those that are confirmed where nothing goes wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Losses {
+    /// Good orders.
+    pub orders: u64,
+    /// Those that were not confirmed.
+    pub lost: u64,
+    /// The share of these.
+    pub share: f64,
+}
+
+/// What a scenario left behind, for comparison with other variants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Traces {
+    /// Each order, in the order of the plan.
+    orders: Vec<Print>,
+    /// Available, reserved, shipped of each SKU.
+    stock: Vec<(i64, i64, i64)>,
+    /// Whether which of the orders ended how is a race.
+    contested: bool,
 }
 
 /// One world's end.
@@ -109,6 +158,11 @@ pub struct SimulationReport {
 pub(super) struct End {
     /// Invariant, subject, what is wrong.
     pub(super) findings: Vec<(u8, String, String)>,
+    races: BTreeMap<&'static str, u64>,
+    examples: BTreeMap<&'static str, String>,
+    good: u64,
+    lost: Vec<String>,
+    traces: Vec<Traces>,
     outcomes: Vec<String>,
     trace: u64,
     struck: Vec<Strike>,
@@ -195,8 +249,22 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
         faults_thin: Vec::new(),
         usage: BTreeMap::new(),
         orders_by_variant: BTreeMap::new(),
+        races: Vec::new(),
+        lost: BTreeMap::new(),
+        lost_orders: Vec::new(),
         elapsed_s: 0.0,
     };
+    for variant in &options.variants {
+        report
+            .races
+            .extend(ending::races(variant.style).map(|name| Raced {
+                name,
+                variant: variant.name,
+                count: 0,
+                example: None,
+            }));
+    }
+    let mut twins = parity::Twins::default();
     let mut trace = 0_u64;
     let mut chances: BTreeMap<Fault, u64> = BTreeMap::new();
     let mut touched: BTreeMap<Fault, u64> = BTreeMap::new();
@@ -223,9 +291,37 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
             *touched.entry(kind).or_default() += times;
         }
         *report.usage.entry(variant.name).or_default() += end.used;
-        if !end.findings.is_empty() {
-            report.violations = shrink(definitions, options, world, &end.findings, end.struck)?;
+        let seed = seed_of(options, world);
+        for raced in report
+            .races
+            .iter_mut()
+            .filter(|row| row.variant == variant.name)
+        {
+            raced.count += end.races.get(raced.name).copied().unwrap_or(0);
+            if raced.example.is_none() {
+                let example = end.examples.get(raced.name);
+                raced.example = example.map(|example| format!("seed {seed}: {example}"));
+            }
         }
+        let losses = report.lost.entry(variant.name).or_default();
+        losses.orders += end.good;
+        losses.lost += end.lost.len() as u64;
+        let room = SHOWN.saturating_sub(report.lost_orders.len());
+        let told = end.lost.iter().take(room);
+        report
+            .lost_orders
+            .extend(told.map(|row| format!("seed {seed}, {}: {row}", variant.name)));
+        if end.findings.is_empty() {
+            report
+                .violations
+                .extend(twins.unequal(seed, variant, end.traces, &end.struck));
+        } else {
+            let smallest = shrink(definitions, options, world, &end.findings, end.struck)?;
+            report.violations.extend(smallest);
+        }
+    }
+    for losses in report.lost.values_mut() {
+        losses.share = losses.lost as f64 / losses.orders.max(1) as f64;
     }
     for (variant, meter) in &mut report.usage {
         let orders = report.orders_by_variant.get(variant).copied().unwrap_or(1);
@@ -307,6 +403,10 @@ pub(super) fn simulate(
             .map(|some| some.iter().copied().collect()),
         timeline: cut.timeline,
         plant: cut.plant,
+        rollout: match cut.plant {
+            Some(Plant::UpdateAtOnce) => Rollout::AtOnce,
+            _ => Rollout::InOrder,
+        },
         limit: LIMIT,
         ..Config::default()
     };
@@ -315,81 +415,13 @@ pub(super) fn simulate(
     if let Some(kept) = &cut.scripts {
         scripts.retain(|script| kept.contains(&script.number));
     }
-    Play::new(lab, variant, seed).whole(&scripts)
-}
-
-impl Report for SimulationReport {
-    fn text(&self) -> String {
-        let mut text = Vec::new();
-        let mut outcomes = table(&["OUTCOME", "ORDERS"]);
-        for (outcome, times) in &self.outcomes {
-            outcomes.add_row([outcome.clone(), times.to_string()]);
-        }
-        text.push(trimmed(&outcomes));
-        if !self.faults_injected.is_empty() {
-            let mut faults = table(&["FAULT", "STRUCK", "SHARE"]);
-            for (kind, times) in &self.faults_injected {
-                let share = self.faults_share.get(kind).copied().unwrap_or(0.0);
-                faults.add_row([
-                    (*kind).to_owned(),
-                    times.to_string(),
-                    format!("{:.1} %", share * 100.0),
-                ]);
-            }
-            text.extend([String::new(), trimmed(&faults)]);
-        }
-        for violation in &self.violations {
-            let Violation {
-                seed,
-                variant,
-                invariant,
-                what,
-                schedule,
-                scenarios,
-                timeline,
-            } = violation;
-            text.push(String::new());
-            text.push(format!(
-                "VIOLATION (invariant {invariant}) seed {seed}, {variant}: {what}"
-            ));
-            text.push(format!("scenarios: {}", scenarios.join(", ")));
-            text.push(format!("faults: {}", schedule.join(", ")));
-            text.extend(
-                timeline
-                    .iter()
-                    .map(|moment| format!("  {} {}: {}", moment.at, moment.subject, moment.what)),
-            );
-        }
-        for kind in &self.faults_thin {
-            text.push(format!(
-                "THIN: {kind} touched less than {:.0} % of what it can touch",
-                LEAST_SHARE * 100.0
-            ));
-        }
-        text.push(String::new());
-        text.push(format!(
-            "{} seeds, {} orders, {} violations, trace {}, {:.1} s",
-            self.seeds,
-            self.orders,
-            self.violations.len(),
-            self.trace_hash,
-            self.elapsed_s
-        ));
-        text.join("\n")
-    }
-
-    fn exit(&self) -> Exit {
-        if self.violations.is_empty() && self.faults_thin.is_empty() {
-            Exit::Done
-        } else {
-            Exit::Failed
-        }
-    }
+    Play::new(lab, variant, seed, cut.plant).whole(&scripts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Report;
     use crate::variant;
 
     fn options(seeds: u64, faults: Vec<FaultRule>) -> Options {

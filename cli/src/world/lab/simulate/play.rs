@@ -1,27 +1,24 @@
 //! One world from its first submission to its judgement.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
-use duet_core::store::{Browse, Store};
+use duet_core::id::of_execution;
+use duet_core::store::Store;
 use duet_core::{CommandMessage, OrderId};
 use duet_customer::command::Command as CustomerCommand;
 use duet_customer::domain::{Customer, Status as CustomerStatus};
 use duet_fraud::Command as FraudCommand;
 use duet_fraud::command::{DecideReview, Verdict};
 use duet_fraud::review::Status as ReviewStatus;
-use duet_inventory::domain::Stock;
-use duet_lab::Fault;
+use duet_lab::{Fault, Plant};
 use duet_order::command::Command as OrderCommand;
 use duet_order::domain::{Fate, Order};
-use duet_payment::adapters::Charge;
-use serde_json::Value;
 
 use super::{End, ready};
 use crate::exit::{Outcome, Problem};
 use crate::invariants::Findings;
-use crate::place::word;
-use crate::scenario::{Expected, Person};
+use crate::scenario::Person;
 use crate::variant::Variant;
 use crate::view::View;
 use crate::world::lab::script::{Script, draw};
@@ -37,17 +34,31 @@ const FAULTY: i64 = 3 * 3_600_000;
 const REPLAYED: (i64, u64) = (605_000, 1_800_000);
 /// How long an operator waits for a repair to take effect, in seconds.
 const WITHIN: u64 = 300;
+/// When the stack of a world that is updated is updated for the first time, and
+/// how long it stays as it is then: so many milliseconds and at most so many
+/// more. In between is more than the minute that has to lie between two steps.
+const UPDATED: (i64, u64) = (60_000, 300_000);
+/// How much later the scripts of such a world begin: within forty minutes, in
+/// which two updates and what lies between have room.
+const STRETCHED: i64 = 600;
 /// How long a script waits for its customers and for a wave to be decided.
 const PATIENCE: i64 = 600_000;
 
 /// A world under way.
 pub(super) struct Play {
-    lab: Lab,
-    variant: &'static Variant,
+    pub(super) lab: Lab,
+    pub(super) variant: &'static Variant,
     began: i64,
     seed: u64,
+    /// What fraud detection is still to be turned to, and when at the earliest.
+    turns: RefCell<Vec<&'static str>>,
+    next_turn: Cell<i64>,
+    /// By how much the beginnings of scripts are stretched.
+    stretched: i64,
     /// The orders that an operator had to repair.
-    parked: RefCell<BTreeSet<String>>,
+    pub(super) parked: RefCell<BTreeSet<String>>,
+    /// What was wrong with them while they were parked.
+    pub(super) findings: RefCell<Findings>,
 }
 
 /// How far a script is.
@@ -60,14 +71,35 @@ enum Stage {
 }
 
 impl Play {
-    /// The world of `seed` in `lab`, in which nothing has happened yet.
-    pub(super) fn new(lab: Lab, variant: &'static Variant, seed: u64) -> Self {
+    /// The world of `seed` in `lab`, in which nothing has happened yet and
+    /// `plant` is the mistake, if any.
+    pub(super) fn new(
+        lab: Lab,
+        variant: &'static Variant,
+        seed: u64,
+        plant: Option<Plant>,
+    ) -> Self {
+        let screens = lab.deployment().with_fraud;
+        let name = format!("{seed}/update");
+        let updated = screens && lab.with(|lab| lab.strikes(Fault::Update, &name));
+        // The last comes first.
+        let turns = match plant {
+            _ if !updated => vec![],
+            Some(Plant::UpdateAtOnce) => vec!["on", "off"],
+            _ => vec!["on", "listening"],
+        };
+        let began = lab.now().as_millisecond();
+        let first = began + UPDATED.0 + draw(seed, u64::MAX - 1, UPDATED.1) as i64;
         Self {
-            began: lab.now().as_millisecond(),
+            began,
             lab,
             variant,
             seed,
+            turns: turns.into(),
+            next_turn: first.into(),
+            stretched: if updated { STRETCHED } else { 1 },
             parked: RefCell::default(),
+            findings: RefCell::default(),
         }
     }
 
@@ -100,13 +132,13 @@ impl Play {
         Ok(())
     }
 
-    fn order(&self, id: &str) -> Outcome<Option<Order>> {
+    pub(super) fn order(&self, id: &str) -> Outcome<Option<Order>> {
         let found = ready(self.lab.table(TableOf::Order).load(&[duet_order::key(id)]))?;
         let item = found.map_err(Problem::environment)?.pop().flatten();
         Ok(item.map(|item| item.read()).transpose()?)
     }
 
-    fn customer(&self, id: &str) -> Outcome<Option<Customer>> {
+    pub(super) fn customer(&self, id: &str) -> Outcome<Option<Customer>> {
         let found = ready(
             self.lab
                 .table(TableOf::Customer)
@@ -123,7 +155,8 @@ impl Play {
     /// Plays the scripts with all that goes wrong.
     fn perform(&self, scripts: &[Script]) -> Outcome<()> {
         let mut stages = vec![Stage::Waits; scripts.len()];
-        while stages.iter().any(|stage| *stage != Stage::Over) {
+        while stages.iter().any(|stage| *stage != Stage::Over) || self.is_to_turn() {
+            self.turn()?;
             for (script, stage) in scripts.iter().zip(&mut stages) {
                 *stage = self.advance(script, *stage)?;
             }
@@ -141,10 +174,34 @@ impl Play {
         Ok(())
     }
 
+    /// Whether fraud detection is still to be turned, or is being turned.
+    fn is_to_turn(&self) -> bool {
+        !self.turns.borrow().is_empty() || self.now() < self.next_turn.get()
+    }
+
+    /// Turns fraud detection one step further, as `duet up` does, when it is time.
+    fn turn(&self) -> Outcome<()> {
+        if self.now() < self.next_turn.get() || self.lab.with(|lab| lab.updating()) {
+            return Ok(());
+        }
+        let Some(to) = self.turns.borrow_mut().pop() else {
+            return Ok(());
+        };
+        let update = self.lab.with(|lab| {
+            let mut parameters: BTreeMap<_, _> = lab.parameters().clone();
+            parameters.insert("Fraud".to_owned(), to.to_owned());
+            lab.update(&parameters)
+        });
+        let settled = update.map_err(Problem::usage)?.settled.as_millisecond();
+        let rests = UPDATED.0 + draw(self.seed, u64::MAX - 2, UPDATED.1) as i64;
+        self.next_turn.set(settled + rests);
+        Ok(())
+    }
+
     fn advance(&self, script: &Script, stage: Stage) -> Outcome<Stage> {
         let now = self.now();
         match stage {
-            Stage::Waits if now - self.began < script.begins => Ok(stage),
+            Stage::Waits if now - self.began < script.begins * self.stretched => Ok(stage),
             Stage::Waits => {
                 for customer in &script.plan.customers {
                     let id = customer.customer.as_str();
@@ -270,6 +327,7 @@ impl Play {
             lab.stop_faults();
             lab.settle(REST);
         });
+        self.look_for_unparked()?;
         for _ in 0..ROUNDS {
             let mut worked = self.redrive(scripts);
             self.lab.with(|lab| lab.settle(REST));
@@ -290,6 +348,33 @@ impl Play {
         self.lab.redrive_all(&poisons.collect::<Vec<_>>())
     }
 
+    /// An order whose execution failed is decided or parked before anybody clears
+    /// up, unless a fault kept the end from being told, or what tells of it is dead.
+    fn look_for_unparked(&self) -> Outcome<()> {
+        let (failed, letters) = self
+            .lab
+            .with(|lab| (lab.failed_executions(), lab.dead_letters()));
+        for run in failed.iter().filter(|run| run.machine.contains("order")) {
+            let id = of_execution(&run.name);
+            let undecided = self
+                .order(id)?
+                .is_some_and(|there| there.fate == Fate::Undecided && there.owed.is_empty());
+            let blows = self.lab.with(|lab| lab.blows(id));
+            let untold = blows.iter().any(|blow| blow.kind == Fault::EndNever);
+            let dead = letters.iter().any(|letter| letter.body.contains(id));
+            // What is placed only after its execution ended is found by its age.
+            let history = self.lab.history(self.variant, Subject::Order, id);
+            let placed = ready(history)??.iter().any(|event| {
+                event.kind.ends_with("StateExited") && event.state.as_deref() == Some("PlaceOrder")
+            });
+            if undecided && placed && !untold && !dead {
+                let what = format!("{id}: its execution is over, and nobody parked it");
+                self.findings.borrow_mut().broken(6, what);
+            }
+        }
+        Ok(())
+    }
+
     /// Repairs what is parked, as `duet repair` does.
     fn repair(&self, scripts: &[Script]) -> Outcome<bool> {
         let mut worked = false;
@@ -301,6 +386,7 @@ impl Play {
             if there.is_some_and(|there| !there.owed.is_empty()) {
                 worked = true;
                 self.parked.borrow_mut().insert(order.order.to_string());
+                self.look_at_parked(order.order.as_str())?;
                 // What cannot be repaired now is found when the world is judged.
                 let _ = ready(repair::repair(&self.lab, &order.order, WITHIN))?;
             }
@@ -308,201 +394,12 @@ impl Play {
         Ok(worked)
     }
 
-    /// What must not be, and how everything ended.
-    fn judge(self, scripts: &[Script]) -> Outcome<End> {
-        let mut end = End::default();
-        self.lab.with(|lab| {
-            end.struck = lab.struck();
-            end.chances = lab.chances();
-            end.touched = lab.touched();
-            end.trace = lab.trace_hash();
-            end.timeline = lab.timeline().to_vec();
-            lab.used().iter().for_each(|used| end.used += used.meter);
-            for lost in lab.lost() {
-                end.findings.push((
-                    6,
-                    lost.subject.clone(),
-                    format!("{}: lost at {}: {}", lost.subject, lost.place, lost.why),
-                ));
-            }
-            for letter in lab.dead_letters() {
-                let subject = subject_of(&letter.body);
-                end.findings.push((
-                    6,
-                    subject.clone(),
-                    format!(
-                        "{subject}: a message stays in {}: {}",
-                        letter.queue, letter.cause
-                    ),
-                ));
-            }
-            let (waiting, running) = (lab.waiting_messages(), lab.running_executions());
-            if !lab.is_at_rest() || waiting > 0 || running > 0 {
-                let what = format!(
-                    "it does not come to rest: {waiting} messages wait, {running} executions run"
-                );
-                end.findings.push((6, String::new(), what));
-            }
-        });
-        let struck = !end.struck.is_empty();
-        let with_fraud = self.lab.deployment().with_fraud;
-        let mut findings = Findings::default();
-        for script in scripts {
-            let mut confirmed = 0;
-            for customer in &script.plan.customers {
-                self.judge_customer(script, customer.customer.as_str(), &mut end)?;
-            }
-            for (number, order) in script
-                .plan
-                .waves
-                .iter()
-                .enumerate()
-                .flat_map(|(n, wave)| wave.iter().map(move |o| (n, o)))
-            {
-                let id = order.order.as_str();
-                let view = ready(View::load(&self.lab, id))??;
-                let outcome = match &view.order {
-                    None => "Unplaced".to_owned(),
-                    Some(there) => word(&there.standing()),
-                };
-                end.outcomes.push(outcome.clone());
-                match &view.order {
-                    Some(there) => {
-                        confirmed += usize::from(there.fate == Fate::Confirmed);
-                        let due = matches!(script.expected, Expected::NeedsAttention(..));
-                        if self.parked.borrow().contains(id) && !due && !struck {
-                            let what = format!(
-                                "{id} ({}): it was parked, and nothing went wrong",
-                                script.name
-                            );
-                            end.findings.push((0, id.to_owned(), what));
-                        }
-                        if let Err(why) = script.allows(number, there, struck) {
-                            end.findings.push((
-                                0,
-                                id.to_owned(),
-                                format!("{id} ({}): {why}", script.name),
-                            ));
-                        }
-                        findings.order(id, &view, with_fraud);
-                    }
-                    None => end.findings.push((
-                        6,
-                        id.to_owned(),
-                        format!("{id} ({}): it was never placed", script.name),
-                    )),
-                }
-            }
-            if let Err(why) = script.allows_count(confirmed, struck) {
-                let whose = script.plan.waves.iter().flatten().next();
-                let id = whose.map_or(String::new(), |order| order.order.to_string());
-                let what = format!("{id} ({}): {why}", script.name);
-                end.findings.push((0, id, what));
-            }
-            for good in &script.plan.goods {
-                let key = duet_inventory::stock_key(&good.sku);
-                let found = ready(self.lab.table(TableOf::Inventory).load(&[key]))?
-                    .map_err(Problem::environment)?;
-                for item in found.into_iter().flatten() {
-                    let stock: Stock = item.read()?;
-                    findings.stock(&stock);
-                    let sold = self.sold(script, &stock)?;
-                    if stock.available < 0 || stock.reserved != 0 || stock.shipped != sold {
-                        findings.broken(
-                            2,
-                            format!(
-                                "{}: {} available, {} reserved, {} shipped at the end, {sold} sold",
-                                stock.sku, stock.available, stock.reserved, stock.shipped
-                            ),
-                        );
-                    }
-                }
-            }
-        }
-        self.judge_ledger(scripts, &mut findings)?;
-        for invariant in findings.invariants() {
-            for what in invariant.violations {
-                let subject = what.split(':').next().unwrap_or_default().to_owned();
-                end.findings.push((invariant.number, subject, what));
-            }
-        }
-        Ok(end)
-    }
-
-    /// How much of a SKU the confirmed orders of a script took.
-    fn sold(&self, script: &Script, stock: &Stock) -> Outcome<i64> {
-        let mut sold = 0;
-        for order in script.plan.waves.iter().flatten() {
-            let there = self.order(order.order.as_str())?;
-            if there.is_some_and(|there| there.fate == Fate::Confirmed) {
-                let lines = order.lines.iter().filter(|line| line.sku == stock.sku);
-                sold += lines
-                    .map(|line| i64::from(line.quantity.get()))
-                    .sum::<i64>();
-            }
-        }
-        Ok(sold)
-    }
-
-    fn judge_customer(&self, script: &Script, id: &str, end: &mut End) -> Outcome<()> {
-        let expected = match script.plan.suspicious {
-            true => CustomerStatus::Blocked,
-            false => CustomerStatus::Active,
-        };
-        let status = self.customer(id)?.map(|customer| customer.status);
-        if status != Some(expected) {
-            end.findings.push((
-                0,
-                id.to_owned(),
-                format!(
-                    "{id} ({}): the customer is {status:?}, not {expected:?}",
-                    script.name
-                ),
-            ));
+    /// The money of an order that is parked: what is owed is what is held.
+    fn look_at_parked(&self, id: &str) -> Outcome<()> {
+        let view = ready(View::load(&self.lab, id))??;
+        if let Some(order) = &view.order {
+            self.findings.borrow_mut().money(id, order, &view);
         }
         Ok(())
     }
-
-    /// The provider holds, under whatever keys, what the confirmed orders cost.
-    fn judge_ledger(&self, scripts: &[Script], findings: &mut Findings) -> Outcome<()> {
-        let mut due = 0;
-        for order in scripts
-            .iter()
-            .flat_map(|script| script.plan.waves.iter().flatten())
-        {
-            if let Some(there) = self.order(order.order.as_str())?
-                && there.fate == Fate::Confirmed
-            {
-                due += there.placed.total.amount;
-            }
-        }
-        let items =
-            ready(self.lab.table(TableOf::Provider).everything())?.map_err(Problem::environment)?;
-        let mut held = 0;
-        for item in items {
-            let charge: Charge = item.read()?;
-            held += charge.net();
-        }
-        if held != due {
-            findings.broken(
-                1,
-                format!("all orders: the provider holds {held}, confirmed orders cost {due}"),
-            );
-        }
-        Ok(())
-    }
-}
-
-/// Whom a message is about, if it says so.
-fn subject_of(body: &str) -> String {
-    let body: Value = serde_json::from_str(body).unwrap_or_default();
-    let metadata = if body["detail"].is_object() {
-        &body["detail"]["metadata"]
-    } else {
-        &body["metadata"]
-    };
-    metadata["subject"]
-        .as_str()
-        .unwrap_or("somebody")
-        .to_owned()
 }
