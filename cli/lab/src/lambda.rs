@@ -54,6 +54,7 @@ enum Trigger {
     Task { run: usize, task: TaskId },
     Batch { mapping: usize },
     Hand { call: u64 },
+    Clock,
 }
 
 struct Part {
@@ -193,6 +194,11 @@ impl Lab {
         };
         self.launch_task(function, Trigger::Hand { call }, payload, frame);
         call
+    }
+
+    /// A schedule invokes a function.
+    pub(crate) fn invoke_by_clock(&mut self, function: usize, frame: Frame) {
+        self.launch_task(function, Trigger::Clock, "{}", frame);
     }
 
     fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &str, frame: Frame) {
@@ -508,6 +514,10 @@ impl Lab {
                 self.answers.insert(call, result);
                 return false;
             }
+            (Ended::Task(_), Trigger::Clock) => {
+                self.end_invocation(id, true);
+                return false;
+            }
             (Ended::Message(verdict), Trigger::Batch { mapping }) => {
                 let it = &self.definitions.mappings[mapping];
                 let (queue, partial) = (it.queue, it.partial);
@@ -597,7 +607,7 @@ impl Lab {
                     }),
                 );
             }
-            Trigger::Batch { .. } => {}
+            Trigger::Batch { .. } | Trigger::Clock => {}
         }
     }
 

@@ -11,6 +11,7 @@
 //! | [`desk`] | idempotency: each command takes effect once, its answer is kept |
 //! | [`lock`] | asking a third party: lock, ask, commit |
 //! | [`patience`] | how long a step is tried before it is given up |
+//! | [`sweep`] | what a service looks after by the clock |
 //! | [`time`] | the clock port |
 //! | [`trace`] | the trace context that messages carry |
 //!
@@ -28,6 +29,7 @@ pub mod outcome;
 pub mod patience;
 pub mod service;
 pub mod store;
+pub mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;

@@ -5,6 +5,7 @@
 mod doors;
 mod lines;
 mod patience;
+mod sweep;
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};

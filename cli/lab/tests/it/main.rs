@@ -6,4 +6,5 @@ mod facts;
 mod orders;
 mod patience;
 mod shop;
+mod sweep;
 mod update;
