@@ -13,6 +13,7 @@
 //! | [`patience`] | how long a step is tried before it is given up |
 //! | [`sweep`] | what a service looks after by the clock |
 //! | [`time`] | the clock port |
+//! | [`verbatim`] | values that documents keep as they were said |
 //! | [`trace`] | the trace context that messages carry |
 //!
 //! Nothing here knows which coordination style is running, how a message
@@ -34,6 +35,7 @@ pub mod sweep;
 pub mod testing;
 pub mod time;
 pub mod trace;
+pub mod verbatim;
 mod vocabulary;
 
 pub use desk::{Decision, Desk};

@@ -67,7 +67,7 @@ fn fact_event(cause: &Metadata) -> Event {
         "o-1",
         cause.time,
     );
-    Event { metadata, fact }
+    Event::new(metadata, fact)
 }
 
 impl Service for Obedient {
