@@ -246,7 +246,7 @@ fn samples(fact: &'static str) -> Outcome<Vec<(Option<&'static str>, Event)>> {
             jiff::Timestamp::UNIX_EPOCH,
         );
         metadata.late = true;
-        (kind, Event { metadata, fact })
+        (kind, Event::new(metadata, fact))
     };
     Ok(found.into_iter().map(event).collect())
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use duet_core::Timestamp;
 use duet_core::store::{Browse, Item};
+use duet_core::sweep;
 use duet_fraud::review::{Review, Status};
 use duet_order::domain::{Compensation, Fate, Order};
+use duet_order::sweep::{Left, is_worth_asking, left};
 use serde::Serialize;
 
 use crate::exit::Outcome;
@@ -103,38 +105,33 @@ async fn documents<W: World, T: serde::de::DeserializeOwned>(
     Ok(documents.map(Item::read).collect::<Result<_, _>>()?)
 }
 
-/// What left an undecided order to nobody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// The last execution that drove it, and that runs no more.
-    pub execution: Option<String>,
-}
-
-/// Who left `order`, if it is undecided and nobody drives it: none of its
-/// executions runs, or its own deadline has long passed.
+/// Who left `order`, if it is undecided and nobody drives it, by the rule of the
+/// order service's own sweep, which would find it within the hour.
 ///
 /// # Errors
 /// [`crate::exit::Problem`] when the target does not answer.
 pub async fn left_by<W: World>(world: &W, order: &Order) -> Outcome<Option<Left>> {
-    let age = |from: Timestamp| world.now().duration_since(from).as_secs();
-    if order.fate != Fate::Undecided || age(order.placed.placed_at) < STUCK_SECONDS {
+    let now = world.now();
+    if !is_worth_asking(order, now) {
         return Ok(None);
     }
     let Ok(variant) = variant::named(&order.variant) else {
         return Ok(None);
     };
     if variant.entry.machines(Subject::Order).is_none() {
-        let left = Left { execution: None };
-        return Ok((age(order.deadline) > STUCK_SECONDS).then_some(left));
+        return Ok(left(order, None, now));
     }
     let id = order.placed.order.as_str();
     let executions = world.executions(variant, Subject::Order, id).await?;
     if executions.iter().any(Execution::is_running) {
         return Ok(None);
     }
-    Ok(Some(Left {
-        execution: executions.last().map(|last| last.name.clone()),
-    }))
+    let ended = executions.into_iter().map(|execution| sweep::Execution {
+        name: execution.name,
+        // It does not run: if nobody says since when, then long since.
+        ended: Some(execution.ended.unwrap_or(Timestamp::MIN)),
+    });
+    Ok(left(order, Some(&ended.collect::<Vec<_>>()), now))
 }
 
 fn takes(filter: Filter, order: &Order, left: bool, now: Timestamp) -> bool {

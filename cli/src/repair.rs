@@ -11,7 +11,7 @@ use duet_delivery::domain::Status as DeliveryStatus;
 use duet_inventory::command::{ReleaseStock, ShipStock};
 use duet_inventory::domain::Status as ReservationStatus;
 use duet_notification::command::NotifyCustomer;
-use duet_order::command::{NoteUndone, ParkOrder};
+use duet_order::command::NoteUndone;
 use duet_order::domain::{Compensation, Fate, Order};
 use duet_payment::command::RefundPayment;
 use duet_payment::domain::Status as PaymentStatus;
@@ -66,10 +66,7 @@ pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<R
     if let Some(order) = &view.order
         && let Some(left) = orders::left_by(world, order).await?
     {
-        let command = ParkOrder {
-            execution: left.execution,
-            ..ParkOrder::of(id.clone())
-        };
+        let command = left.parking(order);
         let job = Job::of(world, id, order, within)?;
         job.park(&duet_order::Command::from(command)).await?;
         view = View::load(world, id.as_str()).await?;

@@ -247,7 +247,7 @@ async fn made_whole<W: Replayable>(world: &W, fact: &mut Entry) -> Outcome<bool>
         }
         "NewCustomer" => {
             let customer = customer::find(world, subject).await?;
-            customer.and_then(|customer| serde_json::to_value(customer.registered).ok())
+            customer.and_then(|customer| serde_json::to_value(&*customer.registered).ok())
         }
         _ => None,
     };

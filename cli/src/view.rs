@@ -1,5 +1,6 @@
 //! An order as every service and both third parties have it.
 
+use duet_core::desk::envelopes;
 use duet_core::fact::Notice;
 use duet_core::store::{Browse, Item, Store};
 use duet_core::{Answer, Metadata, OrderId, Timer, Timestamp};
@@ -88,17 +89,7 @@ struct Record {
     cause: Option<String>,
     answer: Answer,
     #[serde(default)]
-    announced: Option<Envelope>,
-    #[serde(default)]
-    events: Vec<Envelope>,
-    #[serde(default)]
     timers: Vec<Timer>,
-}
-
-/// What is read of a fact in a record.
-#[derive(Deserialize)]
-struct Envelope {
-    metadata: Metadata,
 }
 
 impl View {
@@ -263,12 +254,9 @@ pub fn steps<'a>(
                 at,
                 cause,
                 answer,
-                announced,
-                events,
                 timers,
             } = item.read()?;
-            let facts = announced.into_iter().chain(events);
-            let said: Vec<Metadata> = facts.map(|fact| fact.metadata).collect();
+            let said: Vec<Metadata> = envelopes(item)?;
             let of_fact = said.first().and_then(|fact| fact.causationid.clone());
             steps.push(Step {
                 at,

@@ -106,7 +106,7 @@ async fn again_on_the_bus(scenario: &str) {
     shop.quiet().await;
     let before = everything(&shop, order).await;
     let registered = duet_cli::customer::find(&shop.world, buyer).await.unwrap();
-    let registered = registered.unwrap().registered;
+    let registered = (*registered.unwrap().registered).clone();
     let placed = NewOrder {
         order: order.order.clone(),
         customer: order.customer.clone(),
@@ -123,7 +123,7 @@ async fn again_on_the_bus(scenario: &str) {
             "NewOrder" => placed.clone().into(),
             _ => registered.clone().into(),
         };
-        Event { metadata, fact }
+        Event::new(metadata, fact)
     };
     let mut said: Vec<Event> = Vec::new();
     for (_, record) in records(&before) {

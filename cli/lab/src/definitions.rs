@@ -135,6 +135,30 @@ pub struct Rule {
     pub gone: bool,
 }
 
+/// A rule that runs a function by the clock.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The function's ARN.
+    pub function: String,
+    /// How often, in milliseconds.
+    pub every: i64,
+}
+
+/// A sparse index of a table: it lists the documents that have an attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// The table's name.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// The attribute.
+    pub attribute: String,
+}
+
 /// A rule's target: a queue.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -202,6 +226,8 @@ pub struct Definitions {
     pub outputs: BTreeMap<String, String>,
     /// Tables by name.
     pub tables: Vec<String>,
+    /// Their indexes.
+    pub indexes: Vec<Index>,
     /// Topics by ARN.
     pub topics: Vec<String>,
     /// Functions.
@@ -214,6 +240,8 @@ pub struct Definitions {
     pub buses: Vec<Bus>,
     /// Rules.
     pub rules: Vec<Rule>,
+    /// Rules that run functions by the clock.
+    pub schedules: Vec<Schedule>,
     /// State machines.
     pub machines: Vec<Machine>,
     /// Archives.
@@ -272,6 +300,7 @@ impl Definitions {
             declared: Arc::new(declared::read(&stacks, identify)?),
             outputs: root.outputs()?,
             tables: Vec::new(),
+            indexes: Vec::new(),
             topics: Vec::new(),
             functions: Vec::new(),
             queues: Vec::new(),
@@ -282,6 +311,7 @@ impl Definitions {
                 gone: false,
             }],
             rules: Vec::new(),
+            schedules: Vec::new(),
             machines: Vec::new(),
             archives: Vec::new(),
         };
@@ -318,7 +348,11 @@ impl Definitions {
             properties,
         } = resource;
         match kind.as_str() {
-            TABLE => self.tables.push(stack.reference(&logical)?),
+            TABLE => {
+                let table = stack.reference(&logical)?;
+                self.index(&table, &properties["GlobalSecondaryIndexes"])?;
+                self.tables.push(table);
+            }
             TOPIC => self.topics.push(stack.reference(&logical)?),
             BUS => self.buses.push(Bus {
                 name: stack.reference(&logical)?,
@@ -348,6 +382,25 @@ impl Definitions {
                     gone: false,
                 });
             }
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, table: &str, written: &Value) -> Read<()> {
+        for index in written.as_array().into_iter().flatten() {
+            let keys = index["KeySchema"].as_array().map_or(&[][..], Vec::as_slice);
+            let projects = index["Projection"]["ProjectionType"].as_str();
+            let ([key], Some("KEYS_ONLY")) = (keys, projects) else {
+                return Err(DefinitionError::new(
+                    table,
+                    "of indexes, those with one key are modelled that project KEYS_ONLY",
+                ));
+            };
+            self.indexes.push(Index {
+                table: table.to_owned(),
+                name: text(&index["IndexName"]),
+                attribute: text(&key["AttributeName"]),
+            });
         }
         Ok(())
     }
@@ -467,6 +520,27 @@ impl Definitions {
         } = resource;
         let arn = stack.attribute(&logical, "Arn")?;
         let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&arn, why);
+        if let Some(written) = properties["ScheduleExpression"].as_str() {
+            let every = period(written);
+            let every = every.ok_or_else(|| {
+                wrong(&format!(
+                    "{written}: rate expressions are modelled, no others"
+                ))
+            })?;
+            for target in properties["Targets"].as_array().into_iter().flatten() {
+                let function = text(&target["Arn"]);
+                if self.function(&function).is_none() {
+                    return Err(wrong(&format!("no function {function}")));
+                }
+                self.schedules.push(Schedule {
+                    name: text(&properties["Name"]),
+                    arn: arn.clone(),
+                    function,
+                    every,
+                });
+            }
+            return Ok(());
+        }
         let bus = properties["EventBusName"].as_str().unwrap_or(DEFAULT_BUS);
         let bus = self
             .bus_named(bus)
@@ -629,6 +703,13 @@ impl Definitions {
             .position(|it| !it.gone && it.name == name)
     }
 
+    /// The indexes of the table with this name.
+    pub fn indexes_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Index> {
+        self.indexes
+            .iter()
+            .filter(move |index| index.table == table)
+    }
+
     /// The archives that keep events.
     pub fn archives(&self) -> impl Iterator<Item = &Archive> {
         self.archives.iter().filter(|archive| !archive.gone)
@@ -676,6 +757,21 @@ fn seconds(value: &Value, otherwise: i64) -> i64 {
     number(value).unwrap_or(otherwise).saturating_mul(1_000)
 }
 
+/// The period of a rate expression, `rate(1 hour)`, in milliseconds (EventBridge
+/// user guide, "Rate expressions").
+fn period(expression: &str) -> Option<i64> {
+    let inside = expression.strip_prefix("rate(")?.strip_suffix(')')?;
+    let (count, unit) = inside.split_once(' ')?;
+    let count: i64 = count.parse().ok().filter(|count| *count > 0)?;
+    let millis = match (unit, count) {
+        ("minute", 1) | ("minutes", 2..) => 60_000,
+        ("hour", 1) | ("hours", 2..) => 3_600_000,
+        ("day", 1) | ("days", 2..) => 86_400_000,
+        _ => return None,
+    };
+    count.checked_mul(millis)
+}
+
 /// Whether `arn` fits `pattern`, in which `*` stands for any text (IAM's `ArnLike`).
 pub(crate) fn is_like(pattern: &str, arn: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -715,7 +811,7 @@ mod tests {
         let all = read(&[]);
         assert_eq!(
             (all.tables.len(), all.functions.len(), all.machines.len()),
-            (10, 15, 4)
+            (10, 16, 4)
         );
         let order = &all.queues[all.queue_named("duet-order").unwrap()];
         assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
@@ -802,6 +898,56 @@ mod tests {
             let wrong = BTreeMap::from([("PatienceSeconds".to_owned(), seconds.to_owned())]);
             let refused = Definitions::read(bundled(), "duet", &wrong).unwrap_err();
             assert!(refused.to_string().contains("PatienceSeconds"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn schedules_and_sparse_indexes_are_read() {
+        let all = read(&[]);
+        let schedule = &all.schedules[0];
+        assert_eq!((schedule.every, all.schedules.len()), (3_600_000, 1));
+        let function = all.function(&schedule.function).unwrap();
+        let function = &all.functions[function];
+        assert_eq!(function.name, "duet-order-sweep");
+        let indexes: Vec<_> = all.indexes_of("duet-order").collect();
+        assert_eq!(indexes.len(), all.indexes.len());
+        assert_eq!(indexes[0].attribute, "undecided_since");
+        // What the function is told fits what is deployed, whatever that is.
+        for given in [
+            &[][..],
+            &[("Fraud", "off")],
+            &[("WithOrchestration", "false")],
+            &[("WithChoreography", "false")],
+        ] {
+            let all = read(given);
+            let function = &all.functions[all.function("duet-order-sweep").unwrap()];
+            let ways: duet_edge::sweep::Ways =
+                serde_json::from_str(&function.environment["DUET_SWEEP"]).unwrap();
+            assert!(!ways.is_empty(), "{given:?}");
+            for way in ways.values() {
+                assert!(all.queue_named(&way.queue).is_some(), "{given:?}: {way:?}");
+                for machine in &way.machines {
+                    assert!(all.machine_named(machine).is_some(), "{given:?}: {machine}");
+                }
+            }
+            let machines = ways.values().map(|way| way.machines.len()).sum::<usize>();
+            let of_orders = |it: &&Machine| it.name.starts_with("duet-order");
+            assert_eq!(machines, all.machines.iter().filter(of_orders).count());
+        }
+    }
+
+    #[test]
+    fn rates_are_read_as_eventbridge_does() {
+        for (text, millis) in [
+            ("rate(1 minute)", Some(60_000)),
+            ("rate(2 hours)", Some(7_200_000)),
+            ("rate(1 day)", Some(86_400_000)),
+            ("rate(1 hours)", None),
+            ("rate(2 hour)", None),
+            ("rate(0 days)", None),
+            ("cron(0 * * * ? *)", None),
+        ] {
+            assert_eq!(period(text), millis, "{text}");
         }
     }
 

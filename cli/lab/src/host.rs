@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use duet_asl::Millis;
 use duet_core::{Clock, Timestamp};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::fault::{Aim, Fault, Faults};
 use crate::latency::Span;
@@ -92,6 +92,9 @@ pub(crate) struct Inner {
     /// The names of queues that were deleted.
     pub(crate) no_queues: FxHashSet<String>,
     pub(crate) plant: Option<Plant>,
+    /// The executions there are, by ARN, and when those ended that do not run:
+    /// what a workflow engine tells whoever asks.
+    pub(crate) executions: FxHashMap<Arc<str>, Option<Millis>>,
     /// What the functions logged, if that is kept.
     pub(crate) lines: Option<Vec<String>>,
 }

@@ -221,6 +221,8 @@ pub struct Lab {
     agenda: Agenda,
     timeline: Vec<Moment>,
     pub(crate) heard: Vec<Heard>,
+    /// When the world began.
+    pub(crate) began: Millis,
     pub(crate) now: Millis,
     sequence: u64,
     trace: u64,
@@ -262,7 +264,7 @@ impl Lab {
         let tables: BTreeMap<String, Table> = definitions
             .tables
             .iter()
-            .map(|name| (name.clone(), Table::lagging(lags)))
+            .map(|name| (name.clone(), Table::new(lags, definitions.indexes_of(name))))
             .collect();
         let host = Host::default();
         let now = if config.start == 0 {
@@ -330,6 +332,7 @@ impl Lab {
             agenda: Agenda::default(),
             timeline: Vec::new(),
             heard: Vec::new(),
+            began: now,
             now,
             sequence: 0,
             trace: 0,
@@ -360,7 +363,7 @@ impl Lab {
     /// Lets everything happen that is due until `to`.
     pub fn advance(&mut self, to: Timestamp) {
         let to = to.as_millisecond();
-        while self.agenda.next().is_some_and(|at| at <= to) && self.step() {}
+        while self.next().is_some_and(|at| at <= to) && self.step() {}
         self.set_now(to.max(self.now));
     }
 
@@ -368,8 +371,15 @@ impl Lab {
     /// from now. Gives whether it came to rest.
     pub fn settle(&mut self, horizon: Millis) -> bool {
         let until = self.now.saturating_add(horizon);
-        while self.agenda.next().is_some_and(|at| at <= until) && self.step() {}
-        self.agenda.is_empty()
+        while self.next().is_some_and(|at| at <= until) && self.step() {}
+        self.is_at_rest()
+    }
+
+    /// When the next thing happens.
+    fn next(&mut self) -> Option<Millis> {
+        let due = self.agenda.next();
+        let runs = self.next_run(due).map(|(at, _)| at);
+        runs.or(due)
     }
 
     /// Lets the next thing happen. `false` when nothing is due any more, or
@@ -377,6 +387,14 @@ impl Lab {
     pub fn step(&mut self) -> bool {
         if self.config.limit > 0 && self.happened >= self.config.limit {
             return false;
+        }
+        let due = self.agenda.next();
+        if let Some((at, schedule)) = self.next_run(due) {
+            self.set_now(at);
+            self.trace = mix(mix(self.trace, at as u64), mix(11, schedule as u64));
+            self.happened += 1;
+            self.run_schedule(schedule);
+            return true;
         }
         let Some(Due { at, tie, action }) = self.agenda.pop() else {
             return false;
@@ -483,7 +501,7 @@ impl Lab {
     /// Whether anything is still to happen.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.agenda.is_empty()
+        self.agenda.is_empty() && self.next_run(None).is_none()
     }
 
     /// The faults that struck, in order.

@@ -54,6 +54,7 @@ enum Trigger {
     Task { run: usize, task: TaskId },
     Batch { mapping: usize },
     Hand { call: u64 },
+    Clock,
 }
 
 struct Part {
@@ -206,6 +207,11 @@ impl Lab {
         };
         self.launch_task(function, Trigger::Hand { call }, payload, frame);
         call
+    }
+
+    /// A schedule invokes a function.
+    pub(crate) fn invoke_by_clock(&mut self, function: usize, frame: Frame) {
+        self.launch_task(function, Trigger::Clock, "{}", frame);
     }
 
     fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &str, frame: Frame) {
@@ -538,6 +544,10 @@ impl Lab {
                 self.answers.insert(call, result);
                 return false;
             }
+            (Ended::Task(_), Trigger::Clock) => {
+                self.end_invocation(id, true);
+                return false;
+            }
             (Ended::Message(verdict), Trigger::Batch { mapping }) => {
                 let it = &self.definitions.mappings[mapping];
                 let (queue, partial) = (it.queue, it.partial);
@@ -628,7 +638,7 @@ impl Lab {
                     }),
                 );
             }
-            Trigger::Batch { .. } => {}
+            Trigger::Batch { .. } | Trigger::Clock => {}
         }
     }
 

@@ -28,6 +28,7 @@ mod declared;
 mod definitions;
 mod fault;
 mod host;
+mod indexes;
 mod lab;
 mod lambda;
 mod latency;
@@ -36,6 +37,7 @@ mod operate;
 mod plant;
 mod ports;
 mod random;
+mod schedule;
 mod services;
 mod sqs;
 mod switch;
@@ -46,7 +48,8 @@ mod workflow;
 
 pub use bus::ReplayError;
 pub use definitions::{
-    Archive, Bus, Definitions, Function, Machine, Mapping, Queue, Rule, Target, bundled,
+    Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Rule, Schedule, Target,
+    bundled,
 };
 pub use duet_asl::Status;
 pub use fault::{Blow, Fault, FaultRule, Strike};

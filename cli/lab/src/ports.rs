@@ -10,19 +10,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use duet_core::desk::is_record;
 use duet_core::order::Address;
 use duet_core::store::{
-    Body, Browse, CommitError, Expect, Item, Key, Memory, Store, StoreFault, Write,
+    Body, Browse, CommitError, Expect, Item, Key, Listing, Memory, Store, StoreFault, Write,
 };
+use duet_core::sweep::Execution;
 use duet_core::{CommandMessage, Event, Failure, Money, Reply};
 use duet_delivery::ports as delivery;
 use duet_edge::carry::{EVENTBRIDGE, Parcel, carry};
 use duet_edge::log::{Log, Step};
+use duet_edge::sweep::Engine;
 use duet_edge::wires::{Carrier, Carriers, Wires};
 use duet_notification::ports::{Notice, Publisher};
 use duet_payment::ports as payment;
 use serde_json::Value;
 
+use crate::definitions::Index;
 use crate::fault::Fault;
-use crate::host::{Entry, Host, Out};
+use crate::host::{Entry, Host, Out, timestamp};
+use crate::indexes::Indexes;
 use crate::latency::{AGAIN, CALL, SLUGGISH, STORE, TEAR, THIRD_PARTY};
 use crate::meter::{read_units, too_large, write_units};
 use crate::plant::Plant;
@@ -43,14 +47,27 @@ pub struct Table {
     memory: Memory,
     /// What recent writes replaced; kept only where reads may lag.
     past: Option<Arc<Mutex<VecDeque<Past>>>>,
+    indexes: Indexes,
 }
 
 impl Table {
-    pub(crate) fn lagging(lags: bool) -> Self {
+    /// An empty table; its reads may lag if it `lags`.
+    pub(crate) fn new<'a>(lags: bool, indexes: impl Iterator<Item = &'a Index>) -> Self {
         Self {
             memory: Memory::default(),
             past: lags.then(Arc::default),
+            indexes: Indexes::new(indexes),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn indexes(&self) -> &Indexes {
+        &self.indexes
+    }
+
+    /// Whether one of its indexes lists anything.
+    pub(crate) fn lists_anything(&self) -> bool {
+        !self.indexes.are_empty()
     }
 
     async fn remember(&self, now: i64, writes: &[Write]) {
@@ -91,7 +108,10 @@ impl Store for Table {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        self.memory.commit(writes).await
+        let changes = self.indexes.changes(&writes);
+        self.memory.commit(writes).await?;
+        self.indexes.apply(changes);
+        Ok(())
     }
 }
 
@@ -200,7 +220,7 @@ impl Store for TablePort {
         }
         let units = match self.ledger {
             true => 0,
-            false => write_units(&writes),
+            false => write_units(&writes) + self.table.indexes.write_units(&writes),
         };
         let now = self.host.lock().now;
         self.table.remember(now, &writes).await;
@@ -227,6 +247,65 @@ fn per_delivery(key: Key, delivery: u64) -> Key {
         true => Key::new(key.pk, format!("{}#{delivery:x}", key.sk)),
         false => key,
     }
+}
+
+impl Listing for TablePort {
+    async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
+        self.host.call(STORE).await;
+        let (fails, hangs) = {
+            let mut inner = self.host.lock();
+            (
+                inner.strikes(Fault::StoreFault),
+                inner.strikes(Fault::Timeout),
+            )
+        };
+        if hangs {
+            self.host.hang().await;
+        }
+        if fails {
+            return Err(StoreFault::transient(SILENCE));
+        }
+        let Some((keys, units)) = self.table.indexes.listed(index) else {
+            let why = format!("the table has no index {index}");
+            return Err(StoreFault(Failure::misconfigured(why)));
+        };
+        self.host.lock().meter().read_units += units;
+        Ok(keys)
+    }
+}
+
+/// The workflow engine, as a sweep asks it.
+#[derive(Debug, Clone)]
+pub(crate) struct EnginePort(pub(crate) Host);
+
+impl Engine for EnginePort {
+    async fn running(&self, machine: &str) -> Result<Vec<String>, Failure> {
+        self.0.call(CALL).await;
+        let of = execution_arn(machine, "");
+        let inner = self.0.lock();
+        let running = inner.executions.iter().filter(|(_, ended)| ended.is_none());
+        let names = running.filter_map(|(arn, _)| arn.strip_prefix(&of));
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        // In an order that every run of the world has.
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn execution(&self, machine: &str, name: &str) -> Result<Option<Execution>, Failure> {
+        self.0.call(CALL).await;
+        let arn = execution_arn(machine, name);
+        let inner = self.0.lock();
+        let found = inner.executions.get(arn.as_str());
+        Ok(found.map(|ended| Execution {
+            name: name.to_owned(),
+            ended: ended.map(timestamp),
+        }))
+    }
+}
+
+fn execution_arn(machine: &str, name: &str) -> String {
+    let machine = machine.replacen(":stateMachine:", ":execution:", 1);
+    format!("{machine}:{name}")
 }
 
 impl TablePort {

@@ -2,14 +2,18 @@
 //! the services' own binaries, over the lab's ports.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use duet_core::sweep::Sweep;
 use duet_core::{Service, Timestamp};
 use duet_customer::Customers;
 use duet_delivery::{Deliveries, SimulatedCarrier};
 use duet_edge::queue::{self, Delivery, Verdict};
+use duet_edge::sweep::{self, Ways};
 use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
 use duet_fraud::Frauds;
@@ -22,7 +26,9 @@ use serde_json::Value;
 
 use crate::definitions::Function;
 use crate::host::{Host, InstanceClock, WorldClock};
-use crate::ports::{CarrierPort, LogPort, ProviderPort, Table, TablePort, TopicPort, WiresPort};
+use crate::ports::{
+    CarrierPort, EnginePort, LogPort, ProviderPort, Table, TablePort, TopicPort, WiresPort,
+};
 use crate::template::DefinitionError;
 
 /// Work under way.
@@ -67,6 +73,37 @@ where
             let over = wires.host.until(delivery.deadline);
             queue::receive(&service, &wires, &clock, &log, &delivery, over).await
         })
+    }
+}
+
+/// The code of a sweep.
+struct Sweeper<S> {
+    table: TablePort,
+    engine: EnginePort,
+    wires: WiresPort,
+    clock: InstanceClock,
+    log: LogPort,
+    ways: Arc<Ways>,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<S: Sweep> Handler for Sweeper<S>
+where
+    S::Command: 'static,
+{
+    fn task(&self, _: Value, _: Timestamp) -> Work<Result<Value, TaskError>> {
+        let (table, engine) = (self.table.clone(), self.engine.clone());
+        let (wires, clock) = (self.wires.clone(), self.clock.clone());
+        let (log, ways) = (self.log.clone(), self.ways.clone());
+        Box::pin(async move {
+            let swept = sweep::sweep::<S>(&table, &engine, &wires, &clock, &log, &ways).await?;
+            Ok(serde_json::to_value(swept).unwrap_or_default())
+        })
+    }
+
+    fn receive(&self, _: Delivery) -> Work<Verdict> {
+        // It is no queue's function: a message that comes all the same stays.
+        Box::pin(async { Verdict::Again(Duration::ZERO) })
     }
 }
 
@@ -116,32 +153,55 @@ impl Environment<'_> {
         if !["task", "queue"].contains(&entry) {
             return Err(self.wrong(format!("DUET_ENTRY is {entry:?}; it is `task` or `queue`")));
         }
-        let carriers: Carriers =
-            serde_json::from_str(self.variable("DUET_CARRIERS")?).map_err(|e| {
-                self.wrong(format!(
-                    "environment variable DUET_CARRIERS is unusable: {e}"
-                ))
-            })?;
+        let (wires, log) = self.wires()?;
+        let timers = self.function.environment.get("DUET_TIMERS");
+        let timers = timers.map(|queue| queue.as_str().into());
+        Ok(Arc::new(Code {
+            service,
+            wires,
+            clock: InstanceClock(self.host.clone()),
+            log,
+            timers,
+        }))
+    }
+
+    /// The sweep of `S`.
+    fn sweep<S: Sweep>(&self) -> Result<Arc<dyn Handler>, DefinitionError>
+    where
+        S::Command: 'static,
+    {
+        let (wires, log) = self.wires()?;
+        let ways: Ways = self.read("DUET_SWEEP")?;
+        Ok(Arc::new(Sweeper::<S> {
+            table: self.table("DUET_TABLE")?,
+            engine: EnginePort(self.host.clone()),
+            wires,
+            clock: InstanceClock(self.host.clone()),
+            log,
+            ways: Arc::new(ways),
+            service: PhantomData,
+        }))
+    }
+
+    fn wires(&self) -> Result<(WiresPort, LogPort), DefinitionError> {
+        let carriers: Carriers = self.read("DUET_CARRIERS")?;
         let carriers = Arc::new(carriers);
         let wires = WiresPort {
             host: self.host.clone(),
             carriers: carriers.clone(),
         };
-        let timers = self.function.environment.get("DUET_TIMERS");
-        let timers = timers.map(|queue| queue.as_str().into());
-        let clock = InstanceClock(self.host.clone());
         let log = LogPort {
             host: self.host.clone(),
             namespace: self.variable("DUET_METRICS")?.into(),
             deployed: carriers,
         };
-        Ok(Arc::new(Code {
-            service,
-            wires,
-            clock,
-            log,
-            timers,
-        }))
+        Ok((wires, log))
+    }
+
+    /// A variable that is JSON.
+    fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, DefinitionError> {
+        serde_json::from_str(self.variable(name)?)
+            .map_err(|e| self.wrong(format!("environment variable {name} is unusable: {e}")))
     }
 }
 
@@ -164,6 +224,9 @@ pub(crate) fn start(
             clock,
             env.setting("DUET_AWAITS_CLEARANCE")?,
         )),
+        "order" if env.variable("DUET_ENTRY")? == "sweep" => {
+            env.sweep::<Orders<TablePort, InstanceClock>>()
+        }
         "order" => {
             let patience = Patience {
                 order: env.setting("DUET_ORDER_DEADLINE_SECONDS")?,

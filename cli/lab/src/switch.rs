@@ -111,6 +111,10 @@ impl Lab {
                 if !names.iter().any(|name| name == id) {
                     names.push(id.to_owned());
                 }
+                if it.kind == TABLE {
+                    live.indexes.retain(|index| index.table != id);
+                    live.indexes.extend(target.indexes_of(id).cloned());
+                }
             }
             _ => {}
         }
@@ -231,6 +235,9 @@ impl Lab {
 
     fn make_rule(&mut self, target: &Definitions, id: &str) {
         let live = Arc::make_mut(&mut self.definitions);
+        live.schedules.retain(|schedule| schedule.arn != id);
+        let schedules = target.schedules.iter().filter(|it| it.arn == id);
+        live.schedules.extend(schedules.cloned());
         let Some(new) = target.rules().find(|rule| rule.arn == id) else {
             return;
         };
@@ -294,6 +301,7 @@ impl Lab {
                 }
             }
             RULE => {
+                live.schedules.retain(|schedule| schedule.arn != id);
                 let rules = live.rules.iter_mut();
                 rules
                     .filter(|rule| rule.arn == id)

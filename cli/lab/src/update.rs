@@ -209,7 +209,7 @@ impl Lab {
             let lags = self.host.lock().faults.any(crate::fault::Fault::StaleRead);
             tables
                 .entry(name.clone())
-                .or_insert_with(|| Table::lagging(lags));
+                .or_insert_with(|| Table::new(lags, target.indexes_of(name)));
         }
         let mut handlers = BTreeMap::new();
         for (place, change) in changes {

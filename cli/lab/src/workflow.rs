@@ -6,9 +6,11 @@ use duet_asl::{
     Effect, Execution, ExecutionOptions, MachineType, Millis, RedriveError, Status, TaskCall,
     TaskError, TaskId,
 };
+use duet_core::Timestamp;
 use serde_json::{Value, json};
 
 use crate::fault::{Aim, Fault};
+use crate::host::timestamp;
 use crate::lab::{Action, Lab};
 use crate::lambda::Call;
 use crate::latency::{CUT_LATE, CUT_SHORT, LATE_END};
@@ -64,6 +66,8 @@ pub struct Standing {
     pub arn: String,
     /// Where it stands.
     pub status: Status,
+    /// When it ended, if it did.
+    pub ended: Option<Timestamp>,
     /// The error it failed with.
     pub error: Option<String>,
 }
@@ -139,6 +143,7 @@ impl Lab {
             due: None,
             redrives: 0,
         });
+        self.tell_engine(run, None);
         self.announce_status(run, Status::Running);
         self.plan_cuts(run);
         self.drive(run);
@@ -329,12 +334,19 @@ impl Lab {
             |lab| lab.subject(owner),
             || format!("the execution ends: {}", word(status)),
         );
+        self.tell_engine(run, Some(self.now));
         self.announce_status(run, status);
         if status == Status::Succeeded && !self.config.keep_succeeded {
             let it = &mut self.runs[run];
             it.counted = it.transitions();
             it.execution = None;
         }
+    }
+
+    /// What functions that ask for an execution are told from now on.
+    fn tell_engine(&mut self, run: usize, ended: Option<Millis>) {
+        let arn = self.runs[run].arn.clone();
+        self.host.lock().executions.insert(arn, ended);
     }
 
     /// "Step Functions Execution Status Change" on the default bus.
@@ -446,6 +458,11 @@ impl Lab {
             name: run.name.to_string(),
             arn: run.arn.to_string(),
             status: execution.map_or(Status::Succeeded, |execution| execution.status()),
+            ended: {
+                let inner = self.host.lock();
+                let told = inner.executions.get(&run.arn).copied();
+                told.flatten().map(timestamp)
+            },
             error: execution.and_then(|execution| execution.error().map(str::to_owned)),
         }
     }
@@ -479,6 +496,7 @@ impl Lab {
             |lab| lab.subject(owner),
             || "the execution is redriven".to_owned(),
         );
+        self.tell_engine(run, None);
         self.announce_status(run, Status::Running);
         self.drive(run);
         Ok(())

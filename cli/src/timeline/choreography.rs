@@ -276,10 +276,7 @@ impl<'a> Grower<'a> {
             let note = "this version does not know it";
             return node.notes.push(note.to_owned());
         };
-        let event = Event {
-            metadata: entry.metadata.clone(),
-            fact,
-        };
+        let event = Event::new(entry.metadata.clone(), fact);
         for (service, command) in contracts::reactions(&event) {
             let part_of_it = self.sources.with_fraud || service != "fraud";
             let mut steps = self.sources.view.steps.iter();

@@ -401,6 +401,10 @@ impl Aws {
             name: name.to_owned(),
             machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
             status: described.status().as_str().to_owned(),
+            ended: described
+                .stop_date()
+                .and_then(|at| at.to_millis().ok())
+                .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
             error: described.error().map(str::to_owned),
             arn,
             states,

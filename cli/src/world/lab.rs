@@ -398,6 +398,7 @@ impl World for Lab {
                     machine: standing.machine,
                     arn: standing.arn,
                     status: duet_lab::word(standing.status).to_owned(),
+                    ended: standing.ended,
                     error: standing.error,
                     states: entered
                         .filter_map(|event| event.state_name())

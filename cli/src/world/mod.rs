@@ -171,6 +171,9 @@ pub struct Execution {
     pub arn: String,
     /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
     pub status: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
     /// The error it failed with.
     pub error: Option<String>,
     /// The states it entered, in order.

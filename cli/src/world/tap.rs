@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Tag, Target};
+use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Rule as EventRule, Tag, Target};
 use aws_sdk_sqs::types::QueueAttributeName;
 use duet_core::Timestamp;
 use serde_json::{Value, json};
@@ -261,7 +261,9 @@ async fn rules(world: &Aws, bus: &str, prefix: Option<String>) -> Outcome<Vec<Ru
             .send()
             .await
             .map_err(|error| unreachable("EventBridge", &error))?;
-        for rule in answer.rules() {
+        // One that runs by the clock listens to nothing.
+        let listens = |rule: &&EventRule| rule.event_pattern().is_some();
+        for rule in answer.rules().iter().filter(listens) {
             let name = rule.name().unwrap_or_default().to_owned();
             let targets = world
                 .buses

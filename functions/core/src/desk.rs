@@ -7,7 +7,9 @@
 //! dual write to lose. A repeat with other business data is refused.
 //!
 //! Records never expire: they guard money, stock and decisions. Locks do (see
-//! the services that call third parties). What a fact says of a person is kept
+//! the services that call third parties). A record keeps facts as they were said,
+//! word for word, and a repeat says them in the same words, also where the code
+//! has changed in between. What a fact says of a person is kept
 //! once, in the subject's document: the record of the command that announced it
 //! refers to it ([`Decision::announce`]). Once the document has it no more, or
 //! [`SAID_AGAIN_SECONDS`] have passed, a repeat is answered and says nothing.
@@ -163,10 +165,23 @@ pub struct Announced {
 /// What a record keeps of an announced fact.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Announcement<'a> {
-    /// Its envelope.
-    metadata: Cow<'a, Metadata>,
+    /// Its envelope, as it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    envelope: Option<Cow<'a, str>>,
+    /// Its envelope, in records from before its words were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata: Option<Cow<'a, Metadata>>,
     /// The member of the document that has its data.
     member: Cow<'a, str>,
+}
+
+/// What a record keeps of a fact: the words in which it was said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Said<'a> {
+    /// Its envelope.
+    envelope: Cow<'a, str>,
+    /// Its data.
+    data: Cow<'a, str>,
 }
 
 /// The kept outcome of a command.
@@ -182,8 +197,11 @@ struct Record<'a> {
     answer: Cow<'a, Answer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     announced: Option<Announcement<'a>>,
-    #[serde(default, skip_serializing_if = "is_empty")]
-    events: Cow<'a, [Event]>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    said: Vec<Said<'a>>,
+    /// The facts of records from before their words were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Event>,
     #[serde(default, skip_serializing_if = "is_empty")]
     timers: Cow<'a, [Timer]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -340,15 +358,20 @@ impl<S: Store, C: Clock> Desk<S, C> {
         let Record {
             answer,
             announced,
-            events,
+            said,
+            mut events,
             timers,
             reply,
             at,
             ..
         } = record;
+        for Said { envelope, data } in said {
+            let event = Event::said(envelope.into_owned(), data.into_owned());
+            events.push(event.map_err(Failure::invalid)?);
+        }
         let mut handled = Handled {
             answer: answer.into_owned(),
-            events: events.into_owned(),
+            events,
             timers: timers.into_owned(),
             reply: reply.map(Cow::into_owned),
             repeat: true,
@@ -360,7 +383,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 document.ok_or_else(|| Failure::transient("the document is not seen yet"))?;
             match announced.event(document)? {
                 Some(event) => {
-                    handled.answer = Answer::Done(event.fact.data());
+                    handled.answer = Answer::Done(event.data());
                     handled.events.insert(0, event);
                 }
                 None => handled.silence(),
@@ -395,7 +418,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
             keep,
             ..
         } = decision;
-        let event = |fact| self.event(ticket, context, fact, now);
+        let event = |fact| self.event(ticket, context, fact, now).worded();
         let mut events: Vec<_> = facts.into_iter().map(event).collect();
         let announced = announced.map(|Announced { member, fact }| (member, event(fact)));
         if keep {
@@ -406,10 +429,19 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 cause: Some((&context.message.id).into()),
                 answer: Cow::Borrowed(&answer),
                 announced: announced.as_ref().map(|(member, event)| Announcement {
-                    metadata: Cow::Borrowed(&event.metadata),
+                    envelope: event.words().map(|(envelope, _)| envelope.into()),
+                    metadata: None,
                     member: (*member).into(),
                 }),
-                events: (&events).into(),
+                said: events
+                    .iter()
+                    .filter_map(Event::words)
+                    .map(|(envelope, data)| Said {
+                        envelope: envelope.into(),
+                        data: data.into(),
+                    })
+                    .collect(),
+                events: Vec::new(),
                 timers: (&timers).into(),
                 reply: reply.as_ref().map(Cow::Borrowed),
             };
@@ -425,7 +457,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
             }
         }
         let answer = match &announced {
-            Some((_, event)) => Answer::Done(event.fact.data()),
+            Some((_, event)) => Answer::Done(event.data()),
             None => answer,
         };
         events.splice(0..0, announced.map(|(_, event)| event));
@@ -488,7 +520,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
         let metadata = context
             .message
             .answer(id, source, fact.name(), fact.subject(), now);
-        Event { metadata, fact }
+        Event::new(metadata, fact)
     }
 }
 
@@ -504,14 +536,26 @@ impl Handled {
 impl Announcement<'_> {
     /// The event, if `document` still keeps its data.
     fn event(self, document: &Item) -> Result<Option<Event>, Failure> {
-        let data = match document.body.value()[&*self.member].take() {
-            Value::Null => return Ok(None),
-            Value::String(text) => serde_json::from_str(&text).unwrap_or_default(),
-            data => data,
+        let data = document.body.value()[&*self.member].take();
+        let event = match (self.envelope, self.metadata, data) {
+            (_, _, Value::Null) => return Ok(None),
+            (Some(envelope), _, Value::String(data)) => Event::said(envelope.into_owned(), data),
+            // From before envelope, or data, was kept word for word.
+            (envelope, metadata, data) => {
+                let read = |envelope: Cow<'_, str>| serde_json::from_str(&envelope).ok();
+                let metadata = metadata.map(Cow::into_owned);
+                let metadata = metadata.or_else(|| envelope.and_then(read));
+                let Some::<Metadata>(metadata) = metadata else {
+                    return Err(Failure::invalid("a kept announcement has no envelope"));
+                };
+                let data = match data {
+                    Value::String(text) => serde_json::from_str(&text).unwrap_or_default(),
+                    data => data,
+                };
+                Fact::parse(&metadata.kind, data).map(|fact| Event::new(metadata, fact))
+            }
         };
-        let metadata = self.metadata.into_owned();
-        let fact = Fact::parse(&metadata.kind, data).map_err(Failure::invalid)?;
-        Ok(Some(Event { metadata, fact }))
+        event.map(Some).map_err(Failure::invalid)
     }
 }
 
@@ -545,6 +589,31 @@ pub fn kept_hash(record: &Item) -> Result<String, Failure> {
     Ok(record.hash.into_owned())
 }
 
+/// The envelopes of the facts that `record` keeps, in the order they were said.
+///
+/// # Errors
+/// [`Failure::Invalid`] when it is no record.
+pub fn envelopes(record: &Item) -> Result<Vec<Metadata>, Failure> {
+    let record: Record<'_> = record.read()?;
+    let read = |text: Cow<'_, str>| {
+        serde_json::from_str(&text)
+            .map_err(|e| Failure::invalid(crate::ParseError::data("a kept envelope", &e)))
+    };
+    let mut all = Vec::new();
+    if let Some(Announcement {
+        envelope, metadata, ..
+    }) = record.announced
+    {
+        all.extend(metadata.map(Cow::into_owned));
+        all.extend(envelope.map(read).transpose()?);
+    }
+    all.extend(record.events.into_iter().map(|event| event.metadata));
+    for said in record.said {
+        all.push(read(said.envelope)?);
+    }
+    Ok(all)
+}
+
 /// `record` with nothing in it but its hash, its ids and `answer`: a repeat of
 /// its command is acknowledged and says nothing.
 ///
@@ -556,7 +625,8 @@ pub fn silenced(record: &Item, answer: impl Serialize) -> Result<Write, Failure>
     let silent = Record {
         answer: Cow::Owned(answer),
         announced: None,
-        events: Cow::Borrowed(&[]),
+        said: Vec::new(),
+        events: Vec::new(),
         timers: Cow::Borrowed(&[]),
         reply: None,
         ..kept
@@ -576,3 +646,6 @@ pub fn contended() -> Failure {
 pub fn attempts() -> std::ops::Range<usize> {
     0..ATTEMPTS
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,9 @@
 //! | [`desk`] | idempotency: each command takes effect once, its answer is kept |
 //! | [`lock`] | asking a third party: lock, ask, commit |
 //! | [`patience`] | how long a step is tried before it is given up |
+//! | [`sweep`] | what a service looks after by the clock |
 //! | [`time`] | the clock port |
+//! | [`verbatim`] | values that documents keep as they were said |
 //! | [`trace`] | the trace context that messages carry |
 //!
 //! Nothing here knows which coordination style is running, how a message
@@ -28,10 +30,12 @@ pub mod outcome;
 pub mod patience;
 pub mod service;
 pub mod store;
+pub mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
 pub mod trace;
+pub mod verbatim;
 mod vocabulary;
 
 pub use desk::{Decision, Desk};

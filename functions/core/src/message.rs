@@ -136,15 +136,87 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// A fact in its envelope: the `detail` of a bus event.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// An event that was said before is said in the words it was said in, whatever
+/// this code knows of them: who hears it twice hears the same twice, also where
+/// the code has changed in between.
+#[derive(Debug, Clone)]
 pub struct Event {
-    /// The envelope.
+    /// The envelope. It is changed by [`Event::mark_late`] only.
     pub metadata: Metadata,
     /// What happened.
     pub fact: Fact,
+    /// The envelope, in the words it was said in.
+    envelope: Option<Box<RawValue>>,
+    /// What happened, in the words it was said in.
+    data: Option<Box<RawValue>>,
 }
 
 impl Event {
+    /// An event that nobody has said yet.
+    #[must_use]
+    pub fn new(metadata: Metadata, fact: Fact) -> Self {
+        Self {
+            metadata,
+            fact,
+            envelope: None,
+            data: None,
+        }
+    }
+
+    /// … put into words, which it keeps.
+    #[must_use]
+    pub(crate) fn worded(self) -> Self {
+        // Plain data: it has words.
+        let envelope = serde_json::value::to_raw_value(&self.metadata).ok();
+        let data = serde_json::value::to_raw_value(&self.fact).ok();
+        Self {
+            envelope,
+            data,
+            ..self
+        }
+    }
+
+    /// The words of envelope and data, if it was put into any.
+    pub(crate) fn words(&self) -> Option<(&str, &str)> {
+        let (envelope, data) = (self.envelope.as_ref()?, self.data.as_ref()?);
+        Some((envelope.get(), data.get()))
+    }
+
+    /// An event that was said in these words.
+    ///
+    /// # Errors
+    /// [`ParseError`] when this code can make nothing of them.
+    pub(crate) fn said(envelope: String, data: String) -> Result<Self, ParseError> {
+        let no_json = |error| ParseError::data("a kept event", &error);
+        let envelope = RawValue::from_string(envelope).map_err(no_json)?;
+        let data = RawValue::from_string(data).map_err(no_json)?;
+        let metadata: Metadata = serde_json::from_str(envelope.get())
+            .map_err(|error| ParseError::data("the envelope of a kept event", &error))?;
+        Ok(Self {
+            fact: Fact::parse(&metadata.kind, &*data)?,
+            metadata,
+            envelope: Some(envelope),
+            data: Some(data),
+        })
+    }
+
+    /// What happened, as data: all that was said of it.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        let said = self.data.as_ref();
+        let said = said.and_then(|data| serde_json::from_str(data.get()).ok());
+        said.unwrap_or_else(|| self.fact.data())
+    }
+
+    /// Says of it that it comes late ([`Metadata::late`]).
+    pub fn mark_late(&mut self) {
+        if !self.metadata.late {
+            self.metadata.late = true;
+            self.envelope = None;
+        }
+    }
+
     /// Reads an event from its `detail-type` and `detail`.
     ///
     /// # Errors
@@ -152,10 +224,14 @@ impl Event {
     pub fn parse(detail_type: &str, detail: Value) -> Result<Self, ParseError> {
         let Detail { metadata, data } =
             serde_json::from_value(detail).map_err(|e| ParseError::data("detail", &e))?;
-        Ok(Self {
-            metadata,
-            fact: Fact::parse(detail_type, data)?,
-        })
+        Ok(Self::new(metadata, Fact::parse(detail_type, data)?))
+    }
+}
+
+/// Whether they mean the same to this code, in whatever words.
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.metadata, &self.fact) == (&other.metadata, &other.fact)
     }
 }
 
@@ -171,14 +247,26 @@ impl Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Detail<'a> {
-            metadata: &'a Metadata,
-            data: &'a Fact,
+            metadata: Words<'a, Metadata>,
+            data: Words<'a, Fact>,
         }
         Detail {
-            metadata: &self.metadata,
-            data: &self.fact,
+            metadata: Words(self.envelope.as_deref(), &self.metadata),
+            data: Words(self.data.as_deref(), &self.fact),
         }
         .serialize(serializer)
+    }
+}
+
+/// What was said in the words it was said in, or as it is.
+struct Words<'a, T>(Option<&'a RawValue>, &'a T);
+
+impl<T: Serialize> Serialize for Words<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(words) => words.serialize(serializer),
+            None => self.1.serialize(serializer),
+        }
     }
 }
 
@@ -186,7 +274,7 @@ impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Detail { metadata, data } = Detail::deserialize(deserializer)?;
         let fact = Fact::parse(&metadata.kind, data).map_err(serde::de::Error::custom)?;
-        Ok(Self { metadata, fact })
+        Ok(Self::new(metadata, fact))
     }
 }
 
@@ -245,7 +333,7 @@ mod tests {
             "o-1",
             Timestamp::UNIX_EPOCH,
         );
-        let event = Event { metadata, fact };
+        let event = Event::new(metadata, fact);
         let detail = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&detail).unwrap(), event);
         let detail = serde_json::from_str(&detail).unwrap();

@@ -2,6 +2,7 @@
 
 use duet_core::fact::{CustomerActivated, CustomerBlocked, NewCustomer};
 use duet_core::id::of_execution;
+use duet_core::verbatim::Verbatim;
 use duet_core::{Context, CustomerId, Decision, Failure, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::command::{BlockCustomer, Command, RegisterCustomer};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Customer {
     /// What was registered, as announced.
-    pub registered: NewCustomer,
+    pub registered: Verbatim<NewCustomer>,
     /// The customer's name; nobody else is told. Personal data: never logged.
     pub name: String,
     /// The variant the customer runs under; a customer never changes style.
@@ -130,7 +131,7 @@ fn register(
         clearance: Some(awaits),
     };
     let state = Customer {
-        registered: registered.clone(),
+        registered: Verbatim::new(registered.clone()),
         name,
         variant: context.message.variant.clone(),
         status: Status::Pending,

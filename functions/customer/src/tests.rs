@@ -254,10 +254,7 @@ fn the_policy_follows_facts_about_customers_only() {
         ),
     ];
     for (fact, expected) in cases {
-        let event = Event {
-            metadata: metadata("eventbridge"),
-            fact,
-        };
+        let event = Event::new(metadata("eventbridge"), fact);
         assert_eq!(
             reaction::<Customers::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected

@@ -15,7 +15,9 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 use duet_core::Failure;
-use duet_core::store::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
+use duet_core::store::{
+    Body, Browse, CommitError, Expect, Item, Key, Listing, Store, StoreFault, Write,
+};
 use serde_json::Value;
 
 use crate::sdk::{self, Deadline};
@@ -147,6 +149,27 @@ impl Store for Dynamo {
             }
         }
         Ok(())
+    }
+}
+
+/// Everything that is in a sparse index is wanted, so it is scanned: a query would
+/// need one key for all of it, and one key is one partition, which takes 1,000
+/// writes a second (DynamoDB developer guide, "Designing partition keys").
+impl Listing for Dynamo {
+    async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
+        let mut found = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .index_name(index)
+            .into_paginator()
+            .items()
+            .send();
+        let mut keys = Vec::new();
+        while let Some(item) = found.next().await {
+            keys.push(key(&mut item.map_err(|e| fault(&e))?)?);
+        }
+        Ok(keys)
     }
 }
 
@@ -415,20 +438,32 @@ fn collect(found: Vec<Attributes>) -> Result<Vec<Item>, StoreFault> {
 }
 
 fn item(mut found: Attributes) -> Result<Item, StoreFault> {
-    let unreadable =
-        |what: &str| StoreFault(Failure::invalid(format!("a document without {what}")));
-    let mut take = |name: &str| match found.remove(name) {
-        Some(AttributeValue::S(text) | AttributeValue::N(text)) => Ok(text),
-        _ => Err(unreadable(name)),
-    };
-    let (pk, sk, version) = (take(PK)?, take(SK)?, take(VERSION)?);
+    let (key, version) = (key(&mut found)?, take(&mut found, VERSION)?);
     let version = version.parse().map_err(|_| unreadable(VERSION))?;
     let body: Value = serde_dynamo::from_item(found).map_err(unfit)?;
     Ok(Item {
-        key: Key { pk, sk },
+        key,
         version,
         body: Body::of(&body),
     })
+}
+
+fn key(found: &mut Attributes) -> Result<Key, StoreFault> {
+    Ok(Key {
+        pk: take(found, PK)?,
+        sk: take(found, SK)?,
+    })
+}
+
+fn take(found: &mut Attributes, name: &str) -> Result<String, StoreFault> {
+    match found.remove(name) {
+        Some(AttributeValue::S(text) | AttributeValue::N(text)) => Ok(text),
+        _ => Err(unreadable(name)),
+    }
+}
+
+fn unreadable(what: &str) -> StoreFault {
+    StoreFault(Failure::invalid(format!("a document without {what}")))
 }
 
 /// What is no document, or cannot be made one: a bug.

@@ -1,10 +1,11 @@
-//! Both entries on the Lambda runtime, over real clients.
+//! The entries on the Lambda runtime, over real clients.
 //!
 //! Which entry runs is the environment's choice (`DUET_ENTRY`), made at cold
 //! start, never guessed from a payload. What a function will certainly use is
 //! made ready before it first asks for work, the rest when it is needed.
 
 mod aws;
+mod engine;
 mod start;
 
 use std::pin::pin;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use duet_core::store::{Key, Store};
+use duet_core::sweep::Sweep;
 use duet_core::{Clock, Service, SystemClock, Timestamp};
 use futures_util::future::{join, join_all, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -22,12 +24,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::aws::Aws;
+use self::engine::StepFunctions;
 use crate::batch::{self, Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
 use crate::panics;
 use crate::queue::{self, Verdict};
 use crate::sdk::Deadline;
+use crate::sweep::{self, Ways};
 use crate::task::{self, TaskError};
 use crate::wires::Carriers;
 
@@ -110,16 +114,8 @@ impl Edge {
     /// # Errors
     /// When the environment is incomplete, or the runtime API fails.
     pub async fn run<S: Service>(self, service: S) -> Result<(), Error> {
-        panics::hush(S::NAME, |line| println!("{line}"));
-        let carriers: Carriers = serde_json::from_str(&variable("DUET_CARRIERS")?)
-            .map_err(|e| format!("environment variable DUET_CARRIERS is unusable: {e}"))?;
-        let carriers = Arc::new(carriers);
-        let log = Stdout {
-            namespace: variable("DUET_METRICS")?.into(),
-            deployed: carriers.clone(),
-        };
+        let (aws, log) = self.wires::<S>()?;
         let deadline = self.deadline.clone();
-        let aws = Aws::new(self.config.clone(), deadline.clone(), carriers);
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
                 // Only a service with a clock of its own has a queue for it.
@@ -147,6 +143,54 @@ impl Edge {
             }
             other => Err(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`").into()),
         }
+    }
+
+    /// What every entry of `S` speaks by.
+    fn wires<S: Service>(&self) -> Result<(Aws, Stdout), Error> {
+        panics::hush(S::NAME, |line| println!("{line}"));
+        let carriers: Carriers = read("DUET_CARRIERS")?;
+        let carriers = Arc::new(carriers);
+        let log = Stdout {
+            namespace: variable("DUET_METRICS")?.into(),
+            deployed: carriers.clone(),
+        };
+        let aws = Aws::new(self.config.clone(), self.deadline.clone(), carriers);
+        Ok((aws, log))
+    }
+
+    /// Whether the function is the service's sweep: an entry that only some
+    /// services have, and that needs less of the environment than the others.
+    #[must_use]
+    pub fn sweeps(&self) -> bool {
+        optional("DUET_ENTRY").as_deref() == Some("sweep")
+    }
+
+    /// Runs the sweep of `S` until the runtime ends the process. Whatever the
+    /// invocation carries, one is one sweep.
+    ///
+    /// # Errors
+    /// When the environment is incomplete, or the runtime API fails.
+    pub async fn sweep<S: Sweep>(self) -> Result<(), Error> {
+        let (aws, log) = self.wires::<S>()?;
+        let ways: Ways = read("DUET_SWEEP")?;
+        let ways = Arc::new(ways);
+        let (table, deadline) = (self.table("DUET_TABLE")?, self.deadline.clone());
+        let engine = aws_sdk_sfn::config::Builder::from(&self.config).interceptor(deadline.clone());
+        let engine = StepFunctions(aws_sdk_sfn::Client::from_conf(engine.build()));
+        let handler = |event: LambdaEvent<Value>| {
+            deadline.set(ends(&event));
+            let (table, engine, aws) = (table.clone(), engine.clone(), aws.clone());
+            let (log, ways) = (log.clone(), ways.clone());
+            Box::pin(async move {
+                let clock = SystemClock;
+                let swept = sweep::sweep::<S>(&table, &engine, &aws, &clock, &log, &ways).await;
+                swept.map_err(|failure| Diagnostic {
+                    error_type: failure.name().to_owned(),
+                    error_message: failure.text().to_owned(),
+                })
+            })
+        };
+        lambda_runtime::run(service_fn(handler)).await
     }
 }
 
@@ -226,6 +270,12 @@ fn ends(event: &LambdaEvent<Value>) -> Timestamp {
 )]
 fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// The environment variable `name`, which is JSON.
+fn read<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, Error> {
+    serde_json::from_str(&variable(name)?)
+        .map_err(|e| format!("environment variable {name} is unusable: {e}").into())
 }
 
 fn variable(name: &str) -> Result<String, Error> {

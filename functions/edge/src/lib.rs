@@ -8,16 +8,17 @@
 //! | [`task`] | a workflow task: command in, reply or named error out |
 //! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
 //! | [`batch`] | what an event source mapping hands over and gets back |
+//! | [`sweep`] | by the clock: what nobody drives any more |
 //! | [`carry`] | handing facts to a carrier: split, every result read, repeated |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
 //! | [`log`] | one line per step, without personal data; its metrics |
 //! | [`panics`] | what may be told of a bug |
 //! | `sdk` | a failed call: what of it may be told, and what is to become of it; how long one may take (feature `dynamodb`) |
 //! | `dynamo` | the store port over DynamoDB (feature `dynamodb`) |
-//! | `lambda` | both entries on the Lambda runtime (feature `lambda`) |
+//! | `lambda` | the entries on the Lambda runtime (feature `lambda`) |
 //!
-//! `task` and `queue` are pure: a simulated world runs the same code over its
-//! own wires. No business rule lives here.
+//! `task`, `queue` and `sweep` are pure: a simulated world runs the same code over
+//! its own wires. No business rule lives here.
 
 pub mod batch;
 pub mod carry;
@@ -31,6 +32,7 @@ pub mod queue;
 mod reading;
 #[cfg(feature = "dynamodb")]
 pub mod sdk;
+pub mod sweep;
 pub mod task;
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ pub struct Step<'a> {
     pub level: &'static str,
     /// The service.
     pub service: &'static str,
-    /// `task` or `queue`.
+    /// `task`, `queue` or `sweep`.
     pub entry: &'static str,
     /// The command, where the message was one or led to one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -257,9 +257,9 @@ async fn handle<S: Service>(
     // that was lost the first time is handled as if new.
     if !(repeat && replay) {
         let late = is_late(patience, &cause, now);
-        events
-            .iter_mut()
-            .for_each(|event| event.metadata.late |= late);
+        if late {
+            events.iter_mut().for_each(Event::mark_late);
+        }
         if !events.is_empty() {
             wires.publish(carrier, &events).await?;
         }
@@ -282,7 +282,7 @@ fn overdue<S: Service>(request: &Request<S::Command>, now: Timestamp) -> Option<
     let id = format!("{service}/{}/{command}/{name}", fact.subject());
     let cause = &request.context.message;
     let metadata = cause.answer(id, format!("duet.{service}"), name, fact.subject(), now);
-    Some(Event { metadata, fact })
+    Some(Event::new(metadata, fact))
 }
 
 /// Whether somebody may have been told that what `cause` asked for is overdue.

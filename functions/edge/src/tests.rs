@@ -5,6 +5,7 @@
 mod doors;
 mod lines;
 mod patience;
+mod sweep;
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -66,7 +67,7 @@ fn fact_event(cause: &Metadata) -> Event {
         "o-1",
         cause.time,
     );
-    Event { metadata, fact }
+    Event::new(metadata, fact)
 }
 
 impl Service for Obedient {

@@ -32,10 +32,7 @@ fn metadata(id: &str, about: &str, time: &str) -> Metadata {
 
 fn event(id: &str, about: &str, time: &str) -> Event {
     let order = about.parse().unwrap();
-    Event {
-        metadata: metadata(id, about, time),
-        fact: PaymentDeclined { order }.into(),
-    }
+    Event::new(metadata(id, about, time), PaymentDeclined { order }.into())
 }
 
 fn request(event: &Event, replay: bool) -> Request<Command> {
@@ -71,7 +68,7 @@ fn every_fact_is_kept_whole() {
     ];
     for fact in facts {
         let metadata = metadata("e-1", "o-1", "2026-01-01T00:00:00Z");
-        let event = Event { metadata, fact };
+        let event = Event::new(metadata, fact);
         let Command::RecordFact(kept) = request(&event, false).command;
         assert_eq!(kept.metadata, event.metadata);
         assert_eq!(kept.data, event.fact.data());
@@ -102,7 +99,7 @@ fn what_a_fact_says_of_a_person_is_not_kept() {
         let mut metadata = metadata("e-1", "o-1", "2026-01-01T00:00:00Z");
         metadata.kind = name.to_owned();
         let fact = Fact::parse(name, data.clone()).unwrap();
-        let Command::RecordFact(kept) = request(&Event { metadata, fact }, false).command;
+        let Command::RecordFact(kept) = request(&Event::new(metadata, fact), false).command;
         assert!(!kept.data.to_string().contains("anary"), "{}", kept.data);
         for (member, value) in data.as_object().unwrap() {
             let personal = duet_core::fact::personal(name).contains(&member.as_str());

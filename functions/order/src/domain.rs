@@ -60,6 +60,10 @@ pub struct Order {
     /// When what it says of a person was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten_at: Option<Timestamp>,
+    /// Since when it is undecided; absent once it is decided. The attribute by
+    /// which it is in the index of undecided orders ([`crate::sweep`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided_since: Option<Timestamp>,
 }
 
 /// What was ordered.
@@ -273,6 +277,7 @@ fn place(
         touched_at: None,
         parkings: 0,
         forgotten_at: None,
+        undecided_since: Some(now),
     };
     Ok(answer
         .state(state)
@@ -526,8 +531,12 @@ impl Order {
     /// Whether the order was touched after an execution had ended at `ended`:
     /// somebody else drives it, or it is done.
     fn moved_on(&self, ended: Timestamp) -> bool {
-        let touched = self.touched_at.unwrap_or(self.placed.placed_at);
-        touched > after(ended, CLOCKS_DIFFER_SECONDS)
+        self.last_touched() > after(ended, CLOCKS_DIFFER_SECONDS)
+    }
+
+    /// When a command last changed the order.
+    pub(crate) fn last_touched(&self) -> Timestamp {
+        self.touched_at.unwrap_or(self.placed.placed_at)
     }
 
     /// Whether nothing more is to come: it is confirmed or whole again, and
@@ -548,6 +557,8 @@ impl Order {
     /// by a fact that followed from NewOrder, or undone, says that NewOrder was
     /// heard: it need not be said again.
     fn settled(mut self) -> Self {
+        let undecided = self.fate == Fate::Undecided;
+        self.undecided_since = undecided.then_some(self.placed.placed_at);
         match (&self.fate, self.compensation) {
             (Fate::Confirmed, _) => {
                 if let Some(said) = self.said.take() {

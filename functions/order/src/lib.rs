@@ -13,13 +13,15 @@
 //! | ExpireCompensation | OrderNeedsAttention | a compensation's deadline |
 //! | ForgetOrder | | declined before the order has ended |
 //!
-//! Ports: its own table ([`duet_core::store::Store`]) and the clock.
+//! Ports: its own table ([`duet_core::store::Store`]) and the clock. What nobody
+//! drives any more is found by its sweep ([`sweep`]).
 
 pub mod command;
 pub mod domain;
 mod ending;
 mod policy;
 mod service;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 

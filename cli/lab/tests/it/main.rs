@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod facts;
+mod hashes;
 mod orders;
 mod patience;
 mod shop;
+mod sweep;
 mod update;

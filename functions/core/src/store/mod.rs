@@ -180,6 +180,19 @@ pub const MAX_WRITES: usize = 100;
 /// The largest document a store takes, in bytes (DynamoDB quotas: 400 KB).
 pub const MAX_ITEM_BYTES: usize = 409_600;
 
+/// Reading a sparse index of a table: for sweeps ([`crate::sweep`]).
+pub trait Listing: Store {
+    /// The keys of the documents that are in `index`. A document that was written
+    /// just now may be missing, and one that left just now may be there still.
+    ///
+    /// # Errors
+    /// [`StoreFault`] when the store did not answer.
+    fn listed(
+        &self,
+        index: &'static str,
+    ) -> impl Future<Output = Result<Vec<Key>, StoreFault>> + Send;
+}
+
 /// Looking around in a table: for tools, never for services.
 pub trait Browse {
     /// Every document of the partition, in the order of `sk`.

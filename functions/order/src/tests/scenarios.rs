@@ -447,12 +447,12 @@ fn the_policy_turns_facts_into_decisions() {
         (NoFraudDetected { of: order() }.into(), None),
     ];
     let policy = reaction::<Orders<Memory, Arc<fn() -> Timestamp>>>;
-    let event = |fact, late| Event {
-        metadata: Metadata {
+    let event = |fact, late| {
+        let metadata = Metadata {
             late,
             ..metadata("eventbridge")
-        },
-        fact,
+        };
+        Event::new(metadata, fact)
     };
     for (fact, expected) in cases {
         assert_eq!(policy(&event(fact, true)), expected);

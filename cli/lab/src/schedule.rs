@@ -1,0 +1,62 @@
+//! Schedules: functions that run by the clock, whoever asks for nothing.
+//!
+//! A rule with a schedule runs every so often since it was made, by the world's
+//! clock (EventBridge user guide, "Creating a rule that runs on a schedule").
+//! On AWS it also runs when there is nothing to do. Here it runs only while the
+//! table of its function lists something in one of its sparse indexes: a run
+//! that finds nothing changes nothing, and a world in which nothing is open
+//! comes to rest. So a schedule has no place on the agenda: when it is next due
+//! follows from what the tables list.
+//!
+//! A run that fails is not tried again: the next one does what it left.
+
+use duet_asl::Millis;
+
+use crate::host::Frame;
+use crate::lab::Lab;
+use crate::random::{digest, mix};
+
+impl Lab {
+    /// The schedule that is due next, and when, if one is due by `until` and has
+    /// something to do.
+    pub(crate) fn next_run(&self, until: Option<Millis>) -> Option<(Millis, usize)> {
+        let schedules = self.definitions.schedules.iter().enumerate();
+        let due = schedules.filter_map(|(at, it)| {
+            let since = self.now - self.began;
+            let next = self.began + (since / it.every + 1).saturating_mul(it.every);
+            // Asked before every step: what is far off costs no look.
+            if until.is_some_and(|until| until < next) {
+                return None;
+            }
+            let function = self.definitions.function(&it.function)?;
+            let table = self.definitions.functions[function]
+                .environment
+                .get("DUET_TABLE")?;
+            let open = self.tables.get(table)?.lists_anything();
+            open.then_some((next, at))
+        });
+        due.min()
+    }
+
+    /// A schedule runs its function.
+    pub(crate) fn run_schedule(&mut self, schedule: usize) {
+        let definitions = self.definitions.clone();
+        let it = &definitions.schedules[schedule];
+        let Some(function) = definitions.function(&it.function) else {
+            return;
+        };
+        let name = &definitions.functions[function].name;
+        // What it uses is nobody's order's.
+        let owner = self.host.lock().meters.owner(name, "");
+        self.note(|_| name.clone(), || format!("{} is due", it.name));
+        let frame = Frame {
+            ident: mix(digest(&it.arn), self.now as u64),
+            calls: 0,
+            owner,
+            service: self.services[function].clone(),
+            step: "schedule".into(),
+            skew: 0,
+        };
+        self.invoke_by_clock(function, frame);
+    }
+}
