@@ -99,10 +99,10 @@ fn the_state_machines_are_valid() {
         let path = format!("infra/orchestration/{machine}.asl.json");
         let value = |name: &str| {
             let arn = "arn:aws:lambda:us-east-1:123456789012:function:f";
-            Some(if name.ends_with("Function") {
-                arn.to_owned()
-            } else {
-                "4".to_owned()
+            Some(match name {
+                "Partition" => "aws".to_owned(),
+                name if name.ends_with("Function") => arn.to_owned(),
+                _ => "4".to_owned(),
             })
         };
         let definition = substitute(&text(&path), value).unwrap();

@@ -354,13 +354,13 @@ const MACHINES: [&str; 4] = [
 ];
 
 /// A definition with its placeholders filled in: functions by their own name,
-/// numbers by a number.
+/// the partition by AWS's own, numbers by a number.
 fn definition(path: &str) -> String {
     let value = |name: &str| {
-        Some(if name.ends_with("Function") {
-            name.to_owned()
-        } else {
-            "4".to_owned()
+        Some(match name {
+            "Partition" => "aws".to_owned(),
+            name if name.ends_with("Function") => name.to_owned(),
+            _ => "4".to_owned(),
         })
     };
     substitute(&text(path), value).unwrap()

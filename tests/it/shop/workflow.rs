@@ -31,6 +31,7 @@ impl Shop {
     pub(crate) async fn drive(&self, id: &str, input: Value) -> Driven {
         let definition = substitute(&text("infra/orchestration/order.asl.json"), |name| {
             Some(match name {
+                "Partition" => "aws".to_owned(),
                 "PatienceSeconds" => self.output("PatienceSeconds").to_owned(),
                 function => self
                     .output(&function.replace("Function", "TaskFunction"))
