@@ -70,6 +70,7 @@ faults! {
     DoubleSubmission, "double-submission", "submissions", "the same thing is submitted twice, at once";
     Replay, "replay", "worlds with an archive", "the archive is replayed while timers run and orders are under way";
     Outage, "outage", "invocations", "every function of one service fails for a while";
+    Scheduler, "scheduler", "calls of the scheduler, and schedules that are due", "the scheduler does not answer, and may have done what was asked; the queue of a schedule that is due does not take its message, which is tried again";
 }
 
 impl Fault {

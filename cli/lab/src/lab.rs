@@ -22,7 +22,8 @@ use crate::lambda::{Instances, Invocation};
 use crate::meter::Used;
 use crate::plant::Plant;
 use crate::ports::Table;
-use crate::random::mix;
+use crate::random::{digest, mix};
+use crate::scheduler::Name;
 use crate::services::{self, Handler};
 use crate::sqs::{Message, QueueState};
 use crate::template::DefinitionError;
@@ -79,6 +80,8 @@ pub(crate) enum Action {
     Enqueue(usize, Box<Message>),
     /// A rule tries to deliver.
     Deliver(Box<Delivery>),
+    /// A schedule is due, or done with.
+    Invoke(Box<Name>),
     /// Steps of an update are taken.
     Switch(usize, Range<usize>),
 }
@@ -270,6 +273,9 @@ impl Lab {
             inner.now = now;
             inner.faults = faults;
             inner.plant = config.plant;
+            for group in &definitions.schedule_groups {
+                inner.schedules.make_group(group);
+            }
             inner.lines = config.logs.then(Vec::new);
         }
         let started = definitions
@@ -388,6 +394,7 @@ impl Lab {
             Action::Show(queue, message, stamp) => self.show(queue, message, stamp),
             Action::Enqueue(queue, message) => self.enqueue(queue, *message),
             Action::Deliver(delivery) => self.deliver(*delivery),
+            Action::Invoke(schedule) => self.invoke_schedule(*schedule),
             Action::Switch(update, steps) => self.switch(update, steps),
         }
         true
@@ -556,6 +563,7 @@ impl Action {
             Self::Show(queue, message, _) => mix(mix(7, *queue as u64), *message),
             Self::Enqueue(queue, message) => mix(mix(8, *queue as u64), message.ident),
             Self::Deliver(delivery) => mix(mix(9, delivery.rule as u64), delivery.ident),
+            Self::Invoke(name) => mix(11, digest(&name.1)),
             Self::Switch(update, steps) => mix(mix(10, *update as u64), steps.start as u64),
         }
     }

@@ -123,9 +123,11 @@ impl Environment<'_> {
                 ))
             })?;
         let carriers = Arc::new(carriers);
+        let schedules = self.function.schedules().map_err(|why| self.wrong(why))?;
         let wires = WiresPort {
             host: self.host.clone(),
             carriers: carriers.clone(),
+            schedules: schedules.map(Arc::new),
         };
         let timers = self.function.environment.get("DUET_TIMERS");
         let timers = timers.map(|queue| queue.as_str().into());

@@ -5,6 +5,7 @@
 //! made ready before it first asks for work, the rest when it is needed.
 
 mod aws;
+mod schedules;
 mod start;
 
 use std::pin::pin;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::aws::Aws;
+use self::schedules::{Scheduler, eventbridge};
 use crate::batch::{self, Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
@@ -40,6 +42,7 @@ pub struct Edge {
     connector: SharedHttpConnector,
     deadline: Deadline,
     dynamodb: aws_sdk_dynamodb::Client,
+    scheduler: Option<Arc<dyn Scheduler>>,
 }
 
 impl Edge {
@@ -59,7 +62,24 @@ impl Edge {
             config,
             connector,
             deadline,
+            scheduler: None,
         })
+    }
+
+    /// … with EventBridge Scheduler for timers that are far off, where the
+    /// environment says how (`DUET_SCHEDULES`). For a service that has such
+    /// timers; where nothing is said, they travel on its queue.
+    ///
+    /// # Errors
+    /// When what it says cannot be read.
+    pub fn with_scheduler(mut self) -> Result<Self, Error> {
+        if let Some(text) = optional("DUET_SCHEDULES") {
+            let kept = serde_json::from_str(&text)
+                .map_err(|e| format!("environment variable DUET_SCHEDULES is unusable: {e}"))?;
+            let (config, deadline) = (self.config.clone(), self.deadline.clone());
+            self.scheduler = Some(eventbridge(config, deadline, kept));
+        }
+        Ok(self)
     }
 
     /// The environment variable `name` as a `T`.
@@ -119,7 +139,8 @@ impl Edge {
             deployed: carriers.clone(),
         };
         let deadline = self.deadline.clone();
-        let aws = Aws::new(self.config.clone(), deadline.clone(), carriers);
+        let scheduler = self.scheduler.clone();
+        let aws = Aws::new(self.config.clone(), deadline.clone(), carriers, scheduler);
         match variable("DUET_ENTRY")?.as_str() {
             "task" => {
                 // Only a service with a clock of its own has a queue for it.

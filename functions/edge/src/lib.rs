@@ -9,6 +9,7 @@
 //! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
 //! | [`batch`] | what an event source mapping hands over and gets back |
 //! | [`carry`] | handing facts to a carrier: split, every result read, repeated |
+//! | [`timers`] | what a service tells itself for later: on its queue, or by a schedule |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
 //! | [`log`] | one line per step, without personal data; its metrics |
 //! | [`panics`] | what may be told of a bug |
@@ -34,4 +35,5 @@ pub mod sdk;
 pub mod task;
 #[cfg(test)]
 mod tests;
+pub mod timers;
 pub mod wires;

@@ -6,7 +6,7 @@ use duet_order::{Orders, Patience};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let edge = Edge::start()?;
+    let edge = Edge::start()?.with_scheduler()?;
     let patience = Patience {
         order: edge.setting("DUET_ORDER_DEADLINE_SECONDS")?,
         review: edge.setting("DUET_REVIEW_SECONDS")?,

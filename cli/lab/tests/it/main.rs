@@ -5,5 +5,6 @@
 mod facts;
 mod orders;
 mod patience;
+mod scheduler;
 mod shop;
 mod update;

@@ -5,6 +5,7 @@ mod personal;
 mod properties;
 mod rollout;
 mod scenarios;
+mod timers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
