@@ -3,6 +3,7 @@
 //! lie beside the templates.
 
 mod rie;
+mod timers;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use duet_cli::catalog::{self, Entry};

@@ -2,6 +2,7 @@
 //! are those of `docs/architecture.md`.
 
 mod patience;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -93,6 +94,8 @@ fn no_service_publishes() {
         "aws_sdk_eventbridge",
         "aws_sdk_sqs",
         "aws_sdk_sfn",
+        "create_schedule",
+        "aws_sdk_scheduler",
     ];
     nowhere(
         &["functions"],

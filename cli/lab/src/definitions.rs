@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use duet_asl::{MachineType, StateMachine, substitute};
+use duet_edge::timers::Schedules;
 use duet_pattern::{Matcher, Pattern, TargetInput};
 use serde_json::Value;
 
@@ -61,6 +62,15 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// Whether an update has taken it away; kept for what was under way then.
     pub gone: bool,
+}
+
+impl Function {
+    /// Where its schedules are kept, if it makes any.
+    pub(crate) fn schedules(&self) -> Result<Option<Schedules>, String> {
+        let text = self.environment.get("DUET_SCHEDULES");
+        let kept = text.map(|text| serde_json::from_str(text)).transpose();
+        kept.map_err(|e| format!("environment variable DUET_SCHEDULES is unusable: {e}"))
+    }
 }
 
 /// A queue.
@@ -230,6 +240,8 @@ pub struct Definitions {
     pub indexes: Vec<Index>,
     /// Topics by ARN.
     pub topics: Vec<String>,
+    /// Groups of schedules by name.
+    pub schedule_groups: Vec<String>,
     /// Functions.
     pub functions: Vec<Function>,
     /// Queues.
@@ -251,6 +263,7 @@ pub struct Definitions {
 pub(crate) const FUNCTION: &str = "AWS::Serverless::Function";
 pub(crate) const TABLE: &str = "AWS::DynamoDB::Table";
 pub(crate) const TOPIC: &str = "AWS::SNS::Topic";
+pub(crate) const SCHEDULE_GROUP: &str = "AWS::Scheduler::ScheduleGroup";
 pub(crate) const QUEUE: &str = "AWS::SQS::Queue";
 pub(crate) const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
 pub(crate) const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
@@ -258,6 +271,9 @@ pub(crate) const BUS: &str = "AWS::Events::EventBus";
 pub(crate) const RULE: &str = "AWS::Events::Rule";
 pub(crate) const ARCHIVE: &str = "AWS::Events::Archive";
 pub(crate) const MACHINE: &str = "AWS::StepFunctions::StateMachine";
+
+/// What refers to nothing that is read here.
+const SIMPLE: [&str; 5] = [TABLE, TOPIC, SCHEDULE_GROUP, FUNCTION, BUS];
 
 type Read<T> = Result<T, DefinitionError>;
 
@@ -302,6 +318,7 @@ impl Definitions {
             tables: Vec::new(),
             indexes: Vec::new(),
             topics: Vec::new(),
+            schedule_groups: Vec::new(),
             functions: Vec::new(),
             queues: Vec::new(),
             mappings: Vec::new(),
@@ -316,7 +333,7 @@ impl Definitions {
             archives: Vec::new(),
         };
         // What is referred to comes before what refers to it.
-        this.each(&stacks, &[TABLE, TOPIC, FUNCTION, BUS], Self::simple)?;
+        this.each(&stacks, &SIMPLE, Self::simple)?;
         this.each(&stacks, &[QUEUE], Self::queue)?;
         this.each(&stacks, &[QUEUE], Self::redrive)?;
         this.each(&stacks, &[QUEUE_POLICY], Self::queue_policy)?;
@@ -354,6 +371,7 @@ impl Definitions {
                 self.tables.push(table);
             }
             TOPIC => self.topics.push(stack.reference(&logical)?),
+            SCHEDULE_GROUP => self.schedule_groups.push(stack.reference(&logical)?),
             BUS => self.buses.push(Bus {
                 name: stack.reference(&logical)?,
                 arn: stack.attribute(&logical, "Arn")?,
@@ -720,7 +738,8 @@ impl Definitions {
         self.rules.iter().filter(|rule| !rule.gone)
     }
 
-    /// The queues that dead letters end in: behind another queue, or a target.
+    /// The queues that dead letters end in: behind another queue, a target, or
+    /// the schedules of a function.
     #[must_use]
     pub fn dead_letter_queues(&self) -> Vec<usize> {
         let behind = self
@@ -729,8 +748,12 @@ impl Definitions {
             .filter(|queue| !queue.gone)
             .filter_map(|queue| queue.redrive.map(|(at, _)| at));
         let targets = self.rules().flat_map(|rule| &rule.targets);
+        let functions = self.functions.iter().filter(|function| !function.gone);
+        // What cannot be read was refused when the function was started.
+        let schedules = functions.filter_map(|function| function.schedules().ok().flatten());
         let mut all: Vec<usize> = behind
             .chain(targets.filter_map(|target| target.dead_letters))
+            .chain(schedules.filter_map(|kept| self.queue_named(&kept.dead_letters)))
             .filter(|at| !self.queues[*at].gone)
             .collect();
         all.sort_unstable();
@@ -742,7 +765,7 @@ impl Definitions {
 /// What tells a resource of a kind that the lab models from others of its kind.
 fn identify(stack: &Stack, logical: &str, kind: &str) -> Option<Read<String>> {
     Some(match kind {
-        TABLE | TOPIC | ARCHIVE => stack.reference(logical),
+        TABLE | TOPIC | ARCHIVE | SCHEDULE_GROUP => stack.reference(logical),
         FUNCTION | QUEUE | BUS | RULE | MACHINE => stack.attribute(logical, "Arn"),
         MAPPING | QUEUE_POLICY => Ok(stack.place(logical)),
         _ => return None,
@@ -838,6 +861,7 @@ mod tests {
         let urls: usize = [
             "OrchestrationDeadLetterQueues",
             "ChoreographyDeadLetterQueues",
+            "TimersDeadLetterQueue",
         ]
         .map(|name| all.outputs[name].split(',').count())
         .iter()

@@ -17,6 +17,7 @@ use crate::latency::Span;
 use crate::meter::{Meter, Meters, Owner};
 use crate::plant::Plant;
 use crate::random::mix;
+use crate::scheduler::{Kept, Name};
 
 /// One run of a function over one message or task.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +60,8 @@ pub(crate) enum Out {
         owner: Owner,
         step: Arc<str>,
     },
+    /// A schedule, made meanwhile.
+    Schedule(Name),
     /// The answer to a task token.
     Answer {
         token: String,
@@ -89,6 +92,7 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) meters: Meters,
     pub(crate) notices: u64,
+    pub(crate) schedules: Kept,
     /// The names of queues that were deleted.
     pub(crate) no_queues: FxHashSet<String>,
     pub(crate) plant: Option<Plant>,

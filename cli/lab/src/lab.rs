@@ -23,7 +23,8 @@ use crate::lambda::{Instances, Invocation};
 use crate::meter::Used;
 use crate::plant::Plant;
 use crate::ports::Table;
-use crate::random::mix;
+use crate::random::{digest, mix};
+use crate::scheduler::Name;
 use crate::services::{self, Handler};
 use crate::sqs::{Message, QueueState};
 use crate::template::DefinitionError;
@@ -84,6 +85,8 @@ pub(crate) enum Action {
     Enqueue(usize, Box<Message>),
     /// A rule tries to deliver.
     Deliver(Box<Delivery>),
+    /// A schedule is due, or done with.
+    Invoke(Box<Name>),
     /// Steps of an update are taken.
     Switch(usize, Range<usize>),
 }
@@ -278,6 +281,9 @@ impl Lab {
             inner.faults = faults;
             inner.faults.now = now;
             inner.plant = config.plant;
+            for group in &definitions.schedule_groups {
+                inner.schedules.make_group(group);
+            }
             inner.lines = config.logs.then(Vec::new);
         }
         let started = definitions
@@ -414,6 +420,7 @@ impl Lab {
             Action::Show(queue, message, stamp) => self.show(queue, message, stamp),
             Action::Enqueue(queue, message) => self.enqueue(queue, *message),
             Action::Deliver(delivery) => self.deliver(*delivery),
+            Action::Invoke(schedule) => self.invoke_schedule(*schedule),
             Action::Switch(update, steps) => self.switch(update, steps),
         }
         true
@@ -601,6 +608,7 @@ impl Action {
             Self::CutShort(run, kind) => mix(mix(10, *run as u64), *kind as u64),
             Self::TellEnd(run, _) => mix(11, *run as u64),
             Self::Switch(update, steps) => mix(mix(12, *update as u64), steps.start as u64),
+            Self::Invoke(name) => mix(13, digest(&name.1)),
         }
     }
 }

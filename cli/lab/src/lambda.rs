@@ -22,6 +22,7 @@ use crate::meter::Owner;
 use crate::operate::SendError;
 use crate::plant::Plant;
 use crate::random::{digest, mix};
+use crate::scheduler::TIMER;
 use crate::services::Work;
 use crate::sqs::{Message, Sending, message_id};
 use crate::wire::text;
@@ -464,7 +465,7 @@ impl Lab {
                             body: body.into(),
                             ident,
                             owner,
-                            step: "timer".into(),
+                            step: TIMER.into(),
                             delay,
                         },
                     );
@@ -505,6 +506,7 @@ impl Lab {
                 };
                 self.bury(dead, message);
             }
+            Out::Schedule(name) => self.await_schedule(name),
             Out::Answer { token, value } => self.answer_token(&token, value),
         }
     }

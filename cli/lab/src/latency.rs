@@ -41,6 +41,11 @@ pub(crate) const UPDATE: Span = (1_000, 600_000);
 /// environment. AWS makes new ones for invocations after the change; those that
 /// are at work go on.
 pub(crate) const WARM: Span = (0, 300_000);
+/// From a schedule's time to its invocation (EventBridge Scheduler user guide,
+/// "Schedule types": 60 second precision).
+pub(crate) const SCHEDULE_DUE: Span = (0, 59_999);
+/// Until a schedule that is done with is deleted: "shortly after", AWS says.
+pub(crate) const SCHEDULE_DELETED: Span = (1_000, 60_000);
 /// How much a delayed message is late.
 pub(crate) const LATE: Span = (2_000, 180_000);
 /// How long a message lets later ones pass.

@@ -6,7 +6,7 @@
 //! | [`definitions`] | what the templates and state machines deploy |
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
-//! | [`lambda`], [`sqs`], [`bus`], [`workflow`] | functions, queues, buses, executions, as AWS runs them |
+//! | [`lambda`], [`sqs`], [`bus`], [`scheduler`], [`workflow`] | functions, queues, buses, schedules, executions, as AWS runs them |
 //! | [`update`], [`switch`], [`declared`] | the same templates with other parameters, while everything runs |
 //! | [`operate`] | what people do: send, look at what died, send it back |
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
@@ -38,6 +38,7 @@ mod plant;
 mod ports;
 mod random;
 mod schedule;
+mod scheduler;
 mod services;
 mod sqs;
 mod switch;
@@ -58,6 +59,7 @@ pub use meter::{Meter, Used};
 pub use operate::{DeadLetter, SendError};
 pub use plant::{Plant, Reach};
 pub use ports::Table;
+pub use scheduler::Scheduled;
 pub use template::{DefinitionError, Files};
 pub use update::{Rollout, Update, UpdateError};
 pub use workflow::{Standing, Started, WorkflowError, word};

@@ -34,6 +34,8 @@ pub struct Meter {
     pub queue_requests: u64,
     /// Bytes of messages sent to queues.
     pub message_bytes: u64,
+    /// Invocations of schedules, without further attempts.
+    pub schedules: u64,
     /// Notices published to a topic.
     pub notices: u64,
     /// DynamoDB read request units (strongly consistent: one per 4 KiB).
@@ -55,6 +57,7 @@ impl AddAssign for Meter {
         self.deliveries += more.deliveries;
         self.queue_requests += more.queue_requests;
         self.message_bytes += more.message_bytes;
+        self.schedules += more.schedules;
         self.notices += more.notices;
         self.read_units += more.read_units;
         self.write_units += more.write_units;
@@ -79,6 +82,7 @@ impl Meter {
             deliveries: share(self.deliveries),
             queue_requests: share(self.queue_requests),
             message_bytes: share(self.message_bytes),
+            schedules: share(self.schedules),
             notices: share(self.notices),
             read_units: share(self.read_units),
             write_units: share(self.write_units),

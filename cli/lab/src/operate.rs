@@ -231,10 +231,13 @@ impl Lab {
             let is_there = !self.definitions.queues[home].gone;
             return is_there.then(|| (home, message.body.clone()));
         }
-        let (rule, target) = (
-            message.attributes.get("RULE_ARN")?,
-            message.attributes.get("TARGET_ARN")?,
-        );
+        let target = message.attributes.get("TARGET_ARN")?;
+        // Of a schedule the letter is what the target was to get.
+        if message.attributes.contains_key("SCHEDULE_ARN") {
+            let queue = self.definitions.queue_named(target)?;
+            return Some((queue, message.body.clone()));
+        }
+        let rule = message.attributes.get("RULE_ARN")?;
         let mut rules = self.definitions.rules();
         let rule = rules.find(|known| known.arn == *rule)?;
         let target = rule.targets.iter().find(|known| known.arn == *target)?;

@@ -13,11 +13,12 @@ use duet_core::store::{
     Body, Browse, CommitError, Expect, Item, Key, Listing, Memory, Store, StoreFault, Write,
 };
 use duet_core::sweep::Execution;
-use duet_core::{CommandMessage, Event, Failure, Money, Reply};
+use duet_core::{CommandMessage, Event, Failure, Money, Reply, Timestamp};
 use duet_delivery::ports as delivery;
 use duet_edge::carry::{EVENTBRIDGE, Parcel, carry};
 use duet_edge::log::{Log, Step};
 use duet_edge::sweep::Engine;
+use duet_edge::timers::Schedules;
 use duet_edge::wires::{Carrier, Carriers, Wires};
 use duet_notification::ports::{Notice, Publisher};
 use duet_payment::ports as payment;
@@ -646,6 +647,8 @@ impl Publisher for TopicPort {
 pub(crate) struct WiresPort {
     pub(crate) host: Host,
     pub(crate) carriers: Arc<Carriers>,
+    /// Where its schedules are kept, if it makes any.
+    pub(crate) schedules: Option<Arc<Schedules>>,
 }
 
 impl WiresPort {
@@ -757,6 +760,31 @@ impl Wires for WiresPort {
             owner,
         });
         Ok(())
+    }
+
+    fn has_scheduler(&self) -> bool {
+        self.schedules.is_some()
+    }
+
+    async fn schedule(
+        &self,
+        name: &str,
+        queue: &str,
+        message: &CommandMessage,
+        due: Timestamp,
+    ) -> Result<(), Failure> {
+        match &self.schedules {
+            _ if self.host.has(Plant::NoTimers) => Ok(()),
+            Some(kept) => self.create_schedule(kept, name, queue, message, due).await,
+            None => Err(Failure::misconfigured("there is no scheduler")),
+        }
+    }
+
+    async fn call_off(&self, name: &str) -> Result<(), Failure> {
+        match &self.schedules {
+            Some(kept) => self.delete_schedule(kept, name).await,
+            None => Ok(()),
+        }
     }
 
     async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {

@@ -186,9 +186,11 @@ impl Environment<'_> {
     fn wires(&self) -> Result<(WiresPort, LogPort), DefinitionError> {
         let carriers: Carriers = self.read("DUET_CARRIERS")?;
         let carriers = Arc::new(carriers);
+        let schedules = self.function.schedules().map_err(|why| self.wrong(why))?;
         let wires = WiresPort {
             host: self.host.clone(),
             carriers: carriers.clone(),
+            schedules: schedules.map(Arc::new),
         };
         let log = LogPort {
             host: self.host.clone(),

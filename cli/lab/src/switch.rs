@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::declared::Declared;
 use crate::definitions::{
     ARCHIVE, BUS, Definitions, FUNCTION, MACHINE, MAPPING, Mapping, QUEUE, QUEUE_POLICY, RULE,
-    TABLE, TOPIC,
+    SCHEDULE_GROUP, TABLE, TOPIC,
 };
 use crate::lab::{Lab, Poller};
 use crate::lambda::Instances;
@@ -102,11 +102,15 @@ impl Lab {
                     }
                 }
             }
-            TABLE | TOPIC => {
+            TABLE | TOPIC | SCHEDULE_GROUP => {
                 let live = Arc::make_mut(&mut self.definitions);
-                let names = match it.kind == TABLE {
-                    true => &mut live.tables,
-                    false => &mut live.topics,
+                let names = match it.kind.as_str() {
+                    TABLE => &mut live.tables,
+                    TOPIC => &mut live.topics,
+                    _ => {
+                        self.host.lock().schedules.make_group(id);
+                        &mut live.schedule_groups
+                    }
                 };
                 if !names.iter().any(|name| name == id) {
                     names.push(id.to_owned());
@@ -326,6 +330,10 @@ impl Lab {
                 }
             }
             TOPIC => live.topics.retain(|topic| topic != id),
+            SCHEDULE_GROUP => {
+                live.schedule_groups.retain(|group| group != id);
+                self.host.lock().schedules.delete_group(id);
+            }
             _ => {}
         }
     }

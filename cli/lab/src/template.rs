@@ -250,7 +250,9 @@ impl Stack {
             "AWS::DynamoDB::Table" => "TableName",
             "AWS::SQS::Queue" => "QueueName",
             "AWS::SNS::Topic" => "TopicName",
-            "AWS::Events::EventBus" | "AWS::Events::Rule" => "Name",
+            "AWS::Events::EventBus" | "AWS::Events::Rule" | "AWS::Scheduler::ScheduleGroup" => {
+                "Name"
+            }
             "AWS::Events::Archive" => "ArchiveName",
             "AWS::StepFunctions::StateMachine" => "StateMachineName",
             "AWS::Logs::LogGroup" => "LogGroupName",

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::{Event, Fact, Metadata, Timestamp, Vocabulary};
-use duet_edge::queue::timer_id;
+use duet_edge::timers::timer_id;
 use duet_fraud::review::Status as Review;
 use duet_journal::Entry;
 use duet_order::domain::Fate;

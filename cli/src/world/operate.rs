@@ -41,15 +41,20 @@ pub struct Held {
 }
 
 /// The attributes a bus adds to what it could not deliver (EventBridge user
-/// guide, "Using dead-letter queues"), and a service to what nobody will ever
-/// handle. They tell of the failure and are no part of the message: on its way
+/// guide, "Using dead-letter queues"), a schedule to what it could not send
+/// (EventBridge Scheduler user guide, "Configuring a schedule's dead-letter
+/// queue"), and a service to what nobody will ever handle. They tell of the failure and are no part of the message: on its way
 /// home it does not carry them.
-const ADDED: [&str; 8] = [
+const ADDED: [&str; 12] = [
     "ERROR_CODE",
     "ERROR_MESSAGE",
+    "EXECUTION_ID",
     "EXHAUSTED_RETRY_CONDITION",
+    "IS_PAYLOAD_TRUNCATED",
     "RETRY_ATTEMPTS",
     "RULE_ARN",
+    "SCHEDULED_TIME",
+    "SCHEDULE_ARN",
     "TARGET_ARN",
     REASON,
     QUEUE,
@@ -172,6 +177,7 @@ impl Operate for Aws {
         let lists = [
             "OrchestrationDeadLetterQueues",
             "ChoreographyDeadLetterQueues",
+            "TimersDeadLetterQueue",
         ];
         lists
             .iter()

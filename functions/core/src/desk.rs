@@ -29,10 +29,10 @@ use sha2::{Digest, Sha256};
 
 use crate::message::hex;
 use crate::store::{CommitError, Expect, Item, Key, Store, Write};
-use crate::time::after;
+use crate::time::{after, is_far};
 use crate::{
-    Answer, Clock, Context, Event, Fact, Failure, Handled, Metadata, Refusal, Reply, Timer,
-    Timestamp, Vocabulary,
+    Answer, CalledOff, Clock, Context, Event, Fact, Failure, Handled, Metadata, Refusal, Reply,
+    Timer, Timestamp, Vocabulary,
 };
 
 /// How often a decision is taken again because a document changed meanwhile,
@@ -56,6 +56,8 @@ pub struct Decision<S> {
     pub facts: Vec<Fact>,
     /// For the service itself, later.
     pub timers: Vec<Timer>,
+    /// Timers that are not needed any more, see [`Decision::call_off`].
+    pub called_off: Vec<CalledOff>,
     /// For an earlier asker.
     pub reply: Option<Reply>,
     /// What happened and is kept in the new state, see [`Decision::announce`].
@@ -84,6 +86,7 @@ impl<S> Decision<S> {
             answer,
             facts: Vec::new(),
             timers: Vec::new(),
+            called_off: Vec::new(),
             reply: None,
             announced: None,
             keep: true,
@@ -125,6 +128,28 @@ impl<S> Decision<S> {
             command: command.name().to_owned(),
             data: command.data(),
         });
+        self
+    }
+
+    /// … and `command`, which was set at `set` for `due`, is not needed any more.
+    /// One that was never far off is left to come, and one that is due by `now`
+    /// may have come: both do nothing then.
+    ///
+    /// Not kept: what is not called off, because whoever would died, does
+    /// nothing either.
+    pub fn call_off(
+        mut self,
+        set: Timestamp,
+        due: Timestamp,
+        now: Timestamp,
+        command: &impl Vocabulary,
+    ) -> Self {
+        if is_far(set, due) && due > now {
+            self.called_off.push(CalledOff {
+                due,
+                command: command.name(),
+            });
+        }
         self
     }
 
@@ -373,6 +398,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
             answer: answer.into_owned(),
             events,
             timers: timers.into_owned(),
+            called_off: Vec::new(),
             reply: reply.map(Cow::into_owned),
             repeat: true,
         };
@@ -413,6 +439,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
             answer,
             facts,
             timers,
+            called_off,
             reply,
             announced,
             keep,
@@ -465,6 +492,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
             answer,
             events,
             timers,
+            called_off,
             reply,
             repeat: false,
         }))

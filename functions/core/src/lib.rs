@@ -43,7 +43,7 @@ pub use fact::Fact;
 pub use id::{CustomerId, OrderId, Sku};
 pub use message::{CommandMessage, Event, Metadata, Received};
 pub use money::Money;
-pub use outcome::{Answer, Failure, Handled, Refusal, Reply, Timer};
+pub use outcome::{Answer, CalledOff, Failure, Handled, Refusal, Reply, Timer};
 pub use service::{Context, Ending, Request, Service};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use vocabulary::{ParseError, Vocabulary};

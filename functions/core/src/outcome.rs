@@ -28,6 +28,8 @@ pub struct Handled {
     pub events: Vec<Event>,
     /// For the service itself, later.
     pub timers: Vec<Timer>,
+    /// Timers that the service set earlier and needs no more.
+    pub called_off: Vec<CalledOff>,
     /// For somebody who asked earlier and was told to wait.
     pub reply: Option<Reply>,
     /// Whether this is the kept answer of an earlier delivery.
@@ -67,6 +69,7 @@ impl Handled {
                 answer: Answer::Declined(Refusal::new(OTHER_MARK, kept)),
                 events: Vec::new(),
                 timers: Vec::new(),
+                called_off: Vec::new(),
                 reply: None,
                 ..self
             },
@@ -94,6 +97,16 @@ pub struct Timer {
     pub command: String,
     /// The command's data.
     pub data: Value,
+}
+
+/// A timer that is not needed any more. Should it come all the same, it does
+/// nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalledOff {
+    /// When it is due.
+    pub due: Timestamp,
+    /// The command's name.
+    pub command: &'static str,
 }
 
 /// An answer that goes to an earlier asker.

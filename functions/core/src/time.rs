@@ -30,6 +30,15 @@ impl<F: Fn() -> Timestamp + Send + Sync + 'static> Clock for Arc<F> {
     }
 }
 
+/// What is more than this many seconds off is far off.
+pub const FAR_SECONDS: u32 = 60 * 60;
+
+/// Whether `due` is far off at `now`.
+#[must_use]
+pub fn is_far(now: Timestamp, due: Timestamp) -> bool {
+    due > after(now, FAR_SECONDS)
+}
+
 /// `at` plus `seconds`, held at the end of time rather than overflowing.
 #[must_use]
 pub fn after(at: Timestamp, seconds: u32) -> Timestamp {

@@ -6,6 +6,7 @@
 
 mod aws;
 mod engine;
+mod schedules;
 mod start;
 
 use std::pin::pin;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 use self::aws::Aws;
 use self::engine::StepFunctions;
+use self::schedules::{Scheduler, eventbridge};
 use crate::batch::{self, Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
@@ -44,6 +46,7 @@ pub struct Edge {
     connector: SharedHttpConnector,
     deadline: Deadline,
     dynamodb: aws_sdk_dynamodb::Client,
+    scheduler: Option<Arc<dyn Scheduler>>,
 }
 
 impl Edge {
@@ -63,7 +66,24 @@ impl Edge {
             config,
             connector,
             deadline,
+            scheduler: None,
         })
+    }
+
+    /// … with EventBridge Scheduler for timers that are far off, where the
+    /// environment says how (`DUET_SCHEDULES`). For a service that has such
+    /// timers; where nothing is said, they travel on its queue.
+    ///
+    /// # Errors
+    /// When what it says cannot be read.
+    pub fn with_scheduler(mut self) -> Result<Self, Error> {
+        if let Some(text) = optional("DUET_SCHEDULES") {
+            let kept = serde_json::from_str(&text)
+                .map_err(|e| format!("environment variable DUET_SCHEDULES is unusable: {e}"))?;
+            let (config, deadline) = (self.config.clone(), self.deadline.clone());
+            self.scheduler = Some(eventbridge(config, deadline, kept));
+        }
+        Ok(self)
     }
 
     /// The environment variable `name` as a `T`.
@@ -154,7 +174,8 @@ impl Edge {
             namespace: variable("DUET_METRICS")?.into(),
             deployed: carriers.clone(),
         };
-        let aws = Aws::new(self.config.clone(), self.deadline.clone(), carriers);
+        let (config, deadline) = (self.config.clone(), self.deadline.clone());
+        let aws = Aws::new(config, deadline, carriers, self.scheduler.clone());
         Ok((aws, log))
     }
 

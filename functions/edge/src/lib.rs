@@ -10,6 +10,7 @@
 //! | [`batch`] | what an event source mapping hands over and gets back |
 //! | [`sweep`] | by the clock: what nobody drives any more |
 //! | [`carry`] | handing facts to a carrier: split, every result read, repeated |
+//! | [`timers`] | what a service tells itself for later: on its queue, or by a schedule |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
 //! | [`log`] | one line per step, without personal data; its metrics |
 //! | [`panics`] | what may be told of a bug |
@@ -36,4 +37,5 @@ pub mod sweep;
 pub mod task;
 #[cfg(test)]
 mod tests;
+pub mod timers;
 pub mod wires;

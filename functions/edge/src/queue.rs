@@ -19,7 +19,7 @@ use std::time::Duration;
 use duet_core::patience::{greatest_wait, is_spent};
 use duet_core::{
     Answer, Clock, CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError,
-    Received, Request, Service, Timer, Timestamp, Vocabulary,
+    Received, Request, Service, Timestamp, Vocabulary,
 };
 use futures_util::future::{Either, select};
 use jiff::SignedDuration;
@@ -31,11 +31,8 @@ use sha2::{Digest, Sha256};
 use crate::log::{Ended, Log};
 use crate::panics::caught;
 use crate::reading::{self, Reading, Span, Went, tell};
+use crate::timers::{call_off, send_timer, send_timers};
 use crate::wires::{Carrier, Wires};
-
-/// The longest delay of a queued message (SQS `DelaySeconds`). A timer further
-/// off is sent again when this has passed.
-pub const MAX_DELAY_SECONDS: u32 = 900;
 
 /// The `maxReceiveCount` of every queue: after so many receives the queue itself
 /// puts a message away. It ends what cannot answer at all; who can gives up
@@ -122,7 +119,7 @@ pub async fn receive<S: Service>(
     let began = clock.now();
     let mut seen = Seen::default();
     let outcome = {
-        let work = pin!(attempt(service, wires, began, delivery, &mut seen));
+        let work = pin!(attempt(service, wires, clock, delivery, &mut seen));
         match select(work, pin!(over)).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => Err(Failure::transient("the time for it was over")),
@@ -176,12 +173,12 @@ enum Done {
 async fn attempt<S: Service>(
     service: &S,
     wires: &impl Wires,
-    now: Timestamp,
+    clock: &impl Clock,
     delivery: &Delivery,
     seen: &mut Seen,
 ) -> Result<Done, Failure> {
-    let done = match parse::<S>(&mut seen.reading, delivery, now) {
-        Ok(incoming) => handle(service, wires, now, delivery, incoming, &mut seen.ended).await,
+    let done = match parse::<S>(&mut seen.reading, delivery, clock.now()) {
+        Ok(incoming) => handle(service, wires, clock, delivery, incoming, &mut seen.ended).await,
         Err(invalid) => Err(invalid),
     };
     match done {
@@ -202,15 +199,16 @@ async fn attempt<S: Service>(
 async fn handle<S: Service>(
     service: &S,
     wires: &impl Wires,
-    now: Timestamp,
+    clock: &impl Clock,
     delivery: &Delivery,
     incoming: Incoming<S::Command>,
     ended: &mut Option<Ended>,
 ) -> Result<Done, Failure> {
+    let now = clock.now();
     let mut request = match incoming {
         Incoming::Now(request) => request,
         Incoming::Early(early) => {
-            send_timer(wires, &delivery.queue, &early, now).await?;
+            send_timer(wires, &delivery.queue, &early, S::NAME, now).await?;
             return Ok(Done::Later);
         }
         Incoming::Unknown => return Ok(Done::Unknown),
@@ -250,6 +248,7 @@ async fn handle<S: Service>(
         answer,
         mut events,
         timers,
+        called_off,
         reply,
         repeat,
     } = handled;
@@ -263,10 +262,13 @@ async fn handle<S: Service>(
         if !events.is_empty() {
             wires.publish(carrier, &events).await?;
         }
+        // By the clock as it is now: the service has set them since.
+        let now = clock.now();
         send_timers(wires, &delivery.queue, timers, &cause, S::NAME, now).await?;
         if let Some(reply) = &reply {
             wires.answer(reply).await?;
         }
+        call_off(wires, &called_off, &cause, S::NAME).await;
     }
     let declined = match answer {
         Answer::Done(_) => None,
@@ -291,54 +293,6 @@ fn overdue<S: Service>(request: &Request<S::Command>, now: Timestamp) -> Option<
 fn is_late(patience: u32, cause: &Metadata, now: Timestamp) -> bool {
     let half = SignedDuration::from_secs(i64::from(patience)) / 2;
     now.duration_since(cause.time) >= half
-}
-
-/// The id of the message of a timer that `service` set about `subject`.
-#[must_use]
-pub fn timer_id(service: &str, subject: &str, command: &str, due: Timestamp) -> String {
-    format!("{service}/{subject}/timer/{command}/{due}")
-}
-
-/// The message of a timer: a command of the service to itself.
-fn timer_message(timer: Timer, cause: &Metadata, service: &str) -> CommandMessage {
-    let Timer { due, command, data } = timer;
-    let id = timer_id(service, &cause.subject, &command, due);
-    let metadata = cause.answer(id, format!("duet.{service}"), &command, &cause.subject, due);
-    CommandMessage {
-        command,
-        metadata,
-        data,
-        reply_to: None,
-        due: Some(due),
-    }
-}
-
-/// Sends every timer that the service set on the message of `cause` to `queue`.
-pub(crate) async fn send_timers(
-    wires: &impl Wires,
-    queue: &str,
-    timers: Vec<Timer>,
-    cause: &Metadata,
-    service: &str,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    for timer in timers {
-        send_timer(wires, queue, &timer_message(timer, cause, service), now).await?;
-    }
-    Ok(())
-}
-
-async fn send_timer(
-    wires: &impl Wires,
-    queue: &str,
-    message: &CommandMessage,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let left = message
-        .due
-        .map_or(0.0, |due| due.duration_since(now).as_secs_f64().ceil());
-    let seconds = left.clamp(0.0, f64::from(MAX_DELAY_SECONDS)) as u32;
-    wires.send_later(queue, message, seconds).await
 }
 
 fn parse<S: Service>(

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::log::{Ended, Log};
 use crate::panics::caught;
-use crate::queue::send_timers;
 use crate::reading::{self, Reading, Span, Went, tell};
+use crate::timers::{call_off, send_timers};
 use crate::wires::{Carrier, Wires};
 
 /// The error of a task: a name for the workflow to match, and a text.
@@ -105,7 +105,7 @@ pub async fn perform<S: Service>(
     let reading = Reading::of_command::<S>(&input);
     let asked = request::<S>(wires, &reading, &mut beside, input, deadline);
     let (ended, outcome) = match asked {
-        Ok(request) => handle(service, wires, timers, began, request).await,
+        Ok(request) => handle(service, wires, clock, timers, request).await,
         Err(invalid) => (None, Err(invalid)),
     };
     // The service is not told that it is its last try: nothing is final here
@@ -149,8 +149,8 @@ pub async fn perform<S: Service>(
 async fn handle<S: Service>(
     service: &S,
     wires: &impl Wires,
+    clock: &impl Clock,
     timers: Option<&str>,
-    now: Timestamp,
     request: Request<S::Command>,
 ) -> (Option<Ended>, Result<Handled, Failure>) {
     let cause = request.context.message.clone();
@@ -161,7 +161,7 @@ async fn handle<S: Service>(
     let ended = reading::ended::<S>(&handled);
     let set = std::mem::take(&mut handled.timers);
     if let Some(queue) = timers
-        && let Err(failure) = send_timers(wires, queue, set, &cause, S::NAME, now).await
+        && let Err(failure) = send_timers(wires, queue, set, &cause, S::NAME, clock.now()).await
     {
         return (ended, Err(failure));
     }
@@ -169,6 +169,9 @@ async fn handle<S: Service>(
         && let Err(failure) = wires.answer(reply).await
     {
         return (ended, Err(failure));
+    }
+    if timers.is_some() {
+        call_off(wires, &handled.called_off, &cause, S::NAME).await;
     }
     (ended, Ok(handled))
 }

@@ -6,6 +6,7 @@ mod doors;
 mod lines;
 mod patience;
 mod sweep;
+mod timers;
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -14,8 +15,8 @@ use std::time::Duration;
 use duet_core::fact::{CustomerActivated, PaymentDeclined, StockShipped};
 use duet_core::order::Line;
 use duet_core::{
-    Answer, CommandMessage, Ending, Event, Fact, Failure, Handled, Metadata, ParseError, Received,
-    Refusal, Reply, Request, Service, Timer, Timestamp, Vocabulary, vocabulary,
+    Answer, CalledOff, CommandMessage, Ending, Event, Fact, Failure, Handled, Metadata, ParseError,
+    Received, Refusal, Reply, Request, Service, Timer, Timestamp, Vocabulary, vocabulary,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -84,6 +85,7 @@ impl Service for Obedient {
             answer: Answer::Done(json!("fine")),
             events: vec![fact_event(&request.context.message)],
             timers: Vec::new(),
+            called_off: Vec::new(),
             reply: None,
             repeat: false,
         };
@@ -97,8 +99,11 @@ impl Service for Obedient {
                 answer: Answer::Declined(Refusal::new("PaymentDeclined", "why")),
                 ..done
             }),
-            "later" => {
-                let due = "2026-01-01T01:00:00Z".parse().unwrap();
+            "later" | "far" => {
+                let due = match how.as_str() {
+                    "far" => "2026-01-01T01:00:00.001Z".parse().unwrap(),
+                    _ => "2026-01-01T01:00:00Z".parse().unwrap(),
+                };
                 let timer = Timer {
                     due,
                     command: "Act".into(),
@@ -107,6 +112,16 @@ impl Service for Obedient {
                 Ok(Handled {
                     timers: vec![timer],
                     events: Vec::new(),
+                    ..done
+                })
+            }
+            "decided" => {
+                let due = "2026-01-02T00:00:00Z".parse().unwrap();
+                Ok(Handled {
+                    called_off: vec![CalledOff {
+                        due,
+                        command: "Act",
+                    }],
                     ..done
                 })
             }
@@ -165,6 +180,8 @@ struct Notebook {
     lines: Arc<Mutex<Vec<String>>>,
     broken: bool,
     hangs: bool,
+    schedules: bool,
+    scheduler_fails: Option<Failure>,
     carriers: Arc<[Carrier; 2]>,
 }
 
@@ -176,6 +193,8 @@ impl Default for Notebook {
             lines: Arc::default(),
             broken: false,
             hangs: false,
+            schedules: true,
+            scheduler_fails: None,
             carriers: Arc::new([
                 Carrier::None { patience },
                 Carrier::Eventbridge { bus, patience },
@@ -223,6 +242,31 @@ impl Wires for Notebook {
         seconds: u32,
     ) -> Result<(), Failure> {
         self.note(format!("{queue} {} in {seconds}", message.command))
+    }
+
+    fn has_scheduler(&self) -> bool {
+        self.schedules
+    }
+
+    async fn schedule(
+        &self,
+        name: &str,
+        queue: &str,
+        message: &CommandMessage,
+        due: Timestamp,
+    ) -> Result<(), Failure> {
+        assert_eq!(message.due, Some(due));
+        if let Some(failure) = &self.scheduler_fails {
+            return Err(failure.clone());
+        }
+        self.note(format!("{name}: {queue} {} at {due}", message.command))
+    }
+
+    async fn call_off(&self, name: &str) -> Result<(), Failure> {
+        if let Some(failure) = &self.scheduler_fails {
+            return Err(failure.clone());
+        }
+        self.note(format!("not {name}"))
     }
 
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
@@ -365,28 +409,6 @@ async fn a_replayed_repeat_tells_nobody_anything() {
     assert_eq!(verdict, Verdict::Acknowledge);
     assert!(told.is_empty());
     assert!(asked[0].context.replay);
-}
-
-#[tokio::test]
-async fn a_timer_that_comes_early_is_sent_again() {
-    let mut timer = command("done", "known");
-    for (due, seconds) in [
-        ("2026-01-01T00:00:30.5Z", 31),
-        ("2026-01-02T00:00:00Z", 900),
-    ] {
-        timer["due"] = json!(due);
-        let (verdict, told, asked) = deliver(&timer, 1).await;
-        assert_eq!(
-            (verdict, told),
-            (
-                Verdict::Acknowledge,
-                vec![format!("arn:q Act in {seconds}")]
-            )
-        );
-        assert!(asked.is_empty());
-    }
-    timer["due"] = json!("2026-01-01T00:00:00Z");
-    assert_eq!(deliver(&timer, 1).await.1, ["publish e-1"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use duet_core::{CommandMessage, Event, Failure, Reply};
+use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
 use serde::Deserialize;
 
 /// Carries what a service said to where it belongs.
@@ -23,7 +23,7 @@ pub trait Wires: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Puts `message` on `queue` (its ARN), to be delivered in `seconds`, at
-    /// most [`queue::MAX_DELAY_SECONDS`](crate::queue::MAX_DELAY_SECONDS).
+    /// most [`timers::MAX_DELAY_SECONDS`](crate::timers::MAX_DELAY_SECONDS).
     ///
     /// # Errors
     /// When it was not taken.
@@ -33,6 +33,28 @@ pub trait Wires: Clone + Send + Sync + 'static {
         message: &CommandMessage,
         seconds: u32,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Whether there is a scheduler, for what is far off.
+    fn has_scheduler(&self) -> bool;
+
+    /// Has the scheduler put `message` on `queue` (its ARN) when it is `due`, by
+    /// a schedule called `name`. If there is one of that name, it is this one.
+    ///
+    /// # Errors
+    /// When it was not taken.
+    fn schedule(
+        &self,
+        name: &str,
+        queue: &str,
+        message: &CommandMessage,
+        due: Timestamp,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Takes back the schedule called `name`, if there is one.
+    ///
+    /// # Errors
+    /// When it may still be there.
+    fn call_off(&self, name: &str) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Puts a message that nobody will ever handle, with its text `body`, on the
     /// dead-letter queue of `queue` (its ARN), with `why` as attribute

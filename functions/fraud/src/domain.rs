@@ -63,6 +63,7 @@ pub(crate) fn unscreened() -> Handled {
         answer: Decision::<()>::done(found(FindingVerdict::Unscreened, &nothing)).answer,
         events: Vec::new(),
         timers: Vec::new(),
+        called_off: Vec::new(),
         reply: None,
         repeat: false,
     }

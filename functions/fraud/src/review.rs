@@ -7,7 +7,7 @@ use duet_core::fact::{FraudConfirmed, NoFraudDetected, ReviewTimedOut, Screened}
 use duet_core::{CustomerId, Decision, Failure, Money, OrderId, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Cause, CloseReview, DecideReview, MAX_NOTE, Verdict};
+use crate::command::{Cause, CloseReview, Command, DecideReview, MAX_NOTE, Verdict};
 use crate::domain::Both;
 use crate::history::History;
 use crate::rules::Assessment;
@@ -135,6 +135,18 @@ impl Review {
     }
 }
 
+/// … and the clock of `review`, which is over at `now`, is not needed any more.
+fn clock_called_off<S>(decision: Decision<S>, review: &Review, now: Timestamp) -> Decision<S> {
+    let (Some(set), Some(due)) = (review.opened_at, review.due) else {
+        return decision;
+    };
+    let clock = Command::from(CloseReview {
+        order: review.order.clone(),
+        cause: Cause::TimedOut,
+    });
+    decision.call_off(set, due, now, &clock)
+}
+
 type Decided = Result<Decision<Review>, Failure>;
 
 /// Somebody waits for the verdict at `reply_to`.
@@ -198,6 +210,7 @@ pub(crate) fn decide(
     let placed_at = review.placed_at.filter(|_| status == Status::Approved);
     let history = placed_at.map(|at| history.unwrap_or_default().with(&order, at));
     let decision = Decision::done(review.told()).reply(review.reply_to.clone(), review.told());
+    let decision = clock_called_off(decision, &review, now);
     let decision = decision.state((Some(review), history));
     Ok(match command.verdict {
         Verdict::Approve => decision.fact(NoFraudDetected {
@@ -249,9 +262,8 @@ pub(crate) fn close(
         }
         (Some(review), Cause::OrderRejected) if review.status == Status::Open => {
             let review = review.end(Status::Closed, now);
-            Decision::done(review.told())
-                .reply(review.reply_to.clone(), closed)
-                .state(review)
+            let decision = Decision::done(review.told()).reply(review.reply_to.clone(), closed);
+            clock_called_off(decision, &review, now).state(review)
         }
         // There was no review to close.
         (

@@ -51,6 +51,7 @@ impl<S: Store, C: Clock> Service for Journal<S, C> {
             answer: Answer::Done(json!({ "fact": entry.metadata.id })),
             events: Vec::new(),
             timers: Vec::new(),
+            called_off: Vec::new(),
             reply: None,
             repeat,
         };

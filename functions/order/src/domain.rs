@@ -153,11 +153,57 @@ pub fn decide(
     now: Timestamp,
     terms: Terms,
 ) -> Decided {
+    let clocks = state
+        .as_ref()
+        .map(|order| Clocks::of(order, terms.patience));
     let mut decision = decided(state, command, context, now, terms)?;
     if let Some(order) = &mut decision.state {
         order.touched_at = Some(now);
+        if let Some(before) = clocks {
+            let after = Clocks::of(order, terms.patience);
+            return Ok(before.called_off(after, decision, now));
+        }
     }
     Ok(decision)
+}
+
+/// What an order waits for by the clock: since when, and until when.
+struct Clocks {
+    order: OrderId,
+    deadline: Option<(Timestamp, Timestamp)>,
+    compensation: Option<(Timestamp, Timestamp)>,
+}
+
+impl Clocks {
+    fn of(order: &Order, patience: Patience) -> Self {
+        let undecided = order.fate == Fate::Undecided;
+        let pending = order.compensation == Compensation::Pending;
+        let decided_at = order.decided_at.filter(|_| pending);
+        Self {
+            order: order.placed.order.clone(),
+            deadline: undecided.then_some((order.placed.placed_at, order.deadline)),
+            compensation: decided_at.map(|at| (at, after(at, patience.compensation))),
+        }
+    }
+
+    /// … and whatever `self` waits for and `later` does not is not needed any more.
+    fn called_off(self, later: Self, decision: Decision<Order>, now: Timestamp) -> Decision<Order> {
+        let order = self.order;
+        let decision = match self.deadline.filter(|_| self.deadline != later.deadline) {
+            Some((set, due)) => {
+                let order = order.clone();
+                decision.call_off(set, due, now, &Command::from(ExpireOrder { order }))
+            }
+            None => decision,
+        };
+        let over = self.compensation != later.compensation;
+        match self.compensation.filter(|_| over) {
+            Some((set, due)) => {
+                decision.call_off(set, due, now, &Command::from(ExpireCompensation { order }))
+            }
+            None => decision,
+        }
+    }
 }
 
 fn decided(

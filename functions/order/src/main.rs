@@ -11,6 +11,7 @@ async fn main() -> Result<(), Error> {
     if edge.sweeps() {
         return edge.sweep::<Orders<Dynamo, SystemClock>>().await;
     }
+    let edge = edge.with_scheduler()?;
     let patience = Patience {
         order: edge.setting("DUET_ORDER_DEADLINE_SECONDS")?,
         review: edge.setting("DUET_REVIEW_SECONDS")?,

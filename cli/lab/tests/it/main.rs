@@ -6,6 +6,7 @@ mod facts;
 mod hashes;
 mod orders;
 mod patience;
+mod scheduler;
 mod shop;
 mod sweep;
 mod update;

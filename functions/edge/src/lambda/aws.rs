@@ -8,8 +8,9 @@ use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
-use duet_core::{CommandMessage, Event, Failure, Reply};
+use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
 
+use super::schedules::Scheduler;
 use crate::carry::{EVENTBRIDGE, Parcel, carry};
 use crate::sdk::{self, Deadline};
 use crate::wires::{Carrier, Carriers, QUEUE, REASON, Wires};
@@ -47,6 +48,7 @@ struct Shared {
     config: SdkConfig,
     deadline: Deadline,
     carriers: Arc<Carriers>,
+    scheduler: Option<Arc<dyn Scheduler>>,
     bus: OnceLock<aws_sdk_eventbridge::Client>,
     queues: OnceLock<aws_sdk_sqs::Client>,
     workflows: OnceLock<aws_sdk_sfn::Client>,
@@ -58,11 +60,17 @@ struct Shared {
 
 impl Aws {
     /// The wires of a function whose invocations `deadline` bounds.
-    pub(super) fn new(config: SdkConfig, deadline: Deadline, carriers: Arc<Carriers>) -> Self {
+    pub(super) fn new(
+        config: SdkConfig,
+        deadline: Deadline,
+        carriers: Arc<Carriers>,
+        scheduler: Option<Arc<dyn Scheduler>>,
+    ) -> Self {
         Self(Arc::new(Shared {
             config,
             deadline,
             carriers,
+            scheduler,
             bus: OnceLock::new(),
             queues: OnceLock::new(),
             workflows: OnceLock::new(),
@@ -263,6 +271,31 @@ impl Wires for Aws {
             .await;
         sent.map(drop)
             .map_err(|error| sdk::failure("the queue", &error))
+    }
+
+    fn has_scheduler(&self) -> bool {
+        self.0.scheduler.is_some()
+    }
+
+    async fn schedule(
+        &self,
+        name: &str,
+        queue: &str,
+        message: &CommandMessage,
+        due: Timestamp,
+    ) -> Result<(), Failure> {
+        let body = serde_json::to_string(message).map_err(Failure::invalid)?;
+        match &self.0.scheduler {
+            Some(scheduler) => scheduler.create(name, queue, body, due).await,
+            None => Err(Failure::misconfigured("there is no scheduler")),
+        }
+    }
+
+    async fn call_off(&self, name: &str) -> Result<(), Failure> {
+        match &self.0.scheduler {
+            Some(scheduler) => scheduler.delete(name).await,
+            None => Ok(()),
+        }
     }
 
     async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {

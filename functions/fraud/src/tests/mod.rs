@@ -2,6 +2,7 @@
 
 mod properties;
 mod scenarios;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -6,6 +6,7 @@ mod properties;
 mod rollout;
 mod scenarios;
 mod sweep;
+mod timers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
