@@ -53,6 +53,7 @@ impl Lab {
             ident: mix(digest(&it.arn), self.now as u64),
             calls: 0,
             owner,
+            company: [owner].into(),
             service: self.services[function].clone(),
             step: "schedule".into(),
             skew: 0,

@@ -205,6 +205,7 @@ impl Lab {
                 service: &service,
                 step: TIMER,
                 ident,
+                about: &[schedule.owner],
             };
             let mut inner = self.host.lock();
             let first = schedule.attempt == 0;
@@ -336,6 +337,8 @@ impl Lab {
             attributes,
             home: None,
             stamp: 0,
+            in_flight: false,
+            overlooked: 0,
         };
         self.bury(dead, message);
     }

@@ -256,6 +256,10 @@ pub struct Ticket {
 
 /// What the desk has for a ticket.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per command and taken apart at once; a box would only add an allocation"
+)]
 pub enum Found {
     /// The command took effect before: its outcome.
     Repeat(Handled),

@@ -193,8 +193,9 @@ macro_rules! vocabulary {
         #[cfg(feature = "schema")]
         impl $set {
             /// The JSON Schema of each message's data, by name.
+            #[allow(dead_code, reason = "a vocabulary that only a test has is not published")]
             #[must_use]
-            pub fn schemas() -> Vec<(&'static str, $crate::schemars::Schema)> {
+            $vis fn schemas() -> Vec<(&'static str, $crate::schemars::Schema)> {
                 vec![$((stringify!($name), $crate::schemars::schema_for!($name))),+]
             }
         }

@@ -18,6 +18,7 @@ vocabulary! {
 
 /// Announce.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Act {
     order: crate::OrderId,
 }

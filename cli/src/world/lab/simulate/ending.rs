@@ -362,6 +362,7 @@ fn can_cost_an_order(kind: Fault) -> bool {
         | Fault::LostCallback
         | Fault::Slow
         | Fault::Silent
+        | Fault::Scheduler
         | Fault::Outage => true,
         Fault::Duplicate
         | Fault::Poison
