@@ -7,19 +7,21 @@ mod report;
 use std::collections::BTreeMap;
 
 use duet_core::store::Store;
+use duet_customer::domain::Status;
 use duet_inventory::domain::Stock;
 use duet_lab::{Meter, Used};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::exit::Outcome;
+use crate::exit::{Exit, Outcome};
 use crate::invariants::{Findings, Invariant};
 use crate::scenario::{Plan, Scenario};
 use crate::variant::Variant;
 use crate::view::{Print, View};
 use crate::world::lab::simulate::Ending;
 use crate::world::{TableOf, World};
-use crate::{catalog, repair};
+use crate::{catalog, customer, repair};
 
 pub(crate) use play::settled;
 
@@ -76,6 +78,31 @@ pub struct Row {
     pub footprint: Footprint,
     #[serde(skip)]
     of: (&'static Scenario, &'static Variant, Plan),
+}
+
+impl Row {
+    /// `plan`, of which `why` left no more than a beginning.
+    fn cut_short(
+        scenario: &'static Scenario,
+        variant: &'static Variant,
+        plan: Plan,
+        why: &str,
+        took: SignedDuration,
+    ) -> Self {
+        Self {
+            scenario: scenario.name,
+            variant: variant.name,
+            outcome: why.to_owned(),
+            expected: play::expected(scenario, &plan),
+            ok: false,
+            elapsed_ms: took.as_millis() as i64,
+            orders: plan.orders(),
+            usage: None,
+            races: Vec::new(),
+            footprint: Footprint::default(),
+            of: (scenario, variant, plan),
+        }
+    }
 }
 
 /// A tolerated race, as one order ended by it.
@@ -173,7 +200,19 @@ pub async fn run<W: World>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         .collect();
     catalog::seed(world, &goods).await?;
     let ran: Vec<(Row, Findings)> = stream::iter(jobs)
-        .map(|(scenario, variant, plan)| play::one(world, scenario, variant, plan, within))
+        .map(|(scenario, variant, plan)| async move {
+            let began = world.now();
+            match play::one(world, scenario, variant, plan.clone(), within).await {
+                // What the faults cut short is told by its row, and judged after
+                // an operator's work like the others.
+                Err(why) if choice.faults && why.exit == Exit::Failed => {
+                    let took = world.now().duration_since(began);
+                    let row = Row::cut_short(scenario, variant, plan, why.message(), took);
+                    Ok((row, Findings::default()))
+                }
+                ran => ran,
+            }
+        })
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
@@ -243,6 +282,13 @@ async fn look_again<W: World>(world: &W, row: &mut Row, findings: &mut Findings)
                 Ending::Wrong(why) => findings.broken(7, format!("{id}: {why}")),
             }
             reservations.extend(view.reservation);
+        }
+    }
+    for registration in &plan.customers {
+        let id = registration.customer.as_str();
+        let status = customer::find(world, id).await?.map(|there| there.status);
+        if status.is_none_or(|status| status == Status::Pending) {
+            findings.broken(6, format!("{id}: the customer is not decided"));
         }
     }
     for good in &plan.goods {

@@ -128,6 +128,15 @@ pub struct Plan {
     pub repair: bool,
 }
 
+impl Plan {
+    /// The ids of its orders.
+    #[must_use]
+    pub fn orders(&self) -> Vec<String> {
+        let orders = self.waves.iter().flatten();
+        orders.map(|order| order.order.to_string()).collect()
+    }
+}
+
 /// What a person does about a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Person {

@@ -152,12 +152,7 @@ pub(super) async fn one<W: World>(
         outcome,
         expected,
         elapsed_ms: world.now().duration_since(began).as_millis() as i64,
-        orders: plan
-            .waves
-            .iter()
-            .flatten()
-            .map(|order| order.order.to_string())
-            .collect(),
+        orders: plan.orders(),
         usage: None,
         races: Vec::new(),
         footprint,
@@ -167,7 +162,7 @@ pub(super) async fn one<W: World>(
 }
 
 /// What the rows of a scenario should say.
-fn expected(scenario: &Scenario, plan: &Plan) -> String {
+pub(super) fn expected(scenario: &Scenario, plan: &Plan) -> String {
     let mut words = Words::default();
     for (n, wave) in plan.waves.iter().enumerate() {
         let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;

@@ -25,6 +25,9 @@ impl Report for DemoReport {
                 let seconds = row.elapsed_ms as f64 / 1000.0;
                 match (row.ok, self.faults) {
                     (true, _) => format!("ok {seconds:.1} s"),
+                    (false, true) if row.races.is_empty() => {
+                        format!("{} {seconds:.1} s", row.outcome)
+                    }
                     (false, true) => {
                         let races: Vec<_> = row.races.iter().map(|raced| raced.name).collect();
                         format!("{} ({}) {seconds:.1} s", row.outcome, races.join(", "))

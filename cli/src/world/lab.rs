@@ -608,7 +608,6 @@ mod tests {
     use super::*;
     use crate::demo::{self, Choice};
     use crate::scenario;
-    use duet_lab::Fault;
 
     #[tokio::test]
     async fn every_scenario_ends_the_same_under_every_variant() {
@@ -640,17 +639,7 @@ mod tests {
     async fn under_faults_the_invariants_hold_and_use_is_counted() {
         let quick = BTreeMap::from([("ReviewSeconds".to_owned(), "30".to_owned())]);
         let definitions = definitions(&quick).unwrap();
-        // A workflow cannot tell of a rejection while nobody can be told, and no
-        // order begins whose customer's registration was stopped or not delivered.
-        let out = [
-            Fault::Outage,
-            Fault::TopicFault,
-            Fault::Abort,
-            Fault::ExecutionTimeout,
-            Fault::TargetUnavailable,
-        ];
-        let mut faults = duet_lab::FaultRule::all();
-        faults.retain(|rule| !out.contains(&rule.kind));
+        let faults = duet_lab::FaultRule::all();
         for seed in 1..=5 {
             let config = Config {
                 seed,

@@ -29,7 +29,7 @@ use crate::scenario::Scenario;
 use crate::variant::Variant;
 use crate::view::Print;
 pub use ending::Ending;
-use play::Play;
+use play::{Play, is_borne};
 use shrink::shrink;
 
 /// How long a person has to decide in simulated worlds; see [`definitions`].
@@ -112,7 +112,7 @@ pub struct SimulationReport {
     /// How many good orders were lost, by variant.
     pub lost: BTreeMap<&'static str, Losses>,
     /// The first of the orders that were lost, and why.
-    pub lost_orders: Vec<String>,
+    pub lost_orders: Vec<LostOrder>,
     /// Seconds of the machine's time.
     pub elapsed_s: f64,
 }
@@ -129,6 +129,16 @@ pub struct Raced {
     /// The first of them, and the faults that explain it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,
+}
+
+/// An order that was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostOrder {
+    /// Which, by what race, and what explains it.
+    pub what: String,
+    /// What happened to it; of a single seed only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Moment>,
 }
 
 /// How many good orders were lost: those that are confirmed where nothing goes wrong.
@@ -161,7 +171,8 @@ pub(super) struct End {
     races: BTreeMap<&'static str, u64>,
     examples: BTreeMap<&'static str, String>,
     good: u64,
-    lost: Vec<String>,
+    /// Orders, and why.
+    lost: Vec<(String, String)>,
     traces: Vec<Traces>,
     outcomes: Vec<String>,
     trace: u64,
@@ -226,7 +237,12 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
                     if world >= worlds || world > stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let end = simulate(definitions, options, world, &Cut::default());
+                    // One seed is looked at closely.
+                    let cut = Cut {
+                        timeline: options.seeds == 1,
+                        ..Cut::default()
+                    };
+                    let end = simulate(definitions, options, world, &cut);
                     if end.as_ref().map_or(true, |end| !end.findings.is_empty()) {
                         stop.fetch_min(world, Ordering::Relaxed);
                     }
@@ -308,9 +324,10 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
         losses.lost += end.lost.len() as u64;
         let room = SHOWN.saturating_sub(report.lost_orders.len());
         let told = end.lost.iter().take(room);
-        report
-            .lost_orders
-            .extend(told.map(|row| format!("seed {seed}, {}: {row}", variant.name)));
+        report.lost_orders.extend(told.map(|(id, why)| LostOrder {
+            what: format!("seed {seed}, {}: {why}", variant.name),
+            timeline: about(&end.timeline, id),
+        }));
         if end.findings.is_empty() {
             report
                 .violations
@@ -338,6 +355,12 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
     report.trace_hash = format!("{trace:016x}");
     report.elapsed_s = began.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// What happened to `subject`.
+fn about(timeline: &[Moment], subject: &str) -> Vec<Moment> {
+    let its = timeline.iter().filter(|moment| moment.subject == subject);
+    its.cloned().collect()
 }
 
 /// The scripts of a world.
@@ -415,7 +438,8 @@ pub(super) fn simulate(
     if let Some(kept) = &cut.scripts {
         scripts.retain(|script| kept.contains(&script.number));
     }
-    Play::new(lab, variant, seed, cut.plant).whole(&scripts)
+    let borne = options.faults.iter().all(is_borne);
+    Play::new(lab, variant, seed, cut.plant, borne).whole(&scripts)
 }
 
 #[cfg(test)]
@@ -450,6 +474,8 @@ mod tests {
         let options = options(40, FaultRule::all());
         let report = run(&definitions, &options).unwrap();
         assert!(report.violations.is_empty(), "{}", report.text());
+        let unscreened = report.races.iter().filter(|row| row.name == "unscreened");
+        assert!(unscreened.map(|row| row.count).sum::<u64>() > 0);
         let again = run(
             &definitions,
             &Options {
@@ -459,5 +485,35 @@ mod tests {
         )
         .unwrap();
         assert_eq!(report.trace_hash, again.trace_hash);
+    }
+
+    #[test]
+    fn a_lost_order_of_a_single_seed_has_its_story() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        let faults = vec!["silent@delivery:1".parse().unwrap()];
+        let report = run(&definitions, &options(1, faults)).unwrap();
+        assert!(report.violations.is_empty(), "{}", report.text());
+        let lost = report.lost_orders.first().unwrap();
+        assert!(lost.what.contains("carrier-gave-up"), "{}", lost.what);
+        assert!(!lost.timeline.is_empty());
+        let told = report.text();
+        let moment = &lost.timeline[0];
+        assert!(told.contains(&format!("{}: {}", moment.subject, moment.what)));
+    }
+
+    #[test]
+    fn what_every_step_bears_needs_no_operator() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        let options = options(6, vec![Fault::StoreFault.into(), Fault::Throttle.into()]);
+        let found = |cut: &Cut| {
+            let worlds = 0..options.seeds * options.variants.len() as u64;
+            let ends = worlds.map(|world| simulate(&definitions, &options, world, cut).unwrap());
+            let findings = ends.flat_map(|end| end.findings);
+            findings
+                .filter(|(.., what)| what.contains("can be borne"))
+                .count()
+        };
+        assert_eq!(found(&Cut::default()), 0);
+        assert!(found(&Cut::planted(Plant::FewReceives)) > 0);
     }
 }

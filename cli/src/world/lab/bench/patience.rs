@@ -216,7 +216,8 @@ impl Cell {
         let world = Lab::new(definitions, config)?;
         let patience = world.deployment().patience_seconds;
         let happy = scenario::named("happy").map_err(Problem::usage)?;
-        let plan = happy.plan("bench", orders as usize, patience);
+        // A message waits by its id, and that comes of the order's: other worlds, other names.
+        let plan = happy.plan(&format!("bench-{seed}"), orders as usize, patience);
         ready(catalog::seed(&world, &plan.goods))??;
         let orders = plan.waves.into_iter().flatten();
         let orders: Vec<PlaceOrder> = orders.map(|order| self.changed(order)).collect();

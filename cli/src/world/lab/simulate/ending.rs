@@ -106,7 +106,8 @@ pub(super) struct Case<'a> {
     pub(super) rivals: &'a [Blow],
     /// What cut its execution short, if that was the execution's end.
     pub(super) cut: Option<Fault>,
-    /// Whether another order or a customer of its script was not screened.
+    /// Whether it was placed, or another order or a customer of its script came,
+    /// while nobody was screened.
     pub(super) unscreened: bool,
     /// How long a step is tried at least before it is given up, where the
     /// deployment says, and how long one try may take, in milliseconds.
@@ -148,11 +149,15 @@ impl Case<'_> {
         let is =
             |of: Reason, word: Option<&str>| of == reason && (word.is_none() || word == detail);
         let good = match twin {
-            Expected::Rejected(of, word) | Expected::NeedsAttention(of, word) => {
-                if is(of, word) {
-                    return Ending::Twin;
-                }
-                false
+            Expected::Rejected(of, word) | Expected::NeedsAttention(of, word) if is(of, word) => {
+                return Ending::Twin;
+            }
+            // Less is known of it, so it is looked at where it was to be blocked.
+            Expected::Rejected(of, _)
+                if is_of_fraud(of) && is_of_fraud(reason) && self.was_unscreened() =>
+            {
+                let why = "fraud detection was listening when its customer came".to_owned();
+                return Ending::Raced(UNSCREENED.name, why);
             }
             Expected::Contested {
                 reason: of,
@@ -165,6 +170,7 @@ impl Case<'_> {
                 };
                 return Ending::Raced(race.name, "others were first".to_owned());
             }
+            Expected::Rejected(..) | Expected::NeedsAttention(..) => false,
             _ => true,
         };
         let why = match self.explained(reason, detail) {
@@ -178,13 +184,41 @@ impl Case<'_> {
         Ending::Wrong(format!("it is rejected for {reason}{detail}: {why}"))
     }
 
+    /// Whether it was not screened, or not in the light of all that was to be
+    /// seen: other orders of its customer, and who that is.
+    fn was_unscreened(&self) -> bool {
+        let light = self.script.is_of_one_customer() || !self.script.plan.customers.is_empty();
+        self.unscreened && (light || self.order.placed.clearance == Some(false))
+    }
+
+    /// What cut its execution short at some time.
+    fn was_cut(&self) -> Option<Fault> {
+        let mut kinds = self.blows.iter().map(|blow| blow.kind);
+        kinds.find(|kind| matches!(kind, Fault::Abort | Fault::ExecutionTimeout))
+    }
+
+    /// That its execution was cut short and went on only later, if so.
+    fn resumed(&self) -> Option<String> {
+        let why = "its execution was cut short, and taken up again later";
+        self.was_cut().map(|_| why.to_owned())
+    }
+
+    /// That the word of its execution's end parked it when the execution had been
+    /// taken up again, if so: an order that waits for a person does not hear of that.
+    fn parked_late(&self) -> Option<(Race, String)> {
+        let race = match self.was_cut()? {
+            Fault::Abort => STOPPED,
+            _ => OVERRUN,
+        };
+        let why = "its execution was cut short, and taken up again before the word of that came";
+        Some((race, why.to_owned()))
+    }
+
     fn confirmed(&self, twin: Expected) -> Ending {
         let (Expected::Rejected(reason, _) | Expected::NeedsAttention(reason, _)) = twin else {
             return Ending::Twin;
         };
-        let light = self.script.is_of_one_customer() || !self.script.plan.customers.is_empty();
-        let unscreened = self.order.placed.clearance == Some(false) || (self.unscreened && light);
-        if is_of_fraud(reason) && unscreened {
+        if is_of_fraud(reason) && self.was_unscreened() {
             let why = "fraud detection was listening, and screened nobody".to_owned();
             return Ending::Raced(UNSCREENED.name, why);
         }
@@ -204,6 +238,9 @@ impl Case<'_> {
         // What is seen again only after its visibility timeout may find the
         // provider speaking.
         if reason == Reason::PaymentUnavailable && self.script.has_silence() {
+            if let Some(why) = self.resumed() {
+                return Ending::Raced(SPOKE.name, why);
+            }
             let blame = Blame {
                 race: SPOKE,
                 services: &["payment"],
@@ -230,6 +267,10 @@ impl Case<'_> {
                 Style::Choreography => gave_up(DEADLINE, &[]),
             },
             Reason::ReviewTimedOut if matches!(self.script.plan.person, Some(Person::Says(_))) => {
+                // The person has gone by then.
+                if let Some(why) = self.resumed() {
+                    return Ok((REVIEW, why));
+                }
                 Blame {
                     race: REVIEW,
                     services: &["fraud", "order"],
@@ -247,7 +288,11 @@ impl Case<'_> {
                 let race = match self.cut {
                     Some(Fault::Abort) => STOPPED,
                     Some(Fault::ExecutionTimeout) => OVERRUN,
-                    _ => return self.rejection_gave_up(),
+                    _ => {
+                        return self
+                            .parked_late()
+                            .map_or_else(|| self.rejection_gave_up(), Ok);
+                    }
                 };
                 return Ok((race, "its execution was cut short and is over".to_owned()));
             }

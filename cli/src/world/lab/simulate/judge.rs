@@ -1,5 +1,6 @@
 //! What must not be in a world that has come to its end.
 
+use duet_core::fact::Notice;
 use duet_core::order::Reason;
 use duet_core::store::{Browse, Store};
 use duet_customer::domain::Status as CustomerStatus;
@@ -118,6 +119,7 @@ impl Play {
     ) -> Outcome<()> {
         let struck = !end.struck.is_empty();
         let unmarked = self.unmarked(script)?;
+        let unscreened = unmarked > 0 || self.has_unmarked_customer(script)?;
         let with_fraud = self.lab.deployment().with_fraud;
         let orders = || {
             let waves = script.plan.waves.iter().enumerate();
@@ -150,7 +152,13 @@ impl Play {
                     .push(finding("it was parked, and nothing went wrong".to_owned()));
             }
             let twin = script.twin(wave);
-            let unscreened = unmarked > 0 || self.has_unmarked_customer(script)?;
+            if there.placed.clearance == Some(false)
+                && !self.may_be_unmarked(there.placed.placed_at)
+            {
+                end.findings.push(finding(
+                    "it waits for no clearance, though it has to".to_owned(),
+                ));
+            }
             let verdict = self
                 .lab
                 .judge(self.variant, script, wave, there, unscreened)?;
@@ -163,12 +171,13 @@ impl Play {
                     let row = format!("{id} ({}), {race}: {why}", script.name);
                     end.examples.entry(race).or_insert_with(|| row.clone());
                     if good {
-                        end.lost.push(row);
+                        end.lost.push((id.to_owned(), row));
                     }
                 }
                 Ending::Wrong(why) => {
                     if good {
-                        end.lost.push(format!("{id} ({}): {why}", script.name));
+                        let why = format!("{id} ({}): {why}", script.name);
+                        end.lost.push((id.to_owned(), why));
                     }
                     end.findings.push(finding(why));
                 }
@@ -252,6 +261,10 @@ impl Play {
             true => CustomerStatus::Blocked,
             false => CustomerStatus::Active,
         };
+        if mark == Some(false) && !self.is_updated() {
+            let what = format!("{id}: the customer waits for no clearance, though everybody does");
+            end.findings.push((0, id.to_owned(), what));
+        }
         let status = there.map(|customer| customer.status);
         if status != Some(expected) {
             end.findings.push((
@@ -262,6 +275,16 @@ impl Play {
                     script.name
                 ),
             ));
+            return Ok(());
+        }
+        let due = match expected {
+            CustomerStatus::Blocked => Notice::CustomerBlocked,
+            _ => Notice::CustomerActivated,
+        };
+        let told = ready(View::load(&self.lab, id))??.noticed();
+        if told != [due.to_string()] {
+            let what = format!("{id} ({}): {expected:?}, and told {told:?}", script.name);
+            end.findings.push((5, id.to_owned(), what));
         }
         Ok(())
     }
@@ -360,7 +383,7 @@ impl Lab {
 }
 
 /// Whom a message is about, if it says so.
-fn subject_of(body: &str) -> String {
+pub(super) fn subject_of(body: &str) -> String {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     let metadata = if body["detail"].is_object() {
         &body["detail"]["metadata"]

@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::id::of_execution;
 use duet_core::store::Store;
-use duet_core::{CommandMessage, OrderId};
+use duet_core::{CommandMessage, OrderId, Timestamp};
 use duet_customer::command::Command as CustomerCommand;
 use duet_customer::domain::{Customer, Status as CustomerStatus};
 use duet_fraud::Command as FraudCommand;
 use duet_fraud::command::{DecideReview, Verdict};
 use duet_fraud::review::Status as ReviewStatus;
-use duet_lab::{Fault, Plant};
+use duet_lab::{Fault, FaultRule, Plant};
 use duet_order::command::Command as OrderCommand;
 use duet_order::domain::{Fate, Order};
 
+use super::judge::subject_of;
 use super::{End, ready};
 use crate::exit::{Outcome, Problem};
 use crate::invariants::Findings;
-use crate::scenario::Person;
+use crate::scenario::{Expected, Person};
 use crate::variant::Variant;
 use crate::view::View;
 use crate::world::lab::script::{Script, draw};
@@ -38,11 +39,34 @@ const WITHIN: u64 = 300;
 /// how long it stays as it is then: so many milliseconds and at most so many
 /// more. In between is more than the minute that has to lie between two steps.
 const UPDATED: (i64, u64) = (60_000, 300_000);
+/// How far a clock may be off: see [`Fault::ClockSkew`].
+const SKEW: i64 = 3_000;
 /// How much later the scripts of such a world begin: within forty minutes, in
 /// which two updates and what lies between have room.
 const STRETCHED: i64 = 600;
 /// How long a script waits for its customers and for a wave to be decided.
 const PATIENCE: i64 = 600_000;
+
+/// Whether each step bears what `rule` does by being tried again. What keeps a
+/// rule of a bus from delivering may last for longer than the rule tries.
+pub(super) fn is_borne(rule: &FaultRule) -> bool {
+    let bearable = matches!(
+        rule.kind,
+        Fault::Duplicate
+            | Fault::CrashBeforeCommit
+            | Fault::CrashAfterCommit
+            | Fault::Throttle
+            | Fault::PartialBatch
+            | Fault::TargetUnavailable
+            | Fault::PutEvents
+            | Fault::StoreConflict
+            | Fault::StoreFault
+            | Fault::TopicFault
+            | Fault::DoubleSubmission
+            | Fault::Update
+    );
+    bearable && rule.rate <= rule.kind.rate()
+}
 
 /// A world under way.
 pub(super) struct Play {
@@ -53,8 +77,12 @@ pub(super) struct Play {
     /// What fraud detection is still to be turned to, and when at the earliest.
     turns: RefCell<Vec<&'static str>>,
     next_turn: Cell<i64>,
+    /// From when on orders may be placed that nobody screens.
+    unscreened: Cell<Option<i64>>,
     /// By how much the beginnings of scripts are stretched.
     stretched: i64,
+    /// Whether every step bears all that can strike; see [`is_borne`].
+    borne: bool,
     /// The orders that an operator had to repair.
     pub(super) parked: RefCell<BTreeSet<String>>,
     /// What was wrong with them while they were parked.
@@ -72,12 +100,14 @@ enum Stage {
 
 impl Play {
     /// The world of `seed` in `lab`, in which nothing has happened yet and
-    /// `plant` is the mistake, if any.
+    /// `plant` is the mistake, if any; `borne`: every step bears all that can
+    /// strike.
     pub(super) fn new(
         lab: Lab,
         variant: &'static Variant,
         seed: u64,
         plant: Option<Plant>,
+        borne: bool,
     ) -> Self {
         let screens = lab.deployment().with_fraud;
         let name = format!("{seed}/update");
@@ -97,6 +127,8 @@ impl Play {
             seed,
             turns: turns.into(),
             next_turn: first.into(),
+            unscreened: Cell::default(),
+            borne,
             stretched: if updated { STRETCHED } else { 1 },
             parked: RefCell::default(),
             findings: RefCell::default(),
@@ -107,6 +139,7 @@ impl Play {
     pub(super) fn whole(self, scripts: &[Script]) -> Outcome<End> {
         self.seed_goods(scripts)?;
         self.perform(scripts)?;
+        self.look_for_work(scripts)?;
         self.operate(scripts)?;
         self.judge(scripts)
     }
@@ -179,6 +212,19 @@ impl Play {
         !self.turns.borrow().is_empty() || self.now() < self.next_turn.get()
     }
 
+    /// Whether the stack was updated.
+    pub(super) fn is_updated(&self) -> bool {
+        self.unscreened.get().is_some()
+    }
+
+    /// Whether an order that was placed at `at` may be one that nobody screens:
+    /// from the first update on, for an execution that began while nobody was
+    /// screened may be taken up again, and place its order, much later.
+    pub(super) fn may_be_unmarked(&self, at: Timestamp) -> bool {
+        let since = self.unscreened.get();
+        since.is_some_and(|since| at.as_millisecond() >= since - SKEW)
+    }
+
     /// Turns fraud detection one step further, as `duet up` does, when it is time.
     fn turn(&self) -> Outcome<()> {
         if self.now() < self.next_turn.get() || self.lab.with(|lab| lab.updating()) {
@@ -193,6 +239,8 @@ impl Play {
             lab.update(&parameters)
         });
         let settled = update.map_err(Problem::usage)?.settled.as_millisecond();
+        let since = self.unscreened.get().unwrap_or(self.now());
+        self.unscreened.set(Some(since));
         let rests = UPDATED.0 + draw(self.seed, u64::MAX - 2, UPDATED.1) as i64;
         self.next_turn.set(settled + rests);
         Ok(())
@@ -336,6 +384,61 @@ impl Play {
             if !worked {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Where nothing can strike but what every step bears by being tried again,
+    /// nobody has to look after anything but what a scenario is about.
+    fn look_for_work(&self, scripts: &[Script]) -> Outcome<()> {
+        if !self.borne {
+            return Ok(());
+        }
+        let (letters, failed) = self
+            .lab
+            .with(|lab| (lab.dead_letters(), lab.failed_executions()));
+        let mut work = Vec::new();
+        let due = |id: &str| {
+            scripts.iter().any(|script| {
+                let repaired = matches!(script.expected, Expected::NeedsAttention(..));
+                let orders = script.plan.orders();
+                script.plan.poison.as_deref() == Some(id)
+                    || repaired && orders.iter().any(|order| order == id)
+            })
+        };
+        for letter in &letters {
+            let tried = self.lab.with(|lab| lab.attributes(letter));
+            let tried = tried
+                .into_iter()
+                .any(|(name, value)| name == "RETRY_ATTEMPTS" && value != "0");
+            let poisoned = scripts
+                .iter()
+                .filter_map(|script| script.plan.poison.as_deref())
+                .any(|marker| letter.body.contains(marker));
+            if !tried && !poisoned {
+                let subject = subject_of(&letter.body);
+                work.push(format!("{subject}: a message is dead in {}", letter.queue));
+            }
+        }
+        for run in failed.iter().filter(|run| !due(&run.name)) {
+            work.push(format!("{}: its execution failed", run.name));
+        }
+        for script in scripts {
+            for id in script.plan.orders() {
+                let view = ready(View::load(&self.lab, &id))??;
+                let parked = view.order.as_ref().is_some_and(|it| it.parkings > 0);
+                let blows = self.lab.with(|lab| lab.blows(&id));
+                let mut kinds = blows.iter().map(|blow| blow.kind);
+                let late = kinds.any(|kind| kind == Fault::TargetUnavailable);
+                if parked && !late && !due(&id) {
+                    work.push(format!("{id}: it was parked"));
+                }
+                self.findings.borrow_mut().named(&id, &view);
+            }
+        }
+        let mut findings = self.findings.borrow_mut();
+        for what in work {
+            findings.broken(6, format!("{what}, though all that struck can be borne"));
         }
         Ok(())
     }

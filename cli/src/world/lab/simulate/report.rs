@@ -1,8 +1,16 @@
 //! What simulated worlds did, in words.
 
-use super::{LEAST_SHARE, Losses, Raced, SimulationReport, Violation};
+use duet_lab::Moment;
+
+use super::{LEAST_SHARE, Losses, LostOrder, Raced, SimulationReport, Violation};
 use crate::exit::Exit;
 use crate::report::{Report, table, trimmed};
+
+/// A moment, in words.
+fn told(moment: &Moment) -> String {
+    let Moment { at, subject, what } = moment;
+    format!("  {at} {subject}: {what}")
+}
 
 impl Report for SimulationReport {
     fn text(&self) -> String {
@@ -61,7 +69,10 @@ impl Report for SimulationReport {
         }
         text.extend([String::new(), trimmed(&lost)]);
         if self.seeds == 1 {
-            text.extend(self.lost_orders.iter().map(|row| format!("lost: {row}")));
+            for LostOrder { what, timeline } in &self.lost_orders {
+                text.push(format!("lost: {what}"));
+                text.extend(timeline.iter().map(told));
+            }
         }
         for violation in &self.violations {
             let Violation {
@@ -79,11 +90,7 @@ impl Report for SimulationReport {
             ));
             text.push(format!("scenarios: {}", scenarios.join(", ")));
             text.push(format!("faults: {}", schedule.join(", ")));
-            text.extend(
-                timeline
-                    .iter()
-                    .map(|moment| format!("  {} {}: {}", moment.at, moment.subject, moment.what)),
-            );
+            text.extend(timeline.iter().map(told));
         }
         for kind in &self.faults_thin {
             text.push(format!(
