@@ -3,7 +3,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`definitions`] | what the templates and state machines deploy |
+//! | [`definitions`], [`deployed`] | what the templates and state machines deploy: what the lab models, and the rest |
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
 //! | [`lambda`], [`sqs`], [`bus`], [`workflow`] | functions, queues, buses, executions, as AWS runs them |
@@ -26,6 +26,7 @@
 mod bus;
 mod declared;
 mod definitions;
+mod deployed;
 mod fault;
 mod host;
 mod lab;
@@ -48,6 +49,7 @@ pub use bus::ReplayError;
 pub use definitions::{
     Archive, Bus, Definitions, Function, Machine, Mapping, Queue, Rule, Target, bundled,
 };
+pub use deployed::{Deployed, deployed};
 pub use fault::{Fault, FaultRule, Strike};
 pub use lab::{Config, Heard, Lab, Lost, Moment};
 pub use meter::{Meter, Used};
