@@ -104,8 +104,8 @@ fn services() -> BTreeMap<&'static str, Service> {
 
 /// Whether what `row` tells of happens where `reached` is reached.
 fn happens(row: &Row, reached: &Reached) -> bool {
-    let made = |name: &&str| reached.names.contains(*name);
-    reached.names.contains(row.by) && (row.made.is_empty() || row.made.iter().any(|it| made(&it)))
+    let made = row.made.iter().any(|it| reached.names.contains(*it));
+    reached.names.contains(row.by) && (row.made.is_empty() || made)
 }
 
 /// What `function` and AWS in its name need.
