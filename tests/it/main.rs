@@ -5,6 +5,7 @@
 //! | `tidy` | names that resolve to nothing; architecture rules broken |
 //! | `contracts` | generated files that are out of date |
 //! | `templates` | templates and state machines that AWS would refuse |
+//! | `grants` | a permission that nobody needs, or that somebody lacks |
 //! | `cli` | help, errors, exit codes, JSON shapes |
 //! | `aws` | a request to the wrong account or endpoint; a deletion nobody asked for |
 //! | `terminal` | somebody's text that steers the terminal it is shown on |
@@ -33,6 +34,7 @@ mod cli;
 mod contracts;
 mod dlq;
 mod faults;
+mod grants;
 mod harness;
 mod lab;
 mod orchestration;

@@ -21,7 +21,7 @@ use serde_norway::Value;
 use crate::harness::{root, text};
 
 /// Every Rust file below `dir`.
-fn rust_files(dir: &str) -> Vec<PathBuf> {
+pub(crate) fn rust_files(dir: &str) -> Vec<PathBuf> {
     let mut open = vec![root().join(dir)];
     let mut files = Vec::new();
     while let Some(dir) = open.pop() {
@@ -40,7 +40,7 @@ fn rust_files(dir: &str) -> Vec<PathBuf> {
 
 /// A file's code that is no test: without files that hold tests only, and
 /// without what follows an inline test module.
-fn shipped(path: &Path) -> String {
+pub(crate) fn shipped(path: &Path) -> String {
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
     let test_only = ["tests", "interleavings", "testing", "benches"];
     if path
@@ -59,7 +59,7 @@ fn shipped(path: &Path) -> String {
 
 /// Fails for every file below `dirs`, but those under `except`, with a line of
 /// code that `holds` one of `words`.
-fn nowhere(dirs: &[&str], except: &[&str], words: &[&str], why: &str) {
+pub(crate) fn nowhere(dirs: &[&str], except: &[&str], words: &[&str], why: &str) {
     for dir in dirs {
         for path in rust_files(dir) {
             let relative = path

@@ -15,6 +15,7 @@ use duet_pattern::{Matcher, Pattern, TargetInput};
 use serde_json::Value;
 
 use crate::declared::{self, Places};
+use crate::deployed::family;
 use crate::template::{ACCOUNT, DefinitionError, Files, REGION, Resource, Stack, queue_url, text};
 
 /// The name of the bus that every account has.
@@ -297,24 +298,13 @@ impl Definitions {
     }
 
     fn of(files: &Arc<Files>, stack: &str, parameters: &BTreeMap<String, String>) -> Read<Self> {
-        let given = parameters
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into()))
-            .collect();
-        let root = Rc::new(Stack::new(files, "template.yaml", stack, &given)?);
-        let mut stacks = vec![root.clone()];
-        let mut at = 0;
-        while at < stacks.len() {
-            let nested = stacks[at].nested()?;
-            stacks.extend(nested);
-            at += 1;
-        }
+        let stacks = family(files, stack, parameters)?;
         let mut this = Self {
             files: files.clone(),
             stack: stack.to_owned(),
             parameters: parameters.clone(),
             declared: Arc::new(declared::read(&stacks, identify)?),
-            outputs: root.outputs()?,
+            outputs: stacks[0].outputs()?,
             tables: Vec::new(),
             indexes: Vec::new(),
             topics: Vec::new(),

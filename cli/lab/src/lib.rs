@@ -3,7 +3,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`definitions`] | what the templates and state machines deploy |
+//! | [`definitions`], [`deployed`] | what the templates and state machines deploy: what the lab models, and the rest |
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
 //! | [`lambda`], [`sqs`], [`bus`], [`scheduler`], [`workflow`] | functions, queues, buses, schedules, executions, as AWS runs them |
@@ -26,6 +26,7 @@
 mod bus;
 mod declared;
 mod definitions;
+mod deployed;
 mod fault;
 mod host;
 mod indexes;
@@ -52,6 +53,7 @@ pub use definitions::{
     Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Rule, Schedule, Target,
     bundled,
 };
+pub use deployed::{Deployed, deployed};
 pub use duet_asl::Status;
 pub use fault::{Blow, Fault, FaultRule, Strike};
 pub use lab::{Config, Heard, Lab, Lost, Moment};

@@ -1,0 +1,166 @@
+//! What each operation takes. A row for every operation that a function asks of
+//! AWS behind a port, and for what AWS does in a role's name by itself.
+//!
+//! A new operation: a row here, with its port. A port that takes a resource of a
+//! new kind: a variant of [`On`], and what it stands for in `Stack::places`.
+
+/// One permission that something takes.
+pub(super) struct Row {
+    /// The port's method behind which it is asked, as `Type::method`; or what
+    /// of AWS's own takes it.
+    pub(super) by: &'static str,
+    /// The call, as `client.operation`; empty for what AWS does by itself.
+    pub(super) operation: &'static str,
+    /// What must be made somewhere for it to be asked; empty: nothing more.
+    pub(super) made: &'static [&'static str],
+    pub(super) action: &'static str,
+    pub(super) on: On,
+    /// Where AWS says that this is the action.
+    pub(super) source: &'static str,
+}
+
+/// What an action is done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    /// The table that the port was built over.
+    Table,
+    /// The queues that the function reads.
+    Queues,
+    /// Their dead-letter queues.
+    DeadLetters,
+    /// The queues that its timers go to.
+    Timers,
+    /// The buses of the carriers, in its own name only.
+    Buses,
+    /// The state machines with a task of the service that waits for an answer.
+    Waiting,
+    /// The topic for notices.
+    Topic,
+    /// Its log group.
+    Logs,
+    /// The functions that the state machine's tasks name.
+    Functions,
+    /// An action that knows no resources.
+    Any,
+}
+
+/// What AWS takes by itself, wherever the template asks for it.
+pub(super) const MAPPING: &str = "an event source mapping";
+pub(super) const LOGS: &str = "a function's log";
+pub(super) const TRACES: &str = "a function's traces";
+pub(super) const TASKS: &str = "a state machine's tasks";
+pub(super) const MACHINE_LOGS: &str = "a state machine's log";
+pub(super) const MACHINE_TRACES: &str = "a state machine's traces";
+
+const DYNAMODB: &str =
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html";
+const TRANSACTIONS: &str =
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html";
+const SQS: &str =
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html";
+const SNS: &str =
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html";
+const EVENTS: &str = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html";
+const STATES: &str =
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html";
+const LAMBDA_SQS: &str = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html";
+const LAMBDA_LOGS: &str =
+    "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html";
+const LAMBDA_TRACES: &str = "https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html";
+const STATES_LAMBDA: &str =
+    "https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html";
+const STATES_LOGS: &str = "https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html";
+const STATES_TRACES: &str = "https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html";
+
+/// A document that is added to, not written whole.
+const ADDED: &[&str] = &["Write::Add"];
+/// A fact that somebody may hear.
+const SAID: &[&str] = &[
+    "Decision::fact",
+    "Decision::announce",
+    "own Service::overdue",
+];
+/// A command for later.
+const TIMED: &[&str] = &["Decision::timer"];
+/// An answer to an earlier asker.
+const REPLIED: &[&str] = &["Decision::reply"];
+
+const fn row(
+    by: &'static str,
+    operation: &'static str,
+    made: &'static [&'static str],
+    action: &'static str,
+    on: On,
+    source: &'static str,
+) -> Row {
+    Row {
+        by,
+        operation,
+        made,
+        action,
+        on,
+        source,
+    }
+}
+
+const fn aws(by: &'static str, action: &'static str, on: On, source: &'static str) -> Row {
+    row(by, "", &[], action, on, source)
+}
+
+/// No key has a row: the tables, the queues and the topic for notices are under
+/// keys that AWS owns or manages for DynamoDB, SQS and SNS, whose policies let in
+/// whoever may use the service (AWS KMS developer guide, AWS managed keys).
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    // A transaction has no action of its own: each write in it takes its own.
+    row("Dynamo::load", "dynamodb.batch_get_item", &[], "dynamodb:BatchGetItem", On::Table, DYNAMODB),
+    row("Dynamo::commit", "dynamodb.put_item", &[], "dynamodb:PutItem", On::Table, DYNAMODB),
+    row("Dynamo::commit", "dynamodb.update_item", ADDED, "dynamodb:UpdateItem", On::Table, DYNAMODB),
+    row("Dynamo::commit", "dynamodb.transact_write_items", &[], "dynamodb:PutItem", On::Table, TRANSACTIONS),
+    row("Dynamo::commit", "dynamodb.transact_write_items", ADDED, "dynamodb:UpdateItem", On::Table, TRANSACTIONS),
+
+    row("Aws::publish", "eventbridge.put_events", SAID, "events:PutEvents", On::Buses, EVENTS),
+
+    row("Aws::send_later", "sqs.get_queue_url", TIMED, "sqs:GetQueueUrl", On::Timers, SQS),
+    row("Aws::send_later", "sqs.send_message", TIMED, "sqs:SendMessage", On::Timers, SQS),
+
+    row("Aws::bury", "sqs.get_queue_url", &[], "sqs:GetQueueUrl", On::Queues, SQS),
+    row("Aws::bury", "sqs.get_queue_attributes", &[], "sqs:GetQueueAttributes", On::Queues, SQS),
+    row("Aws::bury", "sqs.get_queue_url", &[], "sqs:GetQueueUrl", On::DeadLetters, SQS),
+    row("Aws::bury", "sqs.send_message", &[], "sqs:SendMessage", On::DeadLetters, SQS),
+
+    row("Aws::hide", "sqs.get_queue_url", &[], "sqs:GetQueueUrl", On::Queues, SQS),
+    row("Aws::hide", "sqs.change_message_visibility", &[], "sqs:ChangeMessageVisibility", On::Queues, SQS),
+
+    // A task's token is answered in the name of its state machine.
+    row("Aws::answer", "sfn.send_task_success", REPLIED, "states:SendTaskSuccess", On::Waiting, STATES),
+
+    row("Sns::publish", "sns.publish", &[], "sns:Publish", On::Topic, SNS),
+
+    aws(MAPPING, "sqs:ReceiveMessage", On::Queues, LAMBDA_SQS),
+    aws(MAPPING, "sqs:DeleteMessage", On::Queues, LAMBDA_SQS),
+    aws(MAPPING, "sqs:GetQueueAttributes", On::Queues, LAMBDA_SQS),
+
+    // Not CreateLogGroup: the group is the template's.
+    aws(LOGS, "logs:CreateLogStream", On::Logs, LAMBDA_LOGS),
+    aws(LOGS, "logs:PutLogEvents", On::Logs, LAMBDA_LOGS),
+
+    aws(TRACES, "xray:PutTraceSegments", On::Any, LAMBDA_TRACES),
+    aws(TRACES, "xray:PutTelemetryRecords", On::Any, LAMBDA_TRACES),
+
+    aws(TASKS, "lambda:InvokeFunction", On::Functions, STATES_LAMBDA),
+
+    aws(MACHINE_LOGS, "logs:CreateLogDelivery", On::Any, STATES_LOGS),
+    aws(MACHINE_LOGS, "logs:GetLogDelivery", On::Any, STATES_LOGS),
+    aws(MACHINE_LOGS, "logs:UpdateLogDelivery", On::Any, STATES_LOGS),
+    aws(MACHINE_LOGS, "logs:DeleteLogDelivery", On::Any, STATES_LOGS),
+    aws(MACHINE_LOGS, "logs:ListLogDeliveries", On::Any, STATES_LOGS),
+    aws(MACHINE_LOGS, "logs:PutResourcePolicy", On::Any, STATES_LOGS),
+    aws(MACHINE_LOGS, "logs:DescribeResourcePolicies", On::Any, STATES_LOGS),
+    aws(MACHINE_LOGS, "logs:DescribeLogGroups", On::Any, STATES_LOGS),
+
+    aws(MACHINE_TRACES, "xray:PutTraceSegments", On::Any, STATES_TRACES),
+    aws(MACHINE_TRACES, "xray:PutTelemetryRecords", On::Any, STATES_TRACES),
+    aws(MACHINE_TRACES, "xray:GetSamplingRules", On::Any, STATES_TRACES),
+    aws(MACHINE_TRACES, "xray:GetSamplingTargets", On::Any, STATES_TRACES),
+];
