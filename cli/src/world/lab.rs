@@ -16,6 +16,7 @@ mod replaying;
 mod rollout;
 mod script;
 pub mod simulate;
+mod turning;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -131,8 +132,11 @@ impl Lab {
         let to = parameters.get("Fraud").map_or("on", String::as_str);
         if let Some(from) = Fraud::of(|name| outputs.get(name).cloned())
             && let Some(to) = Fraud::of(|_| Some(to.to_owned()))
+            && !from.is_step(to)
         {
-            from.may_become(to)?;
+            return Err(Problem::usage(format!(
+                "fraud detection is {from} and would be {to}: a shop that runs is turned one step at a time"
+            )));
         }
         let update = state.lab.update(parameters).map_err(|why| match why {
             UpdateError::InProgress => Problem::failed(why)
