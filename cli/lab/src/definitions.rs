@@ -305,7 +305,7 @@ impl Definitions {
             files: files.clone(),
             stack: stack.to_owned(),
             parameters: parameters.clone(),
-            values: root.values(),
+            values: stacks[0].values(),
             declared: Arc::new(declared::read(&stacks, identify)?),
             outputs: stacks[0].outputs()?,
             tables: Vec::new(),
