@@ -161,17 +161,18 @@ impl Lab {
         act(&mut self.state().lab)
     }
 
-    /// Sends every dead letter back, and takes away what nobody can parse; takes
-    /// failed executions up again, but for those named in `left` and those of
-    /// orders that are whole, or parked: these are repaired. Gives whether there
-    /// was anything.
+    /// Sends every dead letter back, and takes away what nobody can parse and what
+    /// has one of `left` in it; takes failed executions up again, but for those
+    /// named in `left` and those of orders that are whole, or parked: these are
+    /// repaired. Gives whether there was anything.
     pub fn redrive_all(&self, left: &[&str]) -> bool {
         let (mut worked, failed) = self.with(|lab| {
             let letters = lab.dead_letters();
             for letter in &letters {
-                // What nobody can parse is read by a person, and taken away.
+                // What nobody can take is read by a person, and taken away.
                 let parses = serde_json::from_str::<serde_json::Value>(&letter.body).is_ok();
-                if !parses || !lab.redrive(letter) {
+                let hopeless = !parses || left.iter().any(|marker| letter.body.contains(marker));
+                if hopeless || !lab.redrive(letter) {
                     lab.discard(letter);
                 }
             }
