@@ -204,9 +204,5 @@ mod tests {
         let report = run(Plant::ALL, &options, &BTreeMap::new()).unwrap();
         assert_eq!(report.planted, Plant::ALL.len());
         assert!(report.missed.is_empty(), "{}", report.text());
-        let within = |mistake: &&Mistake| mistake.plant == Plant::CancelSkipped.name();
-        let cancel = report.mistakes.iter().filter(within);
-        assert!(cancel.clone().count() > 0);
-        assert!(cancel.filter_map(|one| one.seeds).all(|seeds| seeds <= 20));
     }
 }
