@@ -219,7 +219,7 @@ fn with_faults(example: &str) -> String {
 }
 
 /// `duet up`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Up {
     /// A stack parameter, such as Fraud=listening; may be repeated.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
@@ -227,6 +227,9 @@ pub struct Up {
     /// Deploy to AWS. Without it `--on aws` only looks.
     #[arg(long)]
     pub deploy: bool,
+    /// Go on though failed executions cannot be redriven afterwards, without being asked: for scripts.
+    #[arg(long)]
+    pub yes: bool,
     /// End the emulator when the process PID does: for test runs.
     #[arg(long, value_name = "PID", hide = true)]
     pub until_exit_of: Option<u32>,

@@ -7,6 +7,7 @@
 pub mod args;
 pub mod asl;
 pub mod catalog;
+pub mod consent;
 pub mod contracts;
 pub mod customer;
 pub mod demo;
@@ -30,6 +31,7 @@ pub mod repair;
 pub mod replay;
 pub mod report;
 pub mod review;
+pub mod rollout;
 pub mod rules;
 pub mod scenario;
 pub mod show;
@@ -76,26 +78,10 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Demo(demo) => {
             demo.only_on_the_lab(cli.global.on)?;
             match (demo.drill, cli.global.on) {
+                (Some(drill), _) => run_drill(&cli.global, drill, demo).await,
                 (None, On::Lab) => run_demo(&lab(demo, 30, &[])?, demo, format).await,
                 (None, On::Local) => run_demo(&place()?.up_as_it_is().await?, demo, format).await,
                 (None, On::Aws) => on!(place()?, world => run_demo(world, demo, format).await),
-                (Some(drill), On::Lab) => {
-                    let world = lab(demo, drill.review_seconds(), &[drill::outage::TASK_TIMEOUT])?;
-                    run_drill(&world, drill, demo, format).await
-                }
-                (Some(drill), On::Local) => {
-                    let place = place()?;
-                    let world = match drill {
-                        Drill::Outage => place.up_for_drill().await?,
-                        Drill::Replay => place.up_as_it_is().await?,
-                    };
-                    run_drill(&world, drill, demo, format).await
-                }
-                (Some(drill), On::Aws) => {
-                    let place = place()?;
-                    place.may_break()?;
-                    on!(place, world => run_drill(world, drill, demo, format).await)
-                }
             }
         }
         Command::Simulate(args) if args.planted => print(&planted(args)?, format),
@@ -340,33 +326,75 @@ fn choice<W: World>(world: &W, demo: &args::Demo) -> Outcome<demo::Choice> {
     choice.fit(world, !demo.scenarios.is_empty())
 }
 
-/// Runs a drill.
-async fn run_drill<W: Operate + Replayable>(
-    world: &W,
-    drill: Drill,
-    demo: &args::Demo,
-    format: report::Format,
-) -> Outcome<Exit> {
-    match drill {
-        Drill::Outage => {
-            let choice = drill::outage::Choice {
-                variants: chosen(world, &demo.variants.variants),
-                orders: demo
-                    .orders
-                    .map_or(drill::outage::PLACED, |orders| orders as usize),
-                within: demo.within,
-            };
-            print(&drill::outage::run(world, &choice).await?, format)
+/// Runs a drill where the command line says.
+async fn run_drill(global: &args::Global, drill: Drill, demo: &args::Demo) -> Outcome<Exit> {
+    let format = global.output;
+    let place = || Place::new(global);
+    // What breaks on AWS breaks for everybody.
+    let breakable = || {
+        let place = place()?;
+        place.may_break().map(|()| place)
+    };
+    let reviews = drill.review_seconds();
+    let quick = drill::outage::TASK_TIMEOUT;
+    match (drill, global.on) {
+        (Drill::Outage, On::Lab) => outage(&lab(demo, reviews, &[quick])?, demo, format).await,
+        (Drill::Outage, On::Local) => outage(&place()?.up_for_outage().await?, demo, format).await,
+        (Drill::Outage, On::Aws) => {
+            on!(breakable()?, world => outage(world, demo, format).await)
         }
-        Drill::Replay => {
-            let choice = choice(world, demo)?;
-            print(&drill::replay::run(world, &choice).await?, format)
+        (Drill::Replay, On::Lab) => replay(&lab(demo, reviews, &[quick])?, demo, format).await,
+        (Drill::Replay, On::Local) => replay(&place()?.up_as_it_is().await?, demo, format).await,
+        (Drill::Replay, On::Aws) => {
+            on!(breakable()?, world => replay(world, demo, format).await)
         }
+        (Drill::Rollout, On::Lab) => {
+            let off = (rollout::FRAUD, "off");
+            turn(&lab(demo, reviews, &[off])?, demo, format).await
+        }
+        (Drill::Rollout, On::Local) => turn(&place()?.for_rollout(), demo, format).await,
+        (Drill::Rollout, On::Aws) => turn(&breakable()?.for_rollout(), demo, format).await,
     }
 }
 
+async fn outage<W: Operate>(world: &W, demo: &args::Demo, format: report::Format) -> Outcome<Exit> {
+    let choice = drill::outage::Choice {
+        variants: chosen(world, &demo.variants.variants),
+        orders: drilled(demo),
+        within: demo.within,
+    };
+    print(&drill::outage::run(world, &choice).await?, format)
+}
+
+async fn replay<W: Replayable>(
+    world: &W,
+    demo: &args::Demo,
+    format: report::Format,
+) -> Outcome<Exit> {
+    let choice = choice(world, demo)?;
+    print(&drill::replay::run(world, &choice).await?, format)
+}
+
+async fn turn<T: drill::rollout::Turned>(
+    shop: &T,
+    demo: &args::Demo,
+    format: report::Format,
+) -> Outcome<Exit> {
+    let choice = drill::rollout::Choice {
+        variants: demo.variants.variants.clone(),
+        orders: drilled(demo),
+        within: demo.within,
+    };
+    print(&drill::rollout::run(shop, &choice).await?, format)
+}
+
+/// How many orders a part of a drill has.
+fn drilled(demo: &args::Demo) -> usize {
+    demo.orders.map_or(drill::PLACED, |orders| orders as usize)
+}
+
 /// The variants asked for, or all that are deployed.
-fn chosen<W: World>(world: &W, asked: &[&'static Variant]) -> Vec<&'static Variant> {
+pub(crate) fn chosen<W: World>(world: &W, asked: &[&'static Variant]) -> Vec<&'static Variant> {
     if !asked.is_empty() {
         return asked.to_vec();
     }

@@ -95,7 +95,11 @@ pub async fn list<W: World>(world: &W, filter: Filter) -> Outcome<Orders> {
     Ok(Orders { orders: rows })
 }
 
-async fn documents<W: World, T: serde::de::DeserializeOwned>(
+/// The documents of a table that stand at `sk`.
+///
+/// # Errors
+/// [`crate::exit::Problem`] when the table does not answer.
+pub(crate) async fn documents<W: World, T: serde::de::DeserializeOwned>(
     world: &W,
     of: TableOf,
     sk: &str,

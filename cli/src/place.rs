@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::message;
 use crate::report::{Report, table, trimmed};
+use crate::scenario::Hopeless;
 use crate::variant::Variant;
 use crate::world::{Subject, Submitted, TableOf, World};
 
@@ -69,6 +70,26 @@ pub async fn find<W: World>(world: &W, id: &str) -> Outcome<Option<Order>> {
         .pop()
         .flatten();
     Ok(found.map(|item| item.read()).transpose()?)
+}
+
+/// Hands in what nobody will take.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub(crate) async fn submit_hopeless<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    hopeless: &Hopeless,
+) -> Outcome<()> {
+    let order = match hopeless {
+        Hopeless::Poison(marker) => return world.submit_poison(variant, marker).await,
+        Hopeless::UnknownField(order) => (**order).clone(),
+    };
+    let id = order.order.to_string();
+    let mut message = message::command(&Command::from(order), &id, variant.name, world.now());
+    message.data["gift_wrap"] = true.into();
+    world.submit(variant, Subject::Order, &message).await?;
+    Ok(())
 }
 
 /// Submits one order under `variant`.

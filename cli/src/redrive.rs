@@ -164,6 +164,14 @@ struct Obstacle {
     anew: bool,
 }
 
+/// Whether an execution could be taken up again, as far as its order goes.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub async fn is_eligible<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<bool> {
+    Ok(obstacle(world, one).await?.is_none())
+}
+
 /// Why an execution must not be taken up again, if so. All machines of this
 /// system are Standard ones.
 async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Option<Obstacle>> {

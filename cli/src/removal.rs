@@ -2,12 +2,12 @@
 //! that it is this system's, only when a person or a script said so, and told
 //! where.
 
-use std::io::{BufRead, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 
+use crate::consent::Consent;
 use crate::exit::{Outcome, Problem};
 use crate::terminal::tell;
 use crate::world::account::Account;
@@ -16,49 +16,15 @@ use crate::world::stacks::{self, Found};
 /// How long a deletion may take. Tables, functions and log groups go in minutes.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 
-/// Who says that something may be deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// Whoever wrote `--yes`.
-    Given,
-    /// Whoever sits at the terminal, by typing the stack's name.
-    Asked,
-}
+/// What is said when nobody agreed.
+const NOTHING: &str = "nothing was deleted";
 
-impl Consent {
-    /// What there is of it on this command line.
-    ///
-    /// # Errors
-    /// [`Problem`] when nobody said so and nobody can be asked.
-    pub fn of(yes: bool) -> Outcome<Self> {
-        match (yes, std::io::stdin().is_terminal()) {
-            (true, _) => Ok(Self::Given),
-            (false, true) => Ok(Self::Asked),
-            (false, false) => Err(Problem::usage(
-                "nothing was deleted: standard input is no terminal, so nobody can confirm it",
-            )
-            .hint("add --yes to delete without being asked")),
-        }
-    }
-
-    /// Has the person at the terminal type the name of `stack`, unless consent
-    /// was given.
-    fn obtain(self, stack: &str, typed: &mut impl BufRead) -> Outcome<()> {
-        if self == Self::Given {
-            return Ok(());
-        }
-        tell(&format!("type {stack} to delete it:"));
-        let mut answer = String::new();
-        typed
-            .read_line(&mut answer)
-            .map_err(|e| Problem::environment(format!("standard input cannot be read: {e}")))?;
-        if answer.trim() == stack {
-            return Ok(());
-        }
-        Err(Problem::usage(
-            "nothing was deleted: that is not the stack's name",
-        ))
-    }
+/// Whoever agrees that a stack is deleted.
+///
+/// # Errors
+/// [`Problem`] when nobody did and nobody can be asked.
+pub fn consent(yes: bool) -> Outcome<Consent> {
+    Consent::of(yes, NOTHING, "add --yes to delete without being asked")
 }
 
 /// Deletes the stack called `stack` with all that is in it, and waits until it is
@@ -86,7 +52,8 @@ pub async fn delete(
         "stack {stack} ({}) is to be deleted, with its tables and all that is in them",
         found.status
     ));
-    consent.obtain(&found.name, &mut std::io::stdin().lock())?;
+    let name = &found.name;
+    consent.obtain(name, &format!("type {name} to delete it:"), NOTHING)?;
     let began = Instant::now();
     tell(&format!("stack {stack}: being deleted"));
     stacks::delete(&client, &found, LIMIT, tell).await?;
@@ -114,26 +81,4 @@ fn strangers(found: &Found, account: &Account) -> Problem {
         "stack {} ({}) in {account} does not say that it is duet's: it is left as it is",
         found.name, found.status
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exit::Exit;
-
-    #[test]
-    fn only_the_stacks_name_is_a_confirmation() {
-        let typed = |text: &str| Consent::Asked.obtain("shop", &mut text.as_bytes());
-        assert!(typed("shop\n").is_ok());
-        assert!(typed(" shop ").is_ok());
-        for other in ["", "\n", "y\n", "yes\n", "sho\n", "shop2\n"] {
-            let refused = typed(other).unwrap_err();
-            assert_eq!(refused.exit, Exit::Usage, "{other:?}");
-            assert!(refused.to_string().contains("nothing was deleted"));
-        }
-        // Nobody is asked where consent was given.
-        let mut unread = "no\n".as_bytes();
-        assert!(Consent::Given.obtain("shop", &mut unread).is_ok());
-        assert_eq!(unread, b"no\n");
-    }
 }

@@ -119,8 +119,8 @@ pub struct Plan {
     pub forge: bool,
     /// Whether an order that costs more than any door takes is tried afterwards.
     pub excess: bool,
-    /// The marker of a message that nobody can parse.
-    pub poison: Option<String>,
+    /// What is handed in before the orders, to die alone.
+    pub hopeless: Option<Hopeless>,
     /// What a person does about the orders of the last wave, once they are
     /// under review.
     pub person: Option<Person>,
@@ -134,6 +134,32 @@ impl Plan {
     pub fn orders(&self) -> Vec<String> {
         let orders = self.waves.iter().flatten();
         orders.map(|order| order.order.to_string()).collect()
+    }
+
+    /// What is in the message, if there is one, that is to lie dead in the end.
+    #[must_use]
+    pub fn dies(&self) -> Option<&str> {
+        self.hopeless.as_ref().map(Hopeless::marker)
+    }
+}
+
+/// What nobody will ever take: it is to lie dead, and to harm nobody else.
+#[derive(Debug, Clone)]
+pub enum Hopeless {
+    /// A message that nobody can parse, with this marker in it.
+    Poison(String),
+    /// An order with a field that nobody knows.
+    UnknownField(Box<PlaceOrder>),
+}
+
+impl Hopeless {
+    /// What it is found by among what lies dead.
+    #[must_use]
+    pub fn marker(&self) -> &str {
+        match self {
+            Self::Poison(marker) => marker,
+            Self::UnknownField(order) => order.order.as_str(),
+        }
     }
 }
 
@@ -534,8 +560,22 @@ pub const ALL: &[Scenario] = &[
         fraud: false,
         expected: Expected::DeadLettered,
         plan: |draft| {
-            draft.plan.poison = Some(format!("{}-poison", draft.stem));
+            draft.plan.hopeless = Some(Hopeless::Poison(format!("{}-poison", draft.stem)));
             let order = draft.order();
+            draft.place(order);
+        },
+    },
+    Scenario {
+        name: "unknown-field",
+        about: "an order with a field that nobody knows, beside a good one",
+        fraud: false,
+        expected: Expected::DeadLettered,
+        plan: |draft| {
+            let order = draft.order();
+            draft.plan.hopeless = Some(Hopeless::UnknownField(Box::new(PlaceOrder {
+                order: draft.id("unknown"),
+                ..order.clone()
+            })));
             draft.place(order);
         },
     },

@@ -21,7 +21,7 @@ use crate::shop::{Listener, Shop};
 
 /// Scenarios in which a refusal races with a charge: whether one is made, and
 /// so refunded, is a matter of milliseconds. What is left behind is the same.
-const RACES: [&str; 2] = ["fraud-block", "velocity"];
+const RACES: [&str; 3] = ["blocked-customer", "fraud-block", "velocity"];
 
 /// What was said about each order and customer: the kinds of facts, each fact
 /// counted once.

@@ -231,6 +231,8 @@ pub struct Definitions {
     pub stack: String,
     /// The parameters they were read with, beside the template's defaults.
     pub parameters: BTreeMap<String, String>,
+    /// Every parameter of the root template, with the value it has.
+    pub values: BTreeMap<String, String>,
     /// Every resource by its place.
     pub(crate) declared: Arc<Places>,
     /// The root stack's outputs.
@@ -303,6 +305,7 @@ impl Definitions {
             files: files.clone(),
             stack: stack.to_owned(),
             parameters: parameters.clone(),
+            values: stacks[0].values(),
             declared: Arc::new(declared::read(&stacks, identify)?),
             outputs: stacks[0].outputs()?,
             tables: Vec::new(),
@@ -669,6 +672,13 @@ impl Definitions {
             rules.map(|(at, rule)| (at, rule.pattern.clone())).collect()
         };
         (0..self.buses.len()).map(of).collect()
+    }
+
+    /// Whether a resource of this type is deployed, one that the lab does not
+    /// model too.
+    #[must_use]
+    pub fn declares(&self, kind: &str) -> bool {
+        self.declared.values().any(|declared| declared.kind == kind)
     }
 
     /// The function with this name or ARN.

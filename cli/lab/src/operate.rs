@@ -284,6 +284,15 @@ impl Lab {
         self.delete(queue, id);
     }
 
+    /// How many messages the queue with this name, ARN or URL has to hand out or
+    /// in somebody's hands; `None` when there is no such queue. Those that are
+    /// delayed do not count.
+    #[must_use]
+    pub fn messages(&self, queue: &str) -> Option<usize> {
+        let at = self.definitions.queue_named(queue)?;
+        Some(self.queues[at].messages.len())
+    }
+
     /// How many messages lie in queues that something reads.
     #[must_use]
     pub fn waiting_messages(&self) -> usize {

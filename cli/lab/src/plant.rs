@@ -183,7 +183,11 @@ impl Plant {
             Self::ReviewUnheard => all
                 .rules
                 .retain(|rule| !rule.name.ends_with("order-PossibleFraud")),
-            Self::NobodyParks => all.rules.retain(|rule| rule.bus != 0),
+            // Neither the word of an execution's end nor the sweep.
+            Self::NobodyParks => {
+                all.rules.retain(|rule| rule.bus != 0);
+                all.schedules.clear();
+            }
             Self::Misspelt => {
                 let pattern =
                     r#"{"source": ["duet.delivery"], "detail-type": ["DeliverySchedule"]}"#;

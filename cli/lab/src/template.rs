@@ -122,6 +122,18 @@ impl Stack {
         })
     }
 
+    /// Its parameters as text.
+    pub(crate) fn values(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let all = self.parameters.iter();
+        all.map(|(name, value)| (name.clone(), text(value)))
+            .collect()
+    }
+
     /// The file `name`, from the directory of the stack's template.
     pub(crate) fn file(&self, name: &str) -> Resolved<&str> {
         let path = self.sibling(name);

@@ -175,6 +175,7 @@ impl Lab {
         self.updates.complete = complete;
         let live = Arc::make_mut(&mut self.definitions);
         live.parameters = target.parameters.clone();
+        live.values = target.values.clone();
         live.declared = target.declared.clone();
         self.updates.plans.push(Arc::new(Plan {
             target,
@@ -189,6 +190,13 @@ impl Lab {
     #[must_use]
     pub fn updating(&self) -> bool {
         self.now < self.updates.complete || self.has_orphans()
+    }
+
+    /// When the last update was, or will be, complete; `None` without one.
+    #[must_use]
+    pub fn updated(&self) -> Option<Timestamp> {
+        let any = !self.updates.plans.is_empty();
+        any.then(|| timestamp(self.updates.complete))
     }
 
     /// The parameters of the stack, beside the template's defaults.

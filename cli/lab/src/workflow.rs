@@ -424,6 +424,18 @@ impl Lab {
             .collect()
     }
 
+    /// The executions that still run, on machines that are there.
+    #[must_use]
+    pub fn running(&self) -> Vec<Standing> {
+        let runs = |run: &&Run| {
+            let status = run.execution.as_ref().map(|execution| execution.status());
+            status == Some(Status::Running)
+        };
+        let there = |run: &&Run| !self.definitions.machines[run.machine].gone;
+        let runs = self.runs.iter().filter(runs).filter(there);
+        runs.map(|run| self.standing(run)).collect()
+    }
+
     /// How many executions still run.
     #[must_use]
     pub fn running_executions(&self) -> usize {

@@ -54,8 +54,8 @@ pub(super) async fn one<W: World>(
             .for_each(|(status, _)| words.add(status.clone()));
     }
     footprint.customers = registered;
-    if let Some(marker) = &plan.poison {
-        world.submit_poison(variant, marker).await?;
+    if let Some(hopeless) = &plan.hopeless {
+        place::submit_hopeless(world, variant, hopeless).await?;
     }
     for (n, wave) in plan.waves.iter().enumerate() {
         let last = n + 1 == plan.waves.len();
@@ -117,7 +117,7 @@ pub(super) async fn one<W: World>(
     {
         words.add(taken);
     }
-    if let Some(marker) = &plan.poison {
+    if let Some(marker) = plan.dies() {
         footprint.dead = died(world, variant, marker, within).await?;
         if footprint.dead {
             words.add(Expected::DeadLettered.to_string());

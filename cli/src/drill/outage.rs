@@ -6,14 +6,17 @@
 //! | `payment-blip` | the payment provider | less than its patience | Confirmed |
 //! | `payment-outage` | the payment provider | longer | Rejected(PaymentUnavailable), nothing charged |
 //! | `undo-outage` | the provider for refunds, and the inventory service | while the orders are being undone | parked; then, with the commands an operator has, Rejected with nothing owed |
+//! | `order-outage` | the order service | 20 minutes | Confirmed, once an operator has sent `dlq redrive`, then `redrive` |
+//! | `order-outage-redrive` | the order service | 20 minutes | the same, with the commands the other way round |
 //!
 //! The provider is a third party, and the input chooses how it behaves. The
-//! inventory service is ours: it is taken out of order, for every variant, by
-//! [`Operate::outage`], and brought back whatever becomes of the drill. Whoever
-//! is cut off before that leaves it to the next run, which begins by doing so.
+//! inventory and order services are ours: they are taken out of order, for every
+//! variant, by [`Operate::outage`], and brought back whatever becomes of the drill.
+//! Whoever is cut off before that leaves it to the next run, which begins by doing so.
 //!
 //! All that is reported is read from tables, ledgers and dead-letter queues.
 
+mod decider;
 mod measure;
 mod orders;
 
@@ -29,8 +32,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use self::measure::Seen;
-use self::orders::{AT_ONCE, Batch, ORDERS, RESERVATIONS, REVIEWS};
+use self::orders::{Batch, ORDERS, RESERVATIONS, REVIEWS};
 use crate::dlq::{self, Filter, Layer};
+use crate::drill::AT_ONCE;
 use crate::exit::{Outcome, Problem};
 use crate::redrive::{self, Which};
 use crate::scenario::{self, Expected};
@@ -63,14 +67,11 @@ pub const TASK_TIMEOUT: (&str, &str) = ("TaskTimeoutSeconds", "3");
 const RATE: u32 = 100;
 
 /// The fewest seconds a person must have to decide a review: within these all
-/// orders of a part are placed and approved.
-pub const REVIEW_SECONDS: u32 = 600;
+/// orders of a part are placed and approved, with an outage in between.
+pub const REVIEW_SECONDS: u32 = 3_600;
 
-/// How many orders are placed under each variant unless one says otherwise.
-pub const PLACED: usize = 200;
-
-/// The service that is taken out of order.
-const DOWN: TableOf = TableOf::Inventory;
+/// The services that are taken out of order.
+const DOWN: [TableOf; 2] = [TableOf::Inventory, TableOf::Order];
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -102,21 +103,30 @@ pub struct DrillReport {
 /// is not ok.
 pub async fn run<W: Operate>(world: &W, choice: &Choice) -> Outcome<DrillReport> {
     fit(world)?;
-    world.outage(DOWN, false).await?;
+    bring_back(world).await?;
     let ran = tokio::select! {
         ran = parts(world, choice) => ran,
         () = interrupted() => Err(Problem::failed("interrupted")
             .hint("its orders are as they are; `duet orders --attention` lists those to be repaired")),
     };
-    let back = world.outage(DOWN, false).await;
+    let back = bring_back(world).await;
     match (ran, back) {
         (Ok(report), Ok(())) => Ok(report),
         (Err(problem), Ok(())) => Err(problem),
         (_, Err(problem)) => Err(problem.hint(format!(
-            "{} may still be out of order: run the drill again, it begins by bringing it back",
-            DOWN.name()
+            "{} or {} may still be out of order: run the drill again, it begins by bringing them back",
+            DOWN[0].name(),
+            DOWN[1].name()
         ))),
     }
+}
+
+/// Brings back whatever may be out of order.
+async fn bring_back<W: Operate>(world: &W) -> Outcome<()> {
+    for service in DOWN {
+        world.outage(service, false).await?;
+    }
+    Ok(())
 }
 
 /// Resolves when somebody wants the drill to end.
@@ -166,6 +176,9 @@ async fn parts<W: Operate>(world: &W, choice: &Choice) -> Outcome<DrillReport> {
     let outage = Expected::Rejected(Reason::PaymentUnavailable, None);
     parts.extend(run.payment("payment-outage", "tok_down", outage).await?);
     parts.extend(run.undo().await?);
+    for first in decider::First::ALL {
+        parts.extend(run.decider(first).await?);
+    }
     let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
     Ok(DrillReport {
         parts,
@@ -189,7 +202,7 @@ impl<W: Operate> Run<'_, W> {
         token: &str,
         expected: Expected,
     ) -> Outcome<Vec<Part>> {
-        let batches = self.batches(name, |order| {
+        let batches = self.batches(name, |_, order| {
             order.payment_token = token.to_owned();
         })?;
         self.place(name, &batches).await?;
@@ -199,7 +212,7 @@ impl<W: Operate> Run<'_, W> {
         self.until(
             name,
             "orders have ended",
-            &batches,
+            orders::size(&batches),
             ORDERS_PACE,
             async || self.count(&batches, ORDERS, ended).await,
         )
@@ -214,7 +227,7 @@ impl<W: Operate> Run<'_, W> {
         let world = self.world;
         // No answer until every service has given up.
         let silent = scenario::silence(world.deployment().patience_seconds);
-        let batches = self.batches(name, |order| {
+        let batches = self.batches(name, |_, order| {
             order.payment_token = format!("tok_refund_silent_{silent}s");
             order.ship_to.postcode = "00000".to_owned();
             order.total.amount = rules::LARGE_AMOUNT * 100;
@@ -228,7 +241,7 @@ impl<W: Operate> Run<'_, W> {
             self.until(
                 name,
                 "orders are reserved",
-                &batches,
+                orders::size(&batches),
                 ORDERS_PACE,
                 async || self.count(&batches, RESERVATIONS, reserved).await,
             )
@@ -236,7 +249,7 @@ impl<W: Operate> Run<'_, W> {
             self.until(
                 name,
                 "orders wait for a review",
-                &batches,
+                orders::size(&batches),
                 ORDERS_PACE,
                 async || self.count(&batches, REVIEWS, open).await,
             )
@@ -247,11 +260,12 @@ impl<W: Operate> Run<'_, W> {
                 "{name}: not all orders are reserved and wait for a review, so nothing was taken out of order"
             )));
         }
-        tell(&format!("{name}: {} goes out of order", DOWN.name()));
-        world.outage(DOWN, true).await?;
+        let down = TableOf::Inventory;
+        tell(&format!("{name}: {} goes out of order", down.name()));
+        world.outage(down, true).await?;
         let mut seen = self.break_down(name, &batches).await?;
-        tell(&format!("{name}: {} is back", DOWN.name()));
-        world.outage(DOWN, false).await?;
+        tell(&format!("{name}: {} is back", down.name()));
+        world.outage(down, false).await?;
         self.make_good(name, &batches, &mut seen).await?;
         let expected = Expected::Rejected(Reason::DeliveryFailed, Some("NotServed"));
         self.measure(name, &batches, expected, &seen).await
@@ -269,38 +283,20 @@ impl<W: Operate> Run<'_, W> {
         self.until(
             name,
             "orders are parked",
-            batches,
+            orders::size(batches),
             ORDERS_PACE,
             async || self.count(batches, ORDERS, parked).await,
         )
         .await?;
         // Each order leaves a message that died or an execution that failed,
         // whichever its variant has. A message takes the longer to die.
-        let mut letters = Vec::new();
-        self.until(
-            name,
-            "orders have a dead letter",
-            batches,
-            LETTERS_PACE,
-            async || {
-                letters = dlq::list(self.world, &self.mine(name)).await?.letters;
-                let about: BTreeSet<&String> = letters
-                    .iter()
-                    .filter_map(|letter| letter.subject.as_ref())
-                    .collect();
-                Ok(about.len())
-            },
-        )
-        .await?;
-        let mut seen = Seen::default();
-        for letter in letters {
-            let about = letter.subject.unwrap_or_default();
-            if letter.layer == Layer::Execution {
-                seen.executions.insert(about);
-            } else {
-                seen.letters.push(about);
-            }
-        }
+        let all: BTreeSet<String> = batches
+            .iter()
+            .flat_map(Batch::ids)
+            .map(ToString::to_string)
+            .collect();
+        let mut seen = self.lying(name, &all).await?;
+        seen.parks = true;
         for batch in batches {
             let orders = self.load::<Order>(batch, ORDERS).await?;
             let failed = orders.into_iter().filter(|(_, order)| parked(order));
@@ -309,34 +305,45 @@ impl<W: Operate> Run<'_, W> {
         Ok(seen)
     }
 
+    /// Waits until each of `orders` has left a dead letter or a failed execution.
+    async fn lying(&self, name: &str, orders: &BTreeSet<String>) -> Outcome<Seen> {
+        let mut letters = Vec::new();
+        self.until(
+            name,
+            "orders have a dead letter",
+            orders.len(),
+            LETTERS_PACE,
+            async || {
+                letters = dlq::list(self.world, &self.mine(name)).await?.letters;
+                let about: BTreeSet<&String> = letters
+                    .iter()
+                    .filter_map(|letter| letter.subject.as_ref())
+                    .filter(|about| orders.contains(*about))
+                    .collect();
+                Ok(about.len())
+            },
+        )
+        .await?;
+        let mut seen = Seen {
+            lies: orders.clone(),
+            ..Seen::default()
+        };
+        for letter in letters {
+            let about = letter.subject.unwrap_or_default();
+            if letter.layer == Layer::Execution {
+                seen.executions.insert(about);
+            } else {
+                seen.letters.push(about);
+            }
+        }
+        Ok(seen)
+    }
+
     /// What an operator does when the services are back: `dlq redrive`,
     /// `redrive`, `repair`.
     async fn make_good(&self, name: &str, batches: &[Batch], seen: &mut Seen) -> Outcome<()> {
         let world = self.world;
-        let mine = self.mine(name);
-        let sent = dlq::redrive(world, &mine, false, RATE).await?;
-        let home: BTreeSet<String> = sent
-            .redriven
-            .iter()
-            .filter_map(|letter| letter.subject.clone())
-            .collect();
-        seen.redriven.extend(
-            sent.redriven
-                .into_iter()
-                .filter_map(|letter| letter.subject),
-        );
-        let kept = sent.kept.iter();
-        seen.wrong.extend(kept.map(|kept| {
-            let about = kept.letter.subject.as_deref().unwrap_or_default();
-            format!(
-                "{about}: its letter {} stays dead: {}",
-                kept.letter.id, kept.why
-            )
-        }));
-        tell(&format!(
-            "{name}: {} dead letters went home",
-            seen.redriven.len()
-        ));
+        let home = self.send_back(name, seen).await?;
         // What they were about is done before anybody repairs: each order is
         // asked for what it then lacks, and for nothing else.
         let released = |id: &String, order: &Order| {
@@ -358,26 +365,7 @@ impl<W: Operate> Run<'_, W> {
             }
             world.pause(LOOK_EVERY).await;
         }
-        if !seen.executions.is_empty() {
-            let which = Which::These(seen.executions.clone());
-            let rows = redrive::run(world, &which, false).await?.executions;
-            let again: Vec<String> = rows
-                .iter()
-                .filter(|row| row.redriven)
-                .map(|row| row.execution.clone())
-                .collect();
-            tell(&format!(
-                "{name}: {} of {} failed executions are taken up again{}",
-                again.len(),
-                rows.len(),
-                rows.iter()
-                    .find_map(|row| row.instead.as_ref())
-                    .map_or(String::new(), |why| format!(
-                        "; the first of the others: {why}"
-                    ))
-            ));
-            seen.redriven.extend(again);
-        }
+        self.take_up(name, seen).await?;
         let orders = stream::iter(batches)
             .then(|batch| self.load::<Order>(batch, ORDERS))
             .try_collect::<Vec<_>>()
@@ -410,6 +398,47 @@ impl<W: Operate> Run<'_, W> {
             seen.repaired.len()
         ));
         Ok(())
+    }
+
+    /// `dlq redrive`: gives what the letters that went home were about.
+    async fn send_back(&self, name: &str, seen: &mut Seen) -> Outcome<BTreeSet<String>> {
+        let sent = dlq::redrive(self.world, &self.mine(name), false, RATE).await?;
+        let letters = sent.redriven.into_iter();
+        let home: Vec<String> = letters.filter_map(|letter| letter.subject).collect();
+        let kept = sent.kept.iter();
+        seen.wrong.extend(kept.map(|kept| {
+            let about = kept.letter.subject.as_deref().unwrap_or_default();
+            format!(
+                "{about}: its letter {} stays dead: {}",
+                kept.letter.id, kept.why
+            )
+        }));
+        tell(&format!("{name}: {} dead letters went home", home.len()));
+        seen.redriven.extend(home.iter().cloned());
+        Ok(home.into_iter().collect())
+    }
+
+    /// `redrive`: gives the names of those that are not taken up again.
+    async fn take_up(&self, name: &str, seen: &mut Seen) -> Outcome<BTreeSet<String>> {
+        if seen.executions.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let which = Which::These(seen.executions.clone());
+        let rows = redrive::run(self.world, &which, false).await?.executions;
+        let (again, left): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.redriven);
+        tell(&format!(
+            "{name}: {} of {} failed executions are taken up again{}",
+            again.len(),
+            rows.len(),
+            left.iter()
+                .find_map(|row| row.instead.as_ref())
+                .map_or(String::new(), |why| format!(
+                    "; the first of the others: {why}"
+                ))
+        ));
+        seen.redriven
+            .extend(again.iter().map(|row| row.execution.clone()));
+        Ok(left.iter().map(|row| row.execution.clone()).collect())
     }
 
     /// The dead letters of this run's part `name`.

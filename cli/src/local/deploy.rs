@@ -58,6 +58,8 @@ pub struct Deploy<'a> {
     pub stack: &'a str,
     /// Parameters of the template.
     pub parameters: &'a [(&'a str, &'a str)],
+    /// Tags of the stack; with none it keeps those it has.
+    pub tags: &'a [(&'a str, &'a str)],
     /// The bucket for the artefacts; SAM's own (`--resolve-s3`) if none.
     pub bucket: Option<&'a str>,
     /// Where.
@@ -206,6 +208,11 @@ fn arguments(options: Deploy<'_>) -> Vec<String> {
         // emulator nothing is lost with it, and the next try can succeed.
         arguments.extend(["--on-failure", "DELETE"].map(str::to_owned));
     }
+    if !options.tags.is_empty() {
+        arguments.push("--tags".to_owned());
+        let tags = options.tags.iter();
+        arguments.extend(tags.map(|(name, value)| parameter(name, value)));
+    }
     if !options.parameters.is_empty() {
         arguments.push("--parameter-overrides".to_owned());
         arguments.extend(
@@ -267,6 +274,7 @@ mod tests {
             root: Path::new("/work"),
             template: Path::new("template.yaml"),
             stack: "shop",
+            tags: &[],
             parameters: &[("Fraud", "on"), ("Note", r#"say "hi" \o/"#), ("None", "")],
             bucket: None,
             target: emulator(false),
@@ -288,6 +296,13 @@ mod tests {
     #[test]
     fn a_named_bucket_takes_the_place_of_sams_own() {
         let arguments = arguments(Deploy {
+            bucket: Some("artefacts"),
+            parameters: &[],
+            tags: &[("kind", "drill")],
+            ..options()
+        });
+        assert!(arguments.ends_with(&["--tags".to_owned(), r#"kind="drill""#.to_owned()]));
+        let arguments = self::arguments(Deploy {
             bucket: Some("artefacts"),
             parameters: &[],
             ..options()

@@ -13,7 +13,7 @@ use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
 use serde_json::{Value, json};
 
-use super::stacks;
+use super::stacks::{self, Found};
 use super::unreachable::unreachable;
 use super::{
     Commanded, DeadLetter, Deployment, Execution, Fraud, HistoryEvent, Subject, Submitted, TableOf,
@@ -74,11 +74,11 @@ pub async fn ordinary(endpoint: Option<&str>) -> Outcome<SdkConfig> {
     }
 }
 
-/// The outputs of the stack called `stack`; `None` when there is no such stack.
+/// The stack called `stack`, when it is whole; `None` when there is no such stack.
 ///
 /// # Errors
 /// [`Problem`] when CloudFormation does not answer, or the stack is not usable.
-pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap<String, String>>> {
+pub async fn complete(config: &SdkConfig, stack: &str) -> Outcome<Option<Found>> {
     let client = aws_sdk_cloudformation::Client::new(config);
     let Some(found) = stacks::find(&client, stack).await? else {
         return Ok(None);
@@ -91,7 +91,15 @@ pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap
         return Err(Problem::environment(format!("stack {stack} is {status}"))
             .hint("wait until it is complete; an emulator begins anew with `duet down --on local` and `duet up --on local`"));
     }
-    Ok(Some(found.outputs))
+    Ok(Some(found))
+}
+
+/// The outputs of the stack called `stack`; `None` when there is no such stack.
+///
+/// # Errors
+/// As [`complete`].
+pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap<String, String>>> {
+    Ok(complete(config, stack).await?.map(|found| found.outputs))
 }
 
 /// The patience of a stack with `outputs`. An older one counted tries; what its

@@ -16,6 +16,7 @@ mod replaying;
 mod rollout;
 mod script;
 pub mod simulate;
+mod turning;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -131,8 +132,11 @@ impl Lab {
         let to = parameters.get("Fraud").map_or("on", String::as_str);
         if let Some(from) = Fraud::of(|name| outputs.get(name).cloned())
             && let Some(to) = Fraud::of(|_| Some(to.to_owned()))
+            && !from.is_step(to)
         {
-            from.may_become(to)?;
+            return Err(Problem::usage(format!(
+                "fraud detection is {from} and would be {to}: a shop that runs is turned one step at a time"
+            )));
         }
         let update = state.lab.update(parameters).map_err(|why| match why {
             UpdateError::InProgress => Problem::failed(why)
@@ -157,17 +161,18 @@ impl Lab {
         act(&mut self.state().lab)
     }
 
-    /// Sends every dead letter back, and takes away what nobody can parse; takes
-    /// failed executions up again, but for those named in `left` and those of
-    /// orders that are whole, or parked: these are repaired. Gives whether there
-    /// was anything.
+    /// Sends every dead letter back, and takes away what nobody can parse and what
+    /// has one of `left` in it; takes failed executions up again, but for those
+    /// named in `left` and those of orders that are whole, or parked: these are
+    /// repaired. Gives whether there was anything.
     pub fn redrive_all(&self, left: &[&str]) -> bool {
         let (mut worked, failed) = self.with(|lab| {
             let letters = lab.dead_letters();
             for letter in &letters {
-                // What nobody can parse is read by a person, and taken away.
+                // What nobody can take is read by a person, and taken away.
                 let parses = serde_json::from_str::<serde_json::Value>(&letter.body).is_ok();
-                if !parses || !lab.redrive(letter) {
+                let hopeless = !parses || left.iter().any(|marker| letter.body.contains(marker));
+                if hopeless || !lab.redrive(letter) {
                     lab.discard(letter);
                 }
             }

@@ -274,25 +274,11 @@ impl Fraud {
 }
 
 impl Fraud {
-    /// Refuses to turn a running shop by more than one step: between the two,
-    /// what was placed before is to be told from what comes after.
-    ///
-    /// # Errors
-    /// [`Problem`] for a step over *listening*.
-    pub fn may_become(self, to: Self) -> Outcome<()> {
-        match (self, to) {
-            (Self::Off, Self::On) | (Self::On, Self::Off) => Err(Problem::usage(format!(
-                "fraud detection is {self} and would be {to}: a shop that runs is turned one step at a time"
-            ))
-            .hint(format!(
-                "first `duet up --parameter Fraud=listening`; {}; then `duet up --parameter Fraud={to}`",
-                match to {
-                    Self::On => "when that is up, wait a minute",
-                    _ => "then wait until no marked order is undecided and no review is open",
-                }
-            ))),
-            _ => Ok(()),
-        }
+    /// Whether a running shop may be turned `to` that at once. Between `off` and
+    /// `on`, what was placed before is to be told from what comes after.
+    #[must_use]
+    pub fn is_step(self, to: Self) -> bool {
+        !matches!((self, to), (Self::Off, Self::On) | (Self::On, Self::Off))
     }
 }
 

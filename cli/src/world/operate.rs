@@ -6,7 +6,7 @@ use std::future::Future;
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
-use aws_sdk_sfn::types::ExecutionStatus;
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionRedriveStatus, ExecutionStatus};
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use duet_core::Timestamp;
 use duet_core::id::{further_execution, of_execution};
@@ -92,6 +92,17 @@ pub struct FailedExecution {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Whether the target would redrive it; `None` where it does not say.
+    pub redrivable: Option<bool>,
+}
+
+/// An execution that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningExecution {
+    /// Its name.
+    pub name: String,
+    /// The machine's name.
+    pub machine: String,
 }
 
 impl FailedExecution {
@@ -158,6 +169,13 @@ pub trait Operate: World {
 
     /// Every execution that did not succeed.
     fn failed_executions(&self) -> impl Future<Output = Outcome<Vec<FailedExecution>>> + Send;
+
+    /// Every execution that has not ended.
+    fn running_executions(&self) -> impl Future<Output = Outcome<Vec<RunningExecution>>> + Send;
+
+    /// How many messages the stack's queue with this name has to hand out or in
+    /// somebody's hands, about; `None` when there is no such queue.
+    fn messages(&self, queue: &str) -> impl Future<Output = Outcome<Option<u64>>> + Send;
 
     /// Takes an execution up again where it failed.
     fn redrive(&self, arn: &str) -> impl Future<Output = Outcome<Redriven>> + Send;
@@ -265,49 +283,56 @@ impl Operate for Aws {
 
     async fn failed_executions(&self) -> Outcome<Vec<FailedExecution>> {
         let mut all = Vec::new();
-        let there = &self.deployment().variants;
-        for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
-            for subject in [Subject::Order, Subject::Customer] {
-                for machine in self.machines(variant, subject)? {
-                    for status in [
-                        ExecutionStatus::Failed,
-                        ExecutionStatus::TimedOut,
-                        ExecutionStatus::Aborted,
-                    ] {
-                        let mut pages = self
-                            .workflows
-                            .list_executions()
-                            .state_machine_arn(machine)
-                            .status_filter(status)
-                            .into_paginator()
-                            .items()
-                            .send();
-                        while let Some(found) = pages.next().await {
-                            let found =
-                                found.map_err(|error| unreachable("Step Functions", &error))?;
-                            let described = self
-                                .workflows
-                                .describe_execution()
-                                .execution_arn(found.execution_arn())
-                                .send()
-                                .await
-                                .map_err(|error| unreachable("Step Functions", &error))?;
-                            all.push(FailedExecution {
-                                arn: found.execution_arn().to_owned(),
-                                name: found.name().to_owned(),
-                                machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
-                                variant: variant.name,
-                                status: found.status().as_str().to_owned(),
-                                error: described.error().map(str::to_owned),
-                                started_at: instant(Some(found.start_date())),
-                                ended_at: instant(found.stop_date()),
-                            });
-                        }
-                    }
+        for (variant, machine) in self.all_machines()? {
+            for status in [
+                ExecutionStatus::Failed,
+                ExecutionStatus::TimedOut,
+                ExecutionStatus::Aborted,
+            ] {
+                for found in self.executions_on(&machine, status).await? {
+                    let described = self
+                        .workflows
+                        .describe_execution()
+                        .execution_arn(found.execution_arn())
+                        .send()
+                        .await
+                        .map_err(|error| unreachable("Step Functions", &error))?;
+                    all.push(FailedExecution {
+                        arn: found.execution_arn().to_owned(),
+                        name: found.name().to_owned(),
+                        machine: name_of(&machine),
+                        variant,
+                        status: found.status().as_str().to_owned(),
+                        error: described.error().map(str::to_owned),
+                        started_at: instant(Some(found.start_date())),
+                        ended_at: instant(found.stop_date()),
+                        redrivable: described
+                            .redrive_status()
+                            .map(|status| *status == ExecutionRedriveStatus::Redrivable),
+                    });
                 }
             }
         }
         Ok(all)
+    }
+
+    async fn running_executions(&self) -> Outcome<Vec<RunningExecution>> {
+        let mut all = Vec::new();
+        for (_, machine) in self.all_machines()? {
+            let running = self.executions_on(&machine, ExecutionStatus::Running);
+            all.extend(running.await?.iter().map(|found| RunningExecution {
+                name: found.name().to_owned(),
+                machine: name_of(&machine),
+            }));
+        }
+        Ok(all)
+    }
+
+    async fn messages(&self, queue: &str) -> Outcome<Option<u64>> {
+        match self.queue_named(queue).await? {
+            Some(url) => self.count(&url).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn redrive(&self, arn: &str) -> Outcome<Redriven> {
@@ -381,6 +406,39 @@ impl Operate for Aws {
 }
 
 impl Aws {
+    /// Every state machine, with its variant's name.
+    fn all_machines(&self) -> Outcome<Vec<(&'static str, String)>> {
+        let mut all = Vec::new();
+        let there = &self.deployment().variants;
+        for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
+            for subject in [Subject::Order, Subject::Customer] {
+                let machines = self.machines(variant, subject)?.into_iter();
+                all.extend(machines.map(|machine| (variant.name, machine.to_owned())));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The executions on `machine` that stand so.
+    async fn executions_on(
+        &self,
+        machine: &str,
+        status: ExecutionStatus,
+    ) -> Outcome<Vec<ExecutionListItem>> {
+        let listed = self.workflows.list_executions();
+        let mut pages = listed
+            .state_machine_arn(machine)
+            .status_filter(status)
+            .into_paginator()
+            .items()
+            .send();
+        let mut all = Vec::new();
+        while let Some(found) = pages.next().await {
+            all.push(found.map_err(|error| unreachable("Step Functions", &error))?);
+        }
+        Ok(all)
+    }
+
     /// Points `function` at a table that is not there, or back at its own.
     async fn point(&self, function: &str, down: bool) -> Outcome<()> {
         let lambda = |error| unreachable("Lambda", &error);
@@ -452,6 +510,11 @@ fn of_message(queue: &str, message: &Message) -> Held {
         receipt: message.receipt_handle().unwrap_or_default().to_owned(),
         carried: message.message_attributes().cloned().unwrap_or_default(),
     }
+}
+
+/// A machine's name, of its ARN.
+fn name_of(machine: &str) -> String {
+    machine.rsplit(':').next().unwrap_or(machine).to_owned()
 }
 
 fn instant(at: Option<&aws_sdk_sfn::primitives::DateTime>) -> Option<Timestamp> {

@@ -121,9 +121,14 @@ impl Aws {
     async fn queue_url(&self, arn: &str) -> Outcome<Option<String>> {
         let mut parts = arn.split(':').skip(2);
         let (service, name) = (parts.next(), parts.nth(2).unwrap_or_default());
-        if service != Some("sqs") {
-            return Ok(None);
+        match service {
+            Some("sqs") => self.queue_named(name).await,
+            _ => Ok(None),
         }
+    }
+
+    /// The URL of the queue with this name; `None` when there is no such queue.
+    pub(super) async fn queue_named(&self, name: &str) -> Outcome<Option<String>> {
         match self.queues.get_queue_url().queue_name(name).send().await {
             Ok(found) => Ok(found.queue_url),
             Err(error) => match error.as_service_error() {
@@ -131,6 +136,24 @@ impl Aws {
                 _ => Err(unreachable("SQS", &error)),
             },
         }
+    }
+
+    /// How many messages the queue with this URL has to hand out or in
+    /// somebody's hands, about.
+    pub(super) async fn count(&self, url: &str) -> Outcome<u64> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let counts = self.queues.get_queue_attributes().queue_url(url);
+        let counts = counts.set_attribute_names(Some(names.to_vec()));
+        let counts = counts.send().await;
+        let counts = counts.map_err(|error| unreachable("SQS", &error))?;
+        let counts = counts.attributes.unwrap_or_default();
+        let each = names
+            .iter()
+            .filter_map(|name| counts.get(name)?.parse::<u64>().ok());
+        Ok(each.sum())
     }
 }
 
@@ -294,24 +317,11 @@ impl Replayable for Aws {
     }
 
     async fn busy(&self, queues: &[String]) -> Outcome<u64> {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
         let mut busy = 0;
         for queue in queues {
-            let Some(url) = self.queue_url(queue).await? else {
-                continue;
-            };
-            let counts = self.queues.get_queue_attributes().queue_url(url);
-            let counts = counts.set_attribute_names(Some(names.to_vec()));
-            let counts = counts.send().await;
-            let counts = counts.map_err(|error| unreachable("SQS", &error))?;
-            let counts = counts.attributes.unwrap_or_default();
-            busy += names
-                .iter()
-                .filter_map(|name| counts.get(name)?.parse::<u64>().ok())
-                .sum::<u64>();
+            if let Some(url) = self.queue_url(queue).await? {
+                busy += self.count(&url).await?;
+            }
         }
         Ok(busy)
     }

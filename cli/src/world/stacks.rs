@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use duet_core::Timestamp;
 
 use super::unreachable::unreachable;
 use crate::exit::{Outcome, Problem};
@@ -45,6 +46,10 @@ pub struct Found {
     pub reason: Option<String>,
     /// Its template's description.
     pub description: String,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// When it was last updated; made, if never.
+    pub updated: Option<Timestamp>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
 }
@@ -90,6 +95,20 @@ pub async fn find(client: &Client, stack: &str) -> Outcome<Option<Found>> {
             .to_owned(),
         reason: found.stack_status_reason().map(str::to_owned),
         description: found.description().unwrap_or_default().to_owned(),
+        parameters: found
+            .parameters()
+            .iter()
+            .filter_map(|p| {
+                Some((
+                    p.parameter_key()?.to_owned(),
+                    p.parameter_value()?.to_owned(),
+                ))
+            })
+            .collect(),
+        updated: found
+            .last_updated_time()
+            .or(found.creation_time())
+            .and_then(|at| Timestamp::from_millisecond(at.to_millis().ok()?).ok()),
         outputs: found
             .outputs()
             .iter()
@@ -204,6 +223,8 @@ mod tests {
             status: "CREATE_COMPLETE".to_owned(),
             reason: None,
             description: description.to_owned(),
+            parameters: BTreeMap::new(),
+            updated: None,
             outputs: outputs.collect(),
         }
     }

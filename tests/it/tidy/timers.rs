@@ -75,7 +75,7 @@ fn a_schedule_sends_to_the_queues_of_who_sets_timers_and_to_no_others() {
     // Such queues there are.
     let mut there = BTreeSet::new();
     for path in &TEMPLATES[1..] {
-        for (_, queue) in resources(&super::template(path), "AWS::SQS::Queue") {
+        for queue in resources(&super::template(path), "AWS::SQS::Queue").into_values() {
             let name = named(&queue["QueueName"]).replace("${Prefix}-", "");
             there.insert(arn(&name));
         }

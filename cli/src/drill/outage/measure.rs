@@ -9,8 +9,9 @@ use duet_order::domain::{Compensation, Fate, Order};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::orders::{AT_ONCE, Batch};
+use super::orders::Batch;
 use super::{DrillReport, Run};
+use crate::drill::AT_ONCE;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::invariants::Findings;
 use crate::report::{Report, table, took, trimmed};
@@ -65,6 +66,11 @@ pub(super) struct Seen {
     pub(super) parked: BTreeSet<String>,
     pub(super) redriven: Vec<String>,
     pub(super) repaired: BTreeSet<String>,
+    /// The orders that must have left a dead letter or a failed execution: a
+    /// drill in which nothing broke proves nothing.
+    pub(super) lies: BTreeSet<String>,
+    /// Whether they must have been parked.
+    pub(super) parks: bool,
     pub(super) wrong: Vec<String>,
 }
 
@@ -74,6 +80,28 @@ impl Seen {
         of.into_iter()
             .filter(|id| ids.contains(id.as_str()))
             .count()
+    }
+}
+
+impl Seen {
+    /// What of the outage did not show under one variant.
+    fn untouched(&self, batch: &Batch, part: &Part) -> Option<String> {
+        let ids = batch.ids().map(OrderId::as_str);
+        let must: BTreeSet<&str> = ids.filter(|id| self.lies.contains(*id)).collect();
+        let letters = self.letters.iter().chain(&self.executions);
+        let lying: BTreeSet<&str> = letters
+            .map(String::as_str)
+            .filter(|id| must.contains(id))
+            .collect();
+        let parked = !self.parks || part.parked >= must.len();
+        (!parked || lying.len() < must.len()).then(|| {
+            format!(
+                "of {} orders {} were parked, {} left a dead letter or a failed execution",
+                must.len(),
+                part.parked,
+                lying.len()
+            )
+        })
     }
 }
 
@@ -140,9 +168,7 @@ impl<W: Operate> Run<'_, W> {
             if dead > 0 {
                 part.wrong.push(format!("{dead} dead letters are left"));
             }
-            if name == "undo-outage" {
-                part.wrong.extend(untouched(&part));
-            }
+            part.wrong.extend(seen.untouched(batch, &part));
             part.ok = part.wrong.is_empty();
             let more = part.wrong.len().saturating_sub(MOST_WRONGS);
             part.wrong.truncate(MOST_WRONGS);
@@ -153,17 +179,6 @@ impl<W: Operate> Run<'_, W> {
         }
         Ok(parts)
     }
-}
-
-/// What of the outage did not show: a drill in which nothing broke proves nothing.
-fn untouched(part: &Part) -> Option<String> {
-    let lying = part.dead_letters + part.failed_executions;
-    (part.parked < part.orders || lying < part.orders).then(|| {
-        format!(
-            "of {} orders {} were parked, {} left a dead letter or a failed execution",
-            part.orders, part.parked, lying
-        )
-    })
 }
 
 /// How the orders of `batch` ended.

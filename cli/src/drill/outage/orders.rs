@@ -2,27 +2,21 @@
 //! should be.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
-use duet_core::money::Currency;
-use duet_core::order::Line;
 use duet_core::store::{Key, Store};
-use duet_core::{Money, OrderId, Sku};
+use duet_core::{OrderId, Sku};
 use duet_order::command::PlaceOrder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 
 use super::Run;
+use crate::drill::{AT_ONCE, order};
 use crate::exit::{Outcome, Problem};
-use crate::scenario::address;
 use crate::terminal::tell;
 use crate::variant::Variant;
 use crate::world::TableOf;
 use crate::world::operate::Operate;
 use crate::{catalog, place};
-
-/// How many orders are under way to their entry, or in an operator's hands, at once.
-pub(super) const AT_ONCE: usize = 16;
 
 /// How often progress is told, in seconds.
 pub(super) const TELL_EVERY: i64 = 20;
@@ -64,43 +58,26 @@ impl Batch {
 
 impl<W: Operate> Run<'_, W> {
     /// The orders of a part, under every variant; `change` makes them what the
-    /// part needs.
+    /// part needs; they are counted from 1.
     pub(super) fn batches(
         &self,
         name: &str,
-        change: impl Fn(&mut PlaceOrder),
+        change: impl Fn(usize, &mut PlaceOrder),
     ) -> Outcome<Vec<Batch>> {
         let id = |what: String| format!("{}-{name}-{what}", self.stem);
-        let currency = Currency::try_from("EUR".to_owned()).map_err(Problem::environment)?;
         let of = |variant: &'static Variant| {
             let sku: Sku = id(variant.name.to_owned())
                 .parse()
                 .map_err(Problem::environment)?;
-            let order = |n: usize| {
+            let nth = |n: usize| {
                 let this = id(format!("{}-{n}", variant.name));
-                let mut order = PlaceOrder {
-                    order: this.parse().map_err(Problem::environment)?,
-                    // Everybody's own: many orders of one customer would be fraud.
-                    customer: this.parse().map_err(Problem::environment)?,
-                    lines: vec![Line {
-                        sku: sku.clone(),
-                        quantity: NonZeroU32::MIN,
-                    }],
-                    total: Money {
-                        amount: 4_990,
-                        currency,
-                    },
-                    payment_token: "tok_visa".to_owned(),
-                    ship_to: address(),
-                };
-                change(&mut order);
+                let mut order = order(&this, &sku)?;
+                change(n, &mut order);
                 Ok(order)
             };
             Ok(Batch {
                 variant,
-                orders: (1..=self.choice.orders)
-                    .map(order)
-                    .collect::<Outcome<_>>()?,
+                orders: (1..=self.choice.orders).map(nth).collect::<Outcome<_>>()?,
                 sku,
             })
         };
@@ -113,22 +90,45 @@ impl<W: Operate> Run<'_, W> {
 
     /// Places every order of a part, all variants at once.
     pub(super) async fn place(&self, name: &str, batches: &[Batch]) -> Outcome<()> {
+        self.stock(batches).await?;
+        self.submit(name, batches, |_| true).await
+    }
+
+    /// Puts what the orders ask for into the catalogue.
+    pub(super) async fn stock(&self, batches: &[Batch]) -> Outcome<()> {
+        let pieces = |order: &PlaceOrder| -> u32 {
+            order.lines.iter().map(|line| line.quantity.get()).sum()
+        };
         let goods: Vec<catalog::Entry> = batches
             .iter()
             .filter_map(|batch| {
+                let first = batch.orders.first()?;
+                let of_first = pieces(first);
+                let mut price = first.total;
+                price.amount /= i64::from(of_first);
                 Some(catalog::Entry {
                     sku: batch.sku.clone(),
                     name: None,
-                    price: batch.orders.first()?.total,
-                    quantity: batch.orders.len() as u32,
+                    price,
+                    quantity: batch.orders.iter().map(pieces).sum(),
                 })
             })
             .collect();
-        catalog::seed(self.world, &goods).await?;
-        tell(&format!("{name}: placing {} orders", size(batches)));
-        let all = interleaved(batches);
+        catalog::seed(self.world, &goods).await.map(drop)
+    }
+
+    /// Places those orders of a part, counted from 1, that `are_meant`.
+    pub(super) async fn submit(
+        &self,
+        name: &str,
+        batches: &[Batch],
+        are_meant: impl Fn(usize) -> bool,
+    ) -> Outcome<()> {
+        let all = interleaved(batches).into_iter();
+        let all: Vec<_> = all.filter(|(n, ..)| are_meant(*n)).collect();
+        tell(&format!("{name}: placing {} orders", all.len()));
         stream::iter(all)
-            .map(|(variant, order)| place::submit(self.world, variant, order))
+            .map(|(_, variant, order)| place::submit(self.world, variant, order))
             .buffered(AT_ONCE)
             .try_for_each(async |_| Ok(()))
             .await
@@ -142,7 +142,7 @@ impl<W: Operate> Run<'_, W> {
     ) -> Outcome<()> {
         let act = &act;
         stream::iter(interleaved(batches))
-            .map(|(variant, order)| async move { act(variant, &order.order).await.map(drop) })
+            .map(|(_, variant, order)| async move { act(variant, &order.order).await.map(drop) })
             .buffered(AT_ONCE)
             .try_for_each(async |()| Ok(()))
             .await
@@ -178,17 +178,16 @@ impl<W: Operate> Run<'_, W> {
         Ok(count)
     }
 
-    /// Asks until all of a part's orders are so. `false` when their number has
+    /// Asks until `all` orders of a part are so. `false` when their number has
     /// not changed for as long as the choice allows.
     pub(super) async fn until(
         &self,
         name: &str,
         what: &str,
-        batches: &[Batch],
+        all: usize,
         (every, patience): (u64, u64),
         mut ask: impl AsyncFnMut() -> Outcome<usize>,
     ) -> Outcome<bool> {
-        let all = size(batches);
         let patience = patience.max(self.choice.within);
         let (mut most, mut moved, mut told) = (0, self.world.now(), self.world.now());
         loop {
@@ -223,12 +222,12 @@ pub(super) fn size(batches: &[Batch]) -> usize {
     batches.iter().map(|batch| batch.orders.len()).sum()
 }
 
-/// The orders of a part, one of each variant in turn.
-pub(super) fn interleaved(batches: &[Batch]) -> Vec<(&'static Variant, &PlaceOrder)> {
+/// The orders of a part with their numbers, one of each variant in turn.
+pub(super) fn interleaved(batches: &[Batch]) -> Vec<(usize, &'static Variant, &PlaceOrder)> {
     let longest = batches.iter().map(|batch| batch.orders.len()).max();
     let nth = |n: usize| {
         let batches = batches.iter();
-        batches.filter_map(move |batch| Some((batch.variant, batch.orders.get(n)?)))
+        batches.filter_map(move |batch| Some((n + 1, batch.variant, batch.orders.get(n)?)))
     };
     (0..longest.unwrap_or(0)).flat_map(nth).collect()
 }

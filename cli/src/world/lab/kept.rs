@@ -24,6 +24,7 @@ use super::Lab;
 use super::input::{Entry, Input};
 use crate::catalog;
 use crate::exit::{Outcome, Problem};
+use crate::rollout;
 use crate::terminal;
 use crate::world::World;
 
@@ -126,8 +127,8 @@ pub struct Facts {
 pub enum Brought {
     /// It had them.
     AsItWas,
-    /// It was updated in place.
-    Updated(Update),
+    /// It was updated in place, by one step or more.
+    Updated(Vec<Update>),
     /// It is new; the one before, if there was one, lies there.
     Begun(Option<PathBuf>),
 }
@@ -263,8 +264,8 @@ impl Shelf {
     }
 
     /// Opens the lab as it is at `wall`, and updates it in place if it has other
-    /// parameters than `parameters`: then its clock goes on until the update is
-    /// complete. One made by another duet is set aside, and a new one begun.
+    /// parameters than `parameters`, see [`rollout`]: then its clock goes on until
+    /// the update is complete. `yes` agrees to what would be lost. One made by another duet is set aside, and a new one begun.
     ///
     /// # Errors
     /// [`Problem`] when a parameter is wrong, another update is under way, or the
@@ -273,6 +274,7 @@ impl Shelf {
         &self,
         parameters: BTreeMap<String, String>,
         wall: Timestamp,
+        yes: bool,
     ) -> Outcome<(Kept, Brought)> {
         let lock = self.lock()?;
         // Wrong parameters leave what is there alone.
@@ -283,8 +285,11 @@ impl Shelf {
             let again = lock.try_clone().map_err(self.trouble())?;
             match self.resume(again, read, wall) {
                 Ok(kept) => {
-                    let brought = kept.update(&parameters)?;
-                    return Ok((kept, brought));
+                    return match kept.update(&parameters, yes).await {
+                        Ok(brought) => Ok((kept, brought)),
+                        // The steps that were made stay.
+                        Err(problem) => kept.close().and(Err(problem)),
+                    };
                 }
                 Err(problem) => terminal::tell(&problem.to_string()),
             }
@@ -405,15 +410,14 @@ impl Kept {
         }
     }
 
-    /// Updates it to `parameters`, if it has others, and lets time pass until that
-    /// is complete.
-    fn update(&self, parameters: &BTreeMap<String, String>) -> Outcome<Brought> {
+    /// Brings it to `parameters`, if it has others.
+    async fn update(&self, parameters: &BTreeMap<String, String>, yes: bool) -> Outcome<Brought> {
         if self.world.with(|lab| lab.parameters() == parameters) {
             return Ok(Brought::AsItWas);
         }
-        let update = self.world.update(parameters)?;
-        self.world.with(|lab| lab.advance(update.complete));
-        Ok(Brought::Updated(update))
+        let there = (self.header.stack.as_str(), &bundled());
+        let updates = rollout::roll_out(&self.world, there, parameters, yes).await?;
+        Ok(Brought::Updated(updates))
     }
 
     /// Appends what this command put in, and how far it moved the clock.
@@ -467,6 +471,7 @@ mod tests {
     use crate::dlq::{self, Filter};
     use crate::scenario::{self, Person};
     use crate::variant::{self, Variant};
+    use crate::world::Fraud;
     use crate::world::TableOf;
     use crate::world::bus::{BusTools, Event, Listen};
     use crate::world::operate::Operate;
@@ -720,7 +725,7 @@ mod tests {
     async fn up_updates_a_lab_in_place_and_orders_in_flight_end_well() {
         let (_dir, shelf) = shelf();
         let slow = given(&[("TaskTimeoutSeconds", "20"), ("ReviewSeconds", "7200")]);
-        let (kept, brought) = shelf.up(slow.clone(), wall(0)).await.unwrap();
+        let (kept, brought) = shelf.up(slow.clone(), wall(0), false).await.unwrap();
         assert_eq!(brought, Brought::Begun(None));
         let mut orders = Vec::new();
         for under in variant::ALL {
@@ -728,19 +733,24 @@ mod tests {
             orders.push(submit(&kept, "review-approve", under.name).await);
         }
         kept.close().unwrap();
-        let (kept, brought) = shelf.up(slow, wall(5)).await.unwrap();
+        let (kept, brought) = shelf.up(slow, wall(5), false).await.unwrap();
         assert_eq!(brought, Brought::AsItWas);
         kept.close().unwrap();
         // Wrong parameters leave all as it is.
         let before = std::fs::read(shelf.file()).unwrap();
-        let wrong = shelf.up(given(&[("TaskTimeout", "3")]), wall(6)).await;
+        let wrong = shelf
+            .up(given(&[("TaskTimeout", "3")]), wall(6), false)
+            .await;
         assert!(wrong.unwrap_err().to_string().contains("TaskTimeout"));
         assert_eq!(std::fs::read(shelf.file()).unwrap(), before);
 
         let quick = given(&[("TaskTimeoutSeconds", "3"), ("OrderDeadlineSeconds", "800")]);
-        let (kept, brought) = shelf.up(quick.clone(), wall(7)).await.unwrap();
-        let Brought::Updated(update) = brought else {
+        let (kept, brought) = shelf.up(quick.clone(), wall(7), false).await.unwrap();
+        let Brought::Updated(updates) = brought else {
             panic!("{brought:?}");
+        };
+        let [update] = updates.as_slice() else {
+            panic!("{updates:?}");
         };
         assert!(update.added.is_empty() && update.removed.is_empty());
         for place in ["OrderQueue", "Choreography/OrderQueue"] {
@@ -770,24 +780,50 @@ mod tests {
         }
         kept.close().unwrap();
         // … and back to the defaults, as every deployment that names none.
-        let (kept, brought) = shelf.up(BTreeMap::new(), wall(9)).await.unwrap();
+        let (kept, brought) = shelf.up(BTreeMap::new(), wall(9), false).await.unwrap();
         assert!(matches!(brought, Brought::Updated(_)) && kept.facts().parameters.is_empty());
         kept.close().unwrap();
         assert!(shelf.open(wall(10)).await.is_ok());
     }
 
     #[tokio::test]
+    async fn up_makes_both_steps_and_keeps_the_first_when_the_second_is_refused() {
+        let (_dir, shelf) = shelf();
+        let (kept, _) = shelf.up(BTreeMap::new(), wall(0), false).await.unwrap();
+        let order = submit(&kept, "review-approve", "eventbridge").await;
+        kept.close().unwrap();
+        let off = given(&[("Fraud", "off")]);
+        let refused = shelf.up(off.clone(), wall(60), false).await.unwrap_err();
+        assert!(refused.to_string().contains(order.as_str()), "{refused}");
+        let kept = shelf.open(wall(61)).await.unwrap();
+        assert_eq!(kept.world.deployment().fraud, Fraud::Listening);
+        review::decide(&kept.world, &order, Verdict::Approve, None, 60)
+            .await
+            .unwrap();
+        kept.close().unwrap();
+        let (kept, brought) = shelf.up(off.clone(), wall(7_200), false).await.unwrap();
+        assert!(matches!(brought, Brought::Updated(steps) if steps.len() == 1));
+        kept.close().unwrap();
+        let on = given(&[("Fraud", "on")]);
+        let (kept, brought) = shelf.up(on, wall(7_300), false).await.unwrap();
+        assert!(matches!(brought, Brought::Updated(steps) if steps.len() == 2));
+        assert_eq!(outcome(&kept, &order).await, "Confirmed");
+        kept.close().unwrap();
+        assert!(shelf.open(wall(7_301)).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn what_a_lab_offers_changes_with_its_parameters() {
         let (_dir, shelf) = shelf();
-        let (kept, _) = shelf.up(BTreeMap::new(), wall(0)).await.unwrap();
+        let (kept, _) = shelf.up(BTreeMap::new(), wall(0), false).await.unwrap();
         let all = kept.world.deployment().variants;
         kept.close().unwrap();
         let without = given(&[("WithChoreography", "false")]);
-        let (kept, _) = shelf.up(without, wall(1)).await.unwrap();
+        let (kept, _) = shelf.up(without, wall(1), false).await.unwrap();
         let left = kept.world.deployment().variants;
         assert!(left.len() < all.len() && kept.world.rules().await.is_err());
         kept.close().unwrap();
-        let (kept, _) = shelf.up(BTreeMap::new(), wall(2)).await.unwrap();
+        let (kept, _) = shelf.up(BTreeMap::new(), wall(2), false).await.unwrap();
         assert_eq!(kept.world.deployment().variants, all);
         let settled = wall(3_600);
         kept.close().unwrap();
@@ -805,7 +841,7 @@ mod tests {
         shelf.open(wall(0)).await.unwrap().close().unwrap();
         let good = std::fs::read_to_string(shelf.file()).unwrap();
         std::fs::write(shelf.file(), good.replacen(&digest(), "0000", 1)).unwrap();
-        let (_, brought) = shelf.up(BTreeMap::new(), wall(1)).await.unwrap();
+        let (_, brought) = shelf.up(BTreeMap::new(), wall(1), false).await.unwrap();
         assert!(matches!(brought, Brought::Begun(Some(aside)) if aside.is_file()));
     }
 

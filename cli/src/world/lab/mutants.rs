@@ -34,12 +34,14 @@ const MACHINES: [&str; 2] = [
     "infra/orchestration/customer.asl.json",
 ];
 
+/// The faults of a world, if any.
+type Weather = Option<fn() -> Vec<FaultRule>>;
+
 /// In which weather a mutant is looked for, one after the other: in none, for
 /// what shows there must show there; among faults that every step bears by being
 /// tried again, where nobody is to have any work; while services are out for
 /// longer than patience lasts; and in what the command line asks for.
-const WEATHERS: [Option<fn() -> Vec<FaultRule>>; 4] =
-    [Some(Vec::new), Some(gentle), Some(outages), None];
+const WEATHERS: [Weather; 4] = [Some(Vec::new), Some(gentle), Some(outages), None];
 
 fn gentle() -> Vec<FaultRule> {
     let kinds = [

@@ -14,7 +14,9 @@ use super::input::Input;
 use super::{Lab, State};
 use crate::exit::{Outcome, Problem};
 use crate::variant;
-use crate::world::operate::{FailedExecution, Held, Operate, Redriven, under_way};
+use crate::world::operate::{
+    FailedExecution, Held, Operate, Redriven, RunningExecution, under_way,
+};
 use crate::world::{Subject, TableOf, World};
 
 impl State {
@@ -138,11 +140,27 @@ impl Operate for Lab {
                         error: run.error.clone(),
                         started_at: execution.and_then(|it| instant(it.started())),
                         ended_at: execution.and_then(|it| it.ended()).and_then(instant),
+                        // Whether 14 days have passed is seen by its end.
+                        redrivable: Some(true),
                     }
                 }));
             }
         }
         Ok(all)
+    }
+
+    async fn running_executions(&self) -> Outcome<Vec<RunningExecution>> {
+        let running = self.with(|lab| lab.running());
+        let running = running.into_iter().map(|run| RunningExecution {
+            name: run.name,
+            machine: run.machine,
+        });
+        Ok(running.collect())
+    }
+
+    async fn messages(&self, queue: &str) -> Outcome<Option<u64>> {
+        let messages = self.with(|lab| lab.messages(queue));
+        Ok(messages.map(|messages| messages as u64))
     }
 
     async fn redrive(&self, arn: &str) -> Outcome<Redriven> {

@@ -8,7 +8,7 @@ use duet_customer::command::RegisterCustomer;
 use duet_customer::domain::Status;
 use duet_fraud::command::Verdict;
 use duet_lab::{Config, Rollout};
-use duet_order::domain::Fate;
+use duet_order::domain::{Compensation, Fate};
 
 use super::{Lab, definitions};
 use crate::variant::{self, Variant};
@@ -37,12 +37,16 @@ struct Shop {
 
 impl Shop {
     fn new(seed: u64, rollout: Rollout) -> Self {
+        Self::at(Fraud::Off, seed, rollout)
+    }
+
+    fn at(fraud: Fraud, seed: u64, rollout: Rollout) -> Self {
         let config = Config {
             seed,
             rollout,
             ..Config::default()
         };
-        let definitions = definitions(&parameters(Fraud::Off)).unwrap();
+        let definitions = definitions(&parameters(fraud)).unwrap();
         Self {
             world: Lab::new(&definitions, config).unwrap(),
             orders: Vec::new(),
@@ -68,18 +72,22 @@ impl Shop {
         for variant in variant::ALL {
             let order = self.order("happy", variant).await;
             self.orders.push(order);
-            let id = format!("c-{}-{}", variant.name, self.customers.len());
-            let command = RegisterCustomer {
-                customer: id.parse().unwrap(),
-                name: "Ada Example".to_owned(),
-                email: format!("{id}@example.org"),
-                country: "SE".to_owned(),
-            };
-            customer::register(&self.world, variant, &command, None)
-                .await
-                .unwrap();
-            self.customers.push(id);
+            self.register(variant).await;
         }
+    }
+
+    async fn register(&mut self, variant: &'static Variant) {
+        let id = format!("c-{}-{}", variant.name, self.customers.len());
+        let command = RegisterCustomer {
+            customer: id.parse().unwrap(),
+            name: "Ada Example".to_owned(),
+            email: format!("{id}@example.org"),
+            country: "SE".to_owned(),
+        };
+        customer::register(&self.world, variant, &command, None)
+            .await
+            .unwrap();
+        self.customers.push(id);
     }
 
     /// Orders that a person has to look at, once no warm instance is left that
@@ -198,5 +206,71 @@ async fn an_order_submitted_again_across_a_step_is_still_one_order() {
         assert!(executions.iter().all(|one| one.status == "SUCCEEDED"));
         let found = place::find(&shop.world, id).await.unwrap().unwrap();
         assert_eq!(found.parkings, 0);
+    }
+}
+
+/// What is left of a shop in which fraud detection was turned from `on` to `off`
+/// by one deploy, past the tool's two steps, under `variant`: a row of the table in
+/// docs/aws.md.
+async fn left(shop: &Shop, variant: &Variant) -> String {
+    let mine = |id: &str| id.contains(variant.name);
+    let (mut all, mut confirmed, mut rejected, mut parked, mut open) = (0, 0, 0, 0, 0);
+    let orders = shop.orders.iter().chain(&shop.reviewed);
+    for id in orders.filter(|id| mine(id.as_str())) {
+        all += 1;
+        let order = place::find(&shop.world, id.as_str()).await.unwrap();
+        let count = match order {
+            Some(order) if order.compensation == Compensation::Failed => &mut parked,
+            Some(order) if !order.owed.is_empty() => &mut parked,
+            Some(order) if order.fate == Fate::Confirmed => &mut confirmed,
+            Some(order) if order.fate != Fate::Undecided => &mut rejected,
+            _ => &mut open,
+        };
+        *count += 1;
+    }
+    let (mut registered, mut pending) = (0, 0);
+    for id in shop.customers.iter().filter(|id| mine(id)) {
+        registered += 1;
+        let there = customer::find(&shop.world, id).await.unwrap();
+        pending += u32::from(there.is_none_or(|there| there.status == Status::Pending));
+    }
+    format!(
+        "| `{}` | {all} | {confirmed} | {rejected} | {parked} | {open} | {registered} | {pending} |",
+        variant.name
+    )
+}
+
+#[tokio::test]
+async fn one_deploy_by_hand_from_on_to_off_costs_what_the_documents_say() {
+    let mut shop = Shop::at(Fraud::On, 1, Rollout::InOrder);
+    // Twenty orders wait for a person under each variant when it begins.
+    for variant in variant::ALL {
+        for _ in 0..20 {
+            let order = shop.order("review-approve", variant).await;
+            shop.reviewed.push(order);
+        }
+    }
+    shop.world.pause(60_000).await;
+    shop.world
+        .with(|lab| lab.update(&parameters(Fraud::Off)))
+        .unwrap();
+    // An order every three seconds, for ten minutes; a registration with each tenth.
+    for n in 0..200 {
+        for variant in variant::ALL {
+            let order = shop.order("happy", variant).await;
+            shop.orders.push(order);
+            if n % 10 == 0 {
+                shop.register(variant).await;
+            }
+        }
+        shop.world.pause(3_000).await;
+    }
+    assert_eq!(shop.world.deployment().fraud, Fraud::Off);
+    shop.world.pause(3 * 86_400_000).await;
+    let written = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/aws.md");
+    let written = std::fs::read_to_string(written).unwrap();
+    for variant in variant::ALL {
+        let row = left(&shop, variant).await;
+        assert!(written.contains(&row), "docs/aws.md lacks: {row}");
     }
 }

@@ -33,7 +33,7 @@ use play::{Play, is_borne};
 use shrink::shrink;
 
 /// How long a person has to decide in simulated worlds; see [`definitions`].
-pub(super) const REVIEW_SECONDS: &str = "1800";
+pub(super) const REVIEW_SECONDS: &str = "7200";
 /// The most things that may happen in a world: a hundred times what does.
 const LIMIT: u64 = 1_000_000;
 /// The least share of what it can touch that a fault at its usual rate is to

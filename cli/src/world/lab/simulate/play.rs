@@ -25,7 +25,7 @@ use crate::view::View;
 use crate::world::lab::script::{Script, draw};
 use crate::world::lab::{Lab, REST, ROUNDS};
 use crate::world::{Subject, TableOf, World};
-use crate::{message, repair, review};
+use crate::{message, place, repair, review};
 
 /// How long a world may run with its faults after the last submission, in
 /// milliseconds: past every deadline of a review, an order and its compensation.
@@ -271,8 +271,8 @@ impl Play {
                         return Ok(stage);
                     }
                 }
-                if let Some(marker) = &script.plan.poison {
-                    ready(self.lab.submit_poison(self.variant, marker))??;
+                if let Some(hopeless) = &script.plan.hopeless {
+                    ready(place::submit_hopeless(&self.lab, self.variant, hopeless))??;
                 }
                 self.wave(script, 0)
             }
@@ -402,8 +402,7 @@ impl Play {
             scripts.iter().any(|script| {
                 let repaired = matches!(script.expected, Expected::NeedsAttention(..));
                 let orders = script.plan.orders();
-                script.plan.poison.as_deref() == Some(id)
-                    || repaired && orders.iter().any(|order| order == id)
+                script.plan.dies() == Some(id) || repaired && orders.iter().any(|order| order == id)
             })
         };
         for letter in &letters {
@@ -413,7 +412,7 @@ impl Play {
                 .any(|(name, value)| name == "RETRY_ATTEMPTS" && value != "0");
             let poisoned = scripts
                 .iter()
-                .filter_map(|script| script.plan.poison.as_deref())
+                .filter_map(|script| script.plan.dies())
                 .any(|marker| letter.body.contains(marker));
             if !tried && !poisoned {
                 let subject = subject_of(&letter.body);
@@ -444,11 +443,9 @@ impl Play {
     }
 
     fn redrive(&self, scripts: &[Script]) -> bool {
-        // A scenario's own poison is to lie where it is.
-        let poisons = scripts
-            .iter()
-            .filter_map(|script| script.plan.poison.as_deref());
-        self.lab.redrive_all(&poisons.collect::<Vec<_>>())
+        // What is to lie dead by its scenario stays where it is.
+        let dead = scripts.iter().filter_map(|script| script.plan.dies());
+        self.lab.redrive_all(&dead.collect::<Vec<_>>())
     }
 
     /// An order whose execution failed is decided or parked before anybody clears
