@@ -11,6 +11,7 @@
 
 mod body;
 mod calls;
+mod planted;
 mod stack;
 mod table;
 
@@ -18,16 +19,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duet_cli::stack::SERVICES;
 use duet_lab::{Definitions, bundled};
-use serde_json::{Value, json};
 
 use self::calls::{Code, Reached};
-use self::stack::{Function, Grant, Grants, Stack, in_the_name_of};
-use self::table::{LOGS, MACHINE_LOGS, MACHINE_TRACES, MAPPING, On, ROWS, Row, TASKS, TRACES};
+use self::stack::{Function, Grant, Grants, Stack, in_the_name_of, to_the_scheduler};
+use self::table::{
+    LOGS, MACHINE_LOGS, MACHINE_TRACES, MAPPING, On, ROWS, Row, SCHEDULE, TASKS, TRACES,
+};
 use crate::harness::text;
 use crate::tidy::nowhere;
 
 /// By the value of `DUET_ENTRY`, the function that handles an invocation.
-const ENTRIES: [(&str, &str); 2] = [("task", "lambda::task"), ("queue", "lambda::messages")];
+const ENTRIES: [(&str, &str); 3] = [
+    ("task", "lambda::task"),
+    ("queue", "lambda::messages"),
+    ("sweep", "Edge::sweep"),
+];
+
+/// What a service asks for that has schedules, and the type that makes them.
+const SCHEDULES: (&str, &str) = ("schedules::eventbridge", "EventBridge");
 
 /// What every entry does and needs no grant for, see above.
 const NEEDS_NONE: &str = "Edge::open";
@@ -85,8 +94,18 @@ impl Service {
                 .iter()
                 .flat_map(|(_, holder)| self.code.methods(holder)),
         );
-        let cut: Vec<_> = cut.iter().map(String::as_str).collect();
-        self.code.reach(&["main::main"], &cut)
+        let reach = |cut: &[String]| {
+            let cut: Vec<_> = cut.iter().map(String::as_str).collect();
+            self.code.reach(&["main::main"], &cut)
+        };
+        let reached = reach(&cut);
+        let (making, made) = SCHEDULES;
+        if reached.names.contains(making) {
+            return reached;
+        }
+        // What nobody makes does nothing.
+        cut.extend(self.code.methods(made));
+        reach(&cut)
     }
 
     /// What is reached by whoever holds the table of another.
@@ -118,6 +137,7 @@ fn needed_by(stack: &Stack, function: &Function<'_>, service: &Service) -> BTree
             resource,
             condition: match row.on {
                 On::Buses => in_the_name_of(function.service),
+                On::Sender => to_the_scheduler(),
                 _ => String::new(),
             },
         });
@@ -126,7 +146,7 @@ fn needed_by(stack: &Stack, function: &Function<'_>, service: &Service) -> BTree
         let applies = match row.by {
             MAPPING | LOGS => true,
             TRACES => function.is_traced(),
-            _ => row.on != On::Table && happens(row, &reached),
+            _ => ![On::Table, On::Index].contains(&row.on) && happens(row, &reached),
         };
         if applies {
             for place in stack.places(row.on, function, &service.timed) {
@@ -138,26 +158,63 @@ fn needed_by(stack: &Stack, function: &Function<'_>, service: &Service) -> BTree
     let held = held.map(|(variable, holder)| (variable.as_str(), service.holder(holder)));
     for (variable, reached) in held.chain([(OWN_TABLE, reached)]) {
         let table = function.variable(variable).expect("a table");
-        for row in ROWS.iter().filter(|row| row.on == On::Table) {
-            if happens(row, &reached) {
-                need(row, stack.table(table));
+        for row in ROWS.iter().filter(|row| happens(row, &reached)) {
+            let arn = || stack.table(table);
+            match row.on {
+                On::Table => need(row, arn()),
+                On::Index => {
+                    let index = service.code.constant("Sweep::INDEX");
+                    need(row, format!("{}/index/{index}", arn()));
+                }
+                _ => {}
             }
         }
     }
     needed
 }
 
+/// What the role that sends the messages of the schedules of `function` needs
+/// for them, if it makes any: `needed` is what itself needs.
+fn needed_to_send(
+    stack: &Stack,
+    function: &Function<'_>,
+    service: &Service,
+    needed: &BTreeSet<Grant>,
+) -> Option<(String, BTreeSet<Grant>)> {
+    let makes = |grant: &Grant| grant.action == "scheduler:CreateSchedule";
+    let kept = function.schedules().filter(|_| needed.iter().any(makes))?;
+    let rows = ROWS.iter().filter(|row| row.by == SCHEDULE);
+    let grants = rows.flat_map(|row| {
+        let places = stack.places(row.on, function, &service.timed);
+        places.into_iter().map(|resource| Grant {
+            action: row.action.to_owned(),
+            resource,
+            condition: String::new(),
+        })
+    });
+    Some((stack.role(&kept.role).to_owned(), grants.collect()))
+}
+
 /// What each role needs.
 fn needed(stack: &Stack, services: &BTreeMap<&str, Service>) -> Grants {
     let mut needed = Grants::new();
+    let mut senders = Grants::new();
     for function in stack.functions() {
-        let by = needed_by(stack, &function, &services[function.service]);
+        let service = &services[function.service];
+        let by = needed_by(stack, &function, service);
+        if let Some((role, more)) = needed_to_send(stack, &function, service, &by) {
+            senders.entry(role).or_default().extend(more);
+        }
         let twice = needed.insert(function.role.to_owned(), by);
         assert!(
             twice.is_none(),
             "{} has its role not for itself",
             function.name
         );
+    }
+    for (role, by) in senders {
+        let twice = needed.insert(role.clone(), by);
+        assert!(twice.is_none(), "{role} is a function's, too");
     }
     for machine in stack.machines() {
         let by = needed.entry(machine.role.to_owned()).or_default();
@@ -224,159 +281,6 @@ fn granted_is_used() {
         let stack = Stack::with(&setting);
         let found = differences(&stack.granted(), &needed(&stack, &services));
         assert_eq!(found, Vec::<String>::new(), "{setting:?}");
-    }
-}
-
-/// The test of the test: whatever is granted beside what is used is found, and
-/// whatever is taken away from it.
-#[test]
-fn a_planted_surplus_and_a_planted_gap_are_found() {
-    let services = services();
-    let whole = Stack::with(&settings()[6]);
-    let needed = needed(&whole, &services);
-    let planted = |plant: &dyn Fn(&str, &mut Value)| {
-        let mut stack = whole.clone();
-        for resource in &mut stack.0 {
-            plant(&resource.place, &mut resource.properties);
-        }
-        differences(&stack.granted(), &needed)
-    };
-    assert_eq!(planted(&|_, _| {}), Vec::<String>::new());
-
-    let own =
-        |properties: &mut Value| properties["Policies"][0]["PolicyDocument"]["Statement"].take();
-    // A further action on the own table.
-    let found = planted(&|place, properties| {
-        if place == "PaymentTaskRole" {
-            let statement = &mut properties["Policies"][0]["PolicyDocument"]["Statement"][1];
-            statement["Action"]
-                .as_array_mut()
-                .unwrap()
-                .push(json!("dynamodb:DeleteItem"));
-        }
-    });
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!(
-        found
-            .iter()
-            .all(|line| line.contains("not used: dynamodb:DeleteItem")),
-        "{found:?}"
-    );
-    // Somebody else's table.
-    let found = planted(&|place, properties| {
-        if place == "OrderQueueRole" {
-            let statement = &mut properties["Policies"][0]["PolicyDocument"]["Statement"][1];
-            let own = statement["Resource"].take();
-            statement["Resource"] = json!([
-                own,
-                "arn:aws:dynamodb:us-east-1:123456789012:table/shop-payment"
-            ]);
-        }
-    });
-    assert!(
-        found
-            .iter()
-            .all(|line| line.contains("not used") && line.contains("shop-payment"))
-    );
-    assert_eq!(found.len(), 2, "{found:?}");
-    // Anybody's queue, beside its own.
-    let found = planted(&|place, properties| {
-        if place == "Choreography/DeliveryGrants" {
-            properties["PolicyDocument"]["Statement"][1]["Resource"] = json!("*");
-        }
-    });
-    let (surplus, gap): (Vec<_>, Vec<_>) = found.iter().partition(|line| line.contains("not used"));
-    assert_eq!((surplus.len(), gap.len()), (2, 2), "{found:?}");
-    // In anybody's name.
-    let found = planted(&|place, properties| {
-        if place == "Choreography/OrderGrants" {
-            let statement = &mut properties["PolicyDocument"]["Statement"][2];
-            statement.as_object_mut().unwrap().remove("Condition");
-        }
-    });
-    assert_eq!(found.len(), 2, "{found:?}");
-    // Nothing at all for a function, and for a state machine.
-    for (place, without) in [
-        ("InventoryTaskRole", "dynamodb:UpdateItem"),
-        ("JournalQueueRole", "dynamodb:PutItem"),
-    ] {
-        let found = planted(&|at, properties| {
-            if at == place {
-                own(properties);
-            }
-        });
-        let missing = |action: &str| {
-            found
-                .iter()
-                .any(|line| line.contains(&format!("not granted: {action}")))
-        };
-        assert!(
-            missing(without) && missing("logs:PutLogEvents"),
-            "{found:?}"
-        );
-    }
-    let found = planted(&|place, properties| {
-        if place == "Orchestration/CustomerMachineGrants" {
-            properties["PolicyDocument"]["Statement"][0]["Resource"]
-                .as_array_mut()
-                .unwrap()
-                .pop();
-        }
-    });
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found[0].contains("not granted: lambda:InvokeFunction"),
-        "{found:?}"
-    );
-}
-
-/// And so is a change of the code that asks for more, or for less.
-#[test]
-fn what_a_changed_service_asks_is_found() {
-    let stack = Stack::with(&settings()[6]);
-    let mut services = services();
-    for (name, file, old, new, found) in [
-        (
-            "journal",
-            "service.rs",
-            "Write::Add { key, deltas }",
-            "Write::put(key, &entry, Expect::Anything)",
-            &["JournalQueueRole: granted, but not used: dynamodb:UpdateItem"][..],
-        ),
-        (
-            "order",
-            "service.rs",
-            "Write::put(keys[0].clone(), order, seen)",
-            "Write::Add { key: keys[0].clone(), deltas }",
-            &[
-                "OrderQueueRole: used, but not granted: dynamodb:UpdateItem",
-                "OrderTaskRole: used, but not granted: dynamodb:UpdateItem",
-            ],
-        ),
-        (
-            "customer",
-            "domain.rs",
-            ".announce(\"registered\", registered)",
-            ".announce(\"registered\", registered).timer(now, command)",
-            &["CustomerQueueRole: used, but not granted: sqs:SendMessage"],
-        ),
-    ] {
-        let file = format!("functions/{name}/src/{file}");
-        let code = Code::of(name, |path, text| {
-            if path != file {
-                return text;
-            }
-            assert!(text.contains(old), "{file} has no {old}");
-            text.replace(old, new)
-        });
-        let before = services.insert(name, Service::with(name, code)).unwrap();
-        let lines = differences(&stack.granted(), &needed(&stack, &services));
-        let met = lines.iter().zip(found);
-        assert!(
-            lines.len() == found.len() && met.clone().all(|(line, start)| line.contains(start)),
-            "{name}: {lines:?}"
-        );
-        services.insert(name, before);
     }
 }
 

@@ -246,6 +246,9 @@ impl Stack {
                 arn("states", format!("stateMachine:{name}"))
             }
             ("AWS::StepFunctions::StateMachine", "Name") => name,
+            ("AWS::Scheduler::ScheduleGroup", "Arn") => {
+                arn("scheduler", format!("schedule-group/{name}"))
+            }
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
             ("AWS::Logs::LogGroup", "Arn") => arn("logs", format!("log-group:{name}:*")),
             ("AWS::CloudFormation::Stack", "Arn") => {

@@ -197,7 +197,7 @@ impl Edge {
         let ways = Arc::new(ways);
         let (table, deadline) = (self.table("DUET_TABLE")?, self.deadline.clone());
         let engine = aws_sdk_sfn::config::Builder::from(&self.config).interceptor(deadline.clone());
-        let engine = StepFunctions(aws_sdk_sfn::Client::from_conf(engine.build()));
+        let engine = StepFunctions::new(aws_sdk_sfn::Client::from_conf(engine.build()));
         let handler = |event: LambdaEvent<Value>| {
             deadline.set(ends(&event));
             let (table, engine, aws) = (table.clone(), engine.clone(), aws.clone());

@@ -2,13 +2,15 @@
 //!
 //! Calls are followed by name, along what the compiler would let through: what
 //! is private stays in its module, a method of a trait is called only where the
-//! trait is named, a crate calls only what it depends on, and the number of
-//! arguments fits. So everything that is called is found, and sometimes more:
-//! then a test says that a grant is missing, and somebody looks.
+//! trait is named or one that extends it, a crate calls only what it depends on,
+//! and the number of arguments fits. So everything that is called is found, and
+//! sometimes more: then a test says that a grant is missing, and somebody looks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syn::{FnArg, ImplItem, Item, Signature, TraitItem, Visibility};
+use syn::{
+    Expr, ExprLit, FnArg, ImplItem, Item, Lit, Signature, TraitItem, TypeParamBound, Visibility,
+};
 
 use super::body::{Body, Call, Clients, How, end, last};
 use crate::harness::root;
@@ -18,6 +20,10 @@ use crate::tidy::{rust_files, shipped};
 #[derive(Debug)]
 pub(super) struct Code {
     functions: Vec<Function>,
+    /// By name, what the constants of implementations say, of those that are text.
+    constants: BTreeMap<String, String>,
+    /// By trait, those that it extends.
+    extended: BTreeMap<String, Vec<String>>,
     /// The words of each file: what it names.
     words: BTreeMap<String, BTreeSet<String>>,
 }
@@ -59,6 +65,8 @@ impl Code {
     pub(super) fn of(service: &str, edited: impl Fn(&str, String) -> String) -> Self {
         let mut code = Self {
             functions: Vec::new(),
+            constants: BTreeMap::new(),
+            extended: BTreeMap::new(),
             words: BTreeMap::new(),
         };
         for krate in ["core", "edge", service] {
@@ -91,6 +99,13 @@ impl Code {
                     let owner = last(&it.self_ty);
                     let of_trait = it.trait_.as_ref().map(|(_, path, _)| end(path));
                     for item in &it.items {
+                        if let (ImplItem::Const(it), Some(of)) = (item, &of_trait)
+                            && let Some(text) = literal(&it.expr)
+                        {
+                            let name = format!("{of}::{}", it.ident);
+                            let other = self.constants.insert(name.clone(), text);
+                            assert!(other.is_none(), "{file}: a second {name}");
+                        }
                         let ImplItem::Fn(it) = item else { continue };
                         let seen_by = match of_trait {
                             Some(_) => SeenBy::All,
@@ -102,6 +117,15 @@ impl Code {
                     }
                 }
                 Item::Trait(it) => {
+                    let bounds = it.supertraits.iter();
+                    let traits = bounds.filter_map(|bound| match bound {
+                        TypeParamBound::Trait(of) => Some(end(&of.path)),
+                        _ => None,
+                    });
+                    self.extended
+                        .entry(it.ident.to_string())
+                        .or_default()
+                        .extend(traits);
                     for item in &it.items {
                         let TraitItem::Fn(method) = item else {
                             continue;
@@ -153,6 +177,12 @@ impl Code {
             arguments: signature.inputs.len() - usize::from(takes_self),
             body,
         });
+    }
+
+    /// The text of the constant called `name` (`Trait::NAME`).
+    pub(super) fn constant(&self, name: &str) -> &str {
+        let text = self.constants.get(name);
+        text.unwrap_or_else(|| panic!("no text constant {name}"))
     }
 
     /// The methods of the type called `owner`, by their labels.
@@ -293,9 +323,16 @@ impl Code {
         }
     }
 
+    /// Whether `file` names the trait `of_trait`, or one that extends it.
+    fn names(&self, file: &str, of_trait: &str) -> bool {
+        let extends = |(_, of): &(&String, &Vec<String>)| of.iter().any(|it| it == of_trait);
+        let mut further = self.extended.iter().filter(extends);
+        self.words[file].contains(of_trait) || further.any(|(name, _)| self.names(file, name))
+    }
+
     fn sees(&self, caller: &Function, called: &Function) -> bool {
         if let Some(of_trait) = &called.of_trait {
-            return self.words[&caller.file].contains(of_trait);
+            return self.names(&caller.file, of_trait);
         }
         let (from, to) = (krate(&caller.file), krate(&called.file));
         match called.seen_by {
@@ -341,6 +378,17 @@ impl Function {
             (Some(n), How::OnSelf | How::On) => n == self.arguments,
             (Some(n), How::At(_) | How::Plain) => n == with_self,
         }
+    }
+}
+
+/// The text that `expression` is.
+fn literal(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => Some(text.value()),
+        _ => None,
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use duet_asl::substitute;
+use duet_edge::sweep::{Way, Ways};
+use duet_edge::timers::Schedules;
 use duet_edge::wires::{Carrier, Carriers};
 use duet_lab::{Deployed, bundled, deployed};
 use serde_json::{Value, json};
@@ -20,7 +22,9 @@ const QUEUE: &str = "AWS::SQS::Queue";
 const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
 const RULE: &str = "AWS::Events::Rule";
 
-const KINDS: [&str; 11] = [
+const GROUP: &str = "AWS::Scheduler::ScheduleGroup";
+
+const KINDS: [&str; 12] = [
     FUNCTION,
     MACHINE,
     ROLE,
@@ -29,6 +33,7 @@ const KINDS: [&str; 11] = [
     QUEUE,
     MAPPING,
     RULE,
+    GROUP,
     "AWS::DynamoDB::Table",
     "AWS::Events::EventBus",
     "AWS::Logs::LogGroup",
@@ -77,6 +82,26 @@ impl Function<'_> {
     pub(super) fn is_traced(&self) -> bool {
         self.properties["Tracing"] == "Active"
     }
+
+    /// Where its schedules are kept, if it makes any.
+    pub(super) fn schedules(&self) -> Option<Schedules> {
+        let text = self.variable("DUET_SCHEDULES")?;
+        Some(serde_json::from_str(text).unwrap_or_else(|e| panic!("{}: {e}", self.name)))
+    }
+
+    /// By what its sweep reaches each variant.
+    fn ways(&self) -> Vec<Way> {
+        let ways: Ways = serde_json::from_str(string_of(self, "DUET_SWEEP")).unwrap();
+        ways.into_values().collect()
+    }
+
+    /// The state machines that its sweep asks.
+    fn driving(&self) -> Vec<String> {
+        self.ways()
+            .into_iter()
+            .flat_map(|way| way.machines)
+            .collect()
+    }
 }
 
 /// A state machine with its definition.
@@ -116,10 +141,9 @@ impl Stack {
     }
 
     /// The name of the role with the ARN `arn`.
-    fn role(&self, arn: &Value) -> &str {
-        let arn = arn.as_str();
-        let role = self.of(ROLE).find(|role| role.arn.as_deref() == arn);
-        let role = role.unwrap_or_else(|| panic!("a role that is not the template's: {arn:?}"));
+    pub(super) fn role(&self, arn: &str) -> &str {
+        let role = self.of(ROLE).find(|role| role.arn.as_deref() == Some(arn));
+        let role = role.unwrap_or_else(|| panic!("a role that is not the template's: {arn}"));
         &role.reference
     }
 
@@ -136,7 +160,7 @@ impl Stack {
             Function {
                 name: &function.reference,
                 arn: function.arn.as_deref().unwrap(),
-                role: self.role(&properties["Role"]),
+                role: self.role(string(&properties["Role"])),
                 service: code.rsplit('/').next().unwrap(),
                 entry: string(entry),
                 properties,
@@ -161,7 +185,7 @@ impl Stack {
             take_tasks(&serde_json::from_str(&filled).unwrap(), &mut tasks);
             Machine {
                 arn: &machine.reference,
-                role: self.role(&properties["RoleArn"]),
+                role: self.role(string(&properties["RoleArn"])),
                 properties,
                 tasks,
             }
@@ -223,7 +247,7 @@ impl Stack {
         };
         let arn = |queue: &Deployed| queue.arn.clone().unwrap();
         match on {
-            On::Table | On::Functions => panic!("{on:?} is not the function's"),
+            On::Table | On::Index | On::Functions => panic!("{on:?} is not the function's"),
             On::Any => vec!["*".to_owned()],
             On::Queues => queues().into_iter().map(arn).collect(),
             On::DeadLetters => {
@@ -241,6 +265,41 @@ impl Stack {
             On::Timers => {
                 let all = queues().into_iter().map(arn);
                 all.filter(|queue| self.has_timers(queue, timed)).collect()
+            }
+            // Only where it sets a timer, and has where to keep it.
+            On::Schedules | On::Sender | On::Undelivered
+                if self.places(On::Timers, function, timed).is_empty() =>
+            {
+                Vec::new()
+            }
+            // A task that sends no timers calls none off.
+            On::CalledOff
+                if function.entry == "task" && function.variable("DUET_TIMERS").is_none() =>
+            {
+                Vec::new()
+            }
+            On::Schedules | On::CalledOff => {
+                let kept = function.schedules().into_iter();
+                kept.map(|kept| self.schedules_of(&kept.group)).collect()
+            }
+            On::Sender => {
+                let kept = function.schedules().into_iter();
+                kept.map(|kept| kept.role).collect()
+            }
+            On::Undelivered => {
+                let kept = function.schedules().into_iter();
+                kept.map(|kept| kept.dead_letters).collect()
+            }
+            On::Swept => {
+                let ways = function.ways().into_iter();
+                ways.map(|way| arn(self.queue(&way.queue))).collect()
+            }
+            On::Driving => function.driving(),
+            On::Executions => {
+                let all = |machine: &String| {
+                    format!("{}:*", machine.replace(":stateMachine:", ":execution:"))
+                };
+                function.driving().iter().map(all).collect()
             }
             On::Buses => {
                 let carriers = string_of(function, "DUET_CARRIERS");
@@ -286,6 +345,14 @@ impl Stack {
         let table = tables.find(|table| table.reference == name);
         let table = table.unwrap_or_else(|| panic!("no table {name}"));
         table.arn.clone().unwrap()
+    }
+
+    /// The ARN of all schedules of the group called `name`.
+    fn schedules_of(&self, name: &str) -> String {
+        let group = self.of(GROUP).find(|group| group.reference == name);
+        let group = group.unwrap_or_else(|| panic!("no schedule group {name}"));
+        let arn = group.arn.as_deref().unwrap();
+        format!("{}/*", arn.replace(":schedule-group/", ":schedule/"))
     }
 
     fn queue(&self, arn: &str) -> &Deployed {
@@ -375,4 +442,9 @@ fn take_grants(place: &str, document: &Value, grants: &mut BTreeSet<Grant>) {
 /// The condition under which `service` may put facts on a bus: in its own name.
 pub(super) fn in_the_name_of(service: &str) -> String {
     json!({ "StringEquals": { "events:source": format!("duet.{service}") } }).to_string()
+}
+
+/// The condition under which a role may be handed on: to EventBridge Scheduler.
+pub(super) fn to_the_scheduler() -> String {
+    json!({ "StringEquals": { "iam:PassedToService": "scheduler.amazonaws.com" } }).to_string()
 }

@@ -24,12 +24,28 @@ pub(super) struct Row {
 pub(super) enum On {
     /// The table that the port was built over.
     Table,
+    /// The index of that table which the service sweeps.
+    Index,
     /// The queues that the function reads.
     Queues,
     /// Their dead-letter queues.
     DeadLetters,
     /// The queues that its timers go to.
     Timers,
+    /// The schedules of those of its timers that are far off.
+    Schedules,
+    /// The role that sends their messages, handed to their scheduler only.
+    Sender,
+    /// The schedules of timers that it calls off.
+    CalledOff,
+    /// Where a schedule puts what it could not send.
+    Undelivered,
+    /// The queues that its sweep says something to.
+    Swept,
+    /// The state machines that its sweep asks.
+    Driving,
+    /// All their executions.
+    Executions,
     /// The buses of the carriers, in its own name only.
     Buses,
     /// The state machines with a task of the service that waits for an answer.
@@ -48,6 +64,7 @@ pub(super) enum On {
 pub(super) const MAPPING: &str = "an event source mapping";
 pub(super) const LOGS: &str = "a function's log";
 pub(super) const TRACES: &str = "a function's traces";
+pub(super) const SCHEDULE: &str = "a schedule";
 pub(super) const TASKS: &str = "a state machine's tasks";
 pub(super) const MACHINE_LOGS: &str = "a state machine's log";
 pub(super) const MACHINE_TRACES: &str = "a state machine's traces";
@@ -63,6 +80,9 @@ const SNS: &str =
 const EVENTS: &str = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html";
 const STATES: &str =
     "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html";
+const SCHEDULER: &str = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html";
+const SCHEDULER_SQS: &str =
+    "https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html";
 const LAMBDA_SQS: &str = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html";
 const LAMBDA_LOGS: &str =
     "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html";
@@ -82,6 +102,10 @@ const SAID: &[&str] = &[
 ];
 /// A command for later.
 const TIMED: &[&str] = &["Decision::timer"];
+/// A timer that is not needed any more.
+const CALLED_OFF: &[&str] = &["Decision::call_off"];
+/// A sweep, which says what it finds.
+const SWEPT: &[&str] = &["sweep::look"];
 /// An answer to an earlier asker.
 const REPLIED: &[&str] = &["Decision::reply"];
 
@@ -119,10 +143,23 @@ pub(super) const ROWS: &[Row] = &[
     row("Dynamo::commit", "dynamodb.transact_write_items", &[], "dynamodb:PutItem", On::Table, TRANSACTIONS),
     row("Dynamo::commit", "dynamodb.transact_write_items", ADDED, "dynamodb:UpdateItem", On::Table, TRANSACTIONS),
 
+    row("Dynamo::listed", "dynamodb.scan", &[], "dynamodb:Scan", On::Index, DYNAMODB),
+
     row("Aws::publish", "eventbridge.put_events", SAID, "events:PutEvents", On::Buses, EVENTS),
 
     row("Aws::send_later", "sqs.get_queue_url", TIMED, "sqs:GetQueueUrl", On::Timers, SQS),
     row("Aws::send_later", "sqs.send_message", TIMED, "sqs:SendMessage", On::Timers, SQS),
+
+    row("Aws::send_later", "sqs.get_queue_url", SWEPT, "sqs:GetQueueUrl", On::Swept, SQS),
+    row("Aws::send_later", "sqs.send_message", SWEPT, "sqs:SendMessage", On::Swept, SQS),
+
+    // What is far off; on the queue there is the rest, and what no schedule takes.
+    row("EventBridge::create", "scheduler.create_schedule", TIMED, "scheduler:CreateSchedule", On::Schedules, SCHEDULER),
+    row("EventBridge::create", "scheduler.create_schedule", TIMED, "iam:PassRole", On::Sender, SCHEDULER),
+    row("EventBridge::delete", "scheduler.delete_schedule", CALLED_OFF, "scheduler:DeleteSchedule", On::CalledOff, SCHEDULER),
+
+    row("StepFunctions::running", "sfn.list_executions", &[], "states:ListExecutions", On::Driving, STATES),
+    row("StepFunctions::execution", "sfn.describe_execution", &[], "states:DescribeExecution", On::Executions, STATES),
 
     row("Aws::bury", "sqs.get_queue_url", &[], "sqs:GetQueueUrl", On::Queues, SQS),
     row("Aws::bury", "sqs.get_queue_attributes", &[], "sqs:GetQueueAttributes", On::Queues, SQS),
@@ -140,6 +177,9 @@ pub(super) const ROWS: &[Row] = &[
     aws(MAPPING, "sqs:ReceiveMessage", On::Queues, LAMBDA_SQS),
     aws(MAPPING, "sqs:DeleteMessage", On::Queues, LAMBDA_SQS),
     aws(MAPPING, "sqs:GetQueueAttributes", On::Queues, LAMBDA_SQS),
+
+    aws(SCHEDULE, "sqs:SendMessage", On::Timers, SCHEDULER_SQS),
+    aws(SCHEDULE, "sqs:SendMessage", On::Undelivered, SCHEDULER_SQS),
 
     // Not CreateLogGroup: the group is the template's.
     aws(LOGS, "logs:CreateLogStream", On::Logs, LAMBDA_LOGS),

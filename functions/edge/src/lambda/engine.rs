@@ -11,12 +11,20 @@ use crate::sweep::Engine;
 
 /// The engine, reached by a client.
 #[derive(Debug, Clone)]
-pub(super) struct StepFunctions(pub(super) Client);
+pub(super) struct StepFunctions {
+    client: Client,
+}
+
+impl StepFunctions {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
 
 impl Engine for StepFunctions {
     async fn running(&self, machine: &str) -> Result<Vec<String>, Failure> {
         let mut pages = self
-            .0
+            .client
             .list_executions()
             .state_machine_arn(machine)
             .status_filter(ExecutionStatus::Running)
@@ -33,7 +41,7 @@ impl Engine for StepFunctions {
 
     async fn execution(&self, machine: &str, name: &str) -> Result<Option<Execution>, Failure> {
         let sent = self
-            .0
+            .client
             .describe_execution()
             .execution_arn(execution_arn(machine, name))
             .send()
