@@ -257,7 +257,7 @@ async fn messages<S: Service>(
             Verdict::Again(wait) => {
                 let hidden = pin!(aws.hide(&delivery.queue, &receipt, wait));
                 // The answer to the batch does not wait for it for ever.
-                drop(select(hidden, pin!(until(batch::deadline(deadline, stopped)))).await);
+                let _ = select(hidden, pin!(until(batch::deadline(deadline, stopped)))).await;
                 Some(Failure {
                     item_identifier: delivery.id,
                 })
