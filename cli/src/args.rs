@@ -407,7 +407,7 @@ pub struct Place {
     /// The total's ISO 4217 currency.
     #[arg(long, value_name = "CODE", requires = "total")]
     pub currency: Option<String>,
-    /// The payment provider's token: tok_visa, tok_declined, tok_flaky, tok_down, tok_silent_<n>s, tok_refund_fails_<n>, tok_refund_silent_<n>s.
+    /// The payment provider's token: tok_visa, tok_declined, tok_flaky, tok_down, `tok_silent_<n>s`, `tok_refund_fails_<n>`, `tok_refund_silent_<n>s`.
     #[arg(long, default_value = "tok_visa")]
     pub token: String,
     /// The addressee.
