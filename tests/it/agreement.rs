@@ -20,8 +20,9 @@ use serde_json::json;
 use crate::shop::{Listener, Shop};
 
 /// Scenarios in which a refusal races with a charge: whether one is made, and
-/// so refunded, is a matter of milliseconds. What is left behind is the same.
-const RACES: [&str; 3] = ["blocked-customer", "fraud-block", "velocity"];
+/// so refunded, is a matter of milliseconds; and those in which orders race with
+/// each other. What is left behind is the same.
+const RACES: [&str; 4] = ["blocked-customer", "fraud-block", "last-piece", "velocity"];
 
 /// What was said about each order and customer: the kinds of facts, each fact
 /// counted once.
