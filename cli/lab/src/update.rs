@@ -192,11 +192,13 @@ impl Lab {
         self.now < self.updates.complete || self.has_orphans()
     }
 
-    /// When the last update was, or will be, complete; `None` without one.
+    /// When the last update was, or will be, over everywhere: complete, and no
+    /// instance left with the environment of before; `None` without one.
     #[must_use]
     pub fn updated(&self) -> Option<Timestamp> {
-        let any = !self.updates.plans.is_empty();
-        any.then(|| timestamp(self.updates.complete))
+        let warm = self.updates.warm.values().map(|(_, until)| *until);
+        let over = warm.fold(self.updates.complete, Millis::max);
+        (!self.updates.plans.is_empty()).then(|| timestamp(over))
     }
 
     /// The parameters of the stack, beside the template's defaults.

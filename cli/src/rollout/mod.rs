@@ -52,7 +52,7 @@ pub struct There {
     pub parameters: Parameters,
     /// How far fraud detection is turned on.
     pub fraud: Fraud,
-    /// When it was last updated.
+    /// When it was last updated, or when that is over everywhere, if it can tell.
     pub since: Timestamp,
 }
 
@@ -133,7 +133,9 @@ pub async fn roll_out<S: Shop>(
             may_go(&world, &going, is_emulated(&new), yes).await?;
         }
         done.push(shop.update(&asked).await?);
-        since = shop.world().await?.now();
+        // A stack's own time is when its update began.
+        let now = shop.world().await?.now();
+        since = shop.there().await?.map_or(now, |it| it.since.max(now));
         (from, before) = (step, after);
     }
     Ok(done)
