@@ -206,19 +206,25 @@ impl<W: Operate> Run<'_, W> {
             order.payment_token = token.to_owned();
         })?;
         self.place(name, &batches).await?;
+        self.all_ended(name, &batches).await?;
+        self.measure(name, &batches, expected, &Seen::default())
+            .await
+    }
+
+    /// Waits until every order is decided, and nothing of it is being undone.
+    async fn all_ended(&self, name: &str, batches: &[Batch]) -> Outcome<()> {
         let ended = |order: &Order| {
             order.fate != Fate::Undecided && order.compensation != Compensation::Pending
         };
         self.until(
             name,
             "orders have ended",
-            orders::size(&batches),
+            orders::size(batches),
             ORDERS_PACE,
-            async || self.count(&batches, ORDERS, ended).await,
+            async || self.count(batches, ORDERS, ended).await,
         )
-        .await?;
-        self.measure(name, &batches, expected, &Seen::default())
-            .await
+        .await
+        .map(drop)
     }
 
     /// The part in which orders cannot be undone, until an operator comes.

@@ -13,10 +13,9 @@ use std::num::NonZeroU32;
 use duet_fraud::command::Verdict;
 use duet_fraud::review::{Review, Status as ReviewStatus};
 use duet_fraud::rules;
-use duet_order::domain::{Compensation, Fate, Order};
 
 use super::measure::{Part, Seen};
-use super::orders::{self, Batch, ORDERS, REVIEWS};
+use super::orders::{self, Batch, REVIEWS};
 use super::{ORDERS_PACE, Run};
 use crate::exit::{Outcome, Problem};
 use crate::redrive::{self, Which};
@@ -130,17 +129,7 @@ impl<W: Operate> Run<'_, W> {
         }
         world.pause(BETWEEN).await;
         self.approve(name, &batches).await?;
-        let ended = |order: &Order| {
-            order.fate != Fate::Undecided && order.compensation != Compensation::Pending
-        };
-        self.until(
-            name,
-            "orders have ended",
-            orders::size(&batches),
-            ORDERS_PACE,
-            async || self.count(&batches, ORDERS, ended).await,
-        )
-        .await?;
+        self.all_ended(name, &batches).await?;
         self.measure(name, &batches, Expected::Confirmed, &seen)
             .await
     }
