@@ -17,7 +17,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_cli::stack::SERVICES;
+use duet_cli::stack::{SERVICES, SWEEPS};
 use duet_lab::{Definitions, bundled};
 
 use self::calls::{Code, Reached};
@@ -29,20 +29,30 @@ use crate::harness::text;
 use crate::tidy::nowhere;
 
 /// By the value of `DUET_ENTRY`, the function that handles an invocation.
-const ENTRIES: [(&str, &str); 3] = [
+const ENTRIES: [(&str, &str); 4] = [
     ("task", "lambda::task"),
     ("queue", "lambda::messages"),
     ("sweep", "Edge::sweep"),
+    ("records", "Edge::records"),
 ];
 
-/// What a service asks for that has schedules, and the type that makes them.
-const SCHEDULES: (&str, &str) = ("schedules::eventbridge", "EventBridge");
+/// Where a service's sweep begins, if it has one.
+const SWEEP: &str = "sweep::main";
+
+/// What a service asks for that makes use of it, and the type that does.
+const ASKED_FOR: [(&str, &str); 2] = [
+    ("schedules::eventbridge", "EventBridge"),
+    ("engine::task_tokens", "TaskTokens"),
+];
 
 /// What every entry does and needs no grant for, see above.
 const NEEDS_NONE: &str = "Edge::open";
 
 /// The variable that names a service's own table.
 const OWN_TABLE: &str = "DUET_TABLE";
+
+/// The variable that names the tables of all services, for what goes over them.
+const ALL_TABLES: &str = "DUET_TABLES";
 
 /// A service's code, and what was read of it already.
 struct Service {
@@ -96,15 +106,18 @@ impl Service {
         );
         let reach = |cut: &[String]| {
             let cut: Vec<_> = cut.iter().map(String::as_str).collect();
-            self.code.reach(&["main::main"], &cut)
+            // A service's sweep is a binary of its own.
+            let sweeps = entry == "sweep" && self.code.has(SWEEP);
+            let main = if sweeps { SWEEP } else { "main::main" };
+            self.code.reach(&[main], &cut)
         };
         let reached = reach(&cut);
-        let (making, made) = SCHEDULES;
-        if reached.names.contains(making) {
-            return reached;
-        }
         // What nobody makes does nothing.
-        cut.extend(self.code.methods(made));
+        for (making, made) in ASKED_FOR {
+            if !reached.names.contains(making) {
+                cut.extend(self.code.methods(made));
+            }
+        }
         reach(&cut)
     }
 
@@ -118,7 +131,13 @@ impl Service {
 
 /// The services' code.
 fn services() -> BTreeMap<&'static str, Service> {
-    SERVICES.map(|name| (name, Service::new(name))).into()
+    let all = SERVICES
+        .into_iter()
+        .chain(SWEEPS.map(|(package, _)| package));
+    let all: BTreeSet<_> = all.collect();
+    all.into_iter()
+        .map(|name| (name, Service::new(name)))
+        .collect()
 }
 
 /// Whether what `row` tells of happens where `reached` is reached.
@@ -156,9 +175,26 @@ fn needed_by(stack: &Stack, function: &Function<'_>, service: &Service) -> BTree
     }
     let held = service.held.iter();
     let held = held.map(|(variable, holder)| (variable.as_str(), service.holder(holder)));
-    for (variable, reached) in held.chain([(OWN_TABLE, reached)]) {
-        let table = function.variable(variable).expect("a table");
-        for row in ROWS.iter().filter(|row| happens(row, &reached)) {
+    let mut tables: Vec<(String, Reached)> = held
+        .map(|(variable, reached)| {
+            (
+                function.variable(variable).expect("a table").into(),
+                reached,
+            )
+        })
+        .collect();
+    match function.variable(ALL_TABLES) {
+        None => tables.push((
+            function.variable(OWN_TABLE).expect("a table").into(),
+            reached,
+        )),
+        Some(all) => {
+            let all: Vec<String> = serde_json::from_str(all).unwrap();
+            tables.extend(all.into_iter().map(|table| (table, reached.clone())));
+        }
+    }
+    for (table, reached) in &tables {
+        for row in ROWS.iter().filter(|row| happens(row, reached)) {
             let arn = || stack.table(table);
             match row.on {
                 On::Table => need(row, arn()),

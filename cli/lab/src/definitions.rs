@@ -372,11 +372,9 @@ impl Definitions {
             }),
             _ => {
                 let uri = properties["CodeUri"].as_str().unwrap_or_default();
-                let service = uri
-                    .trim_end_matches('/')
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default();
+                let binary = uri.trim_end_matches('/').rsplit('/').next();
+                // A service's sweep is its own binary, and the service's all the same.
+                let service = binary.unwrap_or_default().trim_end_matches("-sweep");
                 let variables = properties["Environment"]["Variables"].as_object();
                 self.functions.push(Function {
                     name: stack.reference(&logical)?,
@@ -834,7 +832,7 @@ mod tests {
         let all = read(&[]);
         assert_eq!(
             (all.tables.len(), all.functions.len(), all.machines.len()),
-            (10, 16, 4)
+            (10, 17, 4)
         );
         let order = &all.queues[all.queue_named("duet-order").unwrap()];
         assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
@@ -928,11 +926,16 @@ mod tests {
     #[test]
     fn schedules_and_sparse_indexes_are_read() {
         let all = read(&[]);
-        let schedule = &all.schedules[0];
-        assert_eq!((schedule.every, all.schedules.len()), (3_600_000, 1));
-        let function = all.function(&schedule.function).unwrap();
-        let function = &all.functions[function];
-        assert_eq!(function.name, "duet-order-sweep");
+        let schedules = all.schedules.iter().map(|schedule| {
+            let function = all.function(&schedule.function).unwrap();
+            (all.functions[function].name.as_str(), schedule.every)
+        });
+        let schedules: BTreeMap<_, _> = schedules.collect();
+        let expected = [
+            ("duet-order-sweep", 3_600_000),
+            ("duet-records", 86_400_000),
+        ];
+        assert_eq!(schedules, expected.into());
         let indexes: Vec<_> = all.indexes_of("duet-order").collect();
         assert_eq!(indexes.len(), all.indexes.len());
         assert_eq!(indexes[0].attribute, "undecided_since");

@@ -369,7 +369,8 @@ impl Lab {
     /// Lets everything happen that is due until `to`.
     pub fn advance(&mut self, to: Timestamp) {
         let to = to.as_millisecond();
-        while self.next().is_some_and(|at| at <= to) && self.step() {}
+        let goal = Some(to);
+        while self.next(goal).is_some_and(|at| at <= to) && self.step_towards(goal) {}
         self.set_now(to.max(self.now));
     }
 
@@ -377,25 +378,30 @@ impl Lab {
     /// from now. Gives whether it came to rest.
     pub fn settle(&mut self, horizon: Millis) -> bool {
         let until = self.now.saturating_add(horizon);
-        while self.next().is_some_and(|at| at <= until) && self.step() {}
+        while self.next(None).is_some_and(|at| at <= until) && self.step() {}
         self.is_at_rest()
     }
 
-    /// When the next thing happens.
-    fn next(&mut self) -> Option<Millis> {
+    /// When the next thing happens, on the way to `goal` if there is one.
+    fn next(&mut self, goal: Option<Millis>) -> Option<Millis> {
         let due = self.agenda.next();
-        let runs = self.next_run(due).map(|(at, _)| at);
+        let runs = self.next_run(due.or(goal)).map(|(at, _)| at);
         runs.or(due)
     }
 
     /// Lets the next thing happen. `false` when nothing is due any more, or
     /// more happened than [`Config::limit`] allows.
     pub fn step(&mut self) -> bool {
+        self.step_towards(None)
+    }
+
+    /// The same, on the way to `goal` if there is one.
+    fn step_towards(&mut self, goal: Option<Millis>) -> bool {
         if self.config.limit > 0 && self.happened >= self.config.limit {
             return false;
         }
         let due = self.agenda.next();
-        if let Some((at, schedule)) = self.next_run(due) {
+        if let Some((at, schedule)) = self.next_run(due.or(goal)) {
             self.set_now(at);
             self.trace = mix(mix(self.trace, at as u64), mix(11, schedule as u64));
             self.happened += 1;

@@ -229,6 +229,13 @@ pub(crate) fn read_units(items: &[Option<Item>]) -> u64 {
     items.iter().map(of).sum()
 }
 
+/// What an eventually consistent scan over `items` takes: half a unit for each
+/// 4 KiB of all together (DynamoDB developer guide, "Scanning tables").
+pub(crate) fn scan_units(items: &[Item]) -> u64 {
+    let bytes: usize = items.iter().map(|item| item.body.text().len()).sum();
+    (bytes as u64).div_ceil(8_192).max(1)
+}
+
 /// What a commit takes: a unit for each KiB of each document, and twice that
 /// for a transaction, which it is unless it is a single write (DynamoDB
 /// developer guide, "Read and write operations").

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use duet_core::desk::is_record;
 use duet_core::order::Address;
 use duet_core::store::{
-    Body, Browse, CommitError, Expect, Item, Key, Listing, Memory, Store, StoreFault, Write,
+    Body, Browse, CommitError, Expect, Item, Key, Listing, Memory, Page, Pages, Store, StoreFault,
+    Write,
 };
 use duet_core::sweep::Execution;
 use duet_core::{CommandMessage, Event, Failure, Money, Reply, Timestamp};
@@ -29,7 +30,7 @@ use crate::fault::Fault;
 use crate::host::{Entry, Host, Out, timestamp};
 use crate::indexes::Indexes;
 use crate::latency::{AGAIN, CALL, SLUGGISH, STORE, TEAR, THIRD_PARTY};
-use crate::meter::{read_units, too_large, write_units};
+use crate::meter::{read_units, scan_units, too_large, write_units};
 use crate::plant::Plant;
 use crate::random::{digest, mix};
 
@@ -250,8 +251,9 @@ fn per_delivery(key: Key, delivery: u64) -> Key {
     }
 }
 
-impl Listing for TablePort {
-    async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
+impl TablePort {
+    /// The table is asked for all that it lists, or holds.
+    async fn scan(&self) -> Result<(), StoreFault> {
         self.host.call(STORE).await;
         let (fails, hangs) = {
             let mut inner = self.host.lock();
@@ -266,6 +268,26 @@ impl Listing for TablePort {
         if fails {
             return Err(StoreFault::transient(SILENCE));
         }
+        Ok(())
+    }
+}
+
+impl Pages for TablePort {
+    async fn page(
+        &self,
+        having: &'static [&'static str],
+        after: Option<Key>,
+    ) -> Result<Page, StoreFault> {
+        self.scan().await?;
+        let everything = self.table.everything().await?;
+        self.host.lock().meter().read_units += scan_units(&everything);
+        self.table.memory.page(having, after).await
+    }
+}
+
+impl Listing for TablePort {
+    async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
+        self.scan().await?;
         let Some((keys, units)) = self.table.indexes.listed(index) else {
             let why = format!("the table has no index {index}");
             return Err(StoreFault(Failure::misconfigured(why)));

@@ -2,11 +2,13 @@
 //!
 //! A rule with a schedule runs every so often since it was made, by the world's
 //! clock (EventBridge user guide, "Creating a rule that runs on a schedule").
-//! On AWS it also runs when there is nothing to do. Here it runs only while the
-//! table of its function lists something in one of its sparse indexes: a run
-//! that finds nothing changes nothing, and a world in which nothing is open
-//! comes to rest. So a schedule has no place on the agenda: when it is next due
-//! follows from what the tables list.
+//! On AWS it also runs when there is nothing to do. Here a run that would find
+//! nothing, and so change nothing, is left out, and a world in which nothing is
+//! open comes to rest. A function that sweeps its own table runs only while one
+//! of the table's sparse indexes lists something. One that goes over many tables
+//! leaves nothing open: it runs only on the way to what else is due, or to the
+//! time that the world is to reach. So a schedule has no place on the agenda:
+//! when it is next due follows from that.
 //!
 //! A run that fails is not tried again: the next one does what it left.
 
@@ -29,10 +31,11 @@ impl Lab {
                 return None;
             }
             let function = self.definitions.function(&it.function)?;
-            let table = self.definitions.functions[function]
-                .environment
-                .get("DUET_TABLE")?;
-            let open = self.tables.get(table)?.lists_anything();
+            let environment = &self.definitions.functions[function].environment;
+            let open = match environment.get("DUET_TABLE") {
+                Some(table) => self.tables.get(table)?.lists_anything(),
+                None => until.is_some(),
+            };
             open.then_some((next, at))
         });
         due.min()

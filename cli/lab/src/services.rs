@@ -13,6 +13,7 @@ use duet_core::{Service, Timestamp};
 use duet_customer::Customers;
 use duet_delivery::{Deliveries, SimulatedCarrier};
 use duet_edge::queue::{self, Delivery, Verdict};
+use duet_edge::records;
 use duet_edge::sweep::{self, Ways};
 use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
@@ -102,9 +103,34 @@ where
     }
 
     fn receive(&self, _: Delivery) -> Work<Verdict> {
-        // It is no queue's function: a message that comes all the same stays.
-        Box::pin(async { Verdict::Again(Duration::ZERO) })
+        no_queue()
     }
+}
+
+/// The code of the sweep of kept outcomes.
+struct Recorder {
+    tables: Arc<[TablePort]>,
+    clock: InstanceClock,
+}
+
+impl Handler for Recorder {
+    fn task(&self, _: Value, _: Timestamp) -> Work<Result<Value, TaskError>> {
+        let (tables, clock) = (self.tables.clone(), self.clock.clone());
+        Box::pin(async move {
+            let swept = records::sweep(&tables, &clock).await?;
+            Ok(serde_json::to_value(swept).unwrap_or_default())
+        })
+    }
+
+    fn receive(&self, _: Delivery) -> Work<Verdict> {
+        no_queue()
+    }
+}
+
+/// The answer of a function that is no queue's: a message that comes all the
+/// same stays.
+fn no_queue() -> Work<Verdict> {
+    Box::pin(async { Verdict::Again(Duration::ZERO) })
 }
 
 /// What a function's environment says.
@@ -134,14 +160,17 @@ impl Environment<'_> {
     }
 
     fn table(&self, name: &str) -> Result<TablePort, DefinitionError> {
-        let table = self.variable(name)?;
+        self.table_named(self.variable(name)?, name == "DUET_LEDGER_TABLE")
+    }
+
+    fn table_named(&self, table: &str, ledger: bool) -> Result<TablePort, DefinitionError> {
         let there = self.tables.get(table);
         Ok(TablePort {
             host: self.host.clone(),
             table: there
                 .ok_or_else(|| self.wrong(format!("there is no table {table}")))?
                 .clone(),
-            ledger: name == "DUET_LEDGER_TABLE",
+            ledger,
         })
     }
 
@@ -183,6 +212,16 @@ impl Environment<'_> {
         }))
     }
 
+    /// The sweep of kept outcomes.
+    fn records(&self) -> Result<Arc<dyn Handler>, DefinitionError> {
+        let names: Vec<String> = self.read("DUET_TABLES")?;
+        let tables = names.iter().map(|name| self.table_named(name, false));
+        Ok(Arc::new(Recorder {
+            tables: tables.collect::<Result<_, _>>()?,
+            clock: InstanceClock(self.host.clone()),
+        }))
+    }
+
     fn wires(&self) -> Result<(WiresPort, LogPort), DefinitionError> {
         let carriers: Carriers = self.read("DUET_CARRIERS")?;
         let carriers = Arc::new(carriers);
@@ -218,6 +257,9 @@ pub(crate) fn start(
         host,
         tables,
     };
+    if function.service == "records" {
+        return env.records();
+    }
     let clock = InstanceClock(host.clone());
     let table = env.table("DUET_TABLE")?;
     match function.service.as_str() {

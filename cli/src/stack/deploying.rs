@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::parameters::of_today;
-use super::{Place, SERVICES};
+use super::{Place, SERVICES, SWEEPS};
 use crate::exit::{Outcome, Problem};
 use crate::local::build::{self, Architecture, Binary, Build, Purpose};
 use crate::local::deploy::{self, Deploy, Target};
@@ -168,14 +168,20 @@ impl Place {
         architecture: Architecture,
         purpose: Purpose,
     ) -> crate::local::Result<Vec<build::Built>> {
-        let packages = SERVICES.map(|service| format!("duet-{service}"));
-        let binaries: Vec<Binary<'_>> = SERVICES
+        let all = SERVICES.map(|service| (service, service));
+        let all = all.into_iter().chain(SWEEPS);
+        let names: Vec<_> = all
+            .map(|(package, directory)| {
+                let [package, name] = [package, directory].map(|it| format!("duet-{it}"));
+                (package, name, directory)
+            })
+            .collect();
+        let binaries: Vec<Binary<'_>> = names
             .iter()
-            .zip(&packages)
-            .map(|(service, package)| Binary {
+            .map(|(package, name, directory)| Binary {
                 package,
-                name: package,
-                directory: service,
+                name,
+                directory,
             })
             .collect();
         let build = Build {

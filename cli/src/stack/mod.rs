@@ -41,6 +41,9 @@ pub const SERVICES: [&str; 8] = [
     "journal",
 ];
 
+/// What runs by the clock and takes no commands: package, and directory.
+pub const SWEEPS: [(&str, &str); 2] = [("order", "order-sweep"), ("records", "records")];
+
 /// The project's root: where `template.yaml` lies, from here upwards, or where
 /// this command was built.
 ///

@@ -12,7 +12,9 @@
 //! has changed in between. What a fact says of a person is kept
 //! once, in the subject's document: the record of the command that announced it
 //! refers to it ([`Decision::announce`]). Once the document has it no more, or
-//! [`SAID_AGAIN_SECONDS`] have passed, a repeat is answered and says nothing.
+//! [`SAID_AGAIN_SECONDS`] have passed, a repeat is answered and says nothing. A
+//! sweep then removes from the record what it said ([`outlived`]); whether it came
+//! by already makes no difference.
 //!
 //! A read of several documents is no snapshot (BatchGetItem API reference): a
 //! record may be missed beside a document that its commit had changed already.
@@ -27,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::message::hex;
+use crate::message::{fact_of_tree, hex};
 use crate::store::{CommitError, Expect, Item, Key, Store, Write};
 use crate::time::{after, is_far};
 use crate::{
@@ -237,6 +239,37 @@ fn is_empty<T>(items: &[T]) -> bool {
     items.is_empty()
 }
 
+/// The members of a record that hold what it said, or refer to it.
+pub const SAID: &[&str] = &["announced", "said", "events", "timers", "reply"];
+
+impl Record<'_> {
+    /// Whether what it said is not said again any more.
+    fn is_outlived(&self, now: Timestamp) -> bool {
+        now >= after(self.at, SAID_AGAIN_SECONDS)
+    }
+
+    /// Whether it holds nothing of what it said.
+    fn is_silent(&self) -> bool {
+        self.announced.is_none()
+            && self.said.is_empty()
+            && self.events.is_empty()
+            && self.timers.is_empty()
+            && self.reply.is_none()
+    }
+
+    /// The record without what it said.
+    fn silent(self) -> Self {
+        Self {
+            announced: None,
+            said: Vec::new(),
+            events: Vec::new(),
+            timers: Cow::Borrowed(&[]),
+            reply: None,
+            ..self
+        }
+    }
+}
+
 /// A service's desk: its table, its clock and its name.
 #[derive(Debug, Clone)]
 pub struct Desk<S, C> {
@@ -373,7 +406,7 @@ impl<S: Store, C: Clock> Desk<S, C> {
         record: &Item,
         document: Option<&Item>,
     ) -> Result<Handled, Failure> {
-        let record: Record<'_> = record.read()?;
+        let mut record: Record<'_> = record.read()?;
         if record.hash != ticket.hash {
             return Err(Failure::invalid(
                 "the same command was handled before with other data",
@@ -384,6 +417,9 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 "the same command was handled before under another variant",
             ));
         }
+        if record.is_outlived(self.clock.now()) {
+            record = record.silent();
+        }
         let Record {
             answer,
             announced,
@@ -391,7 +427,6 @@ impl<S: Store, C: Clock> Desk<S, C> {
             mut events,
             timers,
             reply,
-            at,
             ..
         } = record;
         for Said { envelope, data } in said {
@@ -418,9 +453,6 @@ impl<S: Store, C: Clock> Desk<S, C> {
                 }
                 None => handled.silence(),
             }
-        }
-        if self.clock.now() >= after(at, SAID_AGAIN_SECONDS) {
-            handled.silence();
         }
         Ok(handled)
     }
@@ -584,7 +616,7 @@ impl Announcement<'_> {
                     Value::String(text) => serde_json::from_str(&text).unwrap_or_default(),
                     data => data,
                 };
-                Fact::parse(&metadata.kind, data).map(|fact| Event::new(metadata, fact))
+                fact_of_tree(&metadata.kind, &data).map(|fact| Event::new(metadata, fact))
             }
         };
         event.map(Some).map_err(Failure::invalid)
@@ -652,19 +684,32 @@ pub fn envelopes(record: &Item) -> Result<Vec<Metadata>, Failure> {
 /// # Errors
 /// [`Failure::Invalid`] when it is no record.
 pub fn silenced(record: &Item, answer: impl Serialize) -> Result<Write, Failure> {
-    let kept: Record<'_> = record.read()?;
     let answer = Answer::Done(serde_json::to_value(answer).unwrap_or_default());
     let silent = Record {
         answer: Cow::Owned(answer),
-        announced: None,
-        said: Vec::new(),
-        events: Vec::new(),
-        timers: Cow::Borrowed(&[]),
-        reply: None,
-        ..kept
+        ..record.read::<Record<'_>>()?.silent()
     };
+    Ok(in_place_of(record, &silent))
+}
+
+/// `record` without what it said, if that is not said again any more
+/// ([`SAID_AGAIN_SECONDS`]): hash, ids and answer stay. `None` where it is said
+/// again `now`, and where nothing of it is left.
+///
+/// # Errors
+/// [`Failure::Invalid`] when it is no record.
+pub fn outlived(record: &Item, now: Timestamp) -> Result<Option<Write>, Failure> {
+    let kept: Record<'_> = record.read()?;
+    if !kept.is_outlived(now) || kept.is_silent() {
+        return Ok(None);
+    }
+    Ok(Some(in_place_of(record, &kept.silent())))
+}
+
+/// `silent` where `record` is, if that is as it was read.
+fn in_place_of(record: &Item, silent: &Record<'_>) -> Write {
     let seen = Expect::unchanged(Some(record));
-    Ok(Write::put(record.key.clone(), &silent, seen))
+    Write::put(record.key.clone(), silent, seen)
 }
 
 /// The failure of a command whose documents kept changing under it.

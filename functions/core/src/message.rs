@@ -120,8 +120,20 @@ impl Received<'_> {
     /// # Errors
     /// [`ParseError`] when there is no such fact, or its data does not fit.
     pub fn fact(&self) -> Result<Fact, ParseError> {
-        Fact::parse(self.name, self.data)
+        fact(self.name, self.data)
     }
+}
+
+/// The fact called `name`. All facts are read here and from text: the code that
+/// reads them is a good part of a function's binary, and is there once.
+fn fact(name: &str, data: &RawValue) -> Result<Fact, ParseError> {
+    Fact::parse(name, data)
+}
+
+/// The same, from a tree of values.
+pub(crate) fn fact_of_tree(name: &str, data: &Value) -> Result<Fact, ParseError> {
+    let text = serde_json::value::to_raw_value(data);
+    fact(name, &text.map_err(|e| ParseError::data("a fact", &e))?)
 }
 
 /// Lower-case hexadecimal digits of `bytes`.
@@ -194,7 +206,7 @@ impl Event {
         let metadata: Metadata = serde_json::from_str(envelope.get())
             .map_err(|error| ParseError::data("the envelope of a kept event", &error))?;
         Ok(Self {
-            fact: Fact::parse(&metadata.kind, &*data)?,
+            fact: fact(&metadata.kind, &data)?,
             metadata,
             envelope: Some(envelope),
             data: Some(data),
@@ -224,7 +236,7 @@ impl Event {
     pub fn parse(detail_type: &str, detail: Value) -> Result<Self, ParseError> {
         let Detail { metadata, data } =
             serde_json::from_value(detail).map_err(|e| ParseError::data("detail", &e))?;
-        Ok(Self::new(metadata, Fact::parse(detail_type, data)?))
+        Ok(Self::new(metadata, fact_of_tree(detail_type, &data)?))
     }
 }
 
@@ -273,7 +285,7 @@ impl<T: Serialize> Serialize for Words<'_, T> {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Detail { metadata, data } = Detail::deserialize(deserializer)?;
-        let fact = Fact::parse(&metadata.kind, data).map_err(serde::de::Error::custom)?;
+        let fact = fact_of_tree(&metadata.kind, &data).map_err(serde::de::Error::custom)?;
         Ok(Self::new(metadata, fact))
     }
 }

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::{
 };
 use duet_core::Failure;
 use duet_core::store::{
-    Body, Browse, CommitError, Expect, Item, Key, Listing, Store, StoreFault, Write,
+    Body, Browse, CommitError, Expect, Item, Key, Listing, Page, Pages, Store, StoreFault, Write,
 };
 use serde_json::Value;
 
@@ -170,6 +170,39 @@ impl Listing for Dynamo {
             keys.push(key(&mut item.map_err(|e| fault(&e))?)?);
         }
         Ok(keys)
+    }
+}
+
+/// The filter spares what is sent, not what is read: a scan takes read units for
+/// all of the table (DynamoDB developer guide, "Scanning tables").
+impl Pages for Dynamo {
+    async fn page(
+        &self,
+        having: &'static [&'static str],
+        after: Option<Key>,
+    ) -> Result<Page, StoreFault> {
+        let names = having.iter().enumerate();
+        let exist = names
+            .clone()
+            .map(|(n, _)| format!("attribute_exists(#a{n})"));
+        let filter = exist.collect::<Vec<_>>().join(" OR ");
+        let names = names.map(|(n, name)| (format!("#a{n}"), (*name).to_owned()));
+        let mut answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression(filter)
+            .set_expression_attribute_names(Some(names.collect()))
+            .set_exclusive_start_key(after.as_ref().map(attributes))
+            .send()
+            .await
+            .map_err(|e| fault(&e))?;
+        let items = answer.items.unwrap_or_default().into_iter().map(item);
+        let next = answer.last_evaluated_key.as_mut().map(key).transpose()?;
+        Ok(Page {
+            items: items.collect::<Result<_, _>>()?,
+            next,
+        })
     }
 }
 

@@ -25,13 +25,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::aws::Aws;
-use self::engine::StepFunctions;
+use self::engine::{StepFunctions, Workflows, task_tokens};
 use self::schedules::{Scheduler, eventbridge};
 use crate::batch::{self, Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
 use crate::log::Stdout;
 use crate::panics;
 use crate::queue::{self, Verdict};
+use crate::records;
 use crate::sdk::Deadline;
 use crate::sweep::{self, Ways};
 use crate::task::{self, TaskError};
@@ -47,6 +48,7 @@ pub struct Edge {
     deadline: Deadline,
     dynamodb: aws_sdk_dynamodb::Client,
     scheduler: Option<Arc<dyn Scheduler>>,
+    workflows: Option<Arc<dyn Workflows>>,
 }
 
 impl Edge {
@@ -67,6 +69,7 @@ impl Edge {
             connector,
             deadline,
             scheduler: None,
+            workflows: None,
         })
     }
 
@@ -84,6 +87,14 @@ impl Edge {
             self.scheduler = Some(eventbridge(config, deadline, kept));
         }
         Ok(self)
+    }
+
+    /// … with Step Functions. For a service that answers a workflow late.
+    #[must_use]
+    pub fn with_workflows(mut self) -> Self {
+        let (config, deadline) = (self.config.clone(), self.deadline.clone());
+        self.workflows = Some(task_tokens(config, deadline));
+        self
     }
 
     /// The environment variable `name` as a `T`.
@@ -175,15 +186,9 @@ impl Edge {
             deployed: carriers.clone(),
         };
         let (config, deadline) = (self.config.clone(), self.deadline.clone());
-        let aws = Aws::new(config, deadline, carriers, self.scheduler.clone());
+        let (scheduler, workflows) = (self.scheduler.clone(), self.workflows.clone());
+        let aws = Aws::new(config, deadline, carriers, scheduler, workflows);
         Ok((aws, log))
-    }
-
-    /// Whether the function is the service's sweep: an entry that only some
-    /// services have, and that needs less of the environment than the others.
-    #[must_use]
-    pub fn sweeps(&self) -> bool {
-        optional("DUET_ENTRY").as_deref() == Some("sweep")
     }
 
     /// Runs the sweep of `S` until the runtime ends the process. Whatever the
@@ -205,13 +210,43 @@ impl Edge {
             Box::pin(async move {
                 let clock = SystemClock;
                 let swept = sweep::sweep::<S>(&table, &engine, &aws, &clock, &log, &ways).await;
-                swept.map_err(|failure| Diagnostic {
-                    error_type: failure.name().to_owned(),
-                    error_message: failure.text().to_owned(),
-                })
+                swept.map_err(|failure| failed(&failure))
             })
         };
         lambda_runtime::run(service_fn(handler)).await
+    }
+
+    /// Runs the sweep of kept outcomes until the runtime ends the process, over
+    /// the tables that `DUET_TABLES` names. Whatever the invocation carries, one
+    /// is one sweep.
+    ///
+    /// # Errors
+    /// When the environment is incomplete, or the runtime API fails.
+    pub async fn records(self) -> Result<(), Error> {
+        panics::hush("records", |line| println!("{line}"));
+        let names: Vec<String> = read("DUET_TABLES")?;
+        let (client, deadline) = (&self.dynamodb, &self.deadline);
+        let table = |name| Dynamo::new(client.clone(), name).until(deadline.clone());
+        let tables: Arc<[Dynamo]> = names.into_iter().map(table).collect();
+        let handler = |event: LambdaEvent<Value>| {
+            deadline.set(ends(&event));
+            let tables = tables.clone();
+            Box::pin(async move {
+                let swept = records::sweep(&tables, &SystemClock).await;
+                let swept = swept.map_err(|failure| failed(&failure))?;
+                println!("{}", records::line(&swept, SystemClock.now()));
+                Ok::<_, Diagnostic>(swept)
+            })
+        };
+        lambda_runtime::run(service_fn(handler)).await
+    }
+}
+
+/// A failure of a function that nobody but the clock invokes.
+fn failed(failure: &duet_core::Failure) -> Diagnostic {
+    Diagnostic {
+        error_type: failure.name().to_owned(),
+        error_message: failure.text().to_owned(),
     }
 }
 

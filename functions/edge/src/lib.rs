@@ -9,6 +9,7 @@
 //! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
 //! | [`batch`] | what an event source mapping hands over and gets back |
 //! | [`sweep`] | by the clock: what nobody drives any more |
+//! | [`records`] | by the clock: what kept outcomes said and do not say again |
 //! | [`carry`] | handing facts to a carrier: split, every result read, repeated |
 //! | [`timers`] | what a service tells itself for later: on its queue, or by a schedule |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
@@ -18,7 +19,7 @@
 //! | `dynamo` | the store port over DynamoDB (feature `dynamodb`) |
 //! | `lambda` | the entries on the Lambda runtime (feature `lambda`) |
 //!
-//! `task`, `queue` and `sweep` are pure: a simulated world runs the same code over
+//! `task`, `queue`, `sweep` and `records` are pure: a simulated world runs the same code over
 //! its own wires. No business rule lives here.
 
 pub mod batch;
@@ -31,6 +32,7 @@ pub mod log;
 pub mod panics;
 pub mod queue;
 mod reading;
+pub mod records;
 #[cfg(feature = "dynamodb")]
 pub mod sdk;
 pub mod sweep;

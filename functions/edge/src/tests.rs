@@ -5,6 +5,7 @@
 mod doors;
 mod lines;
 mod patience;
+mod records;
 mod sweep;
 mod timers;
 

@@ -6,7 +6,7 @@ use duet_fraud::Frauds;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let edge = Edge::start()?.with_scheduler()?;
+    let edge = Edge::start()?.with_scheduler()?.with_workflows();
     let review_seconds = edge.setting("DUET_REVIEW_SECONDS")?;
     let frauds = Frauds::new(
         edge.table("DUET_TABLE")?,

@@ -1,17 +1,12 @@
 //! The order service on real wires.
 
 use duet_core::SystemClock;
-use duet_edge::dynamo::Dynamo;
 use duet_edge::lambda::{Edge, Error};
 use duet_order::{Orders, Patience};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let edge = Edge::start()?;
-    if edge.sweeps() {
-        return edge.sweep::<Orders<Dynamo, SystemClock>>().await;
-    }
-    let edge = edge.with_scheduler()?;
+    let edge = Edge::start()?.with_scheduler()?;
     let patience = Patience {
         order: edge.setting("DUET_ORDER_DEADLINE_SECONDS")?,
         review: edge.setting("DUET_REVIEW_SECONDS")?,

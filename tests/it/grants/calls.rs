@@ -50,7 +50,7 @@ enum SeenBy {
 }
 
 /// What is reached from somewhere.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Reached {
     /// Functions, as `Owner::name` or `module::name`, a type's method for a trait
     /// also as `own Trait::name`; and what they make.
@@ -218,6 +218,11 @@ impl Code {
             open.extend(self.called(function, &function.body, true));
         }
         reached
+    }
+
+    /// Whether there is a function called `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.functions.iter().any(|it| it.label() == name)
     }
 
     /// The service's commands for which `what` may be reached.

@@ -161,7 +161,7 @@ impl Stack {
                 name: &function.reference,
                 arn: function.arn.as_deref().unwrap(),
                 role: self.role(string(&properties["Role"])),
-                service: code.rsplit('/').next().unwrap(),
+                service: code.rsplit('/').next().unwrap().trim_end_matches("-sweep"),
                 entry: string(entry),
                 properties,
             }

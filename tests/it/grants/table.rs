@@ -143,6 +143,7 @@ pub(super) const ROWS: &[Row] = &[
     row("Dynamo::commit", "dynamodb.transact_write_items", &[], "dynamodb:PutItem", On::Table, TRANSACTIONS),
     row("Dynamo::commit", "dynamodb.transact_write_items", ADDED, "dynamodb:UpdateItem", On::Table, TRANSACTIONS),
 
+    row("Dynamo::page", "dynamodb.scan", &[], "dynamodb:Scan", On::Table, DYNAMODB),
     row("Dynamo::listed", "dynamodb.scan", &[], "dynamodb:Scan", On::Index, DYNAMODB),
 
     row("Aws::publish", "eventbridge.put_events", SAID, "events:PutEvents", On::Buses, EVENTS),
@@ -170,7 +171,7 @@ pub(super) const ROWS: &[Row] = &[
     row("Aws::hide", "sqs.change_message_visibility", &[], "sqs:ChangeMessageVisibility", On::Queues, SQS),
 
     // A task's token is answered in the name of its state machine.
-    row("Aws::answer", "sfn.send_task_success", REPLIED, "states:SendTaskSuccess", On::Waiting, STATES),
+    row("TaskTokens::answer", "sfn.send_task_success", REPLIED, "states:SendTaskSuccess", On::Waiting, STATES),
 
     row("Sns::publish", "sns.publish", &[], "sns:Publish", On::Topic, SNS),
 

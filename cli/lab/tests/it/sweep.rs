@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use duet_core::store::Store;
+use duet_core::desk::{SAID, is_record};
+use duet_core::store::{Browse, Store};
 use duet_lab::{Config, Definitions, FaultRule, Lab, word};
 use duet_order::domain::Order;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::shop::{definitions, lab, message, now, order, place, standing, stocked};
+use crate::shop::{VARIANTS, definitions, lab, message, now, order, place, standing, stocked};
 
 const HOUR: i64 = 3_600_000;
 
@@ -168,4 +169,57 @@ fn where_nothing_is_undecided_nobody_looks() {
         assert_eq!(kept(&lab, &format!("{variant}-1")).undecided_since, None);
     }
     assert_eq!(sweeps(&lab), 0);
+}
+
+/// How many records of `table` hold one of the members that go in time.
+fn telling(lab: &Lab, table: &str) -> usize {
+    let items = now(lab.table(table).unwrap().everything()).unwrap();
+    let records = items.iter().filter(|item| is_record(&item.key));
+    let bodies = records.map(|record| record.body.value());
+    let tells = |body: &Value| SAID.iter().any(|member| body.get(member).is_some());
+    bodies.filter(tells).count()
+}
+
+#[test]
+fn what_records_said_goes_after_fourteen_days_and_what_they_guard_stays() {
+    const TABLES: [&str; 7] = [
+        "duet-customer",
+        "duet-order",
+        "duet-fraud",
+        "duet-inventory",
+        "duet-payment",
+        "duet-delivery",
+        "duet-notification",
+    ];
+    for variant in VARIANTS {
+        let mut lab = lab(1, &[]);
+        place(&mut lab, variant, "o-1", "tok_visa");
+        assert!(lab.settle(HOUR));
+        let records = |lab: &Lab| {
+            let of = |table| now(lab.table(table).unwrap().everything()).unwrap();
+            let all = TABLES.iter().flat_map(|table| of(table));
+            all.filter(|item| is_record(&item.key)).count()
+        };
+        let there = records(&lab);
+        let told: usize = TABLES.iter().map(|table| telling(&lab, table)).sum();
+        assert!(told >= 4 && there >= told, "{variant}: {told} of {there}");
+        // A day before it is time, a sweep finds nothing to remove.
+        seconds(&mut lab, 13 * 24 * 3_600);
+        let left: usize = TABLES.iter().map(|table| telling(&lab, table)).sum();
+        assert_eq!(left, told, "{variant}");
+        seconds(&mut lab, 2 * 24 * 3_600);
+        for table in TABLES {
+            assert_eq!(telling(&lab, table), 0, "{variant}: {table}");
+        }
+        assert_eq!(records(&lab), there, "{variant}");
+        assert!(standing(&lab, "o-1").contains("Confirmed"));
+        // One write a record, of a unit each, and none for those that said nothing.
+        let used = lab.used();
+        let sweep = used.iter().find(|it| &*it.subject == "duet-records");
+        assert_eq!(sweep.unwrap().meter.write_units, told as u64, "{variant}");
+        // The order is not placed a second time.
+        place(&mut lab, variant, "o-1", "tok_visa");
+        assert!(lab.settle(HOUR));
+        assert_eq!(records(&lab), there, "{variant}");
+    }
 }

@@ -252,3 +252,42 @@ async fn the_envelopes_of_a_record_can_be_looked_at() {
     let kinds: Vec<_> = all.iter().map(|metadata| metadata.kind.as_str()).collect();
     assert_eq!(kinds, ["PaymentCaptured", "PaymentDeclined"]);
 }
+
+#[tokio::test]
+async fn what_is_not_said_again_any_more_can_be_removed() {
+    let world = world();
+    let (first, _) = world.act().await;
+    assert_eq!(first.events.len(), 2);
+    let record = world.kept().await;
+    let over = after(at(100), SAID_AGAIN_SECONDS);
+    let before = Timestamp::from_nanosecond(over.as_nanosecond() - 1).unwrap();
+    assert_eq!(outlived(&record, before).unwrap(), None);
+    let write = outlived(&record, over).unwrap().unwrap();
+    world.desk.store.commit(vec![write]).await.unwrap();
+
+    let left = world.kept().await;
+    let body = left.body.value();
+    assert!(SAID.iter().all(|member| body.get(member).is_none()));
+    assert_eq!(kept_hash(&left).unwrap(), kept_hash(&record).unwrap());
+    assert_eq!(body["cause"], "m-1");
+    // Nothing is left to remove.
+    assert_eq!(outlived(&left, over).unwrap(), None);
+    // The command still takes effect once; its repeat is answered, and silent.
+    let (again, said) = world.act().await;
+    assert!(again.repeat && said.is_empty());
+    assert_eq!(again.answer, Answer::Done(json!("fine")));
+}
+
+/// A record has no members but those that stay and those that can be removed.
+#[tokio::test]
+async fn the_members_that_say_something_are_known() {
+    let world = world();
+    let _ = world.act().await;
+    let body = world.kept().await.body.value();
+    let all: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
+    let stay = ["answer", "at", "cause", "hash", "variant"];
+    let other = |name: &&String| !stay.contains(&name.as_str());
+    let other: Vec<_> = all.iter().filter(other).collect();
+    assert_eq!(other, ["announced", "said"]);
+    assert!(other.iter().all(|name| SAID.contains(&name.as_str())));
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
-use super::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
+use super::{Body, Browse, CommitError, Expect, Item, Key, Page, Pages, Store, StoreFault, Write};
 
 /// A table in memory; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -151,6 +151,22 @@ impl Browse for Memory {
         Ok(documents
             .flat_map(|(pk, documents)| documents.iter().map(move |kept| kept.item(pk)))
             .collect())
+    }
+}
+
+/// All of a table is one page.
+impl Pages for Memory {
+    async fn page(
+        &self,
+        having: &'static [&'static str],
+        _: Option<Key>,
+    ) -> Result<Page, StoreFault> {
+        let mut items = self.everything().await?;
+        items.retain(|item| {
+            let body = item.body.value();
+            having.iter().any(|name| body.get(name).is_some())
+        });
+        Ok(Page { items, next: None })
     }
 }
 

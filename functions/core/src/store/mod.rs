@@ -193,6 +193,30 @@ pub trait Listing: Store {
     ) -> impl Future<Output = Result<Vec<Key>, StoreFault>> + Send;
 }
 
+/// A part of a table, as [`Pages::page`] reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Its documents.
+    pub items: Vec<Item>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Key>,
+}
+
+/// Reading a whole table, part by part: for sweeps, never for services.
+pub trait Pages: Store {
+    /// The part of the table that begins after `after`, or at its beginning: the
+    /// documents in it that have a member of one of the names `having`, in no
+    /// particular order. What was written just now may be missing.
+    ///
+    /// # Errors
+    /// [`StoreFault`] when the store did not answer.
+    fn page(
+        &self,
+        having: &'static [&'static str],
+        after: Option<Key>,
+    ) -> impl Future<Output = Result<Page, StoreFault>> + Send;
+}
+
 /// Looking around in a table: for tools, never for services.
 pub trait Browse {
     /// Every document of the partition, in the order of `sk`.

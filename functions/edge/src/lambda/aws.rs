@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
 
+use super::engine::Workflows;
 use super::schedules::Scheduler;
 use crate::carry::{EVENTBRIDGE, Parcel, carry};
 use crate::sdk::{self, Deadline};
@@ -49,9 +49,9 @@ struct Shared {
     deadline: Deadline,
     carriers: Arc<Carriers>,
     scheduler: Option<Arc<dyn Scheduler>>,
+    workflows: Option<Arc<dyn Workflows>>,
     bus: OnceLock<aws_sdk_eventbridge::Client>,
     queues: OnceLock<aws_sdk_sqs::Client>,
-    workflows: OnceLock<aws_sdk_sfn::Client>,
     /// Queue URLs by ARN: asked for once.
     urls: Mutex<HashMap<String, String>>,
     /// By a queue's ARN, that of its dead-letter queue: asked for once.
@@ -65,15 +65,16 @@ impl Aws {
         deadline: Deadline,
         carriers: Arc<Carriers>,
         scheduler: Option<Arc<dyn Scheduler>>,
+        workflows: Option<Arc<dyn Workflows>>,
     ) -> Self {
         Self(Arc::new(Shared {
             config,
             deadline,
             carriers,
             scheduler,
+            workflows,
             bus: OnceLock::new(),
             queues: OnceLock::new(),
-            workflows: OnceLock::new(),
             urls: Mutex::default(),
             graves: Mutex::default(),
         }))
@@ -92,14 +93,6 @@ impl Aws {
             let config = aws_sdk_sqs::config::Builder::from(&self.0.config);
             let config = config.interceptor(self.0.deadline.clone());
             aws_sdk_sqs::Client::from_conf(config.build())
-        })
-    }
-
-    fn workflows(&self) -> &aws_sdk_sfn::Client {
-        self.0.workflows.get_or_init(|| {
-            let config = aws_sdk_sfn::config::Builder::from(&self.0.config);
-            let config = config.interceptor(self.0.deadline.clone());
-            aws_sdk_sfn::Client::from_conf(config.build())
         })
     }
 
@@ -325,28 +318,9 @@ impl Wires for Aws {
     }
 
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
-        let sent = self
-            .workflows()
-            .send_task_success()
-            .task_token(&reply.to)
-            .output(reply.value.to_string())
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(()),
-            // Answered before, or nobody waits any more: done all the same.
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(
-                        SendTaskSuccessError::TaskTimedOut(_)
-                            | SendTaskSuccessError::TaskDoesNotExist(_)
-                    )
-                ) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(sdk::failure("the workflow", &error)),
+        match &self.0.workflows {
+            Some(workflows) => workflows.answer(reply).await,
+            None => Err(Failure::misconfigured("there is no workflow to answer")),
         }
     }
 }

@@ -1,13 +1,83 @@
-//! Step Functions, as a sweep asks it.
+//! Step Functions: the tasks that wait for an answer, and what a sweep asks.
 
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
+use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use duet_core::sweep::Execution;
-use duet_core::{Failure, Timestamp};
+use duet_core::{Failure, Reply, Timestamp};
 
-use crate::sdk;
+use super::schedules::Call;
+use crate::sdk::{self, Deadline};
 use crate::sweep::Engine;
+
+/// Workflows that wait. Behind a pointer, so that the binary of a service that
+/// answers none has no client for one.
+pub(super) trait Workflows: fmt::Debug + Send + Sync {
+    /// Answers the task that `reply` is for.
+    fn answer<'a>(&'a self, reply: &'a Reply) -> Call<'a>;
+}
+
+/// The real ones, by their task tokens. The client is built when it is first
+/// used: few messages are answered late.
+#[derive(Debug)]
+struct TaskTokens {
+    config: SdkConfig,
+    deadline: Deadline,
+    built: OnceLock<Client>,
+}
+
+/// Workflows, answered by task token.
+pub(super) fn task_tokens(config: SdkConfig, deadline: Deadline) -> Arc<dyn Workflows> {
+    Arc::new(TaskTokens {
+        config,
+        deadline,
+        built: OnceLock::new(),
+    })
+}
+
+impl TaskTokens {
+    fn client(&self) -> &Client {
+        self.built.get_or_init(|| {
+            let config = aws_sdk_sfn::config::Builder::from(&self.config);
+            Client::from_conf(config.interceptor(self.deadline.clone()).build())
+        })
+    }
+}
+
+impl Workflows for TaskTokens {
+    fn answer<'a>(&'a self, reply: &'a Reply) -> Call<'a> {
+        Box::pin(async move {
+            let sent = self
+                .client()
+                .send_task_success()
+                .task_token(&reply.to)
+                .output(reply.value.to_string())
+                .send()
+                .await;
+            match sent {
+                Ok(_) => Ok(()),
+                // Answered before, or nobody waits any more: done all the same.
+                Err(error)
+                    if matches!(
+                        error.as_service_error(),
+                        Some(
+                            SendTaskSuccessError::TaskTimedOut(_)
+                                | SendTaskSuccessError::TaskDoesNotExist(_)
+                        )
+                    ) =>
+                {
+                    Ok(())
+                }
+                Err(error) => Err(sdk::failure("the workflow", &error)),
+            }
+        })
+    }
+}
 
 /// The engine, reached by a client.
 #[derive(Debug, Clone)]

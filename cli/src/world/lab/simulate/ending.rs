@@ -52,9 +52,6 @@ const REVIEW: Race = in_every_style("review-unheard");
 /// The orders of one customer were screened in another order than they were
 /// placed, or fewer of them.
 const VELOCITY: Race = in_every_style("velocity-order");
-/// The rejection itself was not answered until its patience was spent: then
-/// nothing may be undone, and the failed execution is parked.
-const REJECTION: Race = only_in(Style::Orchestration, "rejection-gave-up");
 /// Somebody stopped the execution.
 const STOPPED: Race = only_in(Style::Orchestration, "execution-stopped");
 /// The execution's own time was over.
@@ -72,7 +69,7 @@ const UNSCREENED: Race = in_every_style("unscreened");
 
 /// Every tolerated race. Nothing else is tolerated.
 const RACES: &[Race] = &[
-    PAYMENT, SPOKE, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, REJECTION, STOPPED, OVERRUN, EITHER,
+    PAYMENT, SPOKE, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, STOPPED, OVERRUN, EITHER,
     LAST_PIECE, AT_ONCE, UNSCREENED,
 ];
 
@@ -289,9 +286,8 @@ impl Case<'_> {
                     Some(Fault::Abort) => STOPPED,
                     Some(Fault::ExecutionTimeout) => OVERRUN,
                     _ => {
-                        return self
-                            .parked_late()
-                            .map_or_else(|| self.rejection_gave_up(), Ok);
+                        let late = self.parked_late();
+                        return late.ok_or_else(|| "no fault ended its execution".to_owned());
                     }
                 };
                 return Ok((race, "its execution was cut short and is over".to_owned()));
@@ -299,17 +295,6 @@ impl Case<'_> {
             _ => return Err("no fault leads to that".to_owned()),
         };
         Ok((blame.race, self.link(&blame)?))
-    }
-
-    /// What kept the order service from answering the rejection for as long as
-    /// patience lasts, where nobody ended the execution.
-    fn rejection_gave_up(&self) -> Result<(Race, String), String> {
-        if self.style != Style::Orchestration {
-            return Err("no fault ended its execution".to_owned());
-        }
-        let why = self.link(&gave_up(REJECTION, &["order"]));
-        let why = why.map_err(|why| format!("no fault ended its execution; {why}"))?;
-        Ok((REJECTION, why))
     }
 
     /// What links the order to the faults that `blame` allows, in words; or why
