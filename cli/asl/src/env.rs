@@ -48,22 +48,26 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The context object with at least the members `wants` accepts.
-    fn build(&self, wants: impl Fn(&str) -> bool, wants_input: bool) -> Value {
+    /// The context object with at least the members that `wants` accepts, and of
+    /// the execution and the state the fields that `reads` does.
+    fn build(&self, wants: impl Fn(&str) -> bool, reads: impl Fn(&str, &str) -> bool) -> Value {
         let id = self.identity;
         let mut all = Map::new();
         if wants("Execution") {
             let mut e = Map::new();
-            e.insert("Id".into(), json!(&*id.execution_arn));
-            if wants_input {
-                e.insert("Input".into(), (*id.input).clone());
-            }
-            e.insert("StartTime".into(), json!(iso(id.started)));
-            e.insert("Name".into(), json!(&*id.execution_name));
-            e.insert("RoleArn".into(), json!(&*id.role_arn));
-            e.insert("RedriveCount".into(), json!(id.redrives));
+            let mut put = |field: &str, value: &dyn Fn() -> Value| {
+                if reads("Execution", field) {
+                    e.insert(field.into(), value());
+                }
+            };
+            put("Id", &|| json!(&*id.execution_arn));
+            put("Input", &|| (*id.input).clone());
+            put("StartTime", &|| json!(iso(id.started)));
+            put("Name", &|| json!(&*id.execution_name));
+            put("RoleArn", &|| json!(&*id.role_arn));
+            put("RedriveCount", &|| json!(id.redrives));
             if let Some(at) = id.redriven {
-                e.insert("RedriveTime".into(), json!(iso(at)));
+                put("RedriveTime", &|| json!(iso(at)));
             }
             all.insert("Execution".into(), Value::Object(e));
         }
@@ -75,10 +79,15 @@ impl Context<'_> {
         }
         if wants("State") {
             let mut s = Map::new();
-            s.insert("Name".into(), json!(self.state));
-            s.insert("EnteredTime".into(), json!(iso(self.entered)));
+            let mut put = |field: &str, value: &dyn Fn() -> Value| {
+                if reads("State", field) {
+                    s.insert(field.into(), value());
+                }
+            };
+            put("Name", &|| json!(self.state));
+            put("EnteredTime", &|| json!(iso(self.entered)));
             if let Some(n) = self.retries {
-                s.insert("RetryCount".into(), json!(n));
+                put("RetryCount", &|| json!(n));
             }
             all.insert("State".into(), Value::Object(s));
         }
@@ -107,8 +116,10 @@ impl Context<'_> {
     pub(crate) fn for_need(&self, need: &Need) -> Value {
         self.build(
             |member| need.field(member).is_some(),
-            need.field("Execution")
-                .is_some_and(|e| e.field("Input").is_some()),
+            |member, field| {
+                need.field(member)
+                    .is_some_and(|it| it.field(field).is_some())
+            },
         )
     }
 
@@ -119,7 +130,8 @@ impl Context<'_> {
         let second = names.next();
         self.build(
             |member| first.is_none_or(|f| f == member),
-            second.is_none_or(|s| s == "Input"),
+            // What is not found is shown with all that was there, but the input.
+            |_, field| field != "Input" || second.is_none_or(|s| s == "Input"),
         )
     }
 }

@@ -3,9 +3,9 @@
 //! Owns reading an expression once, what AWS refuses in it, and evaluating it
 //! many times on `serde_json` values. The language itself is `jsonata-core`'s.
 //!
-//! Two things keep evaluation cheap, and both are exact. An expression that is
-//! only a path through objects (`$states.input.order.id`) is walked without the
-//! evaluator. For the rest, only the parts of each variable that the expression
+//! Three things keep evaluation cheap, and all are exact. A number by itself is
+//! its value. An expression that is only a path through objects
+//! (`$states.input.order.id`) is walked without the evaluator. For the rest, only the parts of each variable that the expression
 //! can reach are converted: a step that names a field of an object reads nothing
 //! else of that object. What is not such a plain name step counts as reading all.
 
@@ -68,6 +68,8 @@ pub(crate) struct Expr {
     location: Arc<str>,
     ast: AstNode,
     needs: Vec<(Box<str>, Need)>,
+    /// What it is, where it is a number by itself.
+    number: Option<Value>,
     /// A plain path: the variable and the names after it.
     direct: Option<(Box<str>, Vec<Box<str>>)>,
     /// Calls one of the functions the host provides.
@@ -121,6 +123,10 @@ impl Expr {
         Ok(Expr {
             source: source.into(),
             location: location.into(),
+            number: match &ast {
+                AstNode::Number(n) => from_jsonata(&JValue::Number(*n)),
+                _ => None,
+            },
             direct: direct_path(&ast),
             ast,
             needs: survey.needs,
@@ -131,6 +137,9 @@ impl Expr {
 
     /// Evaluates; an error, a function or no value at all is a failure.
     pub(crate) fn evaluate(&self, env: &Env<'_>) -> Result<Value, Failure> {
+        if let Some(number) = &self.number {
+            return Ok(number.clone());
+        }
         if let Some(value) = self.walk(env) {
             return Ok(value);
         }
@@ -197,16 +206,21 @@ impl Expr {
     /// something that is not an array (whose sequence rules are the evaluator's).
     fn walk(&self, env: &Env<'_>) -> Option<Value> {
         let (variable, names) = self.direct.as_ref()?;
-        let mut names = names.iter();
-        let mut at: &Value = if &**variable == "states" {
-            match &**names.next()? {
-                "input" => env.input,
-                "result" => env.result?,
-                "errorOutput" => env.error_output?,
+        let context;
+        let (mut at, names): (&Value, _) = match (&**variable, names.split_first()) {
+            ("states", Some((first, rest))) => match &**first {
+                "input" => (env.input, rest),
+                "result" => (env.result?, rest),
+                "errorOutput" => (env.error_output?, rest),
+                "context" => {
+                    let (_, need) = self.needs.first()?;
+                    context = env.context.for_need(need.field("context")?);
+                    (&context, rest)
+                }
                 _ => return None,
-            }
-        } else {
-            env.variables.get(variable)?
+            },
+            ("states", None) => return None,
+            _ => (env.variables.get(variable)?, names.as_slice()),
         };
         for name in names {
             at = at.as_object()?.get(&**name)?;

@@ -297,6 +297,14 @@ fn what_a_changed_service_asks_is_found() {
                 "TimersRole: granted, but not used: sqs:SendMessage",
             ],
         ),
+        // Without workflows nobody is answered late.
+        (
+            "fraud",
+            "main.rs",
+            ".with_workflows()",
+            "",
+            &["FraudQueueRole: granted, but not used: states:SendTaskSuccess"],
+        ),
         (
             "fraud",
             "review.rs",
