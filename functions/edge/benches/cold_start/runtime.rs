@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use duet_core::{Clock, SystemClock};
+use duet_core::{Clock, Fact, SystemClock, Vocabulary};
 
 use crate::aws::{Request, read};
 
@@ -25,11 +25,14 @@ impl Call {
             .starts_with("GET /2018-06-01/runtime/invocation/next")
     }
 
-    /// Whether it is an answer to what was asked, in which nothing failed.
+    /// Whether it is an answer to what was asked, in which nothing failed. That
+    /// the business says no, as it does where tables are empty, is an answer.
     pub(crate) fn is_good(&self) -> bool {
         let batch = self.body.contains("\"Records\"");
         let failed = self.body.contains("batchItemFailures") && !self.body.contains("[]");
-        self.head.contains("/response ") && (batch || !failed)
+        let refuses = |name: &&str| self.body.contains(&format!("\"errorType\":\"{name}\""));
+        let declined = Fact::NAMES.iter().any(refuses);
+        declined || (self.head.contains("/response ") && (batch || !failed))
     }
 }
 
