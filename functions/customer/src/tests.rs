@@ -12,7 +12,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use serde_json::json;
 
-use crate::command::{ActivateCustomer, ActivateUnscreened, BlockCustomer, RegisterCustomer};
+use crate::command::{
+    ActivateCustomer, ActivateUnscreened, BlockCustomer, MAX_NAME, RegisterCustomer,
+};
 use crate::domain::{Customer, Status};
 use crate::{Command, Customers, key};
 
@@ -204,6 +206,57 @@ async fn what_does_not_fit_is_invalid() {
     };
     let refused = service.handle(request(renamed, "standard")).await;
     assert!(matches!(refused, Err(Failure::Invalid(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_decision_says_when_and_only_who_waits_is_blocked() {
+    for decision in [activate(), block()] {
+        let (service, table) = service();
+        let _ = service.handle(request(register(), "standard")).await;
+        assert_eq!(kept(&table).await.decided_at, None);
+        let _ = service.handle(request(decision, "standard")).await;
+        assert_eq!(kept(&table).await.decided_at, Some(Timestamp::UNIX_EPOCH));
+    }
+    let (service, table) = service();
+    let mut unmarked = request(register(), "standard");
+    unmarked.context.clearance = Some(false);
+    let _ = service.handle(unmarked.clone()).await.unwrap();
+    let ignored = service.handle(request(block(), "standard")).await.unwrap();
+    assert!(ignored.events.is_empty());
+    assert_eq!(kept(&table).await.status, Status::Pending);
+    // Whoever registers it again for the other mark is told so.
+    unmarked.context.clearance = Some(true);
+    let other = service.handle(unmarked).await.unwrap();
+    let Answer::Declined(refusal) = other.answer else {
+        panic!("{:?}", other.answer);
+    };
+    assert_eq!(refusal.name, "OtherMark");
+}
+
+#[tokio::test]
+async fn an_execution_registers_the_customer_that_it_is_named_after() {
+    let (service, _) = service();
+    let named = |execution: &str| {
+        let mut request = request(register(), "standard");
+        request.context.execution = Some(execution.to_owned());
+        request
+    };
+    let refused = service.handle(named("c-2")).await;
+    assert!(matches!(refused, Err(Failure::Invalid(_))), "{refused:?}");
+    let handled = service.handle(named("c-1__2")).await.unwrap();
+    assert_eq!(names(&handled), ["NewCustomer"]);
+}
+
+#[test]
+fn a_name_may_be_as_long_as_the_longest() {
+    let named = |length: usize| RegisterCustomer {
+        customer: "c-1".parse().unwrap(),
+        name: "é".repeat(length),
+        email: "ada@example.com".into(),
+        country: "SE".into(),
+    };
+    assert!(named(MAX_NAME).check().is_ok());
+    assert_eq!(named(MAX_NAME + 1).check().unwrap_err().path, "name");
 }
 
 #[test]

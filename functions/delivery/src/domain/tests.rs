@@ -1,5 +1,6 @@
 //! The decisions, one by one.
 
+use duet_core::Vocabulary;
 use duet_core::testing::context;
 
 use super::*;
@@ -173,4 +174,69 @@ fn a_rejection_asks_the_carrier_once_anybody_did() {
     }
     let not_served = stop(Some(failed(DeliveryRefusal::NotServed)), "r");
     assert!(matches!(not_served, Ok(Step::Settle(_))));
+}
+
+#[test]
+fn who_asks_the_carrier_holds_the_lock_and_whoever_settles_it_lets_go() {
+    let there = asking();
+    assert!(there.asked && there.lock.is_some());
+    // Another message about it waits.
+    let other = ScheduleDelivery {
+        order: order(),
+        ship_to: address("S 1"),
+    };
+    let (other, by) = (other.into(), by("b"));
+    let step = book(
+        Some(there.clone()),
+        &other,
+        true,
+        &by,
+        Timestamp::UNIX_EPOCH,
+    );
+    assert!(matches!(step, Err(Failure::Transient(_))));
+    let End::Settle(decision) = booked(there, &order(), Ok("t".into()), &by) else {
+        panic!("it is booked");
+    };
+    let booked = decision.state.unwrap();
+    assert_eq!((booked.lock, booked.ship_to), (None, None));
+}
+
+#[test]
+fn a_rejection_of_what_nobody_asked_for_asks_nobody() {
+    let noted = state(tell(None, &notes()[0], true));
+    assert!(!noted.asked);
+    let step = stop(Some(noted), "r").unwrap();
+    assert!(matches!(step, Step::Settle(_)));
+    assert_eq!(state(step).status, Status::Cancelled);
+}
+
+#[test]
+fn each_fact_of_the_join_is_a_note_and_a_rejection_cancels() {
+    use crate::command::CancelDelivery;
+    use duet_core::Fact;
+    use serde_json::json;
+    let whole = json!({
+        "order": "o-1", "customer": "c-1", "lines": [{ "sku": "kettle", "quantity": 1 }],
+        "total": { "amount": 5, "currency": "EUR" }, "amount": { "amount": 5, "currency": "EUR" },
+        "payment_token": "tok_visa", "ship_to": address("S 1"), "reason": "TimedOut",
+        "placed_at": Timestamp::UNIX_EPOCH,
+    });
+    let of_customer = json!({ "kind": "customer", "customer": "c-1" });
+    let [noted, paid, clear] = notes();
+    let cancel = CancelDelivery { order: order() }.into();
+    for (name, data, command) in [
+        ("NewOrder", &whole, Some(noted)),
+        ("PaymentCaptured", &whole, Some(paid)),
+        (
+            "NoFraudDetected",
+            &json!({ "kind": "order", "order": "o-1" }),
+            Some(clear),
+        ),
+        ("NoFraudDetected", &of_customer, None),
+        ("OrderRejected", &whole, Some(cancel)),
+        ("OrderConfirmed", &whole, None),
+    ] {
+        let fact = Fact::parse(name, data).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(crate::policy::command(&fact), command, "{name}");
+    }
 }

@@ -246,6 +246,49 @@ async fn a_verdict_goes_to_whoever_waits_for_it() {
 }
 
 #[tokio::test]
+async fn who_opens_a_review_without_waiting_takes_nobodys_place() {
+    let world = world();
+    let _ = world.tell(doubtful("o-1")).await;
+    let waits = world.ask_from(open("o-1"), Some("token-1"), "standard");
+    let _ = waits.await.unwrap();
+    let _ = world.tell(open("o-1")).await;
+    world.clock.store(60, Ordering::Relaxed);
+    let decided = world.tell(decide("o-1", Verdict::Approve)).await;
+    assert_eq!(decided.reply.unwrap().to, "token-1");
+    let review: Review = world.read(review_key("o-1")).await.unwrap();
+    assert_eq!(review.closed_at, Some(at(60)));
+}
+
+#[tokio::test]
+async fn an_order_that_waits_for_no_word_is_not_looked_at() {
+    let world = world();
+    let mut context = Context {
+        message: metadata("standard"),
+        reply_to: None,
+        clearance: Some(false),
+        execution: None,
+        last_attempt: false,
+        deadline: Timestamp::MAX,
+        replay: false,
+    };
+    for (clearance, status) in [(Some(false), None), (None, Some(Status::Open))] {
+        context.clearance = clearance;
+        let request = Request {
+            command: doubtful("o-1").into(),
+            context: context.clone(),
+        };
+        let handled = world.service.handle(request).await.unwrap();
+        assert_eq!(handled.timers.is_empty(), status.is_none());
+        assert_eq!(world.status("o-1").await, status);
+    }
+}
+
+#[test]
+fn what_is_remembered_covers_an_hour_and_a_days_delay() {
+    assert_eq!(KEPT_SECONDS, 60 * 60 + 24 * 60 * 60);
+}
+
+#[tokio::test]
 async fn who_asks_after_the_verdict_is_told_at_once() {
     let world = world();
     let _ = world.tell(doubtful("o-1")).await;
@@ -383,6 +426,7 @@ async fn what_does_not_fit_is_invalid() {
         ..decide("o-2", Verdict::Approve)
     };
     assert!(world.ask(long).await.is_err());
+    assert_eq!(world.status("o-2").await, Some(Status::Open));
     let other = world
         .ask_from(decide("o-2", Verdict::Approve), None, "eventbridge")
         .await;
@@ -391,6 +435,12 @@ async fn what_does_not_fit_is_invalid() {
         Err(Failure::invalid("the order runs under another variant"))
     );
     assert_eq!(world.status("o-2").await, Some(Status::Open));
+    let longest = DecideReview {
+        note: Some("é".repeat(1000)),
+        ..decide("o-2", Verdict::Approve)
+    };
+    let decided = world.tell(longest).await;
+    assert_eq!(decided.answer, done(json!({"verdict": "Approved"})));
 }
 
 #[test]
