@@ -100,6 +100,10 @@ fn lines_that_are_no_order_are_invalid() {
             Err(Failure::Invalid(_))
         ));
     }
+    // With the reservation and the record, the most that one transaction takes.
+    assert_eq!(MAX_SKUS, 98);
+    let most = reserve(&many[..MAX_SKUS], euros(1));
+    assert!(decide(None, &shelf(), &most).is_ok());
 }
 
 #[test]
