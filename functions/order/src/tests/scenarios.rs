@@ -4,6 +4,7 @@ use duet_core::money::MAX_AMOUNT;
 use duet_core::service::reaction;
 
 use super::*;
+use crate::command::{MAX_LINES, MAX_SKUS};
 
 #[tokio::test]
 async fn an_order_is_taken_on_once() {
@@ -66,8 +67,21 @@ fn an_order_is_checked_by_field() {
         ("/ship_to/country", json!("se"), "ship_to.country"),
     ];
     assert_eq!(place().check(), Ok(()));
-    let mut most = place();
-    most.total.amount = MAX_AMOUNT;
+    let mut most = Command::from(place()).data();
+    most["total"]["amount"] = json!(MAX_AMOUNT);
+    // Two of the lines are of a SKU that is there already.
+    let line = |n| json!({ "sku": format!("sku-{}", n % MAX_SKUS), "quantity": 1 });
+    most["lines"] = (0..MAX_LINES).map(line).collect();
+    most["payment_token"] = json!("x".repeat(128));
+    for (name, length) in [
+        ("name", 200),
+        ("street", 200),
+        ("city", 200),
+        ("postcode", 16),
+    ] {
+        most["ship_to"][name] = json!("é".repeat(length));
+    }
+    let most: PlaceOrder = serde_json::from_value(most).unwrap();
     assert_eq!(most.check(), Ok(()));
     for (pointer, value, path) in cases {
         let mut data = Command::from(place()).data();
@@ -92,6 +106,38 @@ async fn confirming_is_the_pivot() {
     let expired = world.tell(expire()).await;
     assert!(expired.events.is_empty() && expired.timers.is_empty());
     assert_eq!(world.order().await.fate, Fate::Confirmed);
+}
+
+#[tokio::test]
+async fn a_decision_says_when_and_how_the_order_ended() {
+    let park = ParkOrder::of(id());
+    for (command, ended) in [
+        (confirm(), vec![("Confirmed", None)]),
+        (
+            reject(Reason::TimedOut, None),
+            vec![("Rejected", Some("TimedOut"))],
+        ),
+        (park.into(), vec![("NeedsAttention", None)]),
+    ] {
+        let world = placed().await;
+        world.turn_to(60);
+        let handled = world.tell(command).await;
+        assert_eq!(world.order().await.decided_at, Some(at(60)));
+        let endings: Vec<_> = handled.events.iter().filter_map(ending).collect();
+        let words: Vec<_> = endings
+            .iter()
+            .map(|ending| (ending.outcome, ending.reason.as_deref()))
+            .collect();
+        for (word, ending) in words.iter().zip(&endings) {
+            assert_eq!(ending.began.is_some(), word.0 != "NeedsAttention");
+        }
+        assert_eq!(words, ended);
+    }
+}
+
+/// What the service says to whoever counts.
+fn ending(event: &Event) -> Option<duet_core::Ending> {
+    <Orders<Memory, Arc<fn() -> Timestamp>> as Service>::ending(event)
 }
 
 #[tokio::test]
