@@ -145,6 +145,21 @@ async fn a_subject_is_an_id() {
 }
 
 #[test]
+fn a_notice_about_an_order_can_be_overdue_and_has_one_id() {
+    assert_eq!(
+        crate::domain::id("o-1", Kind::OrderConfirmed),
+        "notice/o-1/OrderConfirmed"
+    );
+    let overdue = |subject, kind| {
+        let command = notify(subject, kind, false).command;
+        <Notifications<Memory, Clock, adapters::Memory> as Service>::overdue(&command)
+    };
+    let fact = overdue("o-1", Kind::OrderConfirmed).unwrap();
+    assert_eq!((fact.name(), fact.subject()), ("NoticeOverdue", "o-1"));
+    assert_eq!(overdue("c-1", Kind::CustomerBlocked), None);
+}
+
+#[test]
 fn the_policy_notifies_of_ends_and_of_money() {
     let money = |amount: i64| -> Money {
         serde_json::from_value(json!({"amount": amount, "currency": "EUR"})).unwrap()

@@ -1,5 +1,7 @@
 //! The decisions, one by one.
 
+use duet_core::Vocabulary;
+
 use super::*;
 use crate::command::{ReleaseStock, ShipStock};
 
@@ -162,4 +164,31 @@ fn only_what_is_set_aside_ships_and_only_what_is_here_goes_back() {
     }
     let back = decide(Some(shipped.reservation), &shelf(), &release());
     assert!(matches!(back, Err(Failure::Invalid(_))));
+}
+
+#[test]
+fn an_order_is_reserved_released_or_shipped_and_only_a_shipment_is_overdue() {
+    use crate::policy;
+    use duet_core::Fact;
+    use serde_json::json;
+    let whole = json!({
+        "order": "o-1", "customer": "c-1", "lines": [{ "sku": "tea", "quantity": 1 }],
+        "total": euros(300), "amount": euros(300), "payment_token": "tok_visa", "reason": "TimedOut",
+        "ship_to": {
+            "name": "N", "street": "S 1", "city": "C", "postcode": "11122", "country": "SE",
+        },
+        "placed_at": "2026-01-01T00:00:00Z",
+    });
+    let overdue = Fact::parse("ShipmentOverdue", &json!({ "order": "o-1" })).unwrap();
+    for (name, command, overdue) in [
+        ("NewOrder", Some(reserve(&[("tea", 1)], euros(300))), None),
+        ("OrderRejected", Some(release()), None),
+        ("OrderConfirmed", Some(ship()), Some(overdue)),
+        ("PaymentCaptured", None, None),
+    ] {
+        let fact = Fact::parse(name, &whole).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let called_for = policy::command(&fact);
+        assert_eq!(called_for, command, "{name}");
+        assert_eq!(called_for.as_ref().and_then(policy::overdue), overdue);
+    }
 }
