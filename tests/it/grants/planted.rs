@@ -303,7 +303,10 @@ fn what_a_changed_service_asks_is_found() {
             "main.rs",
             ".with_workflows()",
             "",
-            &["FraudQueueRole: granted, but not used: states:SendTaskSuccess"],
+            &[
+                "FraudQueueRole: granted, but not used: states:SendTaskSuccess",
+                "FraudTaskRole: granted, but not used: states:SendTaskSuccess",
+            ],
         ),
         (
             "fraud",
