@@ -179,7 +179,7 @@ fn an_order_is_reserved_released_or_shipped_and_only_a_shipment_is_overdue() {
         },
         "placed_at": "2026-01-01T00:00:00Z",
     });
-    let overdue = Fact::parse("ShipmentOverdue", &json!({ "order": "o-1" })).unwrap();
+    let overdue = Fact::parse("ShipmentOverdue", json!({ "order": "o-1" })).unwrap();
     for (name, command, overdue) in [
         ("NewOrder", Some(reserve(&[("tea", 1)], euros(300))), None),
         ("OrderRejected", Some(release()), None),
