@@ -490,6 +490,10 @@ fn every_function_has_its_code_and_every_variable_its_reader() {
     let functions = resources(&template, "AWS::Serverless::Function");
     // The journal is no step of any workflow: it has a queue function only.
     assert_eq!(functions.len(), 2 * SERVICES.len() - 1 + SWEEPS.len());
+    let guide = text("docs/deploy.md");
+    let by_hand = guide
+        .lines()
+        .filter(|line| line.starts_with("packages=") || line.starts_with("for s in "));
     let mut set: BTreeSet<String> =
         keys(&template["Globals"]["Function"]["Environment"]["Variables"]);
     for (id, function) in functions {
@@ -506,6 +510,13 @@ fn every_function_has_its_code_and_every_variable_its_reader() {
                 .trim_end_matches("queue"),
             service.replace('-', ""),
             "{id}"
+        );
+        // Whoever deploys by hand builds it, too.
+        let listed = by_hand.clone();
+        let mut words = listed.flat_map(|line| line.split(|c: char| " \";".contains(c)));
+        assert!(
+            words.any(|word| word == service),
+            "docs/deploy.md: {service}"
         );
         set.extend(keys(&function["Environment"]["Variables"]));
     }

@@ -5,9 +5,10 @@
 //!
 //! Three things keep evaluation cheap, and all are exact. A number by itself is
 //! its value. An expression that is only a path through objects
-//! (`$states.input.order.id`) is walked without the evaluator. For the rest, only the parts of each variable that the expression
-//! can reach are converted: a step that names a field of an object reads nothing
-//! else of that object. What is not such a plain name step counts as reading all.
+//! (`$states.input.order.id`) is walked without the evaluator. For the rest, only
+//! the parts of each variable that the expression can reach are converted: a step
+//! that names a field of an object reads nothing else of that object. What is not
+//! such a plain name step counts as reading all.
 
 mod convert;
 mod host;
@@ -213,6 +214,7 @@ impl Expr {
                 "result" => (env.result?, rest),
                 "errorOutput" => (env.error_output?, rest),
                 "context" => {
+                    // A path of `$states` reads nothing else.
                     let (_, need) = self.needs.first()?;
                     context = env.context.for_need(need.field("context")?);
                     (&context, rest)
