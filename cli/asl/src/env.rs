@@ -254,7 +254,8 @@ pub(crate) fn digest(text: &str, algorithm: &str) -> Option<String> {
 }
 
 /// The length of `value` as compact JSON, in bytes.
-pub(crate) fn size(value: &Value) -> usize {
+#[must_use]
+pub fn size(value: &Value) -> usize {
     match value {
         Value::Null => 4,
         Value::Bool(b) => 5 - usize::from(*b),

@@ -59,6 +59,7 @@ mod substitute;
 mod template;
 mod validate;
 
+pub use env::size;
 pub use exec::{
     AnswerError, Effect, Execution, ExecutionOptions, RedriveError, Status, TaskCall, TaskError,
     TaskId,

@@ -7,7 +7,7 @@
 //! fails for good at once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use duet_asl::Millis;
 use duet_core::Timestamp;
@@ -40,12 +40,23 @@ const ARCHIVE_LAG: Millis = 600_000;
 /// An event on a bus.
 #[derive(Debug)]
 pub(crate) struct BusEvent {
-    value: Value,
-    /// The text of it, for targets that take it whole.
     text: Arc<str>,
+    /// The text, read: only where somebody asks for parts of it.
+    value: OnceLock<Value>,
     ident: u64,
     owner: Owner,
     received: Millis,
+}
+
+impl BusEvent {
+    fn value(&self) -> &Value {
+        self.value.get_or_init(|| read(&self.text))
+    }
+}
+
+/// The document that `text` is; whoever sends has written it from one.
+fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// A delivery under way.
@@ -158,18 +169,13 @@ impl Lab {
     }
 
     fn receive_event(&mut self, bus: usize, text: Arc<str>, ident: u64, owner: Owner) {
-        let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        let rules: Vec<usize> = self.matchers[bus]
-            .matches(&value)
-            .into_iter()
-            .copied()
-            .collect();
+        let rules = self.rules_for(bus, &text);
         let definitions = self.definitions.clone();
         if self.config.events {
             self.heard.push(Heard {
                 at: self.now(),
                 bus: definitions.buses[bus].name.clone(),
-                event: value.clone(),
+                event: read(&text),
             });
         }
         let keeps = definitions
@@ -181,7 +187,7 @@ impl Lab {
         }
         let event = Arc::new(BusEvent {
             text,
-            value,
+            value: OnceLock::new(),
             ident,
             owner,
             received: self.now,
@@ -192,7 +198,7 @@ impl Lab {
                 && it
                     .pattern
                     .as_ref()
-                    .is_none_or(|pattern| pattern.matches(&event.value))
+                    .is_none_or(|pattern| pattern.matches(event.value()))
             {
                 self.archives[at].push(Archived {
                     text: event.text.clone(),
@@ -205,6 +211,12 @@ impl Lab {
         for rule in rules {
             self.route(rule, &event);
         }
+    }
+
+    /// The rules of `bus` that the event `text` matches.
+    fn rules_for(&self, bus: usize, text: &str) -> Vec<usize> {
+        let matching = self.matchers[bus].matches_text(text).unwrap_or_default();
+        matching.into_iter().copied().collect()
     }
 
     fn route(&mut self, rule: usize, event: &Arc<BusEvent>) {
@@ -321,7 +333,9 @@ impl Lab {
                     rule_name: &rule.name,
                     ingestion_time: &time,
                 };
-                other.render(&delivery.event.value, context).map(Into::into)
+                other
+                    .render(delivery.event.value(), context)
+                    .map(Into::into)
             }
         };
         if let Some(body) = body {
@@ -409,23 +423,18 @@ impl Lab {
             .collect();
         let count = events.len();
         for event in events {
-            let mut value: Value = serde_json::from_str(&event.text).unwrap_or_default();
+            let mut value = read(&event.text);
             value["replay-name"] = name.into();
             let ident = mix(event.ident, digest(name));
             let window = (event.received - from) / 60_000;
             let replayed = Arc::new(BusEvent {
                 text: text(&value).into(),
-                value,
+                value: value.into(),
                 ident,
                 owner: event.owner,
                 received: self.now,
             });
-            let matching: Vec<usize> = self.matchers[it.bus]
-                .matches(&replayed.value)
-                .into_iter()
-                .copied()
-                .collect();
-            for rule in matching {
+            for rule in self.rules_for(it.bus, &replayed.text) {
                 if !rules.is_empty() && !rules.contains(&definitions.rules[rule].arn) {
                     continue;
                 }

@@ -12,7 +12,7 @@ use duet_edge::batch::{self, Attributes, Record};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
 use duet_edge::wires::{QUEUE, REASON};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::fault::{Aim, Fault};
 use crate::host::{Frame, Out, timestamp};
@@ -25,7 +25,6 @@ use crate::random::{digest, mix};
 use crate::scheduler::TIMER;
 use crate::services::Work;
 use crate::sqs::{Message, Sending, message_id};
-use crate::wire::text;
 
 /// The concurrency of an account (Lambda quotas: 1,000 by default).
 const CONCURRENCY: usize = 1_000;
@@ -81,8 +80,8 @@ pub(crate) struct Call {
     pub(crate) run: usize,
     pub(crate) task: TaskId,
     pub(crate) function: usize,
-    /// What the function is called with, as it travels.
-    pub(crate) payload: String,
+    /// What the function is called with.
+    pub(crate) payload: Value,
     pub(crate) state: Arc<str>,
     pub(crate) ident: u64,
     pub(crate) owner: Owner,
@@ -183,14 +182,14 @@ impl Lab {
             step: state,
             skew: 0,
         };
-        self.launch_task(function, Trigger::Task { run, task }, &payload, frame);
+        self.launch_task(function, Trigger::Task { run, task }, payload, frame);
     }
 
     /// Somebody calls a task function by hand. Gives the number of the call.
     pub(crate) fn invoke_by_hand(
         &mut self,
         function: usize,
-        payload: &str,
+        payload: Value,
         step: &str,
         ident: u64,
         owner: Owner,
@@ -212,16 +211,16 @@ impl Lab {
 
     /// A schedule invokes a function.
     pub(crate) fn invoke_by_clock(&mut self, function: usize, frame: Frame) {
-        self.launch_task(function, Trigger::Clock, "{}", frame);
+        let payload = Value::Object(Map::new());
+        self.launch_task(function, Trigger::Clock, payload, frame);
     }
 
-    fn launch_task(&mut self, function: usize, trigger: Trigger, payload: &str, frame: Frame) {
-        self.host.lock().meters.of(frame.owner).task_bytes += payload.len() as u64;
-        let input = serde_json::from_str(payload).unwrap_or_default();
+    fn launch_task(&mut self, function: usize, trigger: Trigger, payload: Value, frame: Frame) {
+        self.host.lock().meters.of(frame.owner).task_bytes += duet_asl::size(&payload) as u64;
         let function = self.instance_of(function, frame.ident);
         let (wait, frame) = self.take_instance(function, frame);
         let deadline = self.now + wait + self.definitions.functions[function].timeout;
-        let work = self.handlers[function].task(input, timestamp(deadline));
+        let work = self.handlers[function].task(payload, timestamp(deadline));
         let part = Part {
             work: Some(Running::Task(work)),
             frame,
@@ -525,10 +524,8 @@ impl Lab {
                 self.end_invocation(id, true);
                 let result = match result {
                     Ok(reply) => {
-                        // As on the wire: text, and read again.
-                        let sent = text(&reply);
-                        self.host.lock().meters.of(owner).task_bytes += sent.len() as u64;
-                        let reply: Value = serde_json::from_str(&sent).unwrap_or_default();
+                        let sent = duet_asl::size(&reply) as u64;
+                        self.host.lock().meters.of(owner).task_bytes += sent;
                         Ok(
                             json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
                         )

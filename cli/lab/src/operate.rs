@@ -150,7 +150,7 @@ impl Lab {
     ) -> Result<Result<Value, TaskError>, SendError> {
         let at = self.arns.get(function).copied();
         let at = at.ok_or_else(|| SendError::NoFunction(function.to_owned()))?;
-        let payload = serde_json::to_string(message).unwrap_or_default();
+        let payload = serde_json::to_value(message).unwrap_or_default();
         let metadata = &message.metadata;
         let owner = self
             .host
@@ -161,7 +161,7 @@ impl Lab {
             digest(&message.command),
             mix(digest(&metadata.subject), self.next_id()),
         );
-        let id = self.invoke_by_hand(at, &payload, &message.command, ident, owner);
+        let id = self.invoke_by_hand(at, payload, &message.command, ident, owner);
         loop {
             if let Some(result) = self.answers.remove(&id) {
                 return Ok(result);

@@ -271,7 +271,7 @@ impl Lab {
             );
             return self.after(1, Action::FailTask(run, id, Box::new(error)));
         };
-        let payload = text(&arguments["Payload"]);
+        let payload = arguments["Payload"].clone();
         self.invoke_task(Call {
             run,
             task: id,

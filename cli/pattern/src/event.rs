@@ -1,10 +1,15 @@
 //! An event as patterns see it: the leaves of the fields somebody asks for, each with the array elements it lies in.
 //!
 //! One walk over the event, guided by a tree of the wanted paths, finds them all; parts of the event that no path leads
-//! into are never entered. This module must not know operators or rules.
+//! into are never entered. So an event that is text need not be read whole: [`Paths::read`] skips those parts. This module
+//! must not know operators or rules.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use rustc_hash::FxHashMap;
-use serde_json::Value;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// The number of a path within one [`Paths`].
 pub(crate) type FieldId = u32;
@@ -58,6 +63,27 @@ impl Paths {
         })
     }
 
+    /// Reads as much of an event as has wanted fields in it; the leaves are those of the whole event.
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub(crate) fn read(&self, event: &str) -> serde_json::Result<Value> {
+        let mut reader = serde_json::Deserializer::from_str(event);
+        let value = Wanted { paths: self, at: 0 }.deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(value)
+    }
+
+    /// Where the member `key` of the object at `at` leads, if into a wanted path.
+    fn next(&self, at: u32, key: &str) -> Option<u32> {
+        let next = |at: u32, name: &str| self.nodes[at as usize].next.get(name).copied();
+        // `{"a.b": 1}` is the field a.b, just as `{"a": {"b": 1}}` is.
+        next(at, key).or_else(|| match key.contains('.') {
+            true => key.split('.').try_fold(at, next),
+            false => None,
+        })
+    }
+
     /// The leaves of all wanted fields.
     pub(crate) fn leaves<'e>(&self, event: &'e Value) -> Leaves<'e> {
         let mut leaves = Leaves {
@@ -80,17 +106,8 @@ impl Paths {
                     return;
                 }
                 for (key, member) in members {
-                    if let Some(&next) = step.next.get(key.as_str()) {
+                    if let Some(next) = self.next(at, key) {
                         self.value(next, member, place, leaves);
-                    } else if key.contains('.') {
-                        // `{"a.b": 1}` is the field a.b, just as `{"a": {"b": 1}}` is.
-                        let mut steps = key.split('.');
-                        let end = steps.try_fold(at, |at, name| {
-                            self.nodes[at as usize].next.get(name).copied()
-                        });
-                        if let Some(end) = end {
-                            self.value(end, member, place, leaves);
-                        }
                     }
                 }
             }
@@ -115,6 +132,82 @@ impl Paths {
         }
     }
 }
+
+/// Reads the wanted part of what lies where the steps so far lead.
+#[derive(Clone, Copy)]
+struct Wanted<'p> {
+    paths: &'p Paths,
+    at: u32,
+}
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            all.push(item);
+        }
+        Ok(Value::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut all = Map::new();
+        while let Some(Key(key)) = members.next_key()? {
+            match self.paths.next(self.at, &key) {
+                Some(at) => {
+                    let wanted = Wanted { at, ..self };
+                    let member = members.next_value_seed(wanted)?;
+                    all.insert(key.into_owned(), member);
+                }
+                None => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Value::Object(all))
+    }
+}
+
+/// A member's name, borrowed from the text where nothing in it is escaped.
+#[derive(serde::Deserialize)]
+struct Key<'k>(#[serde(borrow)] Cow<'k, str>);
 
 /// The leaves found in one event, grouped by field.
 #[derive(Debug)]

@@ -122,6 +122,14 @@ impl<K> Matcher<K> {
             .collect()
     }
 
+    /// The same for an event that is text, of which only what some pattern asks about is read.
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub fn matches_text(&self, event: &str) -> serde_json::Result<Vec<&K>> {
+        self.paths.read(event).map(|event| self.matches(&event))
+    }
+
     fn try_candidate(
         &self,
         at: u32,

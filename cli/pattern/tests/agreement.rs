@@ -323,6 +323,11 @@ fn agree(seed: u8, pattern: impl Strategy<Value = Value>, event: impl Strategy<V
                     .map(|(i, ..)| *i)
                     .collect();
                 let actual: Vec<usize> = matcher.matches(event).into_iter().copied().collect();
+                let read = matcher.matches_text(&event.to_string()).unwrap();
+                assert!(
+                    read.into_iter().eq(&actual),
+                    "{event} is read otherwise than it is"
+                );
                 prop_assert_eq!(&actual, &expected, "{}", event);
                 for (i, value, parsed) in &rules {
                     prop_assert_eq!(
