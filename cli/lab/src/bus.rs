@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::definitions::is_like;
+use crate::definitions::{Listener, is_like};
 use crate::fault::{Aim, Fault};
 use crate::host::{Entry, timestamp};
 use crate::lab::{Action, Heard, Lab};
@@ -169,7 +169,7 @@ impl Lab {
     }
 
     fn receive_event(&mut self, bus: usize, text: Arc<str>, ident: u64, owner: Owner) {
-        let rules = self.rules_for(bus, &text);
+        let listeners = self.listeners(bus, &text);
         let definitions = self.definitions.clone();
         if self.config.events {
             self.heard.push(Heard {
@@ -178,11 +178,7 @@ impl Lab {
                 event: read(&text),
             });
         }
-        let keeps = definitions
-            .archives
-            .iter()
-            .any(|archive| archive.bus == bus && !archive.gone);
-        if rules.is_empty() && !keeps {
+        if listeners.is_empty() {
             return;
         }
         let event = Arc::new(BusEvent {
@@ -192,31 +188,29 @@ impl Lab {
             owner,
             received: self.now,
         });
-        for (at, it) in definitions.archives.iter().enumerate() {
-            if it.bus == bus
-                && !it.gone
-                && it
-                    .pattern
-                    .as_ref()
-                    .is_none_or(|pattern| pattern.matches(event.value()))
-            {
-                self.archives[at].push(Archived {
+        for listener in listeners {
+            match listener {
+                Listener::Rule(rule) => self.route(rule, &event),
+                Listener::Archive(at) => self.archives[at].push(Archived {
                     text: event.text.clone(),
                     ident,
                     owner,
                     received: event.received,
-                });
+                }),
             }
-        }
-        for rule in rules {
-            self.route(rule, &event);
         }
     }
 
-    /// The rules of `bus` that the event `text` matches.
-    fn rules_for(&self, bus: usize, text: &str) -> Vec<usize> {
+    /// The rules and archives of `bus` that the event `text` goes to.
+    fn listeners(&self, bus: usize, text: &str) -> Vec<Listener> {
         let matching = self.matchers[bus].matches_text(text).unwrap_or_default();
-        matching.into_iter().copied().collect()
+        let archives = self.definitions.archives.iter().enumerate();
+        let whole = archives.filter(|(_, it)| it.bus == bus && it.pattern.is_none() && !it.gone);
+        matching
+            .into_iter()
+            .copied()
+            .chain(whole.map(|(at, _)| Listener::Archive(at)))
+            .collect()
     }
 
     fn route(&mut self, rule: usize, event: &Arc<BusEvent>) {
@@ -434,7 +428,10 @@ impl Lab {
                 owner: event.owner,
                 received: self.now,
             });
-            for rule in self.rules_for(it.bus, &replayed.text) {
+            for listener in self.listeners(it.bus, &replayed.text) {
+                let Listener::Rule(rule) = listener else {
+                    continue;
+                };
                 if !rules.is_empty() && !rules.contains(&definitions.rules[rule].arn) {
                     continue;
                 }

@@ -659,17 +659,19 @@ impl Definitions {
         found.ok_or_else(|| DefinitionError::new(whose, format!("no queue {arn}")))
     }
 
-    /// The rules of each bus, compiled together; keys are indices of rules.
-    pub(crate) fn matchers(&self) -> Vec<Matcher<usize>> {
-        let of = |bus| {
-            let rules = self
-                .rules
-                .iter()
-                .enumerate()
-                .filter(move |(_, rule)| rule.bus == bus && !rule.gone);
-            rules.map(|(at, rule)| (at, rule.pattern.clone())).collect()
-        };
-        (0..self.buses.len()).map(of).collect()
+    /// The patterns of each bus, compiled together: of its rules, and of its
+    /// archives that have one.
+    pub(crate) fn matchers(&self) -> Vec<Matcher<Listener>> {
+        let mut all = vec![Matcher::new(); self.buses.len()];
+        for (at, rule) in self.rules.iter().enumerate().filter(|(_, it)| !it.gone) {
+            all[rule.bus].add(Listener::Rule(at), &rule.pattern);
+        }
+        for (at, archive) in self.archives.iter().enumerate().filter(|(_, it)| !it.gone) {
+            if let Some(pattern) = &archive.pattern {
+                all[archive.bus].add(Listener::Archive(at), pattern);
+            }
+        }
+        all
     }
 
     /// Whether a resource of this type is deployed, one that the lab does not
@@ -791,6 +793,13 @@ fn period(expression: &str) -> Option<i64> {
         _ => return None,
     };
     count.checked_mul(millis)
+}
+
+/// Who gets the events of a bus that a pattern lets through, by its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listener {
+    Rule(usize),
+    Archive(usize),
 }
 
 /// Whether `arn` fits `pattern`, in which `*` stands for any text (IAM's `ArnLike`).

@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use crate::bus::{Archived, Delivery};
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, Listener};
 use crate::fault::{Blow, Fault, FaultRule, Faults, Strike};
 use crate::host::{Host, timestamp};
 use crate::lambda::{Instances, Invocation};
@@ -205,7 +205,7 @@ pub struct Lab {
     pub(crate) services: Vec<Arc<str>>,
     pub(crate) arns: FxHashMap<String, usize>,
     pub(crate) tables: BTreeMap<String, Table>,
-    pub(crate) matchers: Vec<Matcher<usize>>,
+    pub(crate) matchers: Vec<Matcher<Listener>>,
     pub(crate) steps: Vec<Arc<str>>,
     pub(crate) queues: Vec<QueueState>,
     pub(crate) feeds: Vec<Option<usize>>,

@@ -101,6 +101,7 @@ impl Lab {
                         self.archives.push(Vec::new());
                     }
                 }
+                self.matchers = live.matchers();
             }
             TABLE | TOPIC | SCHEDULE_GROUP => {
                 let live = Arc::make_mut(&mut self.definitions);
@@ -327,6 +328,7 @@ impl Lab {
                 if let Some(at) = live.archive_named(id) {
                     live.archives[at].gone = true;
                     self.archives[at].clear();
+                    self.matchers = live.matchers();
                 }
             }
             TOPIC => live.topics.retain(|topic| topic != id),
