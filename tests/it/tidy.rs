@@ -1,7 +1,9 @@
 //! Architecture, as what must not be there and what must resolve. The rules
 //! are those of `docs/architecture.md`.
 
+mod licences;
 mod patience;
+mod prose;
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};

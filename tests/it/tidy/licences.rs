@@ -1,0 +1,88 @@
+//! What is linked may be linked: the licences of all crates, and where they
+//! come from.
+
+use std::process::Command;
+
+use serde_json::Value;
+use spdx::{Expression, ParseMode};
+
+use crate::harness::root;
+
+/// Licences that ask for no more than their text and a name.
+const ALLOWED: [&str; 10] = [
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "ISC",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Whether a choice that `licence` offers needs allowed ones only; old manifests
+/// write `MIT/Apache-2.0`.
+fn is_allowed(licence: &str) -> bool {
+    Expression::parse_mode(licence, ParseMode::LAX).is_ok_and(|expression| {
+        expression.evaluate(|asked| {
+            let name = asked.license.id().map(|id| id.name);
+            name.is_some_and(|name| ALLOWED.contains(&name))
+        })
+    })
+}
+
+/// What cargo knows of the crates that a build on this machine uses.
+fn metadata() -> Value {
+    let said = |command: &mut Command| {
+        let output = command.current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let rustc = said(Command::new("rustc").arg("-vV"));
+    let host = rustc.lines().find_map(|line| line.strip_prefix("host: "));
+    let asked = ["metadata", "--format-version", "1", "--locked"];
+    let mut cargo = Command::new(env!("CARGO"));
+    let of_host = cargo.args(asked).args(["--filter-platform", host.unwrap()]);
+    serde_json::from_str(&said(of_host)).unwrap()
+}
+
+#[test]
+fn every_crate_may_be_linked_and_comes_from_the_registry() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 100, "{} packages", packages.len());
+    let mut wrong = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let licence = package["license"].as_str().unwrap_or("none");
+        if !is_allowed(licence) {
+            wrong.push(format!("{name}: licence {licence}"));
+        }
+        // Our own have no source; a fork or a path outside would be another kind.
+        let source = package["source"].as_str();
+        let ours = package["manifest_path"].as_str().unwrap();
+        let ours = source.is_none() && ours.starts_with(&*root().to_string_lossy());
+        if !ours && !source.is_some_and(|from| from.starts_with("registry+")) {
+            wrong.push(format!("{name}: from {source:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_may_not_be_linked_is_told_apart() {
+    for (licence, allowed) in [
+        ("MIT OR Apache-2.0", true),
+        ("MIT/Apache-2.0", true),
+        ("MIT OR GPL-3.0-only", true),
+        ("ISC AND (Apache-2.0 OR ISC)", true),
+        ("Apache-2.0 WITH LLVM-exception", true),
+        ("GPL-3.0-only", false),
+        ("MIT AND AGPL-3.0-only", false),
+        ("none", false),
+    ] {
+        assert_eq!(is_allowed(licence), allowed, "{licence}");
+    }
+}
