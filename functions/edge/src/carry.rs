@@ -229,4 +229,22 @@ mod tests {
         let refused = carry(FEW, entries(), broken, pause).await;
         assert_eq!(refused, Err(Failure::transient("no answer")));
     }
+
+    #[test]
+    fn the_gravest_failure_is_told_and_of_equals_the_first() {
+        let (invalid, other) = (Failure::invalid("one"), Failure::invalid("two"));
+        let (refused, later) = (
+            Failure::Misconfigured("one".into()),
+            Failure::Misconfigured("two".into()),
+        );
+        for (worst, failure, told) in [
+            (None, &refused, &refused),
+            (Some(&refused), &later, &refused),
+            (Some(&refused), &invalid, &invalid),
+            (Some(&invalid), &refused, &invalid),
+            (Some(&invalid), &other, &invalid),
+        ] {
+            assert_eq!(&graver(worst.cloned(), failure.clone()), told);
+        }
+    }
 }

@@ -303,3 +303,14 @@ async fn a_panic_is_a_bug_and_is_told_by_its_place() {
         "{told}"
     );
 }
+
+#[tokio::test]
+async fn only_a_further_try_counts_as_a_retry() {
+    for tries in [1, 2] {
+        let (line, _) = queued(&traced("done"), tries, false).await;
+        let counted = metrics(&line);
+        let mut counted = counted.iter().filter(|(_, name, _)| name == "retries");
+        assert_eq!(line.get("retries").is_some(), tries > 1, "{line}");
+        assert_eq!(counted.next().is_some(), tries > 1, "{line}");
+    }
+}
