@@ -314,3 +314,42 @@ async fn only_a_further_try_counts_as_a_retry() {
         assert_eq!(counted.next().is_some(), tries > 1, "{line}");
     }
 }
+
+#[tokio::test]
+async fn a_fact_s_line_says_whom_it_is_about_also_when_it_does_not_fit() {
+    let declined = PaymentDeclined {
+        order: "o-1".parse().unwrap(),
+    };
+    let fits = bus_event(declined.into());
+    let mut unfit = fits.clone();
+    unfit["detail"]["data"] = json!({});
+    for (event, outcome) in [(fits, "repeat"), (unfit, "invalid")] {
+        let (line, _) = queued(&event, 1, false).await;
+        assert_eq!(line["outcome"], outcome, "{line}");
+        assert_eq!(line["subject"], "o-1", "{line}");
+        assert_eq!(line["variant"], "known", "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_bus_event_still_says_whom_it_is_about() {
+    let metadata = command("done", "known")["metadata"].clone();
+    let torn = json!({ "detail-type": "PaymentDeclined", "detail": { "metadata": metadata } });
+    let (line, _) = queued(&torn, 1, false).await;
+    assert_eq!(
+        (&line["outcome"], &line["subject"]),
+        (&json!("invalid"), &json!("o-1"))
+    );
+}
+
+#[tokio::test]
+async fn a_last_try_that_fails_is_an_error_that_says_so() {
+    let mut input = traced("transient");
+    input["entered"] = json!("2025-12-31T23:00:00Z");
+    input["patience"] = json!(60);
+    input["attempt"] = json!(10);
+    let (line, reply) = tasked(input).await;
+    assert_eq!(reply, Err("PatienceSpent: not now".to_owned()));
+    assert_eq!(line["level"], "ERROR", "{line}");
+    assert_eq!(line["why"], "patience spent: transient: not now", "{line}");
+}

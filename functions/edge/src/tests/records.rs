@@ -136,4 +136,6 @@ async fn a_table_that_does_not_answer_ends_it_and_nothing_is_lost() {
     tables[1].1.store(false, Ordering::Relaxed);
     let swept = sweep(&tables, &clock).await.unwrap();
     assert_eq!((swept.seen, swept.removed), (1, 1));
+    let told: Value = serde_json::from_str(&line(&swept, now)).unwrap();
+    assert_eq!(told["level"], "INFO");
 }
