@@ -187,3 +187,19 @@ fn a_way_that_cannot_be_read_is_refused_at_start() {
         assert!(read(unknown).is_err(), "{unknown}");
     }
 }
+
+#[tokio::test]
+async fn every_further_execution_is_asked_for() {
+    let table = table(&[("o-1", "known", true)]).await;
+    let engine = Machines {
+        all: Arc::new(vec![
+            ("m", "o-1", false),
+            ("m", "o-1__2", false),
+            ("m", "o-1__3", true),
+        ]),
+        unlisted: ["o-1__3"].into(),
+        ..Machines::default()
+    };
+    let (came, lines) = swept(&table, &engine, false).await;
+    assert_eq!((came.unwrap().said, lines), (0, Vec::<String>::new()));
+}
