@@ -1,4 +1,4 @@
-//! What travels in the world, travels as text.
+//! What waits in the world for somebody else, an event or a message, is text.
 
 use serde_json::Value;
 

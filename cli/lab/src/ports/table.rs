@@ -1,0 +1,500 @@
+//! Tables: documents that two runs may meet at, reads that lag or are torn,
+//! writes that fail or are lost.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use duet_core::Failure;
+use duet_core::desk::is_record;
+use duet_core::store::{
+    Body, Browse, CommitError, Expect, Item, Key, Listing, Memory, Page, Pages, Store, StoreFault,
+    Write,
+};
+use serde_json::Value;
+
+use crate::definitions::Index;
+use crate::fault::Fault;
+use crate::host::Host;
+use crate::indexes::Indexes;
+use crate::latency::{STORE, TEAR};
+use crate::meter::{read_units, scan_units, too_large, write_units};
+use crate::plant::Plant;
+use crate::random::mix;
+
+/// How long a read may lag behind a write, in milliseconds.
+const LAG: i64 = 1_000;
+
+/// How a call failed that the store did not answer.
+const SILENCE: &str = "the table did not answer";
+
+/// A document as it was, and when that ended.
+type Past = (i64, Key, Option<Item>);
+
+/// A table, as the world outside the services sees it: no call takes time.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    memory: Memory,
+    /// What recent writes replaced; kept only where reads may lag.
+    past: Option<Arc<Mutex<VecDeque<Past>>>>,
+    indexes: Indexes,
+}
+
+impl Table {
+    /// An empty table; its reads may lag if it `lags`.
+    pub(crate) fn new<'a>(lags: bool, indexes: impl Iterator<Item = &'a Index>) -> Self {
+        Self {
+            memory: Memory::default(),
+            past: lags.then(Arc::default),
+            indexes: Indexes::new(indexes),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn indexes(&self) -> &Indexes {
+        &self.indexes
+    }
+
+    /// Whether one of its indexes lists anything.
+    pub(crate) fn lists_anything(&self) -> bool {
+        !self.indexes.are_empty()
+    }
+
+    async fn remember(&self, now: i64, writes: &[Write]) {
+        let Some(past) = &self.past else { return };
+        let keys: Vec<Key> = writes.iter().map(|write| write.key().clone()).collect();
+        let items = self.memory.load(&keys).await.unwrap_or_default();
+        let mut past = past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.extend(
+            keys.into_iter()
+                .zip(items)
+                .map(|(key, item)| (now, key, item)),
+        );
+        while past.front().is_some_and(|(at, ..)| *at < now - LAG) {
+            past.pop_front();
+        }
+    }
+
+    /// What `key` was before its last update, if that was just now. The first
+    /// write of a document is not hidden, but for records: those are looked for
+    /// and missed by every first delivery.
+    fn was(&self, now: i64, key: &Key) -> Option<Option<Item>> {
+        let past = self
+            .past
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (_, _, was) = past
+            .iter()
+            .rev()
+            .find(|(at, of, _)| of == key && *at >= now - LAG)?;
+        (was.is_some() || is_record(key)).then(|| was.clone())
+    }
+}
+
+impl Store for Table {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
+        self.memory.load(keys).await
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        let changes = self.indexes.changes(&writes);
+        self.memory.commit(writes).await?;
+        self.indexes.apply(changes);
+        Ok(())
+    }
+}
+
+impl Browse for Table {
+    async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreFault> {
+        self.memory.partition(pk).await
+    }
+
+    async fn everything(&self) -> Result<Vec<Item>, StoreFault> {
+        self.memory.everything().await
+    }
+}
+
+/// A table, as a service sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct TablePort {
+    pub(crate) host: Host,
+    pub(crate) table: Table,
+    /// Whether it is a third party's: then its use is not the shop's.
+    pub(crate) ledger: bool,
+}
+
+impl Store for TablePort {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
+        self.host.call(STORE).await;
+        let (fails, hangs, lags, tears) = {
+            let mut inner = self.host.lock();
+            (
+                inner.strikes(Fault::StoreFault),
+                inner.strikes(Fault::Timeout),
+                // What is read alone is read as it is.
+                !self.ledger && keys.len() > 1 && inner.strikes(Fault::StaleRead),
+                !self.ledger && keys.len() > 1 && inner.strikes(Fault::TornRead),
+            )
+        };
+        if hangs {
+            self.host.hang().await;
+        }
+        if fails {
+            return Err(StoreFault::transient(SILENCE));
+        }
+        let altered = self.altered(keys);
+        let mut items = self.table.load(altered.as_deref().unwrap_or(keys)).await?;
+        if tears {
+            // BatchGetItem reads each item for itself (API_BatchGetItem): what
+            // is written meanwhile shows in those that are read last.
+            self.host.call(TEAR).await;
+            let later = self.table.load(keys).await?;
+            for ((key, item), later) in keys.iter().zip(&mut items).zip(later) {
+                if !is_record(key) {
+                    *item = later;
+                }
+            }
+        }
+        if !self.ledger && self.host.has(Plant::NoDeduplication) {
+            items
+                .iter_mut()
+                .zip(keys)
+                .filter(|(_, key)| is_record(key))
+                .for_each(|(item, _)| *item = None);
+        }
+        if self.host.has(Plant::LockEndsWithRun) {
+            self.forget_locks(&mut items);
+        }
+        let mut inner = self.host.lock();
+        if lags {
+            let now = inner.now;
+            for (key, item) in keys.iter().zip(&mut items) {
+                if let Some(was) = self.table.was(now, key) {
+                    *item = was;
+                }
+            }
+        }
+        if !self.ledger {
+            inner.meter().read_units += read_units(&items);
+        }
+        Ok(items)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        self.host.call(STORE).await;
+        let (fails, collides, hangs, dies) = {
+            let mut inner = self.host.lock();
+            (
+                inner.strikes(Fault::StoreFault),
+                inner.strikes(Fault::StoreConflict),
+                inner.strikes(Fault::Timeout),
+                inner.strikes(Fault::CrashBeforeCommit),
+            )
+        };
+        if dies {
+            self.host.die().await;
+        }
+        if hangs {
+            self.host.hang().await;
+        }
+        if fails {
+            return Err(StoreFault::transient(SILENCE).into());
+        }
+        if collides {
+            return Err(CommitError::Conflict);
+        }
+        if writes.iter().any(too_large) {
+            let refusal = Failure::invalid("the table answered ValidationException");
+            return Err(StoreFault(refusal).into());
+        }
+        let units = match self.ledger {
+            true => 0,
+            false => write_units(&writes) + self.table.indexes.write_units(&writes),
+        };
+        let now = self.host.lock().now;
+        self.table.remember(now, &writes).await;
+        let plant = self.host.lock().plant.filter(|_| !self.ledger);
+        match plant {
+            None => self.table.commit(writes).await?,
+            Some(plant) => self.commit_badly(plant, writes).await?,
+        }
+        let dies = {
+            let mut inner = self.host.lock();
+            inner.meter().write_units += units;
+            inner.strikes(Fault::CrashAfterCommit)
+        };
+        if dies {
+            self.host.die().await;
+        }
+        Ok(())
+    }
+}
+
+/// `key` of a record, made different for each delivery.
+fn per_delivery(key: Key, delivery: u64) -> Key {
+    match is_record(&key) {
+        true => Key::new(key.pk, format!("{}#{delivery:x}", key.sk)),
+        false => key,
+    }
+}
+
+impl TablePort {
+    /// The table is asked for all that it lists, or holds.
+    async fn scan(&self) -> Result<(), StoreFault> {
+        self.host.call(STORE).await;
+        let (fails, hangs) = {
+            let mut inner = self.host.lock();
+            (
+                inner.strikes(Fault::StoreFault),
+                inner.strikes(Fault::Timeout),
+            )
+        };
+        if hangs {
+            self.host.hang().await;
+        }
+        if fails {
+            return Err(StoreFault::transient(SILENCE));
+        }
+        Ok(())
+    }
+}
+
+impl Pages for TablePort {
+    async fn page(
+        &self,
+        having: &'static [&'static str],
+        after: Option<Key>,
+    ) -> Result<Page, StoreFault> {
+        self.scan().await?;
+        let everything = self.table.everything().await?;
+        self.host.lock().meter().read_units += scan_units(&everything);
+        self.table.memory.page(having, after).await
+    }
+}
+
+impl Listing for TablePort {
+    async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
+        self.scan().await?;
+        let Some((keys, units)) = self.table.indexes.listed(index) else {
+            let why = format!("the table has no index {index}");
+            return Err(StoreFault(Failure::misconfigured(why)));
+        };
+        self.host.lock().meter().read_units += units;
+        Ok(keys)
+    }
+}
+
+impl TablePort {
+    /// `keys` as somebody would look for them whose records are found by what
+    /// changes with each delivery; `None` where all is well.
+    fn altered(&self, keys: &[Key]) -> Option<Vec<Key>> {
+        let inner = self.host.lock();
+        (inner.plant == Some(Plant::KeyPerDelivery) && !self.ledger).then(|| {
+            let keys = keys.iter().cloned();
+            keys.map(|key| per_delivery(key, inner.frame.ident))
+                .collect()
+        })
+    }
+
+    /// Takes away the locks of other runs than this one, and that they asked.
+    fn forget_locks(&self, items: &mut [Option<Item>]) {
+        let own = format!("{:016x}", self.host.lock().frame.ident);
+        for item in items.iter_mut().flatten() {
+            let mut fields = item.body.value();
+            if fields["lock"].is_object() && fields["lock"]["of"] != own.as_str() {
+                fields["lock"] = Value::Null;
+                fields["asked"] = false.into();
+                item.body = Body::of(&fields);
+            }
+        }
+    }
+
+    /// Commits as somebody would who makes the mistake `plant`.
+    async fn commit_badly(&self, plant: Plant, mut writes: Vec<Write>) -> Result<(), CommitError> {
+        let ident = {
+            let inner = self.host.lock();
+            mix(inner.frame.ident, inner.frame.calls)
+        };
+        match plant {
+            Plant::NoDeduplication | Plant::LostUpdate => {
+                for write in &mut writes {
+                    if let Write::Put { key, expect, .. } = write
+                        && is_record(key) == (plant == Plant::NoDeduplication)
+                        && *expect != Expect::Anything
+                    {
+                        *expect = Expect::Anything;
+                    }
+                }
+            }
+            Plant::BlindStock => {
+                let mut blind = Vec::with_capacity(writes.len());
+                for write in writes {
+                    blind.push(match write {
+                        Write::Add { key, deltas } => {
+                            let mut item = self
+                                .table
+                                .load(std::slice::from_ref(&key))
+                                .await
+                                .unwrap_or_default();
+                            let mut body = item
+                                .pop()
+                                .flatten()
+                                .map(|item| item.body.value())
+                                .unwrap_or_default();
+                            for (field, delta) in deltas {
+                                body[field] = (body[field].as_i64().unwrap_or(0) + delta).into();
+                            }
+                            Write::put(key, &body, Expect::Anything)
+                        }
+                        put => put,
+                    });
+                }
+                writes = blind;
+            }
+            Plant::DoubleCount => {
+                for write in &mut writes {
+                    if let Write::Add { deltas, .. } = write {
+                        deltas.values_mut().for_each(|delta| *delta *= 2);
+                    }
+                }
+            }
+            Plant::RecordLater => {
+                let (records, states): (Vec<_>, Vec<_>) =
+                    writes.into_iter().partition(|write| is_record(write.key()));
+                if !states.is_empty() {
+                    self.table.commit(states).await?;
+                }
+                self.host.call(STORE).await;
+                let dies = self.host.lock().strikes(Fault::CrashBeforeCommit);
+                if dies {
+                    self.host.die().await;
+                }
+                return match records.is_empty() {
+                    true => Ok(()),
+                    false => self.table.commit(records).await,
+                };
+            }
+            Plant::ConflictIsDone => {
+                return match self.table.commit(writes).await {
+                    Err(CommitError::Conflict) => Ok(()),
+                    other => other,
+                };
+            }
+            Plant::CommitLies if ident % 40 == 0 => return Ok(()),
+            Plant::NoTombstone => {
+                const UNDONE: [&str; 3] = ["Refunded", "Released", "Cancelled"];
+                writes.retain(|write| match write {
+                    Write::Put {
+                        body,
+                        expect: Expect::Absent,
+                        key,
+                    } if !is_record(key) => {
+                        let status = &body.value()["status"];
+                        !UNDONE.iter().any(|word| status == *word)
+                    }
+                    _ => true,
+                });
+                if writes.is_empty() {
+                    return Ok(());
+                }
+            }
+            Plant::JoinForgets => {
+                for write in &mut writes {
+                    let Write::Put { body, .. } = write else {
+                        continue;
+                    };
+                    let mut fields = body.value();
+                    if fields["reserved"] == true && fields["due"].is_null() {
+                        fields["reserved"] = false.into();
+                        *body = Body::of(&fields);
+                    }
+                }
+            }
+            Plant::KeyPerDelivery => {
+                for write in &mut writes {
+                    if let Write::Put { key, .. } = write {
+                        *key = per_delivery(key.clone(), self.host.lock().frame.ident);
+                    }
+                }
+            }
+            Plant::LockEndsWithRun => {
+                let own = format!("{:016x}", self.host.lock().frame.ident);
+                for write in &mut writes {
+                    let Write::Put { body, .. } = write else {
+                        continue;
+                    };
+                    let mut fields = body.value();
+                    if fields["lock"].is_object() {
+                        fields["lock"]["of"] = own.as_str().into();
+                        *body = Body::of(&fields);
+                    }
+                }
+            }
+            Plant::NoticePerDelivery => {
+                for write in &mut writes {
+                    if let Write::Put { key, expect, .. } = write {
+                        if key.sk.starts_with("notice#") {
+                            key.sk = format!("{}#{ident:x}", key.sk);
+                            *expect = Expect::Anything;
+                        } else if key.sk.starts_with("done#NotifyCustomer") {
+                            key.sk = format!("{}#{ident:x}", key.sk);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.table.commit(writes).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::fault::Faults;
+
+    #[test]
+    fn a_read_of_several_documents_may_be_torn() {
+        let (record, document) = (Key::new("o-1", "done#PlaceOrder"), Key::new("o-1", "order"));
+        let read = |fault: &str| {
+            let host = Host::default();
+            let rules = [fault.parse().unwrap()];
+            {
+                let mut inner = host.lock();
+                inner.faults = Faults::new(1, &rules, None);
+                inner.frame.owner = inner.meters.owner("o-1", "");
+            }
+            let table = Table::default();
+            let port = TablePort {
+                host: host.clone(),
+                table: table.clone(),
+                ledger: false,
+            };
+            let keys = [record.clone(), document.clone()];
+            let mut load = std::pin::pin!(port.load(&keys));
+            let mut context = Context::from_waker(Waker::noop());
+            // Somebody writes both together, after the first of the two was read.
+            for step in 0.. {
+                if let Poll::Ready(items) = load.as_mut().poll(&mut context) {
+                    let there = items.unwrap();
+                    return (there[0].is_some(), there[1].is_some());
+                }
+                if step == 1 {
+                    let write = |key: &Key| Write::put(key.clone(), &json!({}), Expect::Absent);
+                    let mut commit =
+                        std::pin::pin!(table.commit(vec![write(&record), write(&document)]));
+                    assert!(commit.as_mut().poll(&mut context).is_ready());
+                }
+                let mut inner = host.lock();
+                inner.now = inner.pause.take().unwrap_or(inner.now);
+            }
+            unreachable!()
+        };
+        assert_eq!(read("torn-read:1"), (false, true));
+        assert_eq!(read("torn-read:0"), (false, false));
+    }
+}
