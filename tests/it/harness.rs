@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 /// The project's root.
 pub(crate) fn root() -> &'static Path {
@@ -46,6 +47,14 @@ pub(crate) fn json(command: &mut Command) -> Value {
         .unwrap_or_else(|e| panic!("{command:?} printed no JSON ({e}):\n{text}"))
 }
 
+/// Held by a test that has dozens of orders under way: the emulator's clocks do
+/// not wait, and on a slow machine two such tests at once would make a review
+/// run out before anybody could look at it.
+pub(crate) static CROWD: Mutex<()> = Mutex::const_new(());
+
+/// Parameters of the tests' own stacks: time enough to review on a slow machine.
+const UNHURRIED: [&str; 2] = ["--parameter", "ReviewSeconds=60"];
+
 /// An emulator with the system deployed on it: one for this process, or the
 /// one that `AWS_ENDPOINT_URL` names.
 pub(crate) struct Local {
@@ -79,6 +88,7 @@ pub(crate) fn local() -> &'static Local {
                     "--until-exit-of",
                     &me,
                 ],
+                &UNHURRIED,
                 more,
             ]
             .concat();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{BEFORE_FRAUD, json, local};
+use crate::harness::{BEFORE_FRAUD, CROWD, json, local};
 use duet_cli::{scenario, variant};
 
 /// Every row as expected, every invariant holding, parity.
@@ -25,6 +25,7 @@ fn pairs(report: &Value) -> Vec<(String, String)> {
 
 #[test]
 fn every_scenario_ends_the_same_under_every_variant() {
+    let _alone = CROWD.blocking_lock();
     let report = json(&mut local().duet(&["demo", "--output", "json"]));
     assert_good(&report);
     let wanted: Vec<_> = scenario::ALL
@@ -40,6 +41,7 @@ fn every_scenario_ends_the_same_under_every_variant() {
 
 #[test]
 fn the_shop_as_it_was_before_fraud_detection_works_too() {
+    let _alone = CROWD.blocking_lock();
     let report = json(&mut local().duet_on(BEFORE_FRAUD, &["demo", "--output", "json"]));
     assert_good(&report);
     let ran = pairs(&report);
@@ -55,6 +57,7 @@ fn the_shop_as_it_was_before_fraud_detection_works_too() {
 
 #[test]
 fn fifty_orders_at_once_all_end() {
+    let _alone = CROWD.blocking_lock();
     let report = json(&mut local().duet(&[
         "demo",
         "--scenario",

@@ -17,7 +17,7 @@ use duet_order::domain::Fate;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::local;
+use crate::harness::{CROWD, local};
 use crate::shop::{Shop, holds};
 
 /// A stack of its own, so that nobody else's functions die; their short timeout
@@ -115,6 +115,7 @@ fn kill(stop: &AtomicBool) -> BTreeMap<String, u32> {
 
 #[tokio::test]
 async fn orders_outlive_the_processes_that_work_on_them() {
+    let _alone = CROWD.lock().await;
     local().deploy(MORTAL, &["TaskTimeoutSeconds=3"]);
     let shop = Shop::of(MORTAL).await;
     let prepared = variant::ALL
