@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use duet_cli::args::Cli;
+use duet_cli::commands::{self, Cli};
 use duet_cli::terminal;
 
 /// The lab makes and drops small documents by the million, which the system's
@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(said.exit_code() as u8);
         }
     };
-    let exit = match duet_cli::run(cli).await {
+    let exit = match commands::run(cli).await {
         Ok(exit) => exit,
         Err(problem) => {
             terminal::tell(&problem.to_string());

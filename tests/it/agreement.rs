@@ -8,12 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_cli::demo::{self, Choice, DemoReport};
-use duet_cli::stack::EMULATED;
-use duet_cli::variant::Style;
+use duet_cli::ops::demo::{self, Choice, DemoReport};
+use duet_cli::shop::parameters::EMULATED;
+use duet_cli::shop::variant::Style;
+use duet_cli::shop::{scenario, variant};
 use duet_cli::world::World;
 use duet_cli::world::lab::{self, Lab};
-use duet_cli::{scenario, variant};
 use duet_lab::Config;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_cli::view::View;
+use duet_cli::ops::view::View;
 use duet_cli::world::World;
 use duet_core::{Event, Metadata};
 use duet_order::domain::{Compensation, Fate};
@@ -39,7 +39,7 @@ async fn a_message_nobody_expects_dies_alone() {
     let order = shop.order(eventbridge(), "happy").await;
     let marker = fresh("stranger");
     let metadata =
-        duet_cli::message::metadata("StockShipped", &marker, "eventbridge", shop.world.now());
+        duet_cli::shop::message::metadata("StockShipped", &marker, "eventbridge", shop.world.now());
     let event = |kind: &str, data: Value| json!({ "detail-type": kind, "source": "duet.inventory", "detail": { "metadata": metadata, "data": data } });
     let strangers = [
         // A fact, but none that payment has a policy for.
@@ -172,7 +172,7 @@ async fn an_order_past_its_deadline_is_rejected_and_undone() {
     let view = shop.settled(eventbridge(), id).await;
     let order = view.order.as_ref().unwrap();
     assert_eq!(
-        duet_cli::place::word(&order.standing()),
+        duet_cli::ops::place::word(&order.standing()),
         "Rejected(TimedOut, DeliveryScheduled)"
     );
     assert!(order.decided_at.unwrap() >= order.deadline);

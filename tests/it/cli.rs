@@ -1,7 +1,7 @@
 //! The command as people and scripts meet it: help, errors, exit codes, JSON.
 
 use clap::CommandFactory;
-use duet_cli::args::Cli;
+use duet_cli::commands::Cli;
 use serde_json::json;
 
 use crate::harness::{duet, run};

@@ -1,6 +1,6 @@
 //! Generated files are what the code would generate now.
 
-use duet_cli::contracts;
+use duet_cli::shop::contracts;
 
 use crate::harness::root;
 

@@ -1,7 +1,7 @@
 //! Dead letters: seen, kept until they have arrived, and dropped by id only.
 
-use duet_cli::dlq::{self, Filter, Layer};
-use duet_cli::place;
+use duet_cli::ops::dlq::{self, Filter, Layer};
+use duet_cli::ops::place;
 use duet_cli::world::World;
 use duet_order::domain::Fate;
 

@@ -6,8 +6,9 @@ mod deaths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_cli::message;
-use duet_cli::world::{TableOf, World};
+use duet_cli::shop::message;
+use duet_cli::shop::services::TableOf;
+use duet_cli::world::World;
 use duet_core::fact::NewOrder;
 use duet_core::store::{Browse, Item, Key, Store};
 use duet_core::{CommandMessage, Event, Fact, Metadata, Timer};
@@ -134,7 +135,9 @@ async fn again_on_the_bus(scenario: &str) {
     holds(id, &view);
     shop.quiet().await;
     let before = everything(&shop, order).await;
-    let registered = duet_cli::customer::find(&shop.world, buyer).await.unwrap();
+    let registered = duet_cli::ops::customer::find(&shop.world, buyer)
+        .await
+        .unwrap();
     let registered = (*registered.unwrap().registered).clone();
     let placed = NewOrder {
         order: order.order.clone(),

@@ -17,7 +17,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_cli::stack::{SERVICES, SWEEPS};
+use duet_cli::shop::services::{SERVICES, SWEEPS};
 use duet_lab::{Definitions, bundled};
 
 use self::calls::{Code, Reached};

@@ -87,8 +87,8 @@ pub(crate) fn local() -> &'static Local {
                     "json",
                     "--until-exit-of",
                     &me,
-                ],
-                &UNHURRIED,
+                ][..],
+                &UNHURRIED[..],
                 more,
             ]
             .concat();

@@ -1,8 +1,9 @@
 //! The workflows: what Step Functions and the services do together, on the emulator.
 
-use duet_cli::place;
-use duet_cli::view::View;
-use duet_cli::world::{Subject, Submitted, TableOf, World};
+use duet_cli::ops::place;
+use duet_cli::ops::view::View;
+use duet_cli::shop::services::{Subject, TableOf};
+use duet_cli::world::{Submitted, World};
 use duet_core::order::{Part, Reason};
 use duet_core::store::Browse;
 use duet_order::domain::{Compensation, Fate};

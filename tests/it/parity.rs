@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::{BEFORE_FRAUD, CROWD, json, local};
-use duet_cli::{scenario, variant};
+use duet_cli::shop::{scenario, variant};
 
 /// Every row as expected, every invariant holding, parity.
 fn assert_good(report: &Value) {

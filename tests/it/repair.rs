@@ -1,8 +1,10 @@
 //! Failed compensation is an outcome, and one command makes it good.
 
-use duet_cli::view::View;
-use duet_cli::world::{Subject, World};
-use duet_cli::{place, repair, variant};
+use duet_cli::ops::view::View;
+use duet_cli::ops::{place, repair};
+use duet_cli::shop::services::Subject;
+use duet_cli::shop::variant;
+use duet_cli::world::World;
 use duet_core::order::Part;
 use duet_order::domain::Compensation;
 

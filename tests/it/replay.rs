@@ -1,11 +1,11 @@
 //! The journal, timelines and replays on the emulator.
 
-use duet_cli::demo::{self, Choice};
-use duet_cli::drill;
-use duet_cli::scenario;
-use duet_cli::timeline::{self, Kind, Node};
-use duet_cli::variant;
-use duet_cli::world::TableOf;
+use duet_cli::ops::demo::{self, Choice};
+use duet_cli::ops::drill;
+use duet_cli::ops::timeline::{self, Kind, Node};
+use duet_cli::shop::scenario;
+use duet_cli::shop::services::TableOf;
+use duet_cli::shop::variant;
 use duet_cli::world::World;
 use duet_core::store::Browse;
 use duet_journal::Entry;

@@ -1,8 +1,8 @@
 //! People in the loop: the same commands, whichever style the order runs under.
 
-use duet_cli::variant;
+use duet_cli::ops::{place, review};
+use duet_cli::shop::variant;
 use duet_cli::world::World;
-use duet_cli::{place, review};
 use duet_fraud::command::Verdict;
 use duet_fraud::review::Status;
 use serde_json::Value;

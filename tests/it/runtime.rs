@@ -6,8 +6,9 @@ mod rie;
 mod timers;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use duet_cli::catalog::{self, Entry};
-use duet_cli::stack::SERVICES;
+use duet_cli::ops::catalog;
+use duet_cli::shop::goods::Good;
+use duet_cli::shop::services::SERVICES;
 use duet_core::service::reaction;
 use duet_core::store::Memory;
 use duet_core::{CommandMessage, Event, Service, SystemClock, Vocabulary};
@@ -35,7 +36,7 @@ impl Bench {
         let (sku, bus) = (fresh("sku"), fresh("bus"));
         // The example's order costs 49.00 and holds one of it.
         let price = serde_json::from_value(json!({ "amount": 5450, "currency": "EUR" })).unwrap();
-        let entry = Entry {
+        let entry = Good {
             sku: sku.parse().unwrap(),
             name: None,
             price,

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::QueueAttributeName;
-use duet_cli::invariants::Findings;
-use duet_cli::scenario::{self, Plan};
-use duet_cli::variant::{self, Variant};
-use duet_cli::view::View;
+use duet_cli::ops::invariants::Findings;
+use duet_cli::ops::view::View;
+use duet_cli::ops::{catalog, customer, place};
+use duet_cli::shop::message;
+use duet_cli::shop::scenario::{self, Plan};
+use duet_cli::shop::services::Subject;
+use duet_cli::shop::variant::{self, Variant};
+use duet_cli::world::World;
 use duet_cli::world::aws::{self, Aws};
-use duet_cli::world::{Subject, World};
-use duet_cli::{catalog, customer, message, place};
 use duet_core::{CommandMessage, Event};
 use duet_order::Command;
 use duet_order::command::PlaceOrder;
@@ -228,7 +230,7 @@ impl Shop {
         let mut looks = 0;
         until("the queues are empty", LIMIT, async || {
             let mut there = 0;
-            for service in duet_cli::stack::SERVICES {
+            for service in duet_cli::shop::services::SERVICES {
                 let url = self.of_service(service, "QueueUrl");
                 for name in [
                     QueueAttributeName::ApproximateNumberOfMessages,

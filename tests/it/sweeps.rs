@@ -1,8 +1,9 @@
 //! What runs by the clock, on the emulator: invoked by hand, for no test waits
 //! an hour or a day.
 
-use duet_cli::place;
-use duet_cli::world::{TableOf, World};
+use duet_cli::ops::place;
+use duet_cli::shop::services::TableOf;
+use duet_cli::world::World;
 use duet_core::desk::{SAID, record_key};
 use duet_core::store::{Browse, Expect, Item, Key, Store, Write};
 use duet_order::domain::{Compensation, Order};

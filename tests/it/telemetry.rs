@@ -6,12 +6,14 @@ mod canaries;
 
 use std::collections::BTreeSet;
 
-use duet_cli::dlq::{self, Filter};
-use duet_cli::variant;
+use duet_cli::ops::dlq::{self, Filter};
+use duet_cli::ops::logs;
+use duet_cli::shop::scenario;
+use duet_cli::shop::services::TableOf;
+use duet_cli::shop::variant;
+use duet_cli::world::World;
 use duet_cli::world::lab::{self, Lab};
-use duet_cli::world::operate::Operate;
-use duet_cli::world::{TableOf, World};
-use duet_cli::{logs, scenario};
+use duet_cli::world::port::operate::Operate;
 use duet_lab::Config;
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use duet_asl::{MachineType, Severity, substitute, validate_as};
-use duet_cli::local::Environment;
-use duet_cli::local::python::{self, Python};
+use duet_local::Environment;
+use duet_local::python::{self, Python};
 
 use crate::harness::{root, text};
 

@@ -4,6 +4,7 @@
 mod licences;
 mod patience;
 mod prose;
+mod rooms;
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use duet_asl::{StateMachine, substitute};
-use duet_cli::contracts::{interests, recorders};
-use duet_cli::stack::{SERVICES, SWEEPS};
-use duet_cli::world::stacks::{ALWAYS_SAID, DESCRIBED};
+use duet_cli::shop::contracts::{interests, recorders};
+use duet_cli::shop::services::{SERVICES, SWEEPS};
+use duet_cli::world::aws::stacks::{ALWAYS_SAID, DESCRIBED};
 use duet_core::outcome::{INVALID_COMMAND, OTHER_MARK, PATIENCE_SPENT, TRANSIENT};
 use duet_core::{Fact, Vocabulary};
 use duet_pattern::Pattern;
@@ -143,9 +144,9 @@ fn time_randomness_and_environment_come_in_through_ports() {
 fn all_that_the_command_says_is_said_in_one_place() {
     nowhere(
         &["cli/src"],
-        &["cli/src/terminal.rs"],
+        &["cli/src/terminal/mod.rs"],
         &["println!", "print!(", "stdout()", "stderr()", "panic!("],
-        "what steers a terminal is escaped in cli/src/terminal.rs only",
+        "what steers a terminal is escaped in cli/src/terminal/mod.rs only",
     );
 }
 
@@ -153,7 +154,7 @@ fn all_that_the_command_says_is_said_in_one_place() {
 fn how_aws_is_reached_is_decided_in_one_place() {
     nowhere(
         &["cli/src"],
-        &["cli/src/world/aws.rs"],
+        &["cli/src/world/aws/mod.rs"],
         &[
             "aws_config::defaults",
             "load_from_env",
@@ -171,7 +172,7 @@ fn no_error_reaches_a_person_as_debug_text() {
         &["cli/src"],
         &[],
         &["DisplayErrorContext", "error:?}", "problem:?}", "{err:?}"],
-        "say it in a sentence, as cli/src/world/unreachable.rs does",
+        "say it in a sentence, as cli/src/world/aws/error.rs does",
     );
 }
 
@@ -179,7 +180,7 @@ fn no_error_reaches_a_person_as_debug_text() {
 fn nothing_hard_codes_the_variants() {
     let names = ["\"standard\"", "\"eventbridge\""];
     // `cli/asl` speaks of AWS's types of state machine, one of which is "standard".
-    let listed = ["cli/src/variant.rs", "cli/asl"];
+    let listed = ["cli/src/shop/variant.rs", "cli/asl"];
     nowhere(&["functions", "cli"], &listed, &names, "variants are data");
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use duet_cli::place;
-use duet_cli::variant::{self, Variant};
-use duet_cli::view::View;
-use duet_cli::world::{TableOf, World};
+use duet_cli::ops::place;
+use duet_cli::ops::view::View;
+use duet_cli::shop::services::TableOf;
+use duet_cli::shop::variant::{self, Variant};
+use duet_cli::world::World;
 use duet_core::store::Store;
 use duet_inventory::domain::Stock;
 use duet_order::command::PlaceOrder;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use duet_cli::local::build::Architecture;
-use duet_cli::local::rie::RuntimeInterface;
-use duet_cli::local::{Environment, python};
 use duet_cli::world::aws::EMULATED_REGION;
+use duet_local::build::Architecture;
+use duet_local::rie::RuntimeInterface;
+use duet_local::{Environment, python};
 use serde_json::Value;
 
 use crate::harness::{local, root};

@@ -1,9 +1,11 @@
 //! Canaries: words that are in every input field and may come out nowhere.
 
-use duet_cli::scenario::{Person, Plan, Scenario};
-use duet_cli::variant::Variant;
-use duet_cli::world::{Subject, TableOf, World};
-use duet_cli::{catalog, customer, message, place, repair, review};
+use duet_cli::ops::{catalog, customer, place, repair, review};
+use duet_cli::shop::message;
+use duet_cli::shop::scenario::{Person, Plan, Scenario};
+use duet_cli::shop::services::{Subject, TableOf};
+use duet_cli::shop::variant::Variant;
+use duet_cli::world::World;
 use duet_core::{CommandMessage, Timestamp};
 use duet_customer::command::RegisterCustomer;
 use duet_order::command::PlaceOrder;

@@ -95,7 +95,7 @@ fn every_state_machine_file_is_json_and_valid_before_anything_is_put_in() {
     for path in machine_files() {
         let json: Result<Json, _> = serde_json::from_str(&text(&path));
         assert!(json.is_ok(), "{path}: {json:?}");
-        let findings = duet_cli::asl::findings(&text(&path), MachineType::Standard);
+        let findings = duet_cli::commands::asl::findings(&text(&path), MachineType::Standard);
         assert!(findings.is_empty(), "{path}: {findings:?}");
     }
 }

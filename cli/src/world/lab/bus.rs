@@ -5,10 +5,10 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::Lab;
-use super::input::Input;
-use crate::exit::{Outcome, Problem};
+use super::inputs::Input;
+use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
-use crate::world::bus::{BusTools, Event, Listen, Rule};
+use crate::world::port::bus::{BusTools, Event, Listen, Rule};
 
 /// How often the bus is looked at while time passes, in milliseconds.
 const LOOK_EVERY: u64 = 250;

@@ -4,20 +4,21 @@
 //! Nobody but operators reads dead-letter queues, so who holds a letter is
 //! known here and not in the lab: looking changes nothing there.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use duet_core::Timestamp;
 use duet_lab::{DeadLetter, WorkflowError};
 use jiff::SignedDuration;
 
-use super::input::Input;
+use super::inputs::Input;
 use super::{Lab, State};
-use crate::exit::{Outcome, Problem};
-use crate::variant;
-use crate::world::operate::{
+use crate::shop::services::{Subject, TableOf};
+use crate::shop::variant;
+use crate::terminal::exit::{Outcome, Problem};
+use crate::world::World;
+use crate::world::port::operate::{
     FailedExecution, Held, Operate, Redriven, RunningExecution, under_way,
 };
-use crate::world::{Subject, TableOf, World};
 
 impl State {
     /// The dead letter that is held.
@@ -61,7 +62,7 @@ impl Operate for Lab {
             state.held.insert(letter.at, until);
             all.push(Held {
                 receipt: receipt(&letter),
-                carried: HashMap::new(),
+                carried: BTreeMap::new(),
                 queue: queue.to_owned(),
                 attributes: state.lab.attributes(&letter).into_iter().collect(),
                 sent_at: Some(letter.sent),
@@ -230,12 +231,13 @@ mod tests {
 
     use super::super::definitions;
     use super::*;
-    use crate::dlq::{self, Filter, Layer};
-    use crate::redrive::Which;
-    use crate::scenario::{self, Scenario};
-    use crate::variant::Variant;
-    use crate::world::Subject;
-    use crate::{catalog, customer, message, orders, place, redrive, repair};
+    use crate::ops::dlq::{self, Filter, Layer};
+    use crate::ops::redrive::Which;
+    use crate::ops::{catalog, customer, orders, place, redrive, repair};
+    use crate::shop::message;
+    use crate::shop::scenario::{self, Scenario};
+    use crate::shop::services::Subject;
+    use crate::shop::variant::Variant;
 
     fn variant(name: &str) -> &'static Variant {
         variant::named(name).unwrap()
@@ -442,7 +444,7 @@ mod tests {
             parking: None,
         });
         let message = message::command(&command, "o-none", "standard", world.now());
-        let to = crate::world::TableOf::Carrier;
+        let to = crate::shop::services::TableOf::Carrier;
         let refused = world.command(variant("standard"), to, &message).await;
         assert!(refused.is_err());
     }

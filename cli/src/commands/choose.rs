@@ -1,0 +1,60 @@
+//! What several commands let one choose: variants, faults.
+
+use clap::Args;
+use duet_lab::{Fault, FaultRule};
+
+use crate::shop::variant::{self, Variant};
+
+/// Which variants.
+#[derive(Debug, Clone, Args)]
+pub struct Variants {
+    /// A variant; may be repeated.
+    #[arg(long = "variant", value_name = "NAME", value_parser = variant::named)]
+    pub variants: Vec<&'static Variant>,
+}
+
+impl Variants {
+    /// The variants asked for, or all there are.
+    pub(super) fn or_all(&self) -> Vec<&'static Variant> {
+        match self.variants.as_slice() {
+            [] => variant::ALL.iter().collect(),
+            some => some.to_vec(),
+        }
+    }
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Args)]
+pub struct Faults {
+    /// A kind of fault, where, and how often; may be repeated. `all` is every kind at its usual rate; an outage may have a length, as in outage@payment:30s. The kinds are listed below.
+    #[arg(long = "fault", value_name = "KIND[@SERVICE|STEP][:Ns][:RATE]", value_parser = faults)]
+    faults: Vec<Vec<FaultRule>>,
+}
+
+impl Faults {
+    /// Every rule that was given.
+    #[must_use]
+    pub fn rules(&self) -> Vec<FaultRule> {
+        self.faults.concat()
+    }
+}
+
+/// `example`, and the kinds of faults below it.
+pub(super) fn with_faults(example: &str) -> String {
+    let kinds = Fault::ALL.iter().map(|kind| {
+        let (name, about, rate) = (kind.name(), kind.about(), kind.rate() * 100.0);
+        format!("  {name:<22}{about} ({rate:.0} % of {})", kind.touches())
+    });
+    let kinds: Vec<String> = kinds.collect();
+    format!(
+        "{example}\n\nFaults, and how often each strikes unless told otherwise:\n{}",
+        kinds.join("\n")
+    )
+}
+
+fn faults(text: &str) -> Result<Vec<FaultRule>, String> {
+    match text {
+        "all" => Ok(FaultRule::all()),
+        one => one.parse().map(|rule| vec![rule]),
+    }
+}

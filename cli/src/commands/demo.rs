@@ -1,0 +1,191 @@
+//! `duet demo`: every scenario under every variant, or a drill.
+
+use clap::Args;
+use duet_lab::Config;
+
+use super::choose::{Faults, Variants};
+use crate::ops::demo;
+use crate::ops::drill::{self, Drill};
+use crate::ops::faulty::Faulty;
+use crate::shop::parameters::{FRAUD, LITTLE_PATIENCE};
+use crate::shop::scenario::{self, Scenario};
+use crate::target::Target;
+#[cfg(feature = "aws")]
+use crate::target::open::on;
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::global::{Global, On};
+use crate::terminal::report::{Format, print};
+use crate::world::World;
+use crate::world::lab::{self, Lab};
+use crate::world::port::operate::Operate;
+use crate::world::port::replay::Replayable;
+
+/// `duet demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Only this scenario; may be repeated.
+    #[arg(long = "scenario", value_name = "NAME", value_parser = scenario::named)]
+    pub scenarios: Vec<&'static Scenario>,
+    /// Only this variant; may be repeated [default: all that are deployed].
+    #[command(flatten)]
+    pub variants: Variants,
+    /// Run a drill in place of the scenarios.
+    #[arg(long, value_enum, value_name = "DRILL", conflicts_with = "scenarios")]
+    pub drill: Option<Drill>,
+    /// Place this many copies of each scenario's order at once [default: 1], or so many in each part of a drill [default: 200].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub orders: Option<u32>,
+    /// How long one scenario may take, or a drill may go without progress, in seconds.
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    pub within: u64,
+    /// What goes wrong; on the lab only.
+    #[command(flatten)]
+    pub faults: Faults,
+    /// What decides where faults strike and what happens first; on the lab only [default: 1].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
+impl Demo {
+    /// Refuses what only the lab can do.
+    ///
+    /// # Errors
+    /// [`Problem`] naming the flag and the remedy.
+    fn only_on_the_lab(&self, on: On) -> Outcome<()> {
+        let flag = match (self.faults.rules().as_slice(), self.seed) {
+            ([], None) => return Ok(()),
+            ([], Some(_)) => "--seed",
+            _ => "--fault",
+        };
+        if on == On::Lab {
+            return Ok(());
+        }
+        Err(Problem::usage(format!(
+            "{flag} is for the lab only: nothing else here can be made to go wrong from a seed"
+        ))
+        .hint("add --on lab"))
+    }
+}
+
+/// Runs what the command line chose.
+pub(super) async fn run(global: &Global, demo: &Demo) -> Outcome<Exit> {
+    demo.only_on_the_lab(global.on)?;
+    let format = global.output;
+    if let Some(drill) = demo.drill {
+        return run_drill(global, drill, demo).await;
+    }
+    match global.on {
+        On::Lab => scenarios(&lab(demo, 30, &[])?, demo, format).await,
+        #[cfg(feature = "aws")]
+        On::Local => scenarios(&Target::new(global)?.up_as_it_is().await?, demo, format).await,
+        #[cfg(feature = "aws")]
+        On::Aws => on!(Target::new(global)?, world => scenarios(world, demo, format).await),
+        #[cfg(not(feature = "aws"))]
+        On::Local | On::Aws => Err(Target::absent(global.on)),
+    }
+}
+
+/// A fresh world in this process, with little patience, `review_seconds` to decide
+/// a review, `more` parameters, and going wrong in it what `demo` says.
+fn lab(demo: &Demo, review_seconds: u32, more: &[(&str, &str)]) -> Outcome<Lab> {
+    let review_seconds = review_seconds.to_string();
+    let parameters = [LITTLE_PATIENCE, ("ReviewSeconds", &review_seconds)];
+    let all = parameters.iter().chain(more);
+    let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let definitions = lab::definitions(&all.collect())?;
+    let config = Config {
+        seed: demo.seed.unwrap_or(1),
+        faults: demo.faults.rules(),
+        keep_succeeded: true,
+        ..Config::default()
+    };
+    Lab::new(&definitions, config)
+}
+
+/// Runs what the command line chose of the demo.
+async fn scenarios<W: Faulty>(world: &W, demo: &Demo, format: Format) -> Outcome<Exit> {
+    let choice = choice(world, demo)?;
+    print(&demo::run(world, &choice).await?, format)
+}
+
+/// Which scenarios, under which variants, how often.
+fn choice<W: World>(world: &W, demo: &Demo) -> Outcome<demo::Choice> {
+    let scenarios = match demo.scenarios.as_slice() {
+        [] => scenario::ALL.iter().collect(),
+        some => some.to_vec(),
+    };
+    let choice = demo::Choice {
+        scenarios,
+        variants: world.variants(&demo.variants.variants),
+        copies: demo.orders.unwrap_or(1) as usize,
+        within: demo.within,
+        faults: !demo.faults.rules().is_empty(),
+    };
+    choice.fit(world, !demo.scenarios.is_empty())
+}
+
+/// Runs a drill where the command line says.
+async fn run_drill(global: &Global, drill: Drill, demo: &Demo) -> Outcome<Exit> {
+    let format = global.output;
+    match global.on {
+        On::Lab => {
+            let reviews = drill.review_seconds();
+            let quick = drill::outage::TASK_TIMEOUT;
+            match drill {
+                Drill::Outage => outage(&lab(demo, reviews, &[quick])?, demo, format).await,
+                Drill::Replay => replay(&lab(demo, reviews, &[quick])?, demo, format).await,
+                Drill::Rollout => turn(&lab(demo, reviews, &[(FRAUD, "off")])?, demo, format).await,
+            }
+        }
+        #[cfg(feature = "aws")]
+        On::Local => {
+            let target = Target::new(global)?;
+            match drill {
+                Drill::Outage => outage(&target.up_for_outage().await?, demo, format).await,
+                Drill::Replay => replay(&target.up_as_it_is().await?, demo, format).await,
+                Drill::Rollout => turn(&target.for_rollout(), demo, format).await,
+            }
+        }
+        #[cfg(feature = "aws")]
+        On::Aws => {
+            let target = Target::new(global)?;
+            // What breaks there breaks for everybody.
+            target.may_break()?;
+            match drill {
+                Drill::Outage => on!(target, world => outage(world, demo, format).await),
+                Drill::Replay => on!(target, world => replay(world, demo, format).await),
+                Drill::Rollout => turn(&target.for_rollout(), demo, format).await,
+            }
+        }
+        #[cfg(not(feature = "aws"))]
+        On::Local | On::Aws => Err(Target::absent(global.on)),
+    }
+}
+
+async fn outage<W: Operate>(world: &W, demo: &Demo, format: Format) -> Outcome<Exit> {
+    let choice = drill::outage::Choice {
+        variants: world.variants(&demo.variants.variants),
+        orders: drilled(demo),
+        within: demo.within,
+    };
+    print(&drill::outage::run(world, &choice).await?, format)
+}
+
+async fn replay<W: Replayable + Faulty>(world: &W, demo: &Demo, format: Format) -> Outcome<Exit> {
+    let choice = choice(world, demo)?;
+    print(&drill::replay::run(world, &choice).await?, format)
+}
+
+async fn turn<T: drill::rollout::Turned>(shop: &T, demo: &Demo, format: Format) -> Outcome<Exit> {
+    let choice = drill::rollout::Choice {
+        variants: demo.variants.variants.clone(),
+        orders: drilled(demo),
+        within: demo.within,
+    };
+    print(&drill::rollout::run(shop, &choice).await?, format)
+}
+
+/// How many orders a part of a drill has.
+fn drilled(demo: &Demo) -> usize {
+    demo.orders.map_or(drill::PLACED, |orders| orders as usize)
+}

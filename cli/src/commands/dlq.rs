@@ -1,0 +1,112 @@
+//! `duet dlq`: dead letters.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::ops::dlq;
+use crate::target::Target;
+use crate::target::open::on;
+use crate::terminal::exit::{Exit, Outcome};
+use crate::terminal::global::Global;
+use crate::terminal::report::print;
+use crate::terminal::times::seconds;
+
+/// `duet dlq`.
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// List dead letters of both layers, and failed executions beside them.
+    #[command(after_help = "Example: duet dlq list --queue payment --older-than 1h")]
+    List(Selection),
+    /// Show one message.
+    #[command(
+        after_help = "Example:\n  duet dlq show 5c1a9d4e-0000-4000-8000-000000000000 --body\n(an id that `duet dlq list` prints)"
+    )]
+    Show {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Its text too. It may hold personal data.
+        #[arg(long)]
+        body: bool,
+        /// Write its text as it is to a new file that only you may read.
+        #[arg(long, value_name = "FILE")]
+        export: Option<PathBuf>,
+    },
+    /// Send messages back where they were going: nothing leaves before it has arrived.
+    #[command(after_help = "Example: duet dlq redrive --queue payment --dry-run")]
+    Redrive {
+        /// Which ones [default: all].
+        #[command(flatten)]
+        which: Selection,
+        /// Only tell what would be sent.
+        #[arg(long)]
+        dry_run: bool,
+        /// At most this many a second.
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        rate: u32,
+    },
+    /// Remove one message for good.
+    #[command(
+        after_help = "Example: duet dlq drop 5c1a9d4e-0000-4000-8000-000000000000\n(an id that `duet dlq list` prints)"
+    )]
+    Drop {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// Only those of this queue: its name, or its service's.
+    #[arg(long, value_name = "QUEUE")]
+    pub queue: Option<String>,
+    /// Only those about this order or customer; with * at the end, about those whose id begins so.
+    #[arg(long, value_name = "ORDER")]
+    pub order: Option<String>,
+    /// Only those with this in their cause.
+    #[arg(long, value_name = "TEXT")]
+    pub cause: Option<String>,
+    /// Only those sent longer ago than this, such as 30m, 1h or 2d.
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub older_than: Option<i64>,
+}
+
+impl Selection {
+    fn filter(&self) -> dlq::Filter {
+        dlq::Filter {
+            queue: self.queue.clone(),
+            order: self.order.clone(),
+            cause: self.cause.clone(),
+            older_than: self.older_than,
+        }
+    }
+}
+
+/// Lists dead letters, shows one, sends them back, or removes one.
+pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
+    let (target, format) = (Target::new(global)?, global.output);
+    match args {
+        Dlq::List(which) => {
+            on!(target, world => print(&dlq::list(world, &which.filter()).await?, format))
+        }
+        Dlq::Show { id, body, export } => on!(target, world => {
+            let shown = match export {
+                Some(file) => dlq::export(world, id, *body, file).await?,
+                None => dlq::show(world, id, *body).await?,
+            };
+            print(&shown, format)
+        }),
+        Dlq::Redrive {
+            which,
+            dry_run,
+            rate,
+        } => on!(target, world => print(
+            &dlq::redrive(world, &which.filter(), *dry_run, *rate).await?,
+            format,
+        )),
+        Dlq::Drop { id } => on!(target, world => print(&dlq::discard(world, id).await?, format)),
+    }
+}

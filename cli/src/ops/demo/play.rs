@@ -1,0 +1,317 @@
+//! One scenario under one variant, from its first submission to its end.
+
+use duet_core::OrderId;
+use duet_core::store::Store;
+use duet_fraud::command::Verdict;
+use duet_inventory::domain::Stock;
+use duet_order::command::PlaceOrder;
+use duet_order::domain::Compensation;
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{AT_ONCE, Footprint, Row};
+use crate::ops::invariants::Findings;
+use crate::ops::view::{Print, View};
+use crate::ops::{customer, place, repair, review};
+use crate::shop::scenario::{Expected, Person, Plan, Scenario};
+use crate::shop::services::TableOf;
+use crate::shop::variant::Variant;
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::world::World;
+
+/// How often a run is looked at, in milliseconds.
+const LOOK_EVERY: u64 = 300;
+
+/// Plays `plan`, which is of `scenario`, and judges what it left.
+pub(super) async fn one<W: World>(
+    world: &W,
+    scenario: &'static Scenario,
+    variant: &'static Variant,
+    plan: Plan,
+    within: u64,
+) -> Outcome<(Row, Findings)> {
+    let began = world.now();
+    let mut findings = Findings::default();
+    let mut footprint = Footprint::default();
+    let mut words = Words::default();
+    let mut reservations = Vec::new();
+    let registered: Vec<(String, Vec<String>)> = stream::iter(&plan.customers)
+        .map(|registration| async move {
+            let registered = customer::register(world, variant, registration, Some(within)).await?;
+            let status = registered
+                .status
+                .map_or(String::new(), |status| format!("{status:?}"));
+            Ok::<_, Problem>((
+                status,
+                noticed(world, registration.customer.as_str(), within).await?,
+            ))
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    if plan.waves.is_empty() {
+        registered
+            .iter()
+            .for_each(|(status, _)| words.add(status.clone()));
+    }
+    footprint.customers = registered;
+    if let Some(hopeless) = &plan.hopeless {
+        place::submit_hopeless(world, variant, hopeless).await?;
+    }
+    for (n, wave) in plan.waves.iter().enumerate() {
+        let last = n + 1 == plan.waves.len();
+        let submitted = wave
+            .iter()
+            .flat_map(|order| std::iter::repeat_n(order, plan.times));
+        try_join_all(submitted.map(|order| place::submit(world, variant, order))).await?;
+        if let (true, Some(Person::Says(verdict))) = (last, plan.person) {
+            for order in wave {
+                if let Err(why) = decided(world, &order.order, verdict, within).await {
+                    words.add(why.to_string());
+                }
+            }
+        }
+        if last && plan.repair {
+            for order in wave {
+                let (standing, parked) = parked(world, order.order.as_str(), within).await?;
+                findings.named(order.order.as_str(), &parked);
+                findings.order(order.order.as_str(), &parked, world.deployment().with_fraud);
+                words.add(standing);
+            }
+            for order in wave {
+                // Twice, for an operator may: the second finds nothing to do.
+                for _ in 0..2 {
+                    if let Err(why) = repair::repair(world, &order.order, within).await {
+                        words.add(why.to_string());
+                    }
+                }
+            }
+        }
+        let mut prints = Vec::with_capacity(wave.len());
+        for order in wave {
+            let id = order.order.as_str();
+            let view = settled(world, id, within).await?;
+            findings.order(id, &view, world.deployment().with_fraud);
+            prints.push(view.print());
+            reservations.extend(view.reservation);
+        }
+        // Which of a wave's orders ended how may be a race: they are compared
+        // without their names.
+        prints.sort();
+        for Print { standing, .. } in &prints {
+            words.add(match last && plan.repair {
+                true => format!("repaired: {standing}"),
+                false => standing.clone(),
+            });
+        }
+        footprint.orders.extend(prints);
+    }
+    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
+        && plan.forge
+        && !is_refused(world, variant, order).await
+    {
+        words.add("a forged repeat was taken".to_owned());
+    }
+    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
+        && plan.excess
+        && let Some(taken) = takes_more(order)
+    {
+        words.add(taken);
+    }
+    if let Some(marker) = plan.dies() {
+        footprint.dead = died(world, variant, marker, within).await?;
+        if footprint.dead {
+            words.add(Expected::DeadLettered.to_string());
+        } else {
+            findings.broken(
+                6,
+                format!("{marker}: neither handled nor in a dead-letter queue"),
+            );
+        }
+    }
+    for entry in &plan.goods {
+        let key = duet_inventory::stock_key(&entry.sku);
+        for item in world
+            .table(TableOf::Inventory)
+            .load(&[key])
+            .await?
+            .into_iter()
+            .flatten()
+        {
+            let stock: Stock = item.read()?;
+            findings.stock(&stock, &reservations);
+            footprint
+                .stock
+                .push((stock.available, stock.reserved, stock.shipped));
+        }
+    }
+    let (outcome, expected) = (words.to_string(), expected(scenario, &plan));
+    let row = Row {
+        scenario: scenario.name,
+        variant: variant.name,
+        ok: outcome == expected,
+        outcome,
+        expected,
+        elapsed_ms: world.now().duration_since(began).as_millis() as i64,
+        orders: plan.orders(),
+        usage: None,
+        races: Vec::new(),
+        footprint,
+        of: (scenario, variant, plan),
+    };
+    Ok((row, findings))
+}
+
+/// What the rows of a scenario should say.
+pub(super) fn expected(scenario: &Scenario, plan: &Plan) -> String {
+    let mut words = Words::default();
+    for (n, wave) in plan.waves.iter().enumerate() {
+        let last = n + 1 == plan.waves.len() && scenario.expected != Expected::DeadLettered;
+        let ends = if last {
+            scenario.expected
+        } else {
+            Expected::Confirmed
+        };
+        for end in ends.each(wave.len()) {
+            words.add(end.to_string());
+        }
+    }
+    if let (true, Expected::NeedsAttention(reason, detail)) = (plan.repair, scenario.expected) {
+        for _ in plan.waves.last().into_iter().flatten() {
+            words.add(format!("repaired: {}", Expected::Rejected(reason, detail)));
+        }
+    }
+    if plan.waves.is_empty() || scenario.expected == Expected::DeadLettered {
+        words.add(scenario.expected.to_string());
+    }
+    words.to_string()
+}
+
+/// Decides the review of `order` as soon as there is one.
+async fn decided<W: World>(
+    world: &W,
+    order: &OrderId,
+    verdict: Verdict,
+    within: u64,
+) -> Outcome<()> {
+    let began = world.now();
+    while review::find(world, order.as_str()).await?.is_none() {
+        if world.now().duration_since(began).as_secs() >= within as i64 {
+            return Err(Problem::failed(format!("{order} was not screened")));
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+    review::decide(world, order, verdict, Some("duet demo"), within).await?;
+    Ok(())
+}
+
+/// How the order `id` stands once it is parked, or when `within` seconds are over.
+async fn parked<W: World>(world: &W, id: &str, within: u64) -> Outcome<(String, View)> {
+    let began = world.now();
+    loop {
+        let view = settled(world, id, within).await?;
+        let order = view.order.as_ref();
+        // Other compensations may still be under way when the first one fails.
+        let parked = order.is_some_and(|order| {
+            order.compensation == Compensation::Failed && order.pending.len() == order.owed.len()
+        });
+        if parked || world.now().duration_since(began).as_secs() >= within as i64 {
+            let word = order.map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
+            return Ok((word, view));
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}
+
+/// Outcomes in order, repetitions counted: `Confirmed x3, Rejected(…)`.
+#[derive(Debug, Default)]
+struct Words(Vec<(String, usize)>);
+
+impl Words {
+    fn add(&mut self, word: String) {
+        match self.0.last_mut() {
+            Some((last, times)) if *last == word => *times += 1,
+            _ => self.0.push((word, 1)),
+        }
+    }
+}
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (n, (word, times)) in self.0.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            match times {
+                1 => write!(f, "{comma}{word}")?,
+                _ => write!(f, "{comma}{word} x{times}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the id of `order` with other content is refused.
+async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &PlaceOrder) -> bool {
+    let forged = PlaceOrder {
+        payment_token: "tok_forged".to_owned(),
+        ..order.clone()
+    };
+    matches!(place::submit(world, variant, &forged).await, Err(problem) if problem.exit == Exit::Failed)
+}
+
+/// What is wrong if an order that costs one minor unit more than `order` is not
+/// refused by its total.
+fn takes_more(order: &PlaceOrder) -> Option<String> {
+    let mut dearer = order.clone();
+    dearer.total.amount += 1;
+    let refused = place::check(&dearer).err().map(|why| why.to_string());
+    match refused {
+        Some(why) if why.contains("total.amount: ") => None,
+        Some(why) => Some(format!("refused, but not for its total: {why}")),
+        None => Some("an order past the largest total was taken".to_owned()),
+    }
+}
+
+/// The order `id` once nothing about it moves any more, or as it stands when
+/// `within` seconds are over.
+pub(crate) async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outcome<View> {
+    let began = world.now();
+    loop {
+        let view = View::load(world, id).await?;
+        if view.is_settled() || world.now().duration_since(began).as_secs() >= within as i64 {
+            return Ok(view);
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}
+
+/// The notices sent to customer `id`, once there is one.
+async fn noticed<W: World>(world: &W, id: &str, within: u64) -> Outcome<Vec<String>> {
+    let began = world.now();
+    loop {
+        let view = View::load(world, id).await?;
+        if !view.notices.is_empty() || world.now().duration_since(began).as_secs() >= within as i64
+        {
+            return Ok(view.noticed());
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}
+
+/// Whether something with `marker` in it lies dead.
+async fn died<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    marker: &str,
+    within: u64,
+) -> Outcome<bool> {
+    let began = world.now();
+    loop {
+        if !world.dead_letters(variant, marker).await?.is_empty() {
+            return Ok(true);
+        }
+        if world.now().duration_since(began).as_secs() >= within as i64 {
+            return Ok(false);
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,66 @@
+//! Every scenario in the lab.
+
+use std::collections::BTreeMap;
+
+use duet_lab::Config;
+
+use crate::ops::demo::{self, Choice};
+use crate::shop::{scenario, variant};
+use crate::world::lab::{Lab, definitions};
+
+#[tokio::test]
+async fn every_scenario_ends_the_same_under_every_variant() {
+    let quick = BTreeMap::from([("ReviewSeconds".to_owned(), "30".to_owned())]);
+    let definitions = definitions(&quick).unwrap();
+    let world = Lab::new(
+        &definitions,
+        Config {
+            keep_succeeded: true,
+            ..Config::default()
+        },
+    )
+    .unwrap();
+    let choice = Choice {
+        scenarios: scenario::ALL.iter().collect(),
+        variants: variant::ALL.iter().collect(),
+        copies: 2,
+        within: 600,
+        faults: false,
+    };
+    let report = demo::run(&world, &choice).await.unwrap();
+    let wrong: Vec<_> = report.rows.iter().filter(|row| !row.ok).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let broken: Vec<_> = report.invariants.iter().filter(|one| !one.holds).collect();
+    assert!(report.parity && broken.is_empty(), "{broken:#?}");
+}
+
+#[tokio::test]
+async fn under_faults_the_invariants_hold_and_use_is_counted() {
+    let quick = BTreeMap::from([("ReviewSeconds".to_owned(), "30".to_owned())]);
+    let definitions = definitions(&quick).unwrap();
+    let faults = duet_lab::FaultRule::all();
+    for seed in 1..=5 {
+        let config = Config {
+            seed,
+            faults: faults.clone(),
+            keep_succeeded: true,
+            ..Config::default()
+        };
+        let world = Lab::new(&definitions, config).unwrap();
+        let choice = Choice {
+            scenarios: scenario::ALL.iter().collect(),
+            variants: variant::ALL.iter().collect(),
+            copies: 1,
+            within: 120,
+            faults: true,
+        };
+        let report = demo::run(&world, &choice).await.unwrap();
+        let broken: Vec<_> = report.invariants.iter().filter(|one| !one.holds).collect();
+        assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
+        let usage = report.usage.unwrap();
+        for variant in variant::ALL {
+            let used = usage[variant.name];
+            assert!(used.invocations > 0 && used.write_units > 0, "{used:?}");
+        }
+    }
+}

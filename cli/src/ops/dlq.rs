@@ -1,0 +1,594 @@
+//! Dead letters, both layers in one view: what a bus could not deliver, what a
+//! service could not process, and the executions that failed.
+//!
+//! Nothing leaves a dead-letter queue before its new home has it. A target's
+//! letter goes back to that target only, and only if it is a queue of this stack:
+//! whoever may write to a dead-letter queue may write any target there. Listings tell ids, names and causes,
+//! never a body: it may hold personal data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use duet_core::Timestamp;
+use duet_edge::wires::{QUEUE, REASON};
+use duet_order::domain::{Compensation, Fate, Order};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::ops::place;
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::inline;
+use crate::terminal::report::{Report, table, trimmed};
+use crate::world::port::operate::{DEAD, Held, Operate};
+
+/// How long letters are held while they are looked at, in seconds.
+const HOLD_SECONDS: i32 = 60;
+
+/// How long letters are held while they are moved, in seconds. Should the move
+/// be cut off, they are seen again after this time.
+const MOVE_SECONDS: i32 = 900;
+
+/// How long the first letter of a cause is watched for coming back dead before
+/// others like it follow. What nobody can read returns at once; what waits
+/// between tries takes longer, so the watch goes on while the others are sent.
+const PROBATION_SECONDS: u32 = 6;
+
+/// The layer a letter died in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// A bus could not deliver it to a target.
+    Undelivered,
+    /// A service could not process it.
+    Unprocessed,
+    /// A workflow's execution failed.
+    Execution,
+}
+
+/// A dead letter, without its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Letter {
+    /// Its id: a message's, or an execution's name.
+    pub id: String,
+    /// The layer it died in.
+    pub layer: Layer,
+    /// The dead-letter queue, or the state machine.
+    pub place: String,
+    /// The queue it goes back to; for an execution, none.
+    pub home: Option<String>,
+    /// Where it says that it was going, when that is no queue of this stack. It
+    /// goes back nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stranger: Option<String>,
+    /// The service it was for.
+    pub consumer: String,
+    /// The fact or command, where that can be read.
+    pub kind: Option<String>,
+    /// The order or customer it is about, where that can be read.
+    pub subject: Option<String>,
+    /// Why it died, as far as is known.
+    pub cause: String,
+    /// When it was sent.
+    pub sent_at: Option<Timestamp>,
+    /// Seconds since.
+    pub age_seconds: Option<i64>,
+}
+
+/// Whether `arn` is the ARN of one of these queues: an SQS queue of that name in
+/// the account that their URLs are of
+/// (`arn:PARTITION:sqs:REGION:ACCOUNT:NAME`, `https://HOST/ACCOUNT/NAME`).
+fn is_of(homes: &BTreeMap<String, String>, arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", _, "sqs", _, account, name] = parts[..] else {
+        return false;
+    };
+    let url = homes.get(name);
+    url.is_some_and(|url| url.rsplit('/').nth(1) == Some(account))
+}
+
+/// A queue's or machine's name, from its URL or ARN.
+fn name(of: &str) -> &str {
+    of.rsplit(['/', ':']).next().unwrap_or(of)
+}
+
+impl Letter {
+    /// `homes` are the queues that it may go back to, see [`Operate::homes`].
+    fn of(held: &Held, homes: &BTreeMap<String, String>, now: Timestamp) -> Self {
+        let place = name(&held.queue).to_owned();
+        let target = held.attributes.get("TARGET_ARN");
+        let layer = match target {
+            Some(_) => Layer::Undelivered,
+            None => Layer::Unprocessed,
+        };
+        // A service says where the letter came from, as a bus says where it was going.
+        let named = target.or_else(|| held.attributes.get(QUEUE));
+        let home = match named {
+            Some(arn) => is_of(homes, arn).then(|| name(arn)),
+            None => place
+                .strip_suffix(DEAD)
+                .filter(|home| homes.contains_key(*home)),
+        };
+        let stranger = named.filter(|_| home.is_none()).cloned();
+        let consumer = home.and_then(|home| home.rsplit('-').next());
+        let body: Option<Value> = serde_json::from_str(&held.body).ok();
+        let word = |path: &str| {
+            let value = body.as_ref()?.pointer(path)?;
+            // Names and ids only: whatever else stands there is not for a listing.
+            let plain = |text: &&str| {
+                let mut bytes = text.bytes();
+                text.len() <= 64 && bytes.all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            };
+            value.as_str().filter(plain).map(str::to_owned)
+        };
+        let kind = word("/detail-type").or_else(|| word("/command"));
+        let subject =
+            word("/detail/metadata/correlationid").or_else(|| word("/metadata/correlationid"));
+        let told = held.attributes.get("ERROR_CODE");
+        let told = told.or_else(|| held.attributes.get(REASON));
+        let cause = match (told, &body, &kind) {
+            (Some(told), ..) => told.clone(),
+            (None, None, _) => "no JSON".to_owned(),
+            (None, Some(_), None) => "neither an event nor a command".to_owned(),
+            (None, Some(_), Some(_)) => "not processed within its receives".to_owned(),
+        };
+        Self {
+            id: held.id.clone(),
+            layer,
+            home: home.map(str::to_owned),
+            stranger,
+            consumer: consumer.unwrap_or("unknown").to_owned(),
+            place,
+            kind,
+            subject,
+            cause,
+            sent_at: held.sent_at,
+            age_seconds: held.sent_at.map(|at| now.duration_since(at).as_secs()),
+        }
+    }
+
+    /// Why it goes back nowhere, if it does not.
+    fn homeless(&self) -> Option<String> {
+        match (&self.home, &self.stranger) {
+            (Some(_), _) => None,
+            (None, Some(arn)) => Some(format!(
+                "it says that it was going to {arn}, which is no queue of this stack"
+            )),
+            (None, None) => Some("nobody knows where it was going".to_owned()),
+        }
+    }
+
+    /// What letters that died alike have in common.
+    fn likeness(&self) -> (String, Option<String>, String) {
+        (self.place.clone(), self.kind.clone(), self.cause.clone())
+    }
+}
+
+/// Which letters.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those of this queue: its name, or the service's.
+    pub queue: Option<String>,
+    /// Only those about this order or customer, or, with a `*` at the end,
+    /// about those whose id begins so.
+    pub order: Option<String>,
+    /// Only those with this in their cause, in capitals or not.
+    pub cause: Option<String>,
+    /// Only those sent at least so many seconds ago.
+    pub older_than: Option<i64>,
+}
+
+impl Filter {
+    fn takes(&self, letter: &Letter) -> bool {
+        let queue = self.queue.as_ref().is_none_or(|queue| {
+            [&letter.place, &letter.consumer].contains(&queue)
+                || letter.home.as_ref() == Some(queue)
+        });
+        let subject = letter.subject.as_deref();
+        let order = self
+            .order
+            .as_deref()
+            .is_none_or(|order| match order.strip_suffix('*') {
+                Some(stem) => subject.is_some_and(|subject| subject.starts_with(stem)),
+                None => subject == Some(order),
+            });
+        let cause = self.cause.as_ref().is_none_or(|cause| {
+            let (said, asked) = (letter.cause.to_lowercase(), cause.to_lowercase());
+            said.contains(&asked)
+        });
+        // How old a letter without a date is, nobody knows.
+        let old = self
+            .older_than
+            .is_none_or(|least| letter.age_seconds.is_some_and(|age| age >= least));
+        queue && order && cause && old
+    }
+}
+
+/// Every dead letter there is.
+#[derive(Debug, Serialize)]
+pub struct Letters {
+    /// One row each, the oldest first.
+    pub letters: Vec<Letter>,
+}
+
+/// Looks at every dead letter that `filter` takes, and leaves all where they are.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
+    let now = world.now();
+    let homes = world.homes();
+    let mut letters = Vec::new();
+    for queue in world.dead_letter_queues() {
+        for held in world.hold(&queue, HOLD_SECONDS).await? {
+            letters.push(Letter::of(&held, &homes, now));
+            world.release(&held).await?;
+        }
+    }
+    for failed in world.failed_executions().await? {
+        // One whose order was made whole since is history, no dead letter.
+        let order = place::find(world, failed.subject()).await?;
+        let ended = |order: &Order| {
+            order.fate != Fate::Undecided
+                && matches!(order.compensation, Compensation::None | Compensation::Done)
+        };
+        if order.is_some_and(|order| ended(&order) && order.owed.is_empty()) {
+            continue;
+        }
+        letters.push(Letter {
+            subject: Some(failed.subject().to_owned()),
+            id: failed.name,
+            layer: Layer::Execution,
+            place: failed.machine,
+            home: None,
+            stranger: None,
+            consumer: "workflow".to_owned(),
+            kind: None,
+            cause: failed.error.unwrap_or(failed.status),
+            sent_at: failed.started_at,
+            age_seconds: failed.started_at.map(|at| now.duration_since(at).as_secs()),
+        });
+    }
+    letters.retain(|letter| filter.takes(letter));
+    letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
+    Ok(Letters { letters })
+}
+
+/// How often a letter is looked for, a second apart.
+const FIND_LOOKS: u32 = 3;
+
+/// One dead letter.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// The letter.
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// What the bus, or the service, said about it.
+    pub attributes: std::collections::BTreeMap<String, String>,
+    /// Its text, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The file its text was written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exported: Option<PathBuf>,
+}
+
+/// Finds the message `id`, held; everything else is released. Whoever else looks
+/// has letters in hand for a moment, so it is looked for again, for as long as
+/// that may last.
+async fn find<W: Operate>(world: &W, id: &str) -> Outcome<Held> {
+    let mut found = None;
+    for look in 0..FIND_LOOKS {
+        if look > 0 {
+            world.pause(1_000).await;
+        }
+        for queue in world.dead_letter_queues() {
+            for held in world.hold(&queue, HOLD_SECONDS).await? {
+                if held.id == id {
+                    found = Some(held);
+                } else {
+                    world.release(&held).await?;
+                }
+            }
+        }
+        if found.is_some() {
+            break;
+        }
+    }
+    found.ok_or_else(|| {
+        Problem::failed(format!("no dead-letter queue has a message {id}"))
+            .hint("`duet dlq list` shows ids; failed executions are taken up with `duet redrive` or `duet repair`")
+    })
+}
+
+/// Shows the message `id`, with its text if `body`.
+///
+/// # Errors
+/// [`Problem`] when there is none.
+pub async fn show<W: Operate>(world: &W, id: &str, body: bool) -> Outcome<Shown> {
+    shown(world, id, body, None).await
+}
+
+/// Shows the message `id`, and writes its text as it is to `file`, which only
+/// its owner may read: it may hold personal data.
+///
+/// # Errors
+/// [`Problem`] when there is no such message, or the file is there already or
+/// cannot be written.
+pub async fn export<W: Operate>(world: &W, id: &str, body: bool, file: &Path) -> Outcome<Shown> {
+    shown(world, id, body, Some(file)).await
+}
+
+async fn shown<W: Operate>(
+    world: &W,
+    id: &str,
+    body: bool,
+    export: Option<&Path>,
+) -> Outcome<Shown> {
+    let held = find(world, id).await?;
+    world.release(&held).await?;
+    if let Some(file) = export {
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create_new(true).mode(0o600).open(file);
+        let written = opened.and_then(|mut open| open.write_all(held.body.as_bytes()));
+        written.map_err(|e| {
+            Problem::usage(format!("{} cannot be written: {e}", file.display()))
+                .hint("what is there already is not overwritten; name another file")
+        })?;
+    }
+    Ok(Shown {
+        exported: export.map(Path::to_path_buf),
+        letter: Letter::of(&held, &world.homes(), world.now()),
+        body: body.then_some(held.body),
+        attributes: held.attributes,
+    })
+}
+
+/// A letter was dropped.
+#[derive(Debug, Serialize)]
+pub struct Dropped {
+    /// The letter that is no more.
+    pub dropped: Letter,
+}
+
+/// Removes the message `id` for good.
+///
+/// # Errors
+/// [`Problem`] when there is none.
+pub async fn discard<W: Operate>(world: &W, id: &str) -> Outcome<Dropped> {
+    let held = find(world, id).await?;
+    let dropped = Letter::of(&held, &world.homes(), world.now());
+    world.discard(&held).await?;
+    Ok(Dropped { dropped })
+}
+
+/// What a redrive did.
+#[derive(Debug, Serialize)]
+pub struct Redrive {
+    /// Whether nothing was moved, only counted.
+    pub dry_run: bool,
+    /// What was sent home, or would be.
+    pub redriven: Vec<Letter>,
+    /// What stays, and why.
+    pub kept: Vec<Kept>,
+}
+
+/// A letter that stays.
+#[derive(Debug, Serialize)]
+pub struct Kept {
+    /// Which.
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// Why.
+    pub why: String,
+}
+
+/// Sends the letters that `filter` takes back where they were going, at most
+/// `rate` a second. The first of those that died alike goes alone; if it comes
+/// back, or any of the others while they are being sent, the rest stay.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer; what was not moved is where it was.
+pub async fn redrive<W: Operate>(
+    world: &W,
+    filter: &Filter,
+    dry_run: bool,
+    rate: u32,
+) -> Outcome<Redrive> {
+    let mut report = Redrive {
+        dry_run,
+        redriven: Vec::new(),
+        kept: Vec::new(),
+    };
+    let homes = world.homes();
+    let mut tried = BTreeSet::new();
+    let mut hopeless = BTreeSet::new();
+    for queue in world.dead_letter_queues() {
+        let mut mine = Vec::new();
+        let mut before = BTreeSet::new();
+        for held in world.hold(&queue, MOVE_SECONDS).await? {
+            before.insert(held.id.clone());
+            let letter = Letter::of(&held, &homes, world.now());
+            if filter.takes(&letter) && !dry_run {
+                mine.push((held, letter));
+                continue;
+            }
+            world.release(&held).await?;
+            match letter.homeless() {
+                _ if !filter.takes(&letter) => {}
+                Some(why) => report.kept.push(Kept { letter, why }),
+                None => report.redriven.push(letter),
+            }
+        }
+        let mut sent = Sent {
+            letters: Vec::new(),
+            before,
+        };
+        let began = world.now();
+        let mut looked = began;
+        for (held, letter) in mine {
+            let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
+            let obstacle = match &letter.home {
+                None => letter.homeless(),
+                Some(_) if hopeless.contains(&letter.likeness()) => {
+                    Some(format!("one that died alike came back: {}", letter.cause))
+                }
+                Some(_) if late => Some("not its turn yet: run the command again".to_owned()),
+                // What stays is seen again at once, not when the hold runs out.
+                Some(home) => match world.forward(&held, home).await {
+                    Ok(()) => None,
+                    Err(problem) => Some(problem.to_string()),
+                },
+            };
+            if let Some(why) = obstacle {
+                world.release(&held).await?;
+                report.kept.push(Kept { letter, why });
+                continue;
+            }
+            let looks = if tried.insert(letter.likeness()) {
+                PROBATION_SECONDS
+            } else {
+                u32::from(world.now().duration_since(looked).as_secs() >= 1)
+            };
+            sent.letters.push((held.body, letter));
+            for _ in 0..looks {
+                if looks > 1 {
+                    world.pause(1_000).await;
+                }
+                looked = world.now();
+                let back = sent.back(world, &queue).await?;
+                hopeless.extend(back.iter().map(|kept| kept.letter.likeness()));
+                report.kept.extend(back);
+                if sent.letters.is_empty() {
+                    break;
+                }
+            }
+            world.pause(1_000 / u64::from(rate.max(1))).await;
+        }
+        // The last ones get a moment, too.
+        if world.now().duration_since(looked).as_millis() > 0 && !sent.letters.is_empty() {
+            world.pause(1_000).await;
+            report.kept.extend(sent.back(world, &queue).await?);
+        }
+        report
+            .redriven
+            .extend(sent.letters.into_iter().map(|(_, letter)| letter));
+    }
+    Ok(report)
+}
+
+/// What was sent home from one dead-letter queue and has not come back.
+struct Sent {
+    /// Its text, and what it was.
+    letters: Vec<(String, Letter)>,
+    /// The ids that lay in the queue before. A message that comes back has an id
+    /// of its own, however much its text is like another's.
+    before: BTreeSet<String>,
+}
+
+impl Sent {
+    /// Takes out what lies in `queue` again: a new message with the same text.
+    async fn back<W: Operate>(&mut self, world: &W, queue: &str) -> Outcome<Vec<Kept>> {
+        let mut back = Vec::new();
+        for held in world.hold(queue, HOLD_SECONDS).await? {
+            let same = |(body, _): &(String, Letter)| *body == held.body;
+            let at = self.letters.iter().position(same);
+            if let Some(at) = at.filter(|_| !self.before.contains(&held.id)) {
+                let (_, letter) = self.letters.remove(at);
+                let why = format!("it came back: {}", letter.cause);
+                back.push(Kept { letter, why });
+            }
+            world.release(&held).await?;
+        }
+        Ok(back)
+    }
+}
+
+fn rows<'a>(letters: impl Iterator<Item = (&'a Letter, &'a str)>) -> String {
+    let mut rows = table(&["ID", "DIED", "FOR", "WHAT", "ABOUT", "AGE", "CAUSE"]);
+    for (letter, why) in letters {
+        let layer = match letter.layer {
+            Layer::Undelivered => "undelivered",
+            Layer::Unprocessed => "unprocessed",
+            Layer::Execution => "execution",
+        };
+        let age = letter
+            .age_seconds
+            .map_or(String::new(), |age| format!("{age} s"));
+        rows.add_row([
+            letter.id.as_str(),
+            layer,
+            &letter.consumer,
+            letter.kind.as_deref().unwrap_or("-"),
+            letter.subject.as_deref().unwrap_or("-"),
+            &age,
+            why,
+        ]);
+    }
+    trimmed(&rows)
+}
+
+impl Report for Letters {
+    fn text(&self) -> String {
+        if self.letters.is_empty() {
+            return "no dead letters".to_owned();
+        }
+        rows(self.letters.iter().map(|l| (l, l.cause.as_str())))
+    }
+}
+
+impl Report for Shown {
+    fn text(&self) -> String {
+        let mut lines = vec![rows(std::iter::once((
+            &self.letter,
+            self.letter.cause.as_str(),
+        )))];
+        lines.push(match (&self.letter.home, self.letter.homeless()) {
+            (Some(home), _) => format!("in {}, goes back to {home}", self.letter.place),
+            (None, why) => format!(
+                "in {}, goes back nowhere: {}",
+                self.letter.place,
+                why.unwrap_or_default()
+            ),
+        });
+        for (name, value) in &self.attributes {
+            lines.push(format!("{}: {}", inline(name), inline(value)));
+        }
+        lines.extend(self.body.clone());
+        let exported = self.exported.iter();
+        lines.extend(exported.map(|file| format!("its text is in {}", file.display())));
+        lines.join("\n")
+    }
+}
+
+impl Report for Dropped {
+    fn text(&self) -> String {
+        format!("dropped {} from {}", self.dropped.id, self.dropped.place)
+    }
+}
+
+impl Report for Redrive {
+    fn text(&self) -> String {
+        let did = if self.dry_run { "would be" } else { "were" };
+        let mut lines = vec![format!("{} {did} sent back", self.redriven.len())];
+        if !self.redriven.is_empty() {
+            let sent = |l: &Letter| l.home.clone().unwrap_or_default();
+            let homes: Vec<_> = self.redriven.iter().map(|l| (l, sent(l))).collect();
+            lines.push(rows(homes.iter().map(|(l, home)| (*l, home.as_str()))));
+        }
+        if !self.kept.is_empty() {
+            lines.push(format!("{} stay", self.kept.len()));
+            lines.push(rows(self.kept.iter().map(|k| (&k.letter, k.why.as_str()))));
+        }
+        lines.join("\n")
+    }
+
+    fn exit(&self) -> Exit {
+        if self.kept.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        }
+    }
+}

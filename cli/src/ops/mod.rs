@@ -1,0 +1,26 @@
+//! What is done to a world, and what it comes to: one file for each, which a
+//! command, a drill or the simulation calls. Nothing here knows the command line.
+
+pub mod catalog;
+pub mod customer;
+pub mod demo;
+pub mod dlq;
+pub mod drill;
+pub mod events;
+pub mod faulty;
+pub mod forget;
+pub mod invariants;
+pub mod logs;
+pub mod orders;
+pub mod place;
+pub mod redrive;
+pub mod repair;
+pub mod replay;
+pub mod review;
+pub mod rollout;
+pub mod rules;
+pub mod show;
+#[cfg(test)]
+mod tests;
+pub mod timeline;
+pub mod view;

@@ -1,0 +1,333 @@
+//! Placing orders: checked here, submitted where the variant takes them, and
+//! followed until they end.
+
+use std::collections::BTreeMap;
+
+use duet_core::desk;
+use duet_core::store::Store;
+use duet_core::{Money, Sku};
+use duet_inventory::domain::Stock;
+use duet_order::command::{Command, PlaceOrder};
+use duet_order::domain::{Compensation, Fate, Order, Standing};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+
+use crate::shop::message;
+use crate::shop::scenario::Hopeless;
+use crate::shop::services::{Subject, TableOf};
+use crate::shop::variant::Variant;
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::report::{Report, table, trimmed};
+use crate::world::{Submitted, World};
+
+/// The most bytes an order may have on its way: Step Functions' limit on state
+/// data, the smallest on any route (aws-sdk documentation of StartExecution).
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// How many orders are on their way to the entry at once.
+const AT_ONCE: usize = 16;
+
+/// How often a followed order is looked at, in milliseconds.
+const LOOK_EVERY: u64 = 250;
+
+/// Checks an order before anything is sent.
+///
+/// # Errors
+/// [`Problem`] with the path of the offending field.
+pub fn check(order: &PlaceOrder) -> Outcome<()> {
+    let no = |path: &str, problem: &str| {
+        Problem::usage(format!("order {}: {path}: {problem}", order.order))
+    };
+    order
+        .check()
+        .map_err(|wrong| no(&wrong.path, &wrong.problem))?;
+    let message = message::command(
+        &Command::from(order.clone()),
+        order.order.as_str(),
+        "",
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    let bytes = serde_json::to_vec(&message)
+        .map_err(Problem::environment)?
+        .len();
+    if bytes > MAX_BYTES {
+        return Err(no(
+            ".",
+            &format!("{bytes} bytes; an order has at most {MAX_BYTES}"),
+        ));
+    }
+    Ok(())
+}
+
+/// The order called `id`, if the order service knows it.
+///
+/// # Errors
+/// [`Problem`] when the table does not answer.
+pub async fn find<W: World>(world: &W, id: &str) -> Outcome<Option<Order>> {
+    let found = world
+        .table(TableOf::Order)
+        .load(&[duet_order::key(id)])
+        .await?
+        .pop()
+        .flatten();
+    Ok(found.map(|item| item.read()).transpose()?)
+}
+
+/// Hands in what nobody will take.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub(crate) async fn submit_hopeless<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    hopeless: &Hopeless,
+) -> Outcome<()> {
+    let order = match hopeless {
+        Hopeless::Poison(marker) => return world.submit_poison(variant, marker).await,
+        Hopeless::UnknownField(order) => (**order).clone(),
+    };
+    let id = order.order.to_string();
+    let mut message = message::command(&Command::from(order), &id, variant.name, world.now());
+    message.data["gift_wrap"] = true.into();
+    world.submit(variant, Subject::Order, &message).await?;
+    Ok(())
+}
+
+/// Submits one order under `variant`.
+///
+/// # Errors
+/// [`Problem`] when the id is taken by other content or by another variant, or
+/// the target does not answer.
+pub async fn submit<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    order: &PlaceOrder,
+) -> Outcome<Submitted> {
+    let taken = |why: &str| {
+        Problem::failed(format!("order {} was placed before {why}", order.order))
+            .hint("choose another --id")
+    };
+    if let Some(there) = find(world, order.order.as_str()).await? {
+        if there.variant != variant.name {
+            return Err(taken(&format!(
+                "under {}; an order never changes style",
+                there.variant
+            )));
+        }
+        return if same(world, order).await? {
+            Ok(Submitted::Already)
+        } else {
+            Err(taken("with other content"))
+        };
+    }
+    let command = Command::from(order.clone());
+    let message = message::command(&command, order.order.as_str(), variant.name, world.now());
+    match world.submit(variant, Subject::Order, &message).await? {
+        Submitted::Clashes => Err(taken("with other content")),
+        other => Ok(other),
+    }
+}
+
+/// Whether `order` is what was placed under its id, by what the order service
+/// keeps of that for ever: a hash.
+async fn same<W: World>(world: &W, order: &PlaceOrder) -> Outcome<bool> {
+    let key = duet_order::placing_key(order.order.as_str());
+    let found = world.table(TableOf::Order).load(&[key]).await?.pop();
+    let kept = found.flatten().map(|record| desk::kept_hash(&record));
+    Ok(kept.transpose()? == Some(desk::hash(&Command::from(order.clone()))))
+}
+
+/// An order, as far as it is known.
+#[derive(Debug, Clone, Serialize)]
+pub struct Placed {
+    /// Its id.
+    pub order: String,
+    /// The variant it runs under.
+    pub variant: &'static str,
+    /// Whether it had been placed before.
+    pub repeat: bool,
+    /// How it stands; absent until somebody waited for it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+    /// From submission to the end that was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<i64>,
+}
+
+/// All orders of one call.
+#[derive(Debug, Serialize)]
+pub struct Orders {
+    /// One row each.
+    pub orders: Vec<Placed>,
+}
+
+/// Submits `orders` and, if `wait` says how many seconds, follows each until it
+/// is decided and no compensation is pending.
+///
+/// # Errors
+/// [`Problem`] for the first order that cannot be submitted, or has not ended in time.
+pub async fn all<W: World>(
+    world: &W,
+    orders: Vec<(&'static Variant, PlaceOrder)>,
+    wait: Option<u64>,
+) -> Outcome<Orders> {
+    let placed = stream::iter(orders)
+        .map(|(variant, order)| async move {
+            let began = world.now();
+            let submitted = submit(world, variant, &order).await?;
+            let mut placed = Placed {
+                order: order.order.to_string(),
+                variant: variant.name,
+                repeat: submitted == Submitted::Already,
+                standing: None,
+                elapsed_ms: None,
+            };
+            if let Some(seconds) = wait {
+                let order = ended(world, order.order.as_str(), seconds).await?;
+                placed.standing = Some(order.standing());
+                placed.elapsed_ms = Some(world.now().duration_since(began).as_millis() as i64);
+            }
+            Ok::<_, Problem>(placed)
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(Orders { orders: placed })
+}
+
+/// The order called `id` once it is decided and no compensation is pending.
+///
+/// # Errors
+/// [`Problem`] when that takes longer than `seconds`.
+pub async fn ended<W: World>(world: &W, id: &str, seconds: u64) -> Outcome<Order> {
+    let began = world.now();
+    loop {
+        let order = find(world, id).await?;
+        if let Some(order) = &order
+            && order.fate != Fate::Undecided
+            && order.compensation != Compensation::Pending
+        {
+            return Ok(order.clone());
+        }
+        if world.now().duration_since(began).as_secs() >= seconds as i64 {
+            let how = order.map_or("not known to the order service".to_owned(), |o| {
+                word(&o.standing())
+            });
+            return Err(Problem::failed(format!(
+                "order {id} has not ended after {seconds} s: {how}"
+            ))
+            .hint(format!("`duet show {id}` tells what it waits for")));
+        }
+        world.pause(LOOK_EVERY).await;
+    }
+}
+
+/// How an order stands, in one word of the brief: `Confirmed`,
+/// `Rejected(PaymentDeclined)`, …
+#[must_use]
+pub fn word(standing: &Standing) -> String {
+    let fate = match &standing.fate {
+        Fate::Undecided => "Undecided".to_owned(),
+        Fate::Confirmed => "Confirmed".to_owned(),
+        Fate::Rejected {
+            reason,
+            detail: None,
+        } => format!("Rejected({reason})"),
+        Fate::Rejected {
+            reason,
+            detail: Some(detail),
+        } => format!("Rejected({reason}, {detail})"),
+    };
+    match standing.compensation {
+        Compensation::Failed => format!("{fate}, NeedsAttention"),
+        Compensation::Pending => format!("{fate}, compensating"),
+        Compensation::None | Compensation::Done if standing.owed.is_empty() => fate,
+        Compensation::None | Compensation::Done => {
+            let owed: Vec<_> = standing
+                .owed
+                .iter()
+                .map(|owed| format!("{:?}", owed.part).to_lowercase())
+                .collect();
+            format!("{fate}, owes {}", owed.join(" and "))
+        }
+    }
+}
+
+impl Report for Orders {
+    fn text(&self) -> String {
+        let mut rows = table(&["ORDER", "VARIANT", "", "ELAPSED"]);
+        for placed in &self.orders {
+            let how = match (&placed.standing, placed.repeat) {
+                (Some(standing), _) => word(standing),
+                (None, false) => "submitted".to_owned(),
+                (None, true) => "submitted before".to_owned(),
+            };
+            let elapsed = placed
+                .elapsed_ms
+                .map_or(String::new(), |ms| format!("{ms} ms"));
+            rows.add_row([
+                placed.order.clone(),
+                placed.variant.to_owned(),
+                how,
+                elapsed,
+            ]);
+        }
+        trimmed(&rows)
+    }
+
+    fn exit(&self) -> Exit {
+        let rejected = |placed: &Placed| {
+            placed
+                .standing
+                .as_ref()
+                .is_some_and(|standing| matches!(standing.fate, Fate::Rejected { .. }))
+        };
+        if self.orders.iter().any(rejected) {
+            Exit::Failed
+        } else {
+            Exit::Done
+        }
+    }
+}
+
+/// What `lines` cost by the catalogue: the total a buyer is shown.
+///
+/// # Errors
+/// [`Problem`] when the catalogue lacks a SKU or the prices do not add up.
+pub async fn total<W: World>(world: &W, lines: &[(Sku, u32)]) -> Outcome<Money> {
+    let keys: Vec<_> = lines
+        .iter()
+        .map(|(sku, _)| duet_inventory::stock_key(sku))
+        .collect();
+    let mut distinct = keys.clone();
+    distinct.sort();
+    distinct.dedup();
+    let items = world.table(TableOf::Inventory).load(&distinct).await?;
+    let stock: BTreeMap<_, Stock> = items
+        .into_iter()
+        .flatten()
+        .map(|item| Ok((item.key.clone(), item.read()?)))
+        .collect::<Result<_, duet_core::Failure>>()?;
+    let mut sum: Option<Money> = None;
+    for ((sku, quantity), key) in lines.iter().zip(&keys) {
+        let price = stock.get(key).map(|stock| stock.price).ok_or_else(|| {
+            Problem::usage(format!("the catalogue has no SKU {sku}"))
+                .hint("`duet catalog show` lists what there is; --total and --currency state a total of your own")
+        })?;
+        let line = price.times(*quantity);
+        sum = match (sum, line) {
+            (None, line) => line,
+            (Some(sum), Some(line)) => sum.plus(line),
+            (Some(_), None) => None,
+        };
+        if sum.is_none() {
+            return Err(Problem::usage(
+                "the lines do not add up: different currencies, or too large a sum",
+            ));
+        }
+    }
+    sum.ok_or_else(|| Problem::usage("an order has at least one line"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,511 @@
+//! Saying again what was said: through the bus's archive, or in order of time
+//! through the journal. Consumers recognise a replay by its name: what they did
+//! before they do not do again, and they tell nobody.
+//!
+//! The archive knows times and rules only, so an order, a kind of event or a
+//! rate needs the journal; and so does a target without an archive.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duet_core::fact::personal;
+use duet_core::store::{Browse, Item};
+use duet_core::{Fact, Timestamp, Vocabulary};
+use duet_journal::Entry;
+use duet_pattern::RuleContext;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::ops::customer;
+use crate::ops::place;
+use crate::shop::services::TableOf;
+use crate::shop::variant::{self, Style};
+use crate::terminal;
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::report::{Report, table, trimmed};
+use crate::world::port::replay::{BusRule, Replayable, queues_of};
+
+/// How long an event may take to be in an archive (EventBridge user guide,
+/// eb-archive: ten minutes).
+pub const LAG_SECONDS: i64 = 600;
+
+/// Events a second, where nobody says how many.
+const RATE: u32 = 100;
+
+/// Events that are sent in one go, at most.
+const SLICE: usize = 10;
+
+/// How often a replay is looked at, in milliseconds.
+const LOOK_EVERY: u64 = 1_000;
+
+/// How often in a row the consumers have to have nothing to do: an event may be
+/// between the bus and a queue.
+const QUIET_LOOKS: u32 = 3;
+
+/// What to replay.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// From this time of the events.
+    pub from: Timestamp,
+    /// To this time; not later than now.
+    pub to: Timestamp,
+    /// Past these rules only, by name; past all when empty.
+    pub rules: Vec<String>,
+    /// About these orders or customers only; about all when empty.
+    pub about: Vec<String>,
+    /// Events of these types only; all when empty.
+    pub types: Vec<String>,
+    /// At most so many events a second.
+    pub rate: Option<u32>,
+    /// Whether to count only.
+    pub dry_run: bool,
+    /// How long the replay, and the consumers after it, may take, in seconds.
+    pub within: u64,
+}
+
+/// The way a replay takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The bus's archive.
+    Archive,
+    /// The journal, straight to the targets.
+    Journal,
+}
+
+/// What a replay did.
+#[derive(Debug, Serialize)]
+pub struct Replay {
+    /// Its name; events carry it as `replay-name`.
+    pub name: String,
+    /// The way it took.
+    pub via: Via,
+    /// Whether nothing was sent, only counted.
+    pub dry_run: bool,
+    /// From this time of the events.
+    pub from: Timestamp,
+    /// To this time.
+    pub to: Timestamp,
+    /// The rules it went past.
+    pub rules: Vec<String>,
+    /// How many events there are of each type, by the journal.
+    pub counts: BTreeMap<String, u64>,
+    /// How many events that is.
+    pub events: u64,
+    /// How many messages that makes, one for each event and rule it matches.
+    pub messages: u64,
+    /// How many events are left out, because what they say of a person is kept
+    /// neither by the journal nor, any more, by their service.
+    pub left_out: u64,
+    /// How many were sent; through an archive, events, where the target tells.
+    pub sent: Option<u64>,
+    /// What a queue did not take.
+    pub refused: Vec<Refused>,
+    /// Whether the replay came to its end.
+    pub completed: bool,
+    /// Whether the consumers had nothing more to do after it.
+    pub quiet: bool,
+    /// What to mind.
+    pub warnings: Vec<String>,
+    /// How long it took, in seconds.
+    pub elapsed_s: f64,
+}
+
+/// A message that a queue did not take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The event's id.
+    pub event: String,
+    /// The rule.
+    pub rule: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The rules of `all` that are called so, with or without what every name on
+/// the bus begins with.
+fn chosen(all: Vec<BusRule>, names: &[String]) -> Outcome<Vec<BusRule>> {
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let is = |rule: &BusRule, name: &str| {
+        let short = rule.name.strip_suffix(name);
+        // The bus's own name is the stack's with `-bus`; so a rule's is the stack's with a dash.
+        let bus = rule.arn.rsplit('/').nth(1).unwrap_or_default();
+        let stack = bus.strip_suffix("-bus").unwrap_or(bus);
+        short.is_some_and(|rest| rest.is_empty() || rest.strip_suffix('-') == Some(stack))
+    };
+    for name in names {
+        if !all.iter().any(|rule| is(rule, name)) {
+            let known: Vec<_> = all.iter().map(|rule| rule.name.as_str()).collect();
+            return Err(
+                Problem::usage(format!("the bus has no enabled rule {name}"))
+                    .hint(format!("there are {}", known.join(", "))),
+            );
+        }
+    }
+    let wanted = |rule: &BusRule| names.iter().any(|name| is(rule, name));
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+/// Refuses what makes no sense before anybody is asked.
+fn check(request: &Request) -> Outcome<()> {
+    if request.from > request.to {
+        return Err(Problem::usage(format!(
+            "the replay would begin at {} and end before that, at {}",
+            request.from, request.to
+        )));
+    }
+    let unknown = |kind: &&String| !Fact::NAMES.contains(&kind.as_str());
+    match request.types.iter().find(unknown) {
+        None => Ok(()),
+        Some(kind) => Err(Problem::usage(format!("there is no event type {kind}"))
+            .hint(format!("there are {}", Fact::NAMES.join(", ")))),
+    }
+}
+
+/// The facts in the journal that `request` is about, in order of time.
+async fn facts<W: Replayable>(world: &W, request: &Request) -> Outcome<Vec<Entry>> {
+    let journal = world.table(TableOf::Journal);
+    let mut items: Vec<Item> = Vec::new();
+    if request.about.is_empty() {
+        items = journal.everything().await?;
+    } else {
+        for about in &request.about {
+            items.extend(journal.partition(about).await?);
+        }
+    }
+    let facts = items.iter().map(Item::read::<Entry>);
+    let mut facts: Vec<Entry> = facts.collect::<Result<_, _>>()?;
+    facts.retain(|fact| {
+        let types = &request.types;
+        (request.from..=request.to).contains(&fact.metadata.time)
+            && (types.is_empty() || types.contains(&fact.metadata.kind))
+    });
+    facts.sort_by(|a, b| {
+        let key = |fact: &Entry| (fact.metadata.time, fact.metadata.id.clone());
+        key(a).cmp(&key(b))
+    });
+    Ok(facts)
+}
+
+/// An order whose facts never were on a bus cannot be said again there.
+async fn on_the_bus<W: Replayable>(world: &W, about: &[String]) -> Outcome<()> {
+    for id in about {
+        let Some(order) = place::find(world, id).await? else {
+            continue;
+        };
+        let variant = variant::named(&order.variant).map_err(Problem::environment)?;
+        if variant.style == Style::Orchestration {
+            return Err(Problem::usage(format!(
+                "order {id} runs under {}: a workflow drives it, and none of its facts was ever on the bus",
+                variant.name
+            ))
+            .hint(format!("`duet show {id} --timeline` shows its execution; `duet redrive {id}` takes a failed one up again")));
+        }
+    }
+    Ok(())
+}
+
+/// `fact` as the bus delivered it, marked as a replay called `name`.
+fn event(fact: &Entry, rule_arn: &str, name: &str) -> Value {
+    let mut parts = rule_arn.split(':').skip(3);
+    let (region, account) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let second = fact.metadata.time.as_second();
+    let time = Timestamp::from_second(second).unwrap_or(fact.metadata.time);
+    json!({
+        "version": "0",
+        "id": fact.metadata.id,
+        "detail-type": fact.metadata.kind,
+        "source": fact.metadata.source,
+        "account": account,
+        "time": time.to_string(),
+        "region": region,
+        "resources": [],
+        "detail": { "metadata": fact.metadata, "data": fact.data },
+        "replay-name": name,
+    })
+}
+
+/// Gives `fact` back what it says of a person, which the journal does not keep,
+/// from the service that announced it; whether it is whole then.
+async fn made_whole<W: Replayable>(world: &W, fact: &mut Entry) -> Outcome<bool> {
+    let kind = &*fact.metadata.kind;
+    let whole = |data: &Value| {
+        personal(kind)
+            .iter()
+            .all(|member| data.get(*member).is_some())
+    };
+    if whole(&fact.data) {
+        return Ok(true);
+    }
+    let subject = &*fact.metadata.subject;
+    let kept: Option<Value> = match kind {
+        "NewOrder" => {
+            let order = place::find(world, subject).await?;
+            let said = order.and_then(|order| order.said);
+            said.and_then(|said| serde_json::from_str(&said).ok())
+        }
+        "NewCustomer" => {
+            let customer = customer::find(world, subject).await?;
+            customer.and_then(|customer| serde_json::to_value(&*customer.registered).ok())
+        }
+        _ => None,
+    };
+    let kept = kept.filter(whole);
+    let found = kept.is_some();
+    fact.data = kept.unwrap_or_else(|| fact.data.take());
+    Ok(found)
+}
+
+/// Replays what `request` says.
+///
+/// # Errors
+/// [`Problem`] when the request makes no sense, there is no bus, or the target
+/// does not answer. What a queue refused is no error but reported.
+pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay> {
+    check(request)?;
+    let began = world.now();
+    let to = request.to.min(began);
+    if request.from > to {
+        return Err(Problem::usage(format!(
+            "the replay would begin at {}, and nothing was said after now",
+            request.from
+        )));
+    }
+    let request = &Request {
+        to,
+        ..request.clone()
+    };
+    let rules = chosen(world.bus_rules().await?, &request.rules)?;
+    on_the_bus(world, &request.about).await?;
+    let facts = facts(world, request).await?;
+    let filtered = !request.about.is_empty() || !request.types.is_empty() || request.rate.is_some();
+    let via = match world.archive() {
+        Some(_) if !filtered => Via::Archive,
+        _ => Via::Journal,
+    };
+    let name = format!(
+        "duet-{}-{:06x}",
+        began.as_millisecond(),
+        fastrand::u32(..1 << 24)
+    );
+    let mut replay = Replay {
+        via,
+        dry_run: request.dry_run,
+        from: request.from,
+        to,
+        rules: rules.iter().map(|rule| rule.name.clone()).collect(),
+        counts: BTreeMap::new(),
+        events: 0,
+        messages: 0,
+        left_out: 0,
+        sent: None,
+        refused: Vec::new(),
+        completed: false,
+        quiet: false,
+        warnings: Vec::new(),
+        elapsed_s: 0.0,
+        name,
+    };
+    // The rules that each fact matches, as the bus would find them.
+    let mut planned: Vec<(Entry, Vec<usize>)> = Vec::new();
+    for mut fact in facts {
+        let event = event(&fact, "", &replay.name);
+        let matching = rules.iter().enumerate();
+        let matching = matching.filter(|(_, rule)| rule.pattern.matches(&event));
+        let matching: Vec<usize> = matching.map(|(at, _)| at).collect();
+        if !matching.is_empty() {
+            if via == Via::Journal && !made_whole(world, &mut fact).await? {
+                replay.left_out += 1;
+                continue;
+            }
+            let kind = fact.metadata.kind.clone();
+            *replay.counts.entry(kind).or_default() += 1;
+            replay.events += 1;
+            replay.messages += matching.len() as u64;
+            planned.push((fact, matching));
+        }
+    }
+    if via == Via::Archive && began.duration_since(to).as_secs() < LAG_SECONDS {
+        replay.warnings.push(
+            "an event may take ten minutes to be in the archive: the latest may be left out"
+                .to_owned(),
+        );
+    }
+    if via == Via::Archive && replay.events > 0 {
+        let warning = "the counts are the journal's; the archive goes by the time of the bus";
+        replay.warnings.push(warning.to_owned());
+    }
+    if replay.left_out > 0 {
+        replay.warnings.push(format!(
+            "{} events are left out: the journal keeps nothing that they say of a person, and neither does their service any more; an archive has them",
+            replay.left_out
+        ));
+    }
+    for warning in &replay.warnings {
+        terminal::tell(&format!("warning: {warning}"));
+    }
+    if request.dry_run {
+        return Ok(replay);
+    }
+    let limit = i64::try_from(request.within).unwrap_or(i64::MAX);
+    let left = |world: &W| world.now().duration_since(began).as_secs() < limit;
+    match via {
+        Via::Archive => {
+            let arns: Vec<String> = rules.iter().map(|rule| rule.arn.clone()).collect();
+            let window = (request.from, to);
+            let started = world.start_replay(&replay.name, window, &arns).await?;
+            replay.sent = started.events;
+            terminal::tell(&format!("replay {} is under way", replay.name));
+            while !replay.completed && left(world) {
+                replay.completed = world.is_replayed(&started).await?;
+                if !replay.completed {
+                    world.pause(LOOK_EVERY).await;
+                }
+            }
+        }
+        Via::Journal => send(world, &rules, planned, request.rate, &mut replay).await?,
+    }
+    // What is on its way is looked for even when the time is over.
+    let queues = queues_of(&rules);
+    let mut looks = 0;
+    while looks < QUIET_LOOKS && (looks > 0 || left(world)) {
+        world.pause(LOOK_EVERY).await;
+        looks = match world.busy(&queues).await? {
+            0 => looks + 1,
+            _ => 0,
+        };
+    }
+    replay.quiet = looks == QUIET_LOOKS;
+    replay.elapsed_s = world.now().duration_since(began).as_secs_f64();
+    Ok(replay)
+}
+
+/// Sends `planned` straight to the targets of `rules`, in order of time.
+async fn send<W: Replayable>(
+    world: &W,
+    rules: &[BusRule],
+    planned: Vec<(Entry, Vec<usize>)>,
+    rate: Option<u32>,
+    replay: &mut Replay,
+) -> Outcome<()> {
+    let rate = rate.unwrap_or(RATE).max(1);
+    let slice = SLICE.min(rate as usize);
+    let (began, total) = (world.now(), planned.len());
+    let (mut sent, mut done, mut told) = (0, 0_usize, 0);
+    for some in planned.chunks(slice) {
+        // One call for each queue: within a slice a queue keeps the order.
+        let mut letters: BTreeMap<&str, Vec<(&Entry, &BusRule, String)>> = BTreeMap::new();
+        for (fact, matching) in some {
+            for rule in matching.iter().map(|at| &rules[*at]) {
+                let event = event(fact, &rule.arn, &replay.name);
+                let now = world.now().to_string();
+                let context = RuleContext {
+                    rule_arn: &rule.arn,
+                    rule_name: &rule.name,
+                    ingestion_time: &now,
+                };
+                for target in &rule.targets {
+                    // As the rule would: a target may want a part of the event only.
+                    if let Some(body) = target.input.render(&event, context) {
+                        let letter = (fact, rule, body);
+                        letters.entry(&target.arn).or_default().push(letter);
+                    }
+                }
+            }
+        }
+        for (queue, letters) in letters {
+            let bodies: Vec<String> = letters.iter().map(|(.., body)| body.clone()).collect();
+            let refused = world.deliver(queue, &bodies).await?;
+            sent += (bodies.len() - refused.len().min(bodies.len())) as u64;
+            for (at, why) in refused {
+                if let Some((fact, rule, _)) = letters.get(at) {
+                    replay.refused.push(Refused {
+                        event: fact.metadata.id.clone(),
+                        rule: rule.name.clone(),
+                        why,
+                    });
+                }
+            }
+        }
+        done += some.len();
+        let second = world.now().duration_since(began).as_secs();
+        if second > told {
+            told = second + 1;
+            terminal::tell(&format!("{done} of {total} events sent"));
+        }
+        let due = done as u64 * 1_000 / u64::from(rate);
+        let passed = world.now().duration_since(began).as_millis() as u64;
+        if done < total && due > passed {
+            world.pause(due - passed).await;
+        }
+    }
+    replay.sent = Some(sent);
+    replay.completed = true;
+    Ok(())
+}
+
+impl Report for Replay {
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        if self.counts.is_empty() {
+            lines.push("the journal has no such events".to_owned());
+        } else {
+            let mut rows = table(&["EVENT", "COUNT"]);
+            for (kind, count) in &self.counts {
+                rows.add_row([kind.clone(), count.to_string()]);
+            }
+            lines.push(trimmed(&rows));
+        }
+        let kept: BTreeSet<&str> = self.rules.iter().map(String::as_str).collect();
+        let via = match self.via {
+            Via::Archive => "the archive",
+            Via::Journal => "the journal",
+        };
+        lines.push(format!(
+            "{} events past {} rules: {} messages, through {via}",
+            self.events,
+            kept.len(),
+            self.messages
+        ));
+        if self.dry_run {
+            lines.push("nothing was sent".to_owned());
+            return lines.join("\n");
+        }
+        let sent = match (self.sent, self.via) {
+            (Some(sent), Via::Journal) => format!("{sent} messages sent"),
+            (Some(sent), Via::Archive) => format!("{sent} events replayed"),
+            (None, _) => "replayed".to_owned(),
+        };
+        lines.push(format!("{}: {sent} in {:.1} s", self.name, self.elapsed_s));
+        if let (Some(sent), Via::Archive) = (self.sent, self.via)
+            && (sent as usize) < self.events as usize
+        {
+            lines.push(format!(
+                "the archive did not have {} of them yet: try again in ten minutes, or add --rate 100/s to go through the journal",
+                self.events as usize - sent as usize
+            ));
+        }
+        for refused in &self.refused {
+            lines.push(format!(
+                "refused: {} past {}: {}",
+                refused.event, refused.rule, refused.why
+            ));
+        }
+        if !self.completed {
+            lines.push("the replay has not come to its end yet".to_owned());
+        }
+        if !self.quiet {
+            lines.push("the consumers are still at work".to_owned());
+        }
+        lines.join("\n")
+    }
+
+    fn exit(&self) -> Exit {
+        let good = self.dry_run || (self.completed && self.quiet && self.refused.is_empty());
+        if good { Exit::Done } else { Exit::Failed }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! Timelines of orders that ran in the lab, and of ones that lack something.
+
+use std::collections::BTreeMap;
+
+use duet_core::store::{Browse, Store, Write};
+use duet_lab::Config;
+
+use super::*;
+use crate::ops::demo::{self, Choice};
+use crate::shop::scenario;
+use crate::world::lab::{Lab, definitions};
+
+fn lab() -> Lab {
+    let quick = BTreeMap::from([("ReviewSeconds".to_owned(), "30".to_owned())]);
+    let config = Config {
+        keep_succeeded: true,
+        ..Config::default()
+    };
+    Lab::new(&definitions(&quick).unwrap(), config).unwrap()
+}
+
+/// The first order of each scenario, by variant and scenario.
+async fn ran(world: &Lab, scenarios: &[&str]) -> BTreeMap<(&'static str, &'static str), String> {
+    let choice = Choice {
+        scenarios: scenarios
+            .iter()
+            .map(|name| scenario::named(name).unwrap())
+            .collect(),
+        variants: variant::ALL.iter().collect(),
+        copies: 1,
+        within: 600,
+        faults: false,
+    };
+    let report = demo::run(world, &choice).await.unwrap();
+    let rows = report.rows.into_iter();
+    rows.map(|row| ((row.variant, row.scenario), row.orders[0].clone()))
+        .collect()
+}
+
+fn count(nodes: &[Node], wanted: &impl Fn(&Node) -> bool) -> usize {
+    let below = |node: &Node| count(&node.children, wanted);
+    nodes
+        .iter()
+        .map(|node| usize::from(wanted(node)) + below(node))
+        .sum()
+}
+
+fn find<'a>(nodes: &'a [Node], name: &str) -> Option<&'a Node> {
+    nodes.iter().find_map(|node| match node.name == name {
+        true => Some(node),
+        false => find(&node.children, name),
+    })
+}
+
+#[tokio::test]
+async fn a_finished_order_has_one_root_and_lacks_nothing() {
+    let world = lab();
+    let scenarios = [
+        "happy",
+        "card-declined",
+        "undeliverable",
+        "payment-flaky",
+        "fraud-block",
+    ];
+    for ((variant, scenario), order) in ran(&world, &scenarios).await {
+        let timeline = read(&world, &order).await.unwrap();
+        let text = timeline.text();
+        assert_eq!(timeline.variant, Some(variant), "{text}");
+        assert_eq!(timeline.tree.len(), 1, "{scenario}, {variant}\n{text}");
+        assert!(
+            timeline.missing.is_empty() && timeline.dead_letters.is_empty(),
+            "{scenario}, {variant}\n{text}"
+        );
+        // Everything that any service did is in it, once.
+        let steps = View::load(&world, &order).await.unwrap().steps;
+        let shown = count(&timeline.tree, &|node| {
+            node.kind == Kind::Step || (node.kind == Kind::State && node.service.is_some())
+        });
+        assert_eq!(shown, steps.len(), "{scenario}, {variant}\n{text}");
+        assert_eq!(timeline.retries >= 2, scenario == "payment-flaky", "{text}");
+        assert!(timeline.elapsed_ms > 0);
+        let mermaid = draw::mermaid(&timeline);
+        let boxes = count(&timeline.tree, &|_| true);
+        assert_eq!(mermaid.matches("\n  n").count(), 2 * boxes - 1, "{mermaid}");
+    }
+}
+
+#[tokio::test]
+async fn effects_hang_on_their_causes() {
+    let world = lab();
+    let orders = ran(&world, &["happy"]).await;
+    for variant in variant::ALL {
+        let timeline = read(&world, &orders[&(variant.name, "happy")])
+            .await
+            .unwrap();
+        let text = timeline.text();
+        match variant.style {
+            Style::Choreography => {
+                let placed = find(&timeline.tree, "NewOrder").unwrap();
+                assert_eq!(placed.children.len(), 4, "{text}");
+                let captured = find(&placed.children, "PaymentCaptured").unwrap();
+                assert!(find(&captured.children, "NotePayment").is_some(), "{text}");
+                assert!(
+                    find(&placed.children, "CustomerNotified").is_some(),
+                    "{text}"
+                );
+            }
+            Style::Orchestration => {
+                let both = find(&timeline.tree, "ScreenAndReserve").unwrap();
+                let inside: Vec<_> = both
+                    .children
+                    .iter()
+                    .map(|node| node.name.as_str())
+                    .collect();
+                assert!(
+                    inside.contains(&"ScreenOrder") && inside.contains(&"ReserveStock"),
+                    "{text}"
+                );
+                assert_eq!(both.children[0].service, Some("fraud"), "{text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_journal_lacks_the_records_tell() {
+    let world = lab();
+    let orders = ran(&world, &["happy"]).await;
+    for (_, order) in orders {
+        // As after its retention: gone.
+        let journal = world.table(TableOf::Journal);
+        let gone = journal.partition(&order).await.unwrap();
+        let elsewhere = gone.into_iter().map(|item| {
+            let mut body = item.body.value();
+            body["metadata"]["causationid"] = "payment/o-0/CapturePayment/PaymentCaptured".into();
+            body["metadata"]["id"] = format!("lone-{}", item.key.sk).into();
+            (item.key, body)
+        });
+        for (key, body) in elsewhere {
+            let write = Write::put(key, &body, duet_core::store::Expect::Anything);
+            journal.commit(vec![write]).await.unwrap();
+        }
+        let timeline = read(&world, &order).await.unwrap();
+        let lone = timeline.tree.iter().filter(|node| {
+            node.kind == Kind::Fact && node.notes.iter().any(|note| note.contains("its cause is"))
+        });
+        let lone = lone.count();
+        let kept = world
+            .table(TableOf::Journal)
+            .partition(&order)
+            .await
+            .unwrap()
+            .len();
+        assert_eq!(lone, kept, "{}", timeline.text());
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_happened_is_missing() {
+    let world = lab();
+    let placed = scenario::named("review-approve").unwrap();
+    let plan = placed.plan("t", 1, 4);
+    crate::ops::catalog::seed(&world, &plan.goods)
+        .await
+        .unwrap();
+    for variant in variant::ALL {
+        let mut order = plan.waves.last().unwrap()[0].clone();
+        order.order = format!("t-{}", variant.name).parse().unwrap();
+        order.customer = format!("c-{}", variant.name).parse().unwrap();
+        crate::ops::place::submit(&world, variant, &order)
+            .await
+            .unwrap();
+        world.pause(10_000).await;
+        let timeline = read(&world, order.order.as_str()).await.unwrap();
+        let waits: Vec<_> = timeline
+            .missing
+            .iter()
+            .map(|missing| missing.what.as_str())
+            .collect();
+        assert_eq!(waits, ["a person's decision"], "{}", timeline.text());
+        assert!(timeline.missing[0].until.is_some());
+    }
+}
+
+#[tokio::test]
+async fn no_personal_data_is_shown() {
+    let world = lab();
+    for (_, order) in ran(&world, &["happy", "undeliverable"]).await {
+        let timeline = read(&world, &order).await.unwrap();
+        let forms = [
+            timeline.text(),
+            draw::mermaid(&timeline),
+            serde_json::to_string(&timeline).unwrap(),
+        ];
+        let to = crate::shop::scenario::address();
+        for secret in [&*to.name, &to.street, &to.city, &to.postcode, "tok_"] {
+            assert!(!forms.iter().any(|form| form.contains(secret)), "{secret}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repaired_order_shows_who_repaired_it() {
+    let world = lab();
+    for ((variant, _), order) in ran(&world, &["refund-fails"]).await {
+        let timeline = read(&world, &order).await.unwrap();
+        let text = timeline.text();
+        assert!(
+            timeline.tree.len() > 1 && timeline.dead_letters.is_empty(),
+            "{variant}\n{text}"
+        );
+        let told = text.lines().filter(|line| line.contains("repair"));
+        assert!(told.count() >= 1, "{variant}\n{text}");
+        // The last repair succeeded at its first attempt.
+        let refunds = count(&timeline.tree, &|node| node.attempts > 1);
+        assert_eq!(refunds, 1, "{variant}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_twice_or_replayed_is_counted() {
+    let world = lab();
+    for ((variant, _), order) in ran(&world, &["happy"]).await {
+        let journal = world.table(TableOf::Journal);
+        let entries = journal.partition(&order).await.unwrap();
+        let of_bus = variant::named(variant).unwrap().style == Style::Choreography;
+        assert_eq!(
+            entries.is_empty(),
+            !of_bus,
+            "a workflow's facts travel in its replies"
+        );
+        for item in entries {
+            let deltas = BTreeMap::from([("deliveries", 3), ("replays", 2)]);
+            let write = Write::Add {
+                key: item.key,
+                deltas,
+            };
+            journal.commit(vec![write]).await.unwrap();
+        }
+        let timeline = read(&world, &order).await.unwrap();
+        let facts = count(&timeline.tree, &|node| node.kind == Kind::Fact) as u32;
+        assert_eq!((timeline.duplicates, timeline.replays), (facts, 2 * facts));
+    }
+}
+
+/// As an emulator tells it: no event says which one it follows, tasks have no
+/// arguments, and branches are left out.
+#[tokio::test]
+async fn a_poor_history_is_completed_by_the_records() {
+    let world = lab();
+    let variant = variant::ALL
+        .iter()
+        .find(|variant| variant.style == Style::Orchestration);
+    let variant = variant.unwrap();
+    for ((of, _), order) in ran(&world, &["payment-flaky"]).await {
+        if of != variant.name {
+            continue;
+        }
+        let mut history = world
+            .history(variant, Subject::Order, &order)
+            .await
+            .unwrap();
+        let execution = world
+            .execution(variant, Subject::Order, &order)
+            .await
+            .unwrap();
+        let inside = ["ScreenOrder", "ReserveStock"];
+        history.retain(|event| {
+            let state = event.state.as_deref().unwrap_or_default();
+            !event.kind.starts_with("ParallelStateS") && !inside.contains(&state)
+        });
+        for event in &mut history {
+            event.previous = 0;
+            event.command = None;
+        }
+        let sources = Sources {
+            view: View::load(&world, &order).await.unwrap(),
+            facts: Vec::new(),
+            dead: Vec::new(),
+            with_fraud: true,
+        };
+        let tree = orchestration::tree(&sources, execution.as_ref(), &history);
+        assert_eq!(tree.len(), 1, "{tree:#?}");
+        let both = find(&tree, "ScreenAndReserve").unwrap();
+        assert_eq!((both.children.len(), both.attempts), (2, 1), "{tree:#?}");
+        let capture = find(&tree, "CapturePayment").unwrap();
+        assert_eq!((capture.attempts, capture.service), (3, Some("payment")));
+        let told = find(&tree, "NotifyConfirmed").unwrap();
+        assert_eq!(told.service, Some("notification"), "{tree:#?}");
+    }
+}

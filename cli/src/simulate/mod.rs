@@ -1,0 +1,530 @@
+//! Many seeded worlds: what goes wrong, and whether the system bears it.
+//!
+//! A world first runs with its faults. Then they stop, an operator sends dead
+//! letters and failed executions back and repairs parked orders, and every
+//! order must have come to the end that its fault-free twin has, or to one that
+//! a named race allows ([`ending`]). Nothing may be lost, left in a dead-letter
+//! queue, or against an invariant.
+
+pub mod bench;
+mod ending;
+mod judge;
+pub mod mutants;
+mod operator;
+mod parallel;
+mod parity;
+pub mod planted;
+mod play;
+mod report;
+mod script;
+mod shrink;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Rollout, Strike};
+use serde::Serialize;
+
+use self::script::{Script, scripts};
+pub use crate::ops::faulty::Ending;
+use crate::ops::view::Print;
+use crate::shop::scenario::Scenario;
+use crate::shop::variant::Variant;
+use crate::terminal::exit::{Outcome, Problem};
+use crate::world::lab::{self, Lab};
+use play::{Play, is_borne};
+use shrink::shrink;
+
+/// How long a person has to decide in simulated worlds; see [`definitions`].
+pub(super) const REVIEW_SECONDS: &str = "7200";
+/// The most things that may happen in a world: a hundred times what does.
+const LIMIT: u64 = 1_000_000;
+/// The least share of what it can touch that a fault at its usual rate is to
+/// touch, where there are [`MANY`] chances.
+const LEAST_SHARE: f64 = 0.02;
+/// So many chances that a share is no accident.
+const MANY: u64 = 1_000;
+/// The most lost orders that a report names.
+const SHOWN: usize = 20;
+
+/// What to simulate.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many seeds.
+    pub seeds: u64,
+    /// The first of them.
+    pub from: u64,
+    /// Under which variants, each in a world of its own.
+    pub variants: Vec<&'static Variant>,
+    /// Orders of one world.
+    pub orders: usize,
+    /// What goes wrong.
+    pub faults: Vec<FaultRule>,
+    /// Only these scenarios; all when empty.
+    pub scenarios: Vec<&'static Scenario>,
+    /// Threads to run worlds on.
+    pub threads: usize,
+}
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The seed: `duet simulate --seed` repeats it.
+    pub seed: u64,
+    /// The variant.
+    pub variant: &'static str,
+    /// The number of the invariant in the brief; 0 for an outcome that neither
+    /// the fault-free twin nor a named race has.
+    pub invariant: u8,
+    /// What is wrong.
+    pub what: String,
+    /// The faults without which it does not happen.
+    pub schedule: Vec<String>,
+    /// The scenarios without which it does not happen.
+    pub scenarios: Vec<&'static str>,
+    /// What happened, about what is wrong.
+    pub timeline: Vec<Moment>,
+}
+
+/// What the worlds did.
+#[derive(Debug, Clone, Serialize)]
+pub struct SimulationReport {
+    /// Seeds that were run, in each variant.
+    pub seeds: u64,
+    /// Orders placed.
+    pub orders: u64,
+    /// How often orders ended how.
+    pub outcomes: BTreeMap<String, u64>,
+    /// What must not be: of the first seed with any.
+    pub violations: Vec<Violation>,
+    /// Equal exactly when the same things happened.
+    pub trace_hash: String,
+    /// How often each fault struck.
+    pub faults_injected: BTreeMap<&'static str, u64>,
+    /// The share that each touched of what it could have touched.
+    pub faults_share: BTreeMap<&'static str, f64>,
+    /// The faults that touched less than they should have: at their usual rate
+    /// everywhere, of a thousand chances and more, less than one in fifty.
+    pub faults_thin: Vec<&'static str>,
+    /// What an order used on average, by variant.
+    pub usage: BTreeMap<&'static str, Meter>,
+    /// Orders behind those averages, by variant.
+    pub orders_by_variant: BTreeMap<&'static str, u64>,
+    /// How often each tolerated race happened, by variant; also those that never did.
+    pub races: Vec<Raced>,
+    /// How many good orders were lost, by variant.
+    pub lost: BTreeMap<&'static str, Losses>,
+    /// The first of the orders that were lost, and why.
+    pub lost_orders: Vec<LostOrder>,
+    /// Seconds of the machine's time.
+    pub elapsed_s: f64,
+}
+
+/// A tolerated race: an order that ended otherwise than its fault-free twin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Raced {
+    /// The race.
+    pub name: &'static str,
+    /// The variant.
+    pub variant: &'static str,
+    /// How many orders ended by it.
+    pub count: u64,
+    /// The first of them, and the faults that explain it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<String>,
+}
+
+/// An order that was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostOrder {
+    /// Which, by what race, and what explains it.
+    pub what: String,
+    /// What happened to it; of a single seed only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Moment>,
+}
+
+/// How many good orders were lost: those that are confirmed where nothing goes wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Losses {
+    /// Good orders.
+    pub orders: u64,
+    /// Those that were not confirmed.
+    pub lost: u64,
+    /// The share of these.
+    pub share: f64,
+}
+
+/// What a scenario left behind, for comparison with other variants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Traces {
+    /// Each order, in the order of the plan.
+    orders: Vec<Print>,
+    /// Available, reserved, shipped of each SKU.
+    stock: Vec<(i64, i64, i64)>,
+    /// Whether which of the orders ended how is a race.
+    contested: bool,
+}
+
+/// One world's end.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    /// Invariant, subject, what is wrong.
+    pub(super) findings: Vec<(u8, String, String)>,
+    races: BTreeMap<&'static str, u64>,
+    examples: BTreeMap<&'static str, String>,
+    good: u64,
+    /// Orders, and why.
+    lost: Vec<(String, String)>,
+    traces: Vec<Traces>,
+    outcomes: Vec<String>,
+    trace: u64,
+    struck: Vec<Strike>,
+    chances: BTreeMap<Fault, u64>,
+    touched: BTreeMap<Fault, u64>,
+    used: Meter,
+    timeline: Vec<Moment>,
+}
+
+/// Which part of a world to run: all of it, or what shrinking left.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cut {
+    strikes: Option<BTreeSet<Strike>>,
+    scripts: Option<BTreeSet<usize>>,
+    timeline: bool,
+    /// A mistake to plant.
+    plant: Option<Plant>,
+}
+
+impl Cut {
+    /// All of a world, with a mistake in it.
+    pub(super) fn planted(plant: Plant) -> Self {
+        Self {
+            plant: Some(plant),
+            ..Self::default()
+        }
+    }
+}
+
+/// What simulated worlds deploy: a person has half an hour to decide. A timer
+/// travels in hops of a quarter of an hour, and each hop may be doubled; over a
+/// day of hops, at the rates at which things go wrong here, nothing but timers
+/// would be left.
+///
+/// # Errors
+/// [`Problem`] when the bundled definitions cannot be read.
+pub fn definitions(parameters: &BTreeMap<String, String>) -> Outcome<Arc<Definitions>> {
+    let mut parameters = parameters.clone();
+    parameters
+        .entry("ReviewSeconds".to_owned())
+        .or_insert_with(|| REVIEW_SECONDS.to_owned());
+    lab::definitions(&parameters)
+}
+
+/// Runs what was asked for, until the first seed with a violation.
+///
+/// # Errors
+/// [`Problem`] when the definitions do not fit the code.
+pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<SimulationReport> {
+    let began = Instant::now();
+    let worlds = options.seeds.saturating_mul(options.variants.len() as u64);
+    let next = AtomicU64::new(0);
+    // The first world that went wrong: later ones need not run.
+    let stop = AtomicU64::new(u64::MAX);
+    let ends: Mutex<BTreeMap<u64, Outcome<End>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let world = next.fetch_add(1, Ordering::Relaxed);
+                    if world >= worlds || world > stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    // One seed is looked at closely.
+                    let cut = Cut {
+                        timeline: options.seeds == 1,
+                        ..Cut::default()
+                    };
+                    let end = simulate(definitions, options, world, &cut);
+                    if end.as_ref().map_or(true, |end| !end.findings.is_empty()) {
+                        stop.fetch_min(world, Ordering::Relaxed);
+                    }
+                    ends.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(world, end);
+                }
+            });
+        }
+    });
+    let stopped = stop.into_inner();
+    let mut report = SimulationReport {
+        seeds: 0,
+        orders: 0,
+        outcomes: BTreeMap::new(),
+        violations: Vec::new(),
+        trace_hash: String::new(),
+        faults_injected: BTreeMap::new(),
+        faults_share: BTreeMap::new(),
+        faults_thin: Vec::new(),
+        usage: BTreeMap::new(),
+        orders_by_variant: BTreeMap::new(),
+        races: Vec::new(),
+        lost: BTreeMap::new(),
+        lost_orders: Vec::new(),
+        elapsed_s: 0.0,
+    };
+    for variant in &options.variants {
+        report
+            .races
+            .extend(ending::races(variant.style).map(|name| Raced {
+                name,
+                variant: variant.name,
+                count: 0,
+                example: None,
+            }));
+    }
+    let mut twins = parity::Twins::default();
+    let mut trace = 0_u64;
+    let mut chances: BTreeMap<Fault, u64> = BTreeMap::new();
+    let mut touched: BTreeMap<Fault, u64> = BTreeMap::new();
+    for (world, end) in ends.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if world > stopped {
+            break;
+        }
+        let end = end?;
+        let variant = variant_of(options, world);
+        report.seeds = world / options.variants.len().max(1) as u64 + 1;
+        report.orders += end.outcomes.len() as u64;
+        *report.orders_by_variant.entry(variant.name).or_default() += end.outcomes.len() as u64;
+        for outcome in end.outcomes {
+            *report.outcomes.entry(outcome).or_default() += 1;
+        }
+        trace = trace.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ end.trace;
+        for (kind, _) in &end.struck {
+            *report.faults_injected.entry(kind.name()).or_default() += 1;
+        }
+        for (kind, times) in end.chances {
+            *chances.entry(kind).or_default() += times;
+        }
+        for (kind, times) in end.touched {
+            *touched.entry(kind).or_default() += times;
+        }
+        *report.usage.entry(variant.name).or_default() += end.used;
+        let seed = seed_of(options, world);
+        for raced in report
+            .races
+            .iter_mut()
+            .filter(|row| row.variant == variant.name)
+        {
+            raced.count += end.races.get(raced.name).copied().unwrap_or(0);
+            if raced.example.is_none() {
+                let example = end.examples.get(raced.name);
+                raced.example = example.map(|example| format!("seed {seed}: {example}"));
+            }
+        }
+        let losses = report.lost.entry(variant.name).or_default();
+        losses.orders += end.good;
+        losses.lost += end.lost.len() as u64;
+        let room = SHOWN.saturating_sub(report.lost_orders.len());
+        let told = end.lost.iter().take(room);
+        report.lost_orders.extend(told.map(|(id, why)| LostOrder {
+            what: format!("seed {seed}, {}: {why}", variant.name),
+            timeline: about(&end.timeline, id),
+        }));
+        if end.findings.is_empty() {
+            report
+                .violations
+                .extend(twins.unequal(seed, variant, end.traces, &end.struck));
+        } else {
+            let smallest = shrink(definitions, options, world, &end.findings, end.struck)?;
+            report.violations.extend(smallest);
+        }
+    }
+    for losses in report.lost.values_mut() {
+        losses.share = losses.lost as f64 / losses.orders.max(1) as f64;
+    }
+    for (variant, meter) in &mut report.usage {
+        let orders = report.orders_by_variant.get(variant).copied().unwrap_or(1);
+        *meter = meter.per(orders);
+    }
+    for (kind, times) in chances {
+        let share = touched.get(&kind).copied().unwrap_or(0) as f64 / times.max(1) as f64;
+        report.faults_share.insert(kind.name(), share);
+        let usual = options.faults.contains(&kind.into());
+        if usual && times >= MANY && share < LEAST_SHARE {
+            report.faults_thin.push(kind.name());
+        }
+    }
+    report.trace_hash = format!("{trace:016x}");
+    report.elapsed_s = began.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// What happened to `subject`.
+fn about(timeline: &[Moment], subject: &str) -> Vec<Moment> {
+    let its = timeline.iter().filter(|moment| moment.subject == subject);
+    its.cloned().collect()
+}
+
+/// The scripts of a world.
+fn cast(definitions: &Definitions, options: &Options, world: u64) -> Vec<Script> {
+    let output = |name: &str| {
+        definitions
+            .outputs
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
+    };
+    let shop = (
+        output("Fraud") == "on",
+        output("PatienceSeconds").parse().unwrap_or_default(),
+    );
+    scripts(
+        seed_of(options, world),
+        options.orders,
+        shop,
+        &options.scenarios,
+    )
+}
+
+/// The variant of a world.
+pub(super) fn variant_of(options: &Options, world: u64) -> &'static Variant {
+    options.variants[(world % options.variants.len() as u64) as usize]
+}
+
+fn seed_of(options: &Options, world: u64) -> u64 {
+    options.from + world / options.variants.len() as u64
+}
+
+/// The result of a call on the lab: it waits for nothing but virtual time, which
+/// it lets pass itself.
+pub(super) fn ready<T>(call: impl Future<Output = T>) -> Outcome<T> {
+    let mut call = std::pin::pin!(call);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..1_000_000 {
+        if let Poll::Ready(result) = call.as_mut().poll(&mut context) {
+            return Ok(result);
+        }
+    }
+    Err(Problem::environment("a call on the lab never ended"))
+}
+
+/// How many worlds run side by side on this machine.
+pub(crate) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Runs one world to its end and judges it.
+pub(super) fn simulate(
+    definitions: &Arc<Definitions>,
+    options: &Options,
+    world: u64,
+    cut: &Cut,
+) -> Outcome<End> {
+    let (seed, variant) = (seed_of(options, world), variant_of(options, world));
+    let config = Config {
+        // Two variants of one seed share the orders, not the fates.
+        seed: seed
+            .wrapping_mul(31)
+            .wrapping_add(world % options.variants.len() as u64),
+        faults: options.faults.clone(),
+        only: cut
+            .strikes
+            .as_ref()
+            .map(|some| some.iter().copied().collect()),
+        timeline: cut.timeline,
+        plant: cut.plant,
+        rollout: match cut.plant {
+            Some(Plant::UpdateAtOnce) => Rollout::AtOnce,
+            _ => Rollout::InOrder,
+        },
+        limit: LIMIT,
+        ..Config::default()
+    };
+    let lab = Lab::new(definitions, config)?;
+    let mut scripts = cast(definitions, options, world);
+    if let Some(kept) = &cut.scripts {
+        scripts.retain(|script| kept.contains(&script.number));
+    }
+    let borne = options.faults.iter().all(is_borne);
+    Play::new(lab, variant, seed, cut.plant, borne).whole(&scripts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shop::variant;
+    use crate::terminal::report::Report;
+
+    fn options(seeds: u64, faults: Vec<FaultRule>) -> Options {
+        Options {
+            seeds,
+            from: 1,
+            variants: variant::ALL.iter().collect(),
+            orders: 10,
+            faults,
+            scenarios: Vec::new(),
+            threads: 2,
+        }
+    }
+
+    #[test]
+    fn calm_worlds_end_as_expected() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        let report = run(&definitions, &options(20, Vec::new())).unwrap();
+        assert!(report.violations.is_empty(), "{}", report.text());
+        assert!(report.orders >= 300 && report.faults_injected.is_empty());
+    }
+
+    #[test]
+    fn stormy_worlds_end_well_and_repeat_exactly() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        let options = options(40, FaultRule::all());
+        let report = run(&definitions, &options).unwrap();
+        assert!(report.violations.is_empty(), "{}", report.text());
+        let unscreened = report.races.iter().filter(|row| row.name == "unscreened");
+        assert!(unscreened.map(|row| row.count).sum::<u64>() > 0);
+        let again = run(
+            &definitions,
+            &Options {
+                threads: 1,
+                ..options
+            },
+        )
+        .unwrap();
+        assert_eq!(report.trace_hash, again.trace_hash);
+    }
+
+    #[test]
+    fn a_lost_order_of_a_single_seed_has_its_story() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        let faults = vec!["silent@delivery:1".parse().unwrap()];
+        let report = run(&definitions, &options(1, faults)).unwrap();
+        assert!(report.violations.is_empty(), "{}", report.text());
+        let lost = report.lost_orders.first().unwrap();
+        assert!(lost.what.contains("carrier-gave-up"), "{}", lost.what);
+        assert!(!lost.timeline.is_empty());
+        let told = report.text();
+        let moment = &lost.timeline[0];
+        assert!(told.contains(&format!("{}: {}", moment.subject, moment.what)));
+    }
+
+    #[test]
+    fn what_every_step_bears_needs_no_operator() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        let options = options(6, vec![Fault::StoreFault.into(), Fault::Throttle.into()]);
+        let found = |cut: &Cut| {
+            let worlds = 0..options.seeds * options.variants.len() as u64;
+            let ends = worlds.map(|world| simulate(&definitions, &options, world, cut).unwrap());
+            let findings = ends.flat_map(|end| end.findings);
+            findings
+                .filter(|(.., what)| what.contains("can be borne"))
+                .count()
+        };
+        assert_eq!(found(&Cut::default()), 0);
+        assert!(found(&Cut::planted(Plant::FewReceives)) > 0);
+    }
+}

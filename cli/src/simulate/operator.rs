@@ -1,0 +1,98 @@
+//! An operator in the lab: ends all faults, and makes whole what they left.
+
+use std::collections::BTreeMap;
+
+use duet_core::id::of_execution;
+use duet_order::domain::Order;
+use futures_util::FutureExt;
+
+use super::script::Script;
+use crate::ops::faulty::{Ending, Faulty};
+use crate::ops::view::View;
+use crate::shop::scenario::{Plan, Scenario};
+use crate::shop::variant::Variant;
+use crate::terminal::exit::Outcome;
+use crate::world::lab::Lab;
+
+/// How long everything may take to come to rest, in milliseconds.
+pub(super) const REST: i64 = 30 * 24 * 3_600_000;
+/// How often an operator comes back before giving up.
+pub(super) const ROUNDS: usize = 8;
+
+impl Lab {
+    /// Sends every dead letter back, and takes away what nobody can parse and what
+    /// has one of `left` in it; takes failed executions up again, but for those
+    /// named in `left` and those of orders that are whole, or parked: these are
+    /// repaired. Gives whether there was anything.
+    pub fn redrive_all(&self, left: &[&str]) -> bool {
+        let (mut worked, failed) = self.with(|lab| {
+            let letters = lab.dead_letters();
+            for letter in &letters {
+                // What nobody can take is read by a person, and taken away.
+                let parses = serde_json::from_str::<serde_json::Value>(&letter.body).is_ok();
+                let hopeless = !parses || left.iter().any(|marker| letter.body.contains(marker));
+                if hopeless || !lab.redrive(letter) {
+                    lab.discard(letter);
+                }
+            }
+            (!letters.is_empty(), lab.failed_executions())
+        });
+        for run in failed {
+            let id = of_execution(&run.name);
+            let done = run.machine.contains("order") && self.is_whole_or_parked(id);
+            if !done && !left.contains(&id) {
+                worked |= self.with(|lab| lab.redrive_execution(&run.arn).is_ok());
+            }
+        }
+        worked
+    }
+
+    /// Whether an order waits for nothing but, perhaps, a repair.
+    fn is_whole_or_parked(&self, id: &str) -> bool {
+        let view = View::load(self, id).now_or_never().and_then(Result::ok);
+        view.is_some_and(|view| {
+            let parked = view
+                .order
+                .as_ref()
+                .is_some_and(|order| !order.owed.is_empty());
+            parked || view.is_settled()
+        })
+    }
+}
+
+impl Faulty for Lab {
+    fn struck(&self) -> BTreeMap<&'static str, u64> {
+        let mut times = BTreeMap::new();
+        for (fault, _) in self.with(|lab| lab.struck()) {
+            *times.entry(fault.name()).or_default() += 1;
+        }
+        times
+    }
+
+    fn allowed(
+        &self,
+        variant: &'static Variant,
+        scenario: &Scenario,
+        plan: &Plan,
+        wave: usize,
+        order: &Order,
+    ) -> Outcome<Ending> {
+        let script = Script::of(scenario, plan.clone());
+        self.judge(variant, &script, wave, order, false)
+    }
+
+    async fn clear_up(&self) -> Outcome<()> {
+        self.with(|lab| {
+            lab.stop_faults();
+            lab.settle(REST)
+        });
+        for _ in 0..ROUNDS {
+            let worked = self.redrive_all(&[]);
+            self.with(|lab| lab.settle(REST));
+            if !worked {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

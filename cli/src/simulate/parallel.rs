@@ -1,0 +1,34 @@
+//! Independent pieces of work on several threads.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::terminal::exit::Outcome;
+
+/// What `work` gives for each number below `many`, in order.
+pub(super) fn in_parallel<T: Send>(
+    threads: usize,
+    many: u64,
+    work: impl Fn(u64) -> Outcome<T> + Sync,
+) -> Outcome<Vec<T>> {
+    let next = AtomicU64::new(0);
+    let done: Mutex<BTreeMap<u64, Outcome<T>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= many {
+                        break;
+                    }
+                    let one = work(at);
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    done.insert(at, one);
+                }
+            });
+        }
+    });
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.into_values().collect()
+}

@@ -1,0 +1,395 @@
+use super::*;
+use crate::ops::dlq::{self, Filter};
+use crate::ops::{demo, place, repair, review};
+use crate::shop::parameters::Fraud;
+use crate::shop::scenario::{self, Person};
+use crate::shop::services::TableOf;
+use crate::shop::variant::{self, Variant};
+use crate::world::port::bus::{BusTools, Event, Listen};
+use crate::world::port::operate::Operate;
+use duet_core::OrderId;
+use duet_fraud::command::Verdict;
+
+fn labs() -> (tempfile::TempDir, LabDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let labs = LabDir::new(dir.path(), "duet").unwrap();
+    (dir, labs)
+}
+
+fn wall(seconds: i64) -> Timestamp {
+    let start: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+    start + SignedDuration::from_secs(seconds)
+}
+
+fn named(name: &str) -> &'static Variant {
+    variant::named(name).unwrap()
+}
+
+/// Places the orders of a scenario and gives the id of the last.
+async fn submit(lasting: &Lasting, of: &str, under: &str) -> OrderId {
+    let world = &lasting.world;
+    let scenario = scenario::named(of).unwrap();
+    let stem = format!("{of}-{under}");
+    let plan = scenario.plan(&stem, 1, world.deployment().patience_seconds);
+    catalog::seed(world, &plan.goods).await.unwrap();
+    let order = &plan.waves[0][0];
+    place::submit(world, named(under), order).await.unwrap();
+    order.order.clone()
+}
+
+async fn outcome(lasting: &Lasting, order: &OrderId) -> String {
+    let order = place::find(&lasting.world, order.as_str()).await.unwrap();
+    order.map_or("unknown".to_owned(), |order| place::word(&order.standing()))
+}
+
+#[tokio::test]
+async fn what_one_command_did_the_next_one_finds() {
+    let (_dir, labs) = labs();
+    for under in variant::ALL {
+        let lasting = labs.open(wall(0)).await.unwrap();
+        let order = submit(&lasting, "review-approve", under.name).await;
+        lasting.close().unwrap();
+        // The clock of the next command is the wall's.
+        let lasting = labs.open(wall(60)).await.unwrap();
+        assert!(lasting.world.now() >= wall(60));
+        let waiting = review::list(&lasting.world, false).await.unwrap().reviews;
+        assert_eq!(waiting.len(), 1, "{}", under.name);
+        review::decide(&lasting.world, &order, Verdict::Approve, None, 60)
+            .await
+            .unwrap();
+        let decided = lasting.world.now();
+        lasting.close().unwrap();
+        // … or the one before it left it later.
+        let lasting = labs.open(wall(0)).await.unwrap();
+        assert!(lasting.world.now() > decided);
+        assert_eq!(outcome(&lasting, &order).await, "Confirmed");
+        lasting.close().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_review_nobody_decided_is_over_tomorrow() {
+    let (_dir, labs) = labs();
+    let lasting = labs.open(wall(0)).await.unwrap();
+    let order = submit(&lasting, "review-timeout", "eventbridge").await;
+    lasting.close().unwrap();
+    let lasting = labs.open(wall(3_600)).await.unwrap();
+    assert_eq!(outcome(&lasting, &order).await, "Undecided");
+    lasting.close().unwrap();
+    let lasting = labs.open(wall(25 * 3_600)).await.unwrap();
+    assert_eq!(outcome(&lasting, &order).await, "Rejected(ReviewTimedOut)");
+}
+
+#[tokio::test]
+async fn every_kind_of_input_comes_again() {
+    let (_dir, labs) = labs();
+    let lasting = labs.open(wall(0)).await.unwrap();
+    let mut orders = Vec::new();
+    for under in variant::ALL {
+        orders.push(submit(&lasting, "refund-fails", under.name).await);
+        lasting.world.submit_poison(under, "bad").await.unwrap();
+    }
+    for marker in ["worse", "worst"] {
+        let queue = named("eventbridge");
+        lasting.world.submit_poison(queue, marker).await.unwrap();
+    }
+    lasting.close().unwrap();
+    let lasting = labs.open(wall(7_200)).await.unwrap();
+    for order in &orders {
+        repair::repair(&lasting.world, order, 600).await.unwrap();
+    }
+    lasting.close().unwrap();
+    let lasting = labs.open(wall(7_300)).await.unwrap();
+    let letters = dlq::list(&lasting.world, &Filter::default()).await.unwrap();
+    let poison = letters.letters.iter().find(|one| one.home.is_some());
+    dlq::discard(&lasting.world, &poison.unwrap().id)
+        .await
+        .unwrap();
+    dlq::redrive(&lasting.world, &Filter::default(), false, 10)
+        .await
+        .unwrap();
+    for failed in lasting.world.failed_executions().await.unwrap() {
+        lasting.world.redrive(&failed.arn).await.unwrap();
+        lasting.world.start_again(&failed).await.ok();
+    }
+    let event = Event {
+        source: "duet.test".to_owned(),
+        kind: "Ping".to_owned(),
+        detail: serde_json::json!({}),
+    };
+    lasting.world.put_event(&event).await.unwrap();
+    lasting.world.outage(TableOf::Payment, true).await.unwrap();
+    lasting.close().unwrap();
+    // The digest at the end of each command is compared while it opens.
+    let lasting = labs.open(wall(20_000)).await.unwrap();
+    let listen = |within| Listen {
+        pattern: r#"{"detail-type":["Ping"]}"#,
+        within,
+        first: false,
+    };
+    let mut count = 0;
+    let mut heard = |_: &serde_json::Value| {
+        count += 1;
+        Ok(())
+    };
+    assert!(
+        lasting
+            .world
+            .listen(listen(86_400), &mut heard)
+            .await
+            .unwrap()
+    );
+    assert!(!lasting.world.listen(listen(60), &mut heard).await.unwrap());
+    assert_eq!(count, 1);
+    for order in &orders {
+        // An execution that was started anew and failed in the outage is another
+        // word about the order, which cannot know whether anybody was told.
+        let outcome = outcome(&lasting, order).await;
+        let whole = "Rejected(DeliveryFailed, NotServed)";
+        assert!(
+            [whole.to_owned(), format!("{whole}, owes notice")].contains(&outcome),
+            "{outcome}"
+        );
+    }
+    let kinds = std::fs::read_to_string(labs.file()).unwrap();
+    for kind in [
+        "start_execution",
+        "send_command",
+        "send_text",
+        "invoke",
+        "write",
+        "forward",
+        "discard",
+        "put_event",
+        "redrive_execution",
+        "set_down",
+        "end",
+    ] {
+        assert!(kinds.contains(&format!("\"kind\":\"{kind}\"")), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn every_scenario_comes_again() {
+    let (_dir, labs) = labs();
+    let lasting = labs.open(wall(0)).await.unwrap();
+    let scenarios = scenario::ALL.iter().filter(|scenario| {
+        let plan = scenario.plan("fit", 1, lasting.world.deployment().patience_seconds);
+        plan.person != Some(Person::IsSilent)
+    });
+    let choice = demo::Choice {
+        scenarios: scenarios.collect(),
+        variants: variant::ALL.iter().collect(),
+        copies: 1,
+        within: 600,
+        faults: false,
+    };
+    let report = demo::run(&lasting.world, &choice).await.unwrap();
+    assert!(report.rows.iter().all(|row| row.ok));
+    lasting.close().unwrap();
+    let lasting = labs.open(wall(0)).await.unwrap();
+    for row in &report.rows {
+        for order in &row.orders {
+            assert!(place::find(&lasting.world, order).await.unwrap().is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_only_looks_writes_nothing() {
+    let (_dir, labs) = labs();
+    labs.open(wall(0)).await.unwrap().close().unwrap();
+    let before = std::fs::read(labs.file()).unwrap();
+    let lasting = labs.open(wall(100)).await.unwrap();
+    dlq::list(&lasting.world, &Filter::default()).await.unwrap();
+    lasting.close().unwrap();
+    assert_eq!(std::fs::read(labs.file()).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_line_cut_off_is_left_out_and_written_over() {
+    let (_dir, labs) = labs();
+    labs.open(wall(0)).await.unwrap().close().unwrap();
+    let mut bytes = std::fs::read(labs.file()).unwrap();
+    bytes.extend(b"{\"at\":\"2026-03-01T09:00");
+    std::fs::write(labs.file(), bytes).unwrap();
+    let lasting = labs.open(wall(10)).await.unwrap();
+    let order = submit(&lasting, "happy", "standard").await;
+    lasting.close().unwrap();
+    let lasting = labs.open(wall(20)).await.unwrap();
+    assert_eq!(outcome(&lasting, &order).await, "Confirmed");
+}
+
+#[tokio::test]
+async fn a_file_of_other_definitions_or_of_other_deeds_is_refused_with_a_remedy() {
+    let (_dir, labs) = labs();
+    let lasting = labs.open(wall(0)).await.unwrap();
+    submit(&lasting, "happy", "standard").await;
+    lasting.close().unwrap();
+    let good = std::fs::read_to_string(labs.file()).unwrap();
+    let refused = async |text: String, part: &str| {
+        std::fs::write(labs.file(), text).unwrap();
+        let said = labs.open(wall(9)).await.unwrap_err().to_string();
+        assert!(said.contains(part) && said.contains("--delete"), "{said}");
+    };
+    let other = good.replacen(&digest(), "0000", 1);
+    refused(other, "with other definitions").await;
+    let other = good.replacen("\"format\":1", "\"format\":2", 1);
+    refused(other, "with other definitions").await;
+    let other = good.replacen("\"seed\":1", "\"seed\":2", 1);
+    refused(other, "with other definitions").await;
+    let trace = good.rfind("\"trace\":\"").unwrap() + 9;
+    let mut other = good.clone();
+    other.replace_range(trace..trace + 4, "zzzz");
+    refused(other, "does not do as the one that wrote").await;
+    refused(
+        good.replacen("\"kind\":\"write\"", "\"kind\":\"writ\"", 1),
+        "line 2",
+    )
+    .await;
+    // Nothing is lost: it is set aside, and the next command begins anew.
+    let aside = labs.set_aside(wall(10)).unwrap().unwrap();
+    assert!(std::fs::read_to_string(aside).unwrap().contains("\"writ\""));
+    assert!(labs.open(wall(11)).await.is_ok());
+}
+
+fn given(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    parameters.iter().map(owned).collect()
+}
+
+#[tokio::test]
+async fn up_updates_a_lab_in_place_and_orders_in_flight_end_well() {
+    let (_dir, labs) = labs();
+    let slow = given(&[("TaskTimeoutSeconds", "20"), ("ReviewSeconds", "7200")]);
+    let (lasting, brought) = labs.up(slow.clone(), wall(0), false).await.unwrap();
+    assert_eq!(brought, Brought::Begun(None));
+    let mut orders = Vec::new();
+    for under in variant::ALL {
+        orders.push(submit(&lasting, "happy", under.name).await);
+        orders.push(submit(&lasting, "review-approve", under.name).await);
+    }
+    lasting.close().unwrap();
+    let (lasting, brought) = labs.up(slow, wall(5), false).await.unwrap();
+    assert_eq!(brought, Brought::AsItWas);
+    lasting.close().unwrap();
+    // Wrong parameters leave all as it is.
+    let before = std::fs::read(labs.file()).unwrap();
+    let wrong = labs
+        .up(given(&[("TaskTimeout", "3")]), wall(6), false)
+        .await;
+    assert!(wrong.unwrap_err().to_string().contains("TaskTimeout"));
+    assert_eq!(std::fs::read(labs.file()).unwrap(), before);
+
+    let quick = given(&[("TaskTimeoutSeconds", "3"), ("OrderDeadlineSeconds", "800")]);
+    let (lasting, brought) = labs.up(quick.clone(), wall(7), false).await.unwrap();
+    let Brought::Updated(updates) = brought else {
+        panic!("{brought:?}");
+    };
+    let [update] = updates.as_slice() else {
+        panic!("{updates:?}");
+    };
+    assert!(update.added.is_empty() && update.removed.is_empty());
+    for place in ["OrderQueue", "Choreography/OrderQueue"] {
+        assert!(update.changed.iter().any(|one| one == place), "{update:?}");
+    }
+    assert!(lasting.world.now() >= update.complete && update.complete > wall(8));
+    assert_eq!(lasting.facts().parameters, quick);
+    lasting.close().unwrap();
+
+    // It is an input, done again by the next command, which compares the trace.
+    let kinds = std::fs::read_to_string(labs.file()).unwrap();
+    assert!(kinds.contains("\"kind\":\"update\""), "{kinds}");
+    let lasting = labs.open(wall(8)).await.unwrap();
+    assert!(lasting.facts().parameters == quick && !lasting.facts().updating);
+    for under in variant::ALL {
+        let stem = format!("review-approve-{}", under.name);
+        let mut orders = orders.iter();
+        let order = orders.find(|one| one.as_str().starts_with(&stem)).unwrap();
+        review::decide(&lasting.world, order, Verdict::Approve, None, 60)
+            .await
+            .unwrap();
+    }
+    // A decision is sent; what it leads to takes its time.
+    lasting.world.pause(60_000).await;
+    for order in &orders {
+        assert_eq!(outcome(&lasting, order).await, "Confirmed", "{order}");
+    }
+    lasting.close().unwrap();
+    // … and back to the defaults, as every deployment that names none.
+    let (lasting, brought) = labs.up(BTreeMap::new(), wall(9), false).await.unwrap();
+    assert!(matches!(brought, Brought::Updated(_)) && lasting.facts().parameters.is_empty());
+    lasting.close().unwrap();
+    assert!(labs.open(wall(10)).await.is_ok());
+}
+
+#[tokio::test]
+async fn up_makes_both_steps_and_keeps_the_first_when_the_second_is_refused() {
+    let (_dir, labs) = labs();
+    let (lasting, _) = labs.up(BTreeMap::new(), wall(0), false).await.unwrap();
+    let order = submit(&lasting, "review-approve", "eventbridge").await;
+    lasting.close().unwrap();
+    let off = given(&[("Fraud", "off")]);
+    let refused = labs.up(off.clone(), wall(60), false).await.unwrap_err();
+    assert!(refused.to_string().contains(order.as_str()), "{refused}");
+    let lasting = labs.open(wall(61)).await.unwrap();
+    assert_eq!(lasting.world.deployment().fraud, Fraud::Listening);
+    review::decide(&lasting.world, &order, Verdict::Approve, None, 60)
+        .await
+        .unwrap();
+    lasting.close().unwrap();
+    let (lasting, brought) = labs.up(off.clone(), wall(7_200), false).await.unwrap();
+    assert!(matches!(brought, Brought::Updated(steps) if steps.len() == 1));
+    lasting.close().unwrap();
+    let on = given(&[("Fraud", "on")]);
+    let (lasting, brought) = labs.up(on, wall(7_300), false).await.unwrap();
+    assert!(matches!(brought, Brought::Updated(steps) if steps.len() == 2));
+    assert_eq!(outcome(&lasting, &order).await, "Confirmed");
+    lasting.close().unwrap();
+    assert!(labs.open(wall(7_301)).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_lab_offers_changes_with_its_parameters() {
+    let (_dir, labs) = labs();
+    let (lasting, _) = labs.up(BTreeMap::new(), wall(0), false).await.unwrap();
+    let all = lasting.world.deployment().variants;
+    lasting.close().unwrap();
+    let without = given(&[("WithChoreography", "false")]);
+    let (lasting, _) = labs.up(without, wall(1), false).await.unwrap();
+    let left = lasting.world.deployment().variants;
+    assert!(left.len() < all.len() && lasting.world.rules().await.is_err());
+    lasting.close().unwrap();
+    let (lasting, _) = labs.up(BTreeMap::new(), wall(2), false).await.unwrap();
+    assert_eq!(lasting.world.deployment().variants, all);
+    let settled = wall(3_600);
+    lasting.close().unwrap();
+    let lasting = labs.open(settled).await.unwrap();
+    for under in variant::ALL {
+        let order = submit(&lasting, "happy", under.name).await;
+        lasting.world.pause(60_000).await;
+        assert_eq!(
+            outcome(&lasting, &order).await,
+            "Confirmed",
+            "{}",
+            under.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn up_sets_a_lab_of_another_duet_aside() {
+    let (_dir, labs) = labs();
+    labs.open(wall(0)).await.unwrap().close().unwrap();
+    let good = std::fs::read_to_string(labs.file()).unwrap();
+    std::fs::write(labs.file(), good.replacen(&digest(), "0000", 1)).unwrap();
+    let (_, brought) = labs.up(BTreeMap::new(), wall(1), false).await.unwrap();
+    assert!(matches!(brought, Brought::Begun(Some(aside)) if aside.is_file()));
+}
+
+#[test]
+fn a_stack_is_no_path() {
+    for name in ["..", "a/b", "", "1a"] {
+        assert!(LabDir::new(Path::new("/tmp"), name).is_err(), "{name}");
+    }
+}

@@ -1,0 +1,50 @@
+//! The world that the command line names, opened: the one place that knows how
+//! many kinds there are.
+
+use crate::target::lasting::Lasting;
+use crate::terminal;
+use crate::terminal::exit::{Exit, Outcome};
+#[cfg(feature = "aws")]
+use crate::world::aws::Aws;
+
+/// An opened world.
+#[derive(Debug)]
+pub enum Opened {
+    /// The lab, and what lasts of it.
+    Lab(Box<Lasting>),
+    /// A stack behind AWS's APIs.
+    #[cfg(feature = "aws")]
+    Aws(Box<Aws>),
+}
+
+/// Does something in the world that a [`Place`](crate::target::Target) opens, and
+/// leaves it in order whatever comes of it.
+macro_rules! on {
+    ($place:expr, $world:ident => $act:expr) => {
+        match $place.open().await? {
+            $crate::target::open::Opened::Lab(lasting) => {
+                let $world = &lasting.world;
+                let done = async { $act }.await;
+                $crate::target::open::left(done, lasting.close())
+            }
+            #[cfg(feature = "aws")]
+            $crate::target::open::Opened::Aws(world) => {
+                let $world = &*world;
+                async { $act }.await
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+/// What a command comes to that did as `done` says and left the lab as `closed` says.
+pub(crate) fn left(done: Outcome<Exit>, closed: Outcome<()>) -> Outcome<Exit> {
+    match (done, closed) {
+        (Err(problem), Err(unwritten)) => {
+            terminal::tell(&unwritten.to_string());
+            Err(problem)
+        }
+        (Ok(_), Err(unwritten)) => Err(unwritten),
+        (done, Ok(())) => done,
+    }
+}

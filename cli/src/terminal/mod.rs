@@ -1,0 +1,131 @@
+//! The one place that anything is said from: data on standard output, all else
+//! on standard error. Notes, events, definitions and arguments are other
+//! people's text; what of it would steer a terminal, or turn its reading order,
+//! is shown and not obeyed.
+//!
+//! An escape is written as in JSON, `\u001b`. No control character stands in a
+//! JSON document outside a string, but for white space, so a document that goes
+//! through here stays the same document.
+
+pub mod consent;
+pub mod exit;
+pub mod global;
+pub mod read;
+pub mod report;
+pub mod times;
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use crate::terminal::exit::{Outcome, Problem};
+
+/// Writes one piece of data to standard output, with a newline.
+///
+/// # Errors
+/// When standard output cannot be written, other than because its reader left.
+pub fn line(text: &str) -> Outcome<()> {
+    match writeln!(std::io::stdout().lock(), "{}", harmless(text)) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::environment(
+            format!("standard output cannot be written: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Says something on standard error, with a newline. That nobody listens there
+/// is no reason to stop.
+pub fn tell(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{}", harmless(text)));
+}
+
+/// Says why the command line was not taken, or gives the help that was asked for.
+/// A refusal quotes what was written, so it goes without clap's colours, which
+/// could not be told from somebody's. Help quotes nobody: what the environment
+/// sets is not shown in it.
+pub fn answer(said: &clap::Error) {
+    match said.use_stderr() {
+        true => tell(said.to_string().trim_end()),
+        false => drop(said.print()),
+    }
+}
+
+/// `text` with what would steer a terminal made visible. Newlines and tabs stay.
+#[must_use]
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// `text` for one place of a line, such as a cell of a table: newlines and tabs
+/// are made visible too, so that nobody's text makes lines of its own.
+#[must_use]
+pub fn inline(text: &str) -> Cow<'_, str> {
+    escaped(text, steers)
+}
+
+fn escaped(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' if is_escaped(c) => safe.push_str("\\n"),
+            '\t' if is_escaped(c) => safe.push_str("\\t"),
+            _ if is_escaped(c) => {
+                // Writing to a String does not fail. All of them have four digits.
+                let _ = write!(safe, "\\u{:04x}", u32::from(c));
+            }
+            _ => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Whether a terminal obeys `c` instead of showing it: C0, DEL and C1 (ECMA-48),
+/// and the characters that turn the direction of text (Unicode UAX #9, "explicit
+/// directional embeddings, overrides and isolates", and the implicit marks).
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: [char; 16] = [
+        '\u{0}', '\u{7}', '\u{8}', '\r', '\u{1b}', '\u{7f}', '\u{80}', '\u{9b}', '\u{61c}',
+        '\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2068}', '\u{2069}',
+    ];
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_and_layout_stays() {
+        for c in HOSTILE {
+            let text = format!("a{c}b\n\tc");
+            let expected = format!("a\\u{:04x}b\n\tc", u32::from(c));
+            assert_eq!(harmless(&text), expected);
+            assert_eq!(
+                inline(&text),
+                expected.replace('\n', "\\n").replace('\t', "\\t")
+            );
+        }
+        let plain = "Åsa Öberg, 東京, שלום, 🫖\n\tnext";
+        assert!(matches!(harmless(plain), Cow::Borrowed(same) if same == plain));
+    }
+
+    #[test]
+    fn a_json_document_stays_the_same_document() {
+        let all: String = HOSTILE.iter().collect();
+        let document = serde_json::json!({ "note": all, "backslash": "\\u001b", &all: ["\n"] });
+        for text in [
+            document.to_string(),
+            serde_json::to_string_pretty(&document).unwrap(),
+        ] {
+            let said = harmless(&text);
+            assert!(!said.chars().any(|c| HOSTILE.contains(&c)), "{said}");
+            let read: serde_json::Value = serde_json::from_str(&said).unwrap();
+            assert_eq!(read, document);
+        }
+    }
+}

@@ -1,0 +1,633 @@
+//! A world reached through AWS's APIs: AWS itself, or an emulator.
+
+pub mod account;
+pub(crate) mod bus;
+mod error;
+mod logs;
+mod operate;
+mod replay;
+pub mod stacks;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_sfn::types::ExecutionStatus;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use duet_core::id::further_execution;
+use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
+use duet_edge::dynamo::Dynamo;
+use serde_json::{Value, json};
+
+use self::error::unreachable;
+use self::stacks::Found;
+use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
+use crate::shop::parameters::Fraud;
+use crate::shop::parameters::WHAT_BECAME_OF_TRIES;
+use crate::shop::services::{Subject, TableOf};
+use crate::shop::variant::{self, Door, Entry, Variant};
+use crate::terminal::exit::{Outcome, Problem};
+use crate::terminal::tell;
+
+/// The region the emulator plays.
+pub const EMULATED_REGION: &str = "us-east-1";
+
+/// A deployed stack and the clients to reach it.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    outputs: BTreeMap<String, String>,
+    deployment: Deployment,
+    tables: BTreeMap<TableOf, Dynamo>,
+    pub(super) workflows: aws_sdk_sfn::Client,
+    pub(crate) queues: aws_sdk_sqs::Client,
+    pub(super) topics: aws_sdk_sns::Client,
+    pub(super) functions: aws_sdk_lambda::Client,
+    pub(crate) buses: aws_sdk_eventbridge::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+}
+
+/// The configuration for an emulator at `endpoint`: fixed region, the
+/// credentials every emulator takes.
+#[must_use]
+pub fn emulated(endpoint: &str) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(EMULATED_REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
+            Credentials::new("test", "test", None, None, "emulator"),
+        ))
+        .build()
+}
+
+/// The ordinary configuration chain: environment, profiles, SSO, instance roles.
+/// An `endpoint` that is named goes before every one that is configured, for
+/// every client made from this.
+///
+/// # Errors
+/// [`Problem`] when no region is configured.
+pub async fn ordinary(endpoint: Option<&str>) -> Outcome<SdkConfig> {
+    let mut chain = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(endpoint) = endpoint {
+        chain = chain.endpoint_url(endpoint);
+    }
+    let config = chain.load().await;
+    match config.region() {
+        Some(_) => Ok(config),
+        None => Err(Problem::environment("no AWS region is configured")
+            .hint("set AWS_REGION, or the region of your profile with `aws configure`")),
+    }
+}
+
+/// The stack called `stack`, when it is whole; `None` when there is no such stack.
+///
+/// # Errors
+/// [`Problem`] when CloudFormation does not answer, or the stack is not usable.
+pub async fn complete(config: &SdkConfig, stack: &str) -> Outcome<Option<Found>> {
+    let client = aws_sdk_cloudformation::Client::new(config);
+    let Some(found) = stacks::find(&client, stack).await? else {
+        return Ok(None);
+    };
+    let status = &found.status;
+    if !matches!(
+        status.as_str(),
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE"
+    ) {
+        return Err(Problem::environment(format!("stack {stack} is {status}"))
+            .hint("wait until it is complete; an emulator begins anew with `duet down --on local` and `duet up --on local`"));
+    }
+    Ok(Some(found))
+}
+
+/// The outputs of the stack called `stack`; `None` when there is no such stack.
+///
+/// # Errors
+/// As [`complete`].
+pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap<String, String>>> {
+    Ok(complete(config, stack).await?.map(|found| found.outputs))
+}
+
+/// The patience of a stack with `outputs`. An older one counted tries; what its
+/// tries come to is the default of today, nearly.
+fn patience(stack: &str, outputs: &BTreeMap<String, String>) -> Outcome<u32> {
+    match outputs.get("PatienceSeconds") {
+        Some(seconds) => seconds.parse().map_err(|e| {
+            Problem::environment(format!("output PatienceSeconds of stack {stack}: {e}"))
+        }),
+        None => {
+            tell(&format!(
+                "stack {stack} is of an older version, which `duet up` brings up to date: {WHAT_BECAME_OF_TRIES}"
+            ));
+            Ok(OLD_PATIENCE)
+        }
+    }
+}
+
+/// About how long a stack that counted tries was patient, in seconds.
+const OLD_PATIENCE: u32 = 60;
+
+impl Aws {
+    /// Opens the stack called `stack`.
+    ///
+    /// # Errors
+    /// [`Problem`] when there is no such stack, or it is not one of this system.
+    pub async fn open(config: &SdkConfig, stack: &str) -> Outcome<Self> {
+        let outputs = outputs(config, stack).await?.ok_or_else(|| {
+            Problem::environment(format!("there is no stack {stack}"))
+                .hint("run `duet up --on local` first, or `duet up --on aws --deploy`")
+        })?;
+        let output = |name: &str| {
+            outputs.get(name).cloned().ok_or_else(|| {
+                Problem::environment(format!(
+                    "stack {stack} has no output {name}: it is not a stack of this version"
+                ))
+                .hint("run `duet up` with the same --on to bring it up to date")
+            })
+        };
+        let dynamodb = aws_sdk_dynamodb::Client::new(config);
+        let tables = TableOf::ALL
+            .into_iter()
+            .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
+            .collect::<Outcome<_>>()?;
+        let variants = variant::ALL.iter().filter(|variant| {
+            variant
+                .entry
+                .outputs()
+                .iter()
+                .all(|name| outputs.contains_key(*name))
+        });
+        let fraud = Fraud::of(|name| outputs.get(name).cloned());
+        let fraud = fraud.map_or_else(|| output("Fraud").map(|_| Fraud::Off), Ok)?;
+        let deployment = Deployment {
+            variants: variants.map(|variant| variant.name).collect(),
+            fraud,
+            with_fraud: fraud == Fraud::On,
+            patience_seconds: patience(stack, &outputs)?,
+        };
+        Ok(Self {
+            deployment,
+            tables,
+            workflows: aws_sdk_sfn::Client::new(config),
+            queues: aws_sdk_sqs::Client::new(config),
+            topics: aws_sdk_sns::Client::new(config),
+            functions: aws_sdk_lambda::Client::new(config),
+            buses: aws_sdk_eventbridge::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            outputs,
+        })
+    }
+
+    pub(crate) fn output(&self, name: &str) -> Outcome<&str> {
+        let found = self.outputs.get(name).map(String::as_str);
+        found.ok_or_else(|| Problem::environment(format!("the stack has no output {name}")))
+    }
+
+    /// What the names of the stack's own resources begin with, by one of them.
+    pub(crate) fn prefix(&self) -> Option<String> {
+        let table = self.output(TableOf::Order.output()).ok()?;
+        Some(table.strip_suffix("order")?.to_owned())
+    }
+
+    /// The machine that whoever is new starts.
+    fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+        let machines = variant.entry.machines(subject);
+        machines
+            .map(|machines| self.output(machines.entry))
+            .transpose()
+    }
+
+    /// Every machine that drives such subjects. A stack of an earlier version
+    /// has one and no list.
+    pub(super) fn machines(&self, variant: &Variant, subject: Subject) -> Outcome<Vec<&str>> {
+        let Some(machines) = variant.entry.machines(subject) else {
+            return Ok(Vec::new());
+        };
+        match self.outputs.get(machines.all) {
+            Some(all) => Ok(all.split(',').collect()),
+            None => Ok(vec![self.output(machines.entry)?]),
+        }
+    }
+
+    fn queue(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
+        match (variant.entry, subject) {
+            (Entry::Queue { order, .. }, Subject::Order) => self.output(order).map(Some),
+            (Entry::Queue { customer, .. }, Subject::Customer) => self.output(customer).map(Some),
+            (Entry::Execution { .. }, _) => Ok(None),
+        }
+    }
+
+    async fn start(&self, machine: &str, name: &str, input: &Value) -> Outcome<Submitted> {
+        let sent = self
+            .workflows
+            .start_execution()
+            .state_machine_arn(machine)
+            .name(name)
+            .input(input.to_string())
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Submitted::Accepted),
+            // AWS takes the same name with the same input as the same execution
+            // while it runs; afterwards, and on emulators always, the name is taken.
+            Err(error) if error.code() == Some("ExecutionAlreadyExists") => {
+                let arn = execution_arn(machine, name);
+                let there = self
+                    .workflows
+                    .describe_execution()
+                    .execution_arn(arn)
+                    .send()
+                    .await;
+                let there = there.map_err(|error| unreachable("Step Functions", &error))?;
+                let was: Option<Value> = there
+                    .input()
+                    .and_then(|text| serde_json::from_str(text).ok());
+                let same = was.is_some_and(|was| was["data"] == input["data"]);
+                Ok(if same {
+                    Submitted::Already
+                } else {
+                    Submitted::Clashes
+                })
+            }
+            Err(error) => Err(unreachable("Step Functions", &error)),
+        }
+    }
+
+    /// Calls a function as a workflow does.
+    async fn invoke(&self, function: &str, message: &CommandMessage) -> Outcome<Commanded> {
+        let payload = serde_json::to_vec(message).map_err(Problem::environment)?;
+        let answer = self
+            .functions
+            .invoke()
+            .function_name(function)
+            .payload(payload.into())
+            .send()
+            .await
+            .map_err(|error| unreachable("Lambda", &error))?;
+        let Some(kind) = answer.function_error() else {
+            return Ok(Commanded::Done);
+        };
+        let error: Value = answer
+            .payload()
+            .and_then(|body| serde_json::from_slice(body.as_ref()).ok())
+            .unwrap_or_default();
+        let word = |field: &str| error[field].as_str().map(str::to_owned);
+        Ok(Commanded::Refused {
+            name: word("errorType").unwrap_or_else(|| kind.to_owned()),
+            text: word("errorMessage").unwrap_or_default(),
+        })
+    }
+
+    async fn send(&self, queue: &str, body: String) -> Outcome<()> {
+        let sent = self
+            .queues
+            .send_message()
+            .queue_url(queue)
+            .message_body(body)
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| unreachable("SQS", &error))
+    }
+
+    /// Looks into a dead-letter queue without taking anything out: what was
+    /// received is made visible again at once.
+    async fn peek(&self, queue: &str) -> Outcome<Vec<DeadLetter>> {
+        let place = queue.rsplit('/').next().unwrap_or(queue).to_owned();
+        let mut letters = BTreeMap::new();
+        let mut receipts = Vec::new();
+        // Bounded: an empty answer ends it, and no queue of a run is longer.
+        for _ in 0..100 {
+            let answer = self
+                .queues
+                .receive_message()
+                .queue_url(queue)
+                .max_number_of_messages(10)
+                .visibility_timeout(20)
+                .message_system_attribute_names(MessageSystemAttributeName::All)
+                .send()
+                .await
+                .map_err(|error| unreachable("SQS", &error))?;
+            if answer.messages().is_empty() {
+                break;
+            }
+            for message in answer.messages() {
+                receipts.extend(message.receipt_handle().map(str::to_owned));
+                let id = message.message_id().unwrap_or_default().to_owned();
+                let body = message.body().unwrap_or_default().to_owned();
+                letters.insert(
+                    id.clone(),
+                    DeadLetter {
+                        place: place.clone(),
+                        id,
+                        cause: None,
+                        body,
+                    },
+                );
+            }
+        }
+        for receipt in receipts {
+            let shown = self
+                .queues
+                .change_message_visibility()
+                .queue_url(queue)
+                .receipt_handle(receipt);
+            shown
+                .visibility_timeout(0)
+                .send()
+                .await
+                .map_err(|error| unreachable("SQS", &error))?;
+        }
+        Ok(letters.into_values().collect())
+    }
+
+    async fn failed_execution(&self, machine: &str, marker: &str) -> Outcome<Vec<DeadLetter>> {
+        let mut letters = Vec::new();
+        for status in [
+            ExecutionStatus::Failed,
+            ExecutionStatus::TimedOut,
+            ExecutionStatus::Aborted,
+        ] {
+            let mut pages = self
+                .workflows
+                .list_executions()
+                .state_machine_arn(machine)
+                .status_filter(status)
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(found) = pages.next().await {
+                let found = found.map_err(|error| unreachable("Step Functions", &error))?;
+                if !found.name().contains(marker) {
+                    continue;
+                }
+                let described = self
+                    .workflows
+                    .describe_execution()
+                    .execution_arn(found.execution_arn())
+                    .send()
+                    .await;
+                let described = described.map_err(|error| unreachable("Step Functions", &error))?;
+                letters.push(DeadLetter {
+                    place: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
+                    id: found.name().to_owned(),
+                    cause: described.error().map(str::to_owned),
+                    body: described.input().unwrap_or_default().to_owned(),
+                });
+            }
+        }
+        Ok(letters)
+    }
+
+    /// The execution called `name` on `machine`, if there is one.
+    async fn one_execution(&self, machine: &str, name: &str) -> Outcome<Option<Execution>> {
+        let arn = execution_arn(machine, name);
+        let described = match self
+            .workflows
+            .describe_execution()
+            .execution_arn(&arn)
+            .send()
+            .await
+        {
+            Ok(described) => described,
+            Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
+            Err(error) => return Err(unreachable("Step Functions", &error)),
+        };
+        let mut states = Vec::new();
+        let mut events = self
+            .workflows
+            .get_execution_history()
+            .execution_arn(&arn)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|error| unreachable("Step Functions", &error))?;
+            // Every kind of state has an Entered event of its own.
+            if event.r#type().as_str().ends_with("StateEntered") {
+                states.extend(
+                    event
+                        .state_entered_event_details()
+                        .map(|details| details.name().to_owned()),
+                );
+            }
+        }
+        Ok(Some(Execution {
+            name: name.to_owned(),
+            machine: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
+            status: described.status().as_str().to_owned(),
+            ended: described
+                .stop_date()
+                .and_then(|at| at.to_millis().ok())
+                .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+            error: described.error().map(str::to_owned),
+            arn,
+            states,
+        }))
+    }
+}
+
+impl World for Aws {
+    type Table = Dynamo;
+
+    fn deployment(&self) -> Deployment {
+        self.deployment.clone()
+    }
+
+    fn table(&self, of: TableOf) -> &Dynamo {
+        &self.tables[&of]
+    }
+
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    async fn submit(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> Outcome<Submitted> {
+        if let Some(machine) = self.machine(variant, subject)? {
+            let input = json!({ "metadata": message.metadata, "data": message.data });
+            return self.start(machine, &message.metadata.subject, &input).await;
+        }
+        if let Some(queue) = self.queue(variant, subject)? {
+            let body = serde_json::to_string(message).map_err(Problem::environment)?;
+            self.send(queue, body).await?;
+        }
+        Ok(Submitted::Accepted)
+    }
+
+    async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
+        if let Some(machine) = self.machine(variant, Subject::Order)? {
+            // An execution's input is JSON whatever one does; its data is nothing an order can be.
+            let metadata =
+                crate::shop::message::metadata("Poison", marker, variant.name, self.now());
+            let input = json!({ "metadata": metadata, "data": { "poison": marker } });
+            self.start(machine, marker, &input).await?;
+        }
+        if let Some(queue) = self.queue(variant, Subject::Order)? {
+            self.send(queue, format!("{{\"poison\": \"{marker}\""))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(
+        &self,
+        variant: &'static Variant,
+        marker: &str,
+    ) -> Outcome<Vec<DeadLetter>> {
+        let mut letters = Vec::new();
+        let mut machines = self.machines(variant, Subject::Order)?;
+        machines.extend(self.machines(variant, Subject::Customer)?);
+        for machine in &machines {
+            letters.extend(self.failed_execution(machine, marker).await?);
+        }
+        if !machines.is_empty() {
+            return Ok(letters);
+        }
+        for queue in self
+            .output("ChoreographyDeadLetterQueues")?
+            .split(',')
+            .filter(|url| !url.is_empty())
+        {
+            letters.extend(self.peek(queue).await?);
+        }
+        letters.retain(|letter| letter.body.contains(marker));
+        Ok(letters)
+    }
+
+    async fn executions(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Vec<Execution>> {
+        let mut all = Vec::new();
+        for machine in self.machines(variant, subject)? {
+            let mut name = id.to_owned();
+            let mut n = 1;
+            while let Some(execution) = self.one_execution(machine, &name).await? {
+                all.push(execution);
+                n += 1;
+                name = further_execution(id, n);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn history(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Vec<HistoryEvent>> {
+        let Some(execution) = self.execution(variant, subject, id).await? else {
+            return Ok(Vec::new());
+        };
+        let mut pages = self
+            .workflows
+            .get_execution_history()
+            .execution_arn(execution.arn)
+            .into_paginator()
+            .items()
+            .send();
+        let mut history = Vec::new();
+        while let Some(event) = pages.next().await {
+            match event {
+                Ok(event) => history.push(happened(&event)),
+                Err(error) if error.code() == Some("ExecutionDoesNotExist") => break,
+                Err(error) => return Err(unreachable("Step Functions", &error)),
+            }
+        }
+        Ok(history)
+    }
+
+    fn review_seconds(&self) -> Option<u32> {
+        self.outputs.get("ReviewSeconds")?.parse().ok()
+    }
+
+    async fn command(
+        &self,
+        variant: &'static Variant,
+        service: TableOf,
+        message: &CommandMessage,
+    ) -> Outcome<Commanded> {
+        match variant.door(service) {
+            Some(Door::Task(function)) => self.invoke(self.output(function)?, message).await,
+            Some(Door::Queue(queue)) => {
+                let body = serde_json::to_string(message).map_err(Problem::environment)?;
+                self.send(self.output(queue)?, body).await?;
+                Ok(Commanded::Sent)
+            }
+            None => Err(Problem::usage(format!(
+                "{} takes no commands from outside under {}",
+                service.name(),
+                variant.name
+            ))),
+        }
+    }
+
+    async fn logs(&self, about: &str, since: Timestamp) -> Outcome<Vec<String>> {
+        logs::of_functions(&self.logs, &self.outputs, about, since).await
+    }
+
+    async fn pause(&self, millis: u64) {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+}
+
+/// A history event without its data.
+fn happened(event: &aws_sdk_sfn::types::HistoryEvent) -> HistoryEvent {
+    let entered = event.state_entered_event_details().map(|it| it.name());
+    let exited = event.state_exited_event_details().map(|it| it.name());
+    let arguments = event.task_scheduled_event_details();
+    let arguments = arguments.map(|it| it.parameters()).or_else(|| {
+        let function = event.lambda_function_scheduled_event_details();
+        function.and_then(|it| it.input())
+    });
+    // At most one of these is there.
+    let errors = [
+        event.task_failed_event_details().and_then(|it| it.error()),
+        event
+            .task_timed_out_event_details()
+            .and_then(|it| it.error()),
+        event
+            .lambda_function_failed_event_details()
+            .and_then(|it| it.error()),
+        event
+            .lambda_function_timed_out_event_details()
+            .and_then(|it| it.error()),
+        event
+            .execution_failed_event_details()
+            .and_then(|it| it.error()),
+        event
+            .execution_aborted_event_details()
+            .and_then(|it| it.error()),
+        event
+            .execution_timed_out_event_details()
+            .and_then(|it| it.error()),
+    ];
+    let millis = event.timestamp().to_millis().unwrap_or_default();
+    let number = |id: i64| u64::try_from(id).unwrap_or_default();
+    HistoryEvent {
+        id: number(event.id()),
+        previous: number(event.previous_event_id()),
+        at: Timestamp::from_millisecond(millis).unwrap_or_default(),
+        kind: event.r#type().as_str().to_owned(),
+        state: entered.or(exited).map(str::to_owned),
+        command: arguments.and_then(HistoryEvent::command_in),
+        error: errors.into_iter().flatten().next().map(str::to_owned),
+    }
+}
+
+/// The ARN of an execution, from its machine's and its name (Step Functions
+/// API reference, ARN formats).
+pub(super) fn execution_arn(machine: &str, name: &str) -> String {
+    format!(
+        "{}:{name}",
+        machine.replacen(":stateMachine:", ":execution:", 1)
+    )
+}

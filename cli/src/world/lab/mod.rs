@@ -1,0 +1,513 @@
+//! A world inside this process: the embedded lab.
+//!
+//! Time there is virtual. It moves when everybody who watches waits, and then
+//! straight to the next moment somebody waits for.
+
+mod bus;
+pub(crate) mod inputs;
+mod operate;
+mod replay;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use duet_core::id::further_execution;
+use duet_core::{CommandMessage, Timestamp};
+use duet_lab::{Config, Definitions, Started, Update, UpdateError, Used, bundled};
+use serde_json::json;
+
+use self::inputs::{Entry as Came, Input};
+use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
+use crate::shop::parameters::Fraud;
+use crate::shop::services::{Subject, TableOf};
+use crate::shop::variant::{self, Door, Entry, Variant};
+use crate::terminal::exit::{Outcome, Problem};
+
+/// The stack's name in the lab.
+pub(crate) const STACK: &str = "duet";
+
+/// A lab, as the commands see it; clones share it.
+#[derive(Debug, Clone)]
+pub struct Lab(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    tables: BTreeMap<TableOf, Table>,
+    state: Arc<Mutex<State>>,
+}
+
+pub use self::inputs::Table;
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A panic in the lab is a bug that has been reported; what it left
+    // behind is still whole enough to look at.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) lab: duet_lab::Lab,
+    /// Until when each watcher waits, by the watcher's number.
+    waiting: BTreeMap<u64, Timestamp>,
+    next: u64,
+    /// Until when a dead letter is held by whoever looks at it, by its place.
+    held: BTreeMap<(usize, u64), Timestamp>,
+    /// What came from outside, where that is to be kept.
+    pub(crate) inputs: Option<Vec<Came>>,
+}
+
+/// Reads what is deployed, with `parameters` in place of the template's defaults.
+///
+/// # Errors
+/// [`Problem`] naming the parameter or resource that is wrong.
+pub fn definitions(parameters: &BTreeMap<String, String>) -> Outcome<Arc<Definitions>> {
+    let read = Definitions::read(bundled(), STACK, parameters);
+    read.map(Arc::new).map_err(Problem::usage)
+}
+
+impl Lab {
+    /// A new world in which `definitions` are deployed.
+    ///
+    /// # Errors
+    /// [`Problem`] when the definitions do not fit the code.
+    pub fn new(definitions: &Arc<Definitions>, config: Config) -> Outcome<Self> {
+        let lab = duet_lab::Lab::new(definitions.clone(), config).map_err(Problem::usage)?;
+        deployment(definitions)?;
+        let mut names = BTreeMap::new();
+        for of in TableOf::ALL {
+            names.insert(of, output(definitions, of.output())?.to_owned());
+        }
+        let state = Arc::new(Mutex::new(State {
+            lab,
+            waiting: BTreeMap::new(),
+            next: 0,
+            held: BTreeMap::new(),
+            inputs: None,
+        }));
+        let mut tables = BTreeMap::new();
+        for (of, name) in names {
+            let table = lock(&state).lab.table(&name).cloned();
+            let table =
+                table.ok_or_else(|| Problem::environment(format!("there is no table {name}")))?;
+            let state = state.clone();
+            tables.insert(of, Table { name, table, state });
+        }
+        Ok(Self(Arc::new(Shared { tables, state })))
+    }
+
+    /// Updates the stack in place, to `parameters` and the template's defaults,
+    /// while everything goes on; see [`duet_lab::Lab::update`]. Time has to pass
+    /// until it is complete.
+    ///
+    /// # Errors
+    /// [`Problem`] when a parameter is wrong, or another update is under way.
+    pub fn update(&self, parameters: &BTreeMap<String, String>) -> Outcome<Update> {
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let is_new = state.lab.parameters() != parameters;
+        let outputs = &state.lab.definitions().outputs;
+        let to = parameters.get("Fraud").map_or("on", String::as_str);
+        if let Some(from) = Fraud::of(|name| outputs.get(name).cloned())
+            && let Some(to) = Fraud::of(|_| Some(to.to_owned()))
+            && !from.is_step(to)
+        {
+            return Err(Problem::usage(format!(
+                "fraud detection is {from} and would be {to}: a shop that runs is turned one step at a time"
+            )));
+        }
+        let update = state.lab.update(parameters).map_err(|why| match why {
+            UpdateError::InProgress => Problem::failed(why)
+                .hint("an update lasts some minutes, and as long as executions of a state machine that it deleted"),
+            other => Problem::usage(other),
+        })?;
+        if is_new {
+            state.record(now, || Input::Update {
+                parameters: parameters.clone(),
+            });
+        }
+        Ok(update)
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0.state)
+    }
+
+    /// Does something with the lab itself. A lab that lasts does not keep what
+    /// is done to it here.
+    pub fn with<T>(&self, act: impl FnOnce(&mut duet_lab::Lab) -> T) -> T {
+        act(&mut self.state().lab)
+    }
+
+    /// Where `variant` takes commands about `subject`: the ARN of a machine or
+    /// the URL of a queue.
+    fn entry(&self, variant: &Variant, subject: Subject) -> Outcome<(bool, String)> {
+        let (is_machine, name) = match (variant.entry, subject) {
+            (Entry::Execution { order, .. }, Subject::Order) => (true, order.entry),
+            (Entry::Execution { customer, .. }, Subject::Customer) => (true, customer.entry),
+            (Entry::Queue { order, .. }, Subject::Order) => (false, order),
+            (Entry::Queue { customer, .. }, Subject::Customer) => (false, customer),
+        };
+        let found = self.output(name);
+        let found = found
+            .ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))?;
+        Ok((is_machine, found))
+    }
+
+    /// The ARN of every machine that drives such subjects under `variant`.
+    fn machines(&self, variant: &Variant, subject: Subject) -> Vec<String> {
+        let machines = variant.entry.machines(subject);
+        let all = machines.and_then(|machines| self.output(machines.all));
+        all.map_or(Vec::new(), |all| {
+            all.split(',').map(str::to_owned).collect()
+        })
+    }
+
+    /// An output of the stack, as it is now.
+    fn output(&self, name: &str) -> Option<String> {
+        self.with(|lab| lab.definitions().outputs.get(name).cloned())
+    }
+}
+
+/// An output that there must be.
+fn output<'a>(definitions: &'a Definitions, name: &str) -> Outcome<&'a str> {
+    let found = definitions.outputs.get(name).map(String::as_str);
+    found.ok_or_else(|| Problem::environment(format!("the definitions have no output {name}")))
+}
+
+/// What `definitions` deploy.
+fn deployment(definitions: &Definitions) -> Outcome<Deployment> {
+    let deployed = |variant: &&Variant| {
+        let outputs = variant.entry.outputs();
+        outputs
+            .iter()
+            .all(|name| definitions.outputs.contains_key(*name))
+    };
+    let fraud = Fraud::of(|name| definitions.outputs.get(name).cloned());
+    let fraud = fraud.ok_or_else(|| Problem::environment("the definitions have no Fraud"))?;
+    Ok(Deployment {
+        variants: variant::ALL
+            .iter()
+            .filter(deployed)
+            .map(|variant| variant.name)
+            .collect(),
+        fraud,
+        with_fraud: fraud == Fraud::On,
+        patience_seconds: output(definitions, "PatienceSeconds")?
+            .parse()
+            .map_err(Problem::environment)?,
+    })
+}
+
+impl World for Lab {
+    type Table = Table;
+
+    fn deployment(&self) -> Deployment {
+        // The same templates told it when the world was made.
+        self.with(|lab| deployment(lab.definitions()).unwrap_or_default())
+    }
+
+    fn table(&self, of: TableOf) -> &Table {
+        &self.0.tables[&of]
+    }
+
+    fn now(&self) -> Timestamp {
+        self.state().lab.now()
+    }
+
+    fn is_virtual(&self) -> bool {
+        true
+    }
+
+    async fn submit(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> Outcome<Submitted> {
+        let (is_machine, at) = self.entry(variant, subject)?;
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let lab = &mut state.lab;
+        if is_machine {
+            let input = json!({ "metadata": message.metadata, "data": message.data });
+            let started = lab.start_execution(&at, &message.metadata.subject, &input);
+            return Ok(match started.map_err(Problem::environment)? {
+                Started::New => {
+                    state.record(now, || Input::StartExecution {
+                        machine: at,
+                        name: message.metadata.subject.clone(),
+                        input,
+                    });
+                    Submitted::Accepted
+                }
+                Started::Already => Submitted::Already,
+                Started::Clashes => Submitted::Clashes,
+            });
+        }
+        lab.send_command(&at, message)
+            .map_err(Problem::environment)?;
+        state.record(now, || Input::SendCommand {
+            queue: at,
+            message: Box::new(message.clone()),
+        });
+        Ok(Submitted::Accepted)
+    }
+
+    async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
+        let (is_machine, at) = self.entry(variant, Subject::Order)?;
+        let metadata = crate::shop::message::metadata("Poison", marker, variant.name, self.now());
+        let state = &mut *self.state();
+        let now = state.lab.now();
+        let lab = &mut state.lab;
+        if is_machine {
+            // An execution's input is JSON whatever one does; its data is nothing an order can be.
+            let input = json!({ "metadata": metadata, "data": { "poison": marker } });
+            let started = lab.start_execution(&at, marker, &input);
+            if started.map_err(Problem::environment)? == Started::New {
+                state.record(now, || Input::StartExecution {
+                    machine: at,
+                    name: marker.to_owned(),
+                    input,
+                });
+            }
+        } else {
+            let text = format!("{{\"poison\": \"{marker}\"");
+            state.send_text(&at, text, marker)?;
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(
+        &self,
+        variant: &'static Variant,
+        marker: &str,
+    ) -> Outcome<Vec<DeadLetter>> {
+        let subjects = [Subject::Order, Subject::Customer].into_iter();
+        let machines: Vec<String> = subjects
+            .flat_map(|subject| self.machines(variant, subject))
+            .collect();
+        let lab = &mut self.state().lab;
+        if !machines.is_empty() {
+            let failed = lab.failed_executions();
+            let ours = failed.into_iter().filter(|run| {
+                let of = |arn: &String| arn.ends_with(&format!(":{}", run.machine));
+                machines.iter().any(of) && run.name.contains(marker)
+            });
+            return Ok(ours
+                .map(|run| DeadLetter {
+                    place: run.machine,
+                    id: run.name,
+                    cause: run.error,
+                    body: String::new(),
+                })
+                .collect());
+        }
+        let letters = lab
+            .dead_letters()
+            .into_iter()
+            .filter(|letter| letter.body.contains(marker));
+        Ok(letters
+            .map(|letter| DeadLetter {
+                place: letter.queue,
+                id: letter.id,
+                cause: Some(letter.cause),
+                body: letter.body,
+            })
+            .collect())
+    }
+
+    async fn executions(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Vec<Execution>> {
+        let machines = self.machines(variant, subject);
+        let lab = &self.state().lab;
+        let mut all = Vec::new();
+        for machine in &machines {
+            let further = (2..).map(|n| further_execution(id, n));
+            let names = std::iter::once(id.to_owned()).chain(further);
+            all.extend(names.map_while(|name| {
+                let standing = lab.execution_standing(machine, &name)?;
+                let events = lab
+                    .execution(machine, &name)
+                    .map_or(&[][..], |execution| execution.history());
+                let entered = events
+                    .iter()
+                    .filter(|event| event.event_type().ends_with("StateEntered"));
+                Some(Execution {
+                    name,
+                    machine: standing.machine,
+                    arn: standing.arn,
+                    status: duet_lab::word(standing.status).to_owned(),
+                    ended: standing.ended,
+                    error: standing.error,
+                    states: entered
+                        .filter_map(|event| event.state_name())
+                        .map(str::to_owned)
+                        .collect(),
+                })
+            }));
+        }
+        Ok(all)
+    }
+
+    async fn history(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> Outcome<Vec<HistoryEvent>> {
+        let Some(driving) = self.execution(variant, subject, id).await? else {
+            return Ok(Vec::new());
+        };
+        let lab = &self.state().lab;
+        let execution = lab.execution(&driving.machine, &driving.name);
+        let events = execution.map_or(&[][..], |execution| execution.history());
+        Ok(events
+            .iter()
+            .map(|event| {
+                let details = event.details().unwrap_or_default();
+                let word = |name: &str| details[name].as_str();
+                let arguments = word("parameters").or_else(|| {
+                    let function = event.event_type() == "LambdaFunctionScheduled";
+                    word("input").filter(|_| function)
+                });
+                HistoryEvent {
+                    id: event.id,
+                    previous: event.previous_event_id,
+                    at: Timestamp::from_millisecond(event.timestamp).unwrap_or_default(),
+                    kind: event.event_type().into_owned(),
+                    state: event.state_name().map(str::to_owned),
+                    command: arguments.and_then(HistoryEvent::command_in),
+                    error: word("error").map(str::to_owned),
+                }
+            })
+            .collect())
+    }
+
+    fn review_seconds(&self) -> Option<u32> {
+        self.output("ReviewSeconds")?.parse().ok()
+    }
+
+    async fn command(
+        &self,
+        variant: &'static Variant,
+        service: TableOf,
+        message: &CommandMessage,
+    ) -> Outcome<Commanded> {
+        let output = |name: &str| {
+            let found = self.output(name);
+            found.ok_or_else(|| {
+                Problem::usage(format!("variant {} has no {name} here", variant.name))
+            })
+        };
+        let message_again = || Box::new(message.clone());
+        match variant.door(service) {
+            Some(Door::Task(name)) => {
+                let function = output(name)?;
+                let state = &mut *self.state();
+                let now = state.lab.now();
+                let done = state
+                    .lab
+                    .invoke(&function, message)
+                    .map_err(Problem::environment)?;
+                state.record(now, || Input::Invoke {
+                    function,
+                    message: message_again(),
+                });
+                Ok(match done {
+                    Ok(_) => Commanded::Done,
+                    Err(error) => Commanded::Refused {
+                        name: error.name,
+                        text: error.text,
+                    },
+                })
+            }
+            Some(Door::Queue(name)) => {
+                let queue = output(name)?;
+                let state = &mut *self.state();
+                let now = state.lab.now();
+                state
+                    .lab
+                    .send_command(&queue, message)
+                    .map_err(Problem::environment)?;
+                state.record(now, || Input::SendCommand {
+                    queue,
+                    message: message_again(),
+                });
+                Ok(Commanded::Sent)
+            }
+            None => {
+                let service = service.name();
+                Err(Problem::usage(format!(
+                    "{service} takes no commands from outside under {}",
+                    variant.name
+                )))
+            }
+        }
+    }
+
+    async fn logs(&self, about: &str, _: Timestamp) -> Outcome<Vec<String>> {
+        let lines = self.state().lab.lines();
+        let mut lines =
+            lines.ok_or_else(|| Problem::usage("this lab was not told to keep logs"))?;
+        lines.retain(|line| line.contains(about));
+        Ok(lines)
+    }
+
+    fn used(&self) -> Option<Vec<Used>> {
+        Some(self.state().lab.used())
+    }
+
+    async fn pause(&self, millis: u64) {
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        let watcher = {
+            let state = &mut *self.state();
+            state.next += 1;
+            let until = state
+                .lab
+                .now()
+                .saturating_add(jiff::SignedDuration::from_millis(millis));
+            state
+                .waiting
+                .insert(state.next, until.unwrap_or(Timestamp::MAX));
+            Watcher {
+                lab: self,
+                number: state.next,
+            }
+        };
+        let mut asked = false;
+        std::future::poll_fn(|context| {
+            let state = &mut *self.state();
+            let until = state.waiting[&watcher.number];
+            // Everybody else gets a turn first; then whoever waits for the
+            // earliest moment lets the time pass.
+            let first = state.waiting.values().all(|other| until <= *other);
+            if asked && first && state.lab.now() < until {
+                state.lab.advance(until);
+            }
+            if state.lab.now() >= until {
+                return Poll::Ready(());
+            }
+            asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Somebody who waits; gone when it is dropped.
+struct Watcher<'a> {
+    lab: &'a Lab,
+    number: u64,
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        self.lab.state().waiting.remove(&self.number);
+    }
+}

@@ -1,0 +1,101 @@
+//! Replaying in the lab: its archive, and its queues.
+
+use duet_core::Timestamp;
+use serde_json::Value;
+
+use super::Lab;
+use crate::terminal::exit::Outcome;
+use crate::world::World;
+use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying, no_bus};
+
+impl Replayable for Lab {
+    async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
+        self.with(|lab| {
+            let definitions = lab.definitions();
+            let name = definitions.outputs.get("Bus").ok_or_else(no_bus)?;
+            let bus = definitions.bus_named(name);
+            let mut rules: Vec<BusRule> = definitions
+                .rules()
+                .filter(|rule| Some(rule.bus) == bus)
+                .map(|rule| BusRule {
+                    name: rule.name.clone(),
+                    arn: rule.arn.clone(),
+                    pattern: rule.pattern.clone(),
+                    targets: rule
+                        .targets
+                        .iter()
+                        .map(|target| BusTarget {
+                            arn: target.arn.clone(),
+                            input: target.input.clone(),
+                        })
+                        .collect(),
+                })
+                .collect();
+            rules.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(rules)
+        })
+    }
+
+    fn archive(&self) -> Option<String> {
+        self.with(|lab| Some(lab.definitions().archives().next()?.name.clone()))
+    }
+
+    async fn archive_days(&self) -> Outcome<Option<i64>> {
+        const DAY: i64 = 24 * 3_600 * 1_000;
+        let kept = self.with(|lab| lab.definitions().archives.first()?.retention);
+        Ok(kept.map(|kept| kept / DAY))
+    }
+
+    async fn start_replay(
+        &self,
+        name: &str,
+        window: (Timestamp, Timestamp),
+        rules: &[String],
+    ) -> Outcome<Replaying> {
+        let archive = self.archive().ok_or_else(no_bus)?;
+        let events = self.state().replay_archive(&archive, name, window, rules)?;
+        // The lab replays a minute of event time in a second.
+        let minutes = window.1.duration_since(window.0).as_secs() / 60;
+        let wait = jiff::SignedDuration::from_secs(minutes + 2);
+        Ok(Replaying {
+            name: name.to_owned(),
+            events: Some(events as u64),
+            until: Some(self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)),
+        })
+    }
+
+    async fn is_replayed(&self, replay: &Replaying) -> Outcome<bool> {
+        Ok(replay.until.is_none_or(|until| self.now() >= until))
+    }
+
+    async fn deliver(&self, queue: &str, bodies: &[String]) -> Outcome<Vec<(usize, String)>> {
+        let mut refused = Vec::new();
+        for (at, body) in bodies.iter().enumerate() {
+            let event: Value = serde_json::from_str(body).unwrap_or_default();
+            let subject = event.pointer("/detail/metadata/subject");
+            let subject = subject.and_then(Value::as_str).unwrap_or_default();
+            let sent = self.state().send_text(queue, body.clone(), subject);
+            refused.extend(sent.err().map(|error| (at, error.to_string())));
+        }
+        Ok(refused)
+    }
+
+    async fn busy(&self, _: &[String]) -> Outcome<u64> {
+        Ok(self.with(|lab| lab.waiting_messages()) as u64)
+    }
+
+    async fn listen(&self) -> Outcome<Ear> {
+        Ok(Ear {
+            tap: None,
+            heard: self.with(|lab| lab.notices()),
+        })
+    }
+
+    async fn heard(&self, ear: &mut Ear, _: &str) -> Outcome<u64> {
+        Ok(self.with(|lab| lab.notices()).saturating_sub(ear.heard))
+    }
+
+    async fn leave(&self, _: Ear) -> Outcome<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! What the commands need of a world that the system runs in.
+
+pub mod bus;
+pub mod operate;
+pub mod replay;
+
+use std::future::Future;
+
+use duet_core::store::{Browse, Store};
+use duet_core::{CommandMessage, Timestamp};
+use duet_lab::Used;
+use serde::Serialize;
+
+use crate::shop::parameters::Fraud;
+use crate::shop::services::{Subject, TableOf};
+use crate::shop::variant::{self, Variant};
+use crate::terminal::exit::Outcome;
+
+/// What became of something submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitted {
+    /// Taken.
+    Accepted,
+    /// It was submitted before, with the same content.
+    Already,
+    /// Its id was submitted before, with other content.
+    Clashes,
+}
+
+/// Something that could not be delivered or processed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeadLetter {
+    /// Where it lies: a queue's name, or the state machine's.
+    pub place: String,
+    /// Its id there.
+    pub id: String,
+    /// Why it died, where that is known.
+    pub cause: Option<String>,
+    /// Its text. May be personal data: not for printing.
+    #[serde(skip)]
+    pub body: String,
+}
+
+/// How one execution went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Execution {
+    /// Its name: the order's or customer's id, and a number behind it for a
+    /// further one.
+    pub name: String,
+    /// Its machine's name.
+    pub machine: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
+    pub status: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// The error it failed with.
+    pub error: Option<String>,
+    /// The states it entered, in order.
+    pub states: Vec<String>,
+}
+
+impl Execution {
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.status == "RUNNING"
+    }
+}
+
+/// Something that happened in an execution: no data, names only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEvent {
+    /// Its number, from 1.
+    pub id: u64,
+    /// The number of the event it follows; 0 for none.
+    pub previous: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Its type, as AWS names it, such as `TaskStateEntered`.
+    pub kind: String,
+    /// The state it names, if it names one.
+    pub state: Option<String>,
+    /// The command that a task asks for.
+    pub command: Option<String>,
+    /// The name of the error it tells of.
+    pub error: Option<String>,
+}
+
+impl HistoryEvent {
+    /// The command in the arguments of a task. They hold data, too: nothing
+    /// else is taken from them.
+    pub(crate) fn command_in(arguments: &str) -> Option<String> {
+        let arguments: serde_json::Value = serde_json::from_str(arguments).ok()?;
+        let of = |value: &serde_json::Value| value["command"].as_str().map(str::to_owned);
+        of(&arguments["Payload"]).or_else(|| of(&arguments))
+    }
+}
+
+/// What became of a command from outside the flow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Commanded {
+    /// It is on its way; what comes of it is told by the tables.
+    Sent,
+    /// It was done.
+    Done,
+    /// It was declined, or failed: the error's name and its text.
+    Refused {
+        /// `Transient`, `InvalidCommand`, or a refusal's name.
+        name: String,
+        /// A word more.
+        text: String,
+    },
+}
+
+/// What is deployed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Deployment {
+    /// The variants.
+    pub variants: Vec<&'static str>,
+    /// How far fraud detection is turned on.
+    pub fraud: Fraud,
+    /// Whether new orders and customers wait for the fraud service's word.
+    pub with_fraud: bool,
+    /// How long a failing step is tried before its service gives up, in seconds.
+    pub patience_seconds: u32,
+}
+
+/// A place where the system runs.
+pub trait World: Clone + Send + Sync + 'static {
+    /// A table there.
+    type Table: Store + Browse;
+
+    /// What is deployed there now.
+    fn deployment(&self) -> Deployment;
+
+    /// The variants asked for, or all that are deployed.
+    fn variants(&self, asked: &[&'static Variant]) -> Vec<&'static Variant> {
+        if !asked.is_empty() {
+            return asked.to_vec();
+        }
+        let there = self.deployment().variants;
+        let all = variant::ALL.iter();
+        all.filter(|variant| there.contains(&variant.name))
+            .collect()
+    }
+
+    /// The table of a service or third party.
+    fn table(&self, of: TableOf) -> &Self::Table;
+
+    /// Now, by the clock of that world.
+    fn now(&self) -> Timestamp;
+
+    /// Whether that clock is virtual: then waiting costs nothing.
+    fn is_virtual(&self) -> bool {
+        false
+    }
+
+    /// Submits a command about `subject` where `variant` takes such commands.
+    fn submit(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> impl Future<Output = Outcome<Submitted>> + Send;
+
+    /// Submits something nobody can parse, with `marker` in it.
+    fn submit_poison(
+        &self,
+        variant: &'static Variant,
+        marker: &str,
+    ) -> impl Future<Output = Outcome<()>> + Send;
+
+    /// What lies dead under `variant` and has `marker` in its text or id.
+    fn dead_letters(
+        &self,
+        variant: &'static Variant,
+        marker: &str,
+    ) -> impl Future<Output = Outcome<Vec<DeadLetter>>> + Send;
+
+    /// Every execution about `id`, where a workflow drives it: on each machine,
+    /// the first and the further ones.
+    fn executions(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> impl Future<Output = Outcome<Vec<Execution>>> + Send;
+
+    /// The execution that drives `id`, where a workflow does: of several the
+    /// one that runs, or did most.
+    fn execution(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> impl Future<Output = Outcome<Option<Execution>>> + Send {
+        async move {
+            let all = self.executions(variant, subject, id).await?;
+            let most = |one: &Execution| (one.is_running(), one.states.len());
+            Ok(all.into_iter().max_by_key(most))
+        }
+    }
+
+    /// What happened in the execution that drives `id`, in order; nothing where
+    /// no workflow does.
+    fn history(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        id: &str,
+    ) -> impl Future<Output = Outcome<Vec<HistoryEvent>>> + Send;
+
+    /// How many seconds a person has to decide a review, if the stack says so.
+    fn review_seconds(&self) -> Option<u32>;
+
+    /// Brings a person's or an operator's `message` to `service`, by the door
+    /// it has under `variant`.
+    fn command(
+        &self,
+        variant: &'static Variant,
+        service: TableOf,
+        message: &CommandMessage,
+    ) -> impl Future<Output = Outcome<Commanded>> + Send;
+
+    /// What the functions logged since `since` that names `about`, one JSON
+    /// document a line, in no particular order.
+    fn logs(
+        &self,
+        about: &str,
+        since: Timestamp,
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+
+    /// What each order and customer has used so far; `None` where nobody counts.
+    fn used(&self) -> Option<Vec<Used>> {
+        None
+    }
+
+    /// Lets `millis` of that world's time pass.
+    fn pause(&self, millis: u64) -> impl Future<Output = ()> + Send;
+}
