@@ -12,3 +12,31 @@ pub mod simulate;
 pub mod target;
 pub mod terminal;
 pub mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Cli;
+
+/// Does what the command line says, and gives the exit code.
+///
+/// All that is asynchronous is compiled here, once, and not again in the binary.
+#[tokio::main]
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            terminal::answer(&said);
+            return ExitCode::from(said.exit_code() as u8);
+        }
+    };
+    let exit = match commands::run(cli).await {
+        Ok(exit) => exit,
+        Err(problem) => {
+            terminal::tell(&problem.to_string());
+            problem.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
