@@ -5,6 +5,7 @@ use duet_customer::command::{Command, RegisterCustomer};
 use duet_customer::domain::{Customer, Status};
 use serde::Serialize;
 
+use crate::ops::wait::until;
 use crate::shop::message;
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::Variant;
@@ -95,18 +96,14 @@ pub async fn register<W: World>(
 }
 
 async fn decided<W: World>(world: &W, id: &str, seconds: u64) -> Outcome<Status> {
-    let began = world.now();
-    loop {
-        match find(world, id).await? {
-            Some(customer) if customer.status != Status::Pending => return Ok(customer.status),
-            _ if world.now().duration_since(began).as_secs() >= seconds as i64 => {
-                return Err(Problem::failed(format!(
-                    "customer {id} is not decided after {seconds} s"
-                )));
-            }
-            _ => world.pause(250).await,
-        }
-    }
+    let decided = until(world, seconds, async || {
+        Ok(match find(world, id).await? {
+            Some(customer) if customer.status != Status::Pending => Ok(customer.status),
+            _ => Err(()),
+        })
+    });
+    let late = || Problem::failed(format!("customer {id} is not decided after {seconds} s"));
+    decided.await?.map_err(|()| late())
 }
 
 impl Report for Registered {

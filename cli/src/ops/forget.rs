@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::ops::place;
 use crate::ops::view::View;
+use crate::ops::wait::until;
 use crate::shop::message;
 use crate::shop::services::TableOf;
 use crate::shop::variant::{self, Style};
@@ -19,9 +20,6 @@ use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::report::Report;
 use crate::world::port::replay::Replayable;
 use crate::world::{Commanded, World};
-
-/// How often the effect is looked for, in milliseconds.
-const LOOK_EVERY: u64 = 250;
 
 /// Days for which Step Functions keeps the history of an execution that ended
 /// (Step Functions quotas).
@@ -78,7 +76,7 @@ pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outc
                 let why = format!("the order service answered {name} {text}");
                 return Err(Problem::failed(why).hint("it is safe to ask again"));
             }
-            forgotten(world, id, began, within).await?
+            forgotten(world, id, within).await?
         }
     };
     let days = |days: i64| SignedDuration::from_hours(24 * days);
@@ -129,8 +127,7 @@ pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outc
 
 /// Order `id`, once it has ended. Only what ends by itself is waited for.
 async fn ended<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<Order> {
-    let began = world.now();
-    loop {
+    let ended = until(world, within, async || {
         let View {
             order, reservation, ..
         } = View::load(world, id.as_str()).await?;
@@ -140,40 +137,37 @@ async fn ended<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<Order>
         })?;
         let shipped = reservation.is_some_and(|it| it.status == ReservationStatus::Shipped);
         if order.has_ended() && (shipped || order.fate != Fate::Confirmed) {
-            return Ok(order);
+            return Ok(Ok(order));
         }
         let under_way = order.fate != Fate::Undecided && order.owed.is_empty();
-        if !under_way || world.now().duration_since(began).as_secs() >= within as i64 {
-            let how = place::word(&order.standing());
-            let why = format!("order {id} has not ended: {how}; nothing was forgotten");
-            return Err(Problem::failed(why).hint(
-                "`duet watch` follows it to its end; `duet repair` sees to what a parked one owes",
-            ));
+        match under_way {
+            true => Ok(Err(order)),
+            false => Err(not_ended(&order)),
         }
-        world.pause(LOOK_EVERY).await;
-    }
+    });
+    ended.await?.map_err(|order| not_ended(&order))
+}
+
+fn not_ended(order: &Order) -> Problem {
+    let how = place::word(&order.standing());
+    let id = &order.placed.order;
+    let why = format!("order {id} has not ended: {how}; nothing was forgotten");
+    Problem::failed(why)
+        .hint("`duet watch` follows it to its end; `duet repair` sees to what a parked one owes")
 }
 
 /// When the order service forgot `id`, once it did.
-async fn forgotten<W: World>(
-    world: &W,
-    id: &OrderId,
-    began: Timestamp,
-    within: u64,
-) -> Outcome<Timestamp> {
-    loop {
+async fn forgotten<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<Timestamp> {
+    let forgotten = until(world, within, async || {
         let order = place::find(world, id.as_str()).await?;
-        if let Some(at) = order.and_then(|order| order.forgotten_at) {
-            return Ok(at);
-        }
-        if world.now().duration_since(began).as_secs() >= within as i64 {
-            return Err(Problem::failed(format!(
-                "asked for, but not done after {within} s; `duet dlq list` tells whether the command lies dead"
-            ))
-            .hint("it is safe to ask again"));
-        }
-        world.pause(LOOK_EVERY).await;
-    }
+        Ok(order.and_then(|order| order.forgotten_at).ok_or(()))
+    });
+    forgotten.await?.map_err(|()| {
+        Problem::failed(format!(
+            "asked for, but not done after {within} s; `duet dlq list` tells whether the command lies dead"
+        ))
+        .hint("it is safe to ask again")
+    })
 }
 
 /// Until when the journal has an entry about `id` that says something of a person.

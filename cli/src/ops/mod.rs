@@ -24,3 +24,4 @@ pub mod show;
 mod tests;
 pub mod timeline;
 pub mod view;
+mod wait;

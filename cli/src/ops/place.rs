@@ -12,6 +12,7 @@ use duet_order::domain::{Compensation, Fate, Order, Standing};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
+use crate::ops::wait::until;
 use crate::shop::message;
 use crate::shop::scenario::Hopeless;
 use crate::shop::services::{Subject, TableOf};
@@ -26,9 +27,6 @@ pub const MAX_BYTES: usize = 256 * 1024;
 
 /// How many orders are on their way to the entry at once.
 const AT_ONCE: usize = 16;
-
-/// How often a followed order is looked at, in milliseconds.
-const LOOK_EVERY: u64 = 250;
 
 /// Checks an order before anything is sent.
 ///
@@ -200,26 +198,20 @@ pub async fn all<W: World>(
 /// # Errors
 /// [`Problem`] when that takes longer than `seconds`.
 pub async fn ended<W: World>(world: &W, id: &str, seconds: u64) -> Outcome<Order> {
-    let began = world.now();
-    loop {
+    let ended = until(world, seconds, async || {
         let order = find(world, id).await?;
-        if let Some(order) = &order
-            && order.fate != Fate::Undecided
-            && order.compensation != Compensation::Pending
-        {
-            return Ok(order.clone());
-        }
-        if world.now().duration_since(began).as_secs() >= seconds as i64 {
-            let how = order.map_or("not known to the order service".to_owned(), |o| {
-                word(&o.standing())
-            });
-            return Err(Problem::failed(format!(
-                "order {id} has not ended after {seconds} s: {how}"
-            ))
-            .hint(format!("`duet show {id}` tells what it waits for")));
-        }
-        world.pause(LOOK_EVERY).await;
-    }
+        Ok(match order {
+            Some(order) if order.is_at_rest() => Ok(order),
+            other => Err(other),
+        })
+    });
+    ended.await?.map_err(|order| {
+        let how = order.map_or("not known to the order service".to_owned(), |order| {
+            word(&order.standing())
+        });
+        Problem::failed(format!("order {id} has not ended after {seconds} s: {how}"))
+            .hint(format!("`duet show {id}` tells what it waits for"))
+    })
 }
 
 /// How an order stands, in one word of the brief: `Confirmed`,

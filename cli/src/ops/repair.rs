@@ -18,6 +18,7 @@ use duet_payment::domain::Status as PaymentStatus;
 use serde::Serialize;
 
 use crate::ops::view::View;
+use crate::ops::wait::until;
 use crate::ops::{orders, place};
 use crate::shop::message;
 use crate::shop::services::TableOf;
@@ -25,9 +26,6 @@ use crate::shop::variant::{self, Door, Variant};
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::Report;
 use crate::world::{Commanded, World};
-
-/// How often the effect of a command is looked for, in milliseconds.
-const LOOK_EVERY: u64 = 250;
 
 /// The longest pause between two tries of a task, in milliseconds.
 const MAX_BACKOFF: u64 = 8_000;
@@ -281,19 +279,16 @@ impl<'a, W: World> Job<'a, W> {
         &self,
         found: impl Fn(&View) -> Option<Result<(), String>>,
     ) -> Outcome<Result<(), String>> {
-        let began = self.world.now();
-        loop {
-            if let Some(answer) = found(&View::load(self.world, self.id.as_str()).await?) {
-                return Ok(answer);
-            }
-            if self.is_over(began) {
-                return Ok(Err(format!(
-                    "asked for, but not done after {} s; `duet dlq list` tells whether the command lies dead",
-                    self.within
-                )));
-            }
-            self.world.pause(LOOK_EVERY).await;
-        }
+        let answer = until(self.world, self.within, async || {
+            let view = View::load(self.world, self.id.as_str()).await?;
+            Ok(found(&view).ok_or(()))
+        });
+        Ok(answer.await?.unwrap_or_else(|()| {
+            Err(format!(
+                "asked for, but not done after {} s; `duet dlq list` tells whether the command lies dead",
+                self.within
+            ))
+        }))
     }
 
     /// Has an order that nobody drives parked, so that it can be mended.

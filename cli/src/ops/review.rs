@@ -11,15 +11,13 @@ use duet_order::domain::Fate;
 use serde::Serialize;
 
 use crate::ops::place;
+use crate::ops::wait::until;
 use crate::shop::services::TableOf;
 use crate::shop::{message, variant};
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::inline;
 use crate::terminal::report::{Report, table, trimmed};
 use crate::world::{Commanded, World};
-
-/// How often a decision's effect is looked for, in milliseconds.
-const LOOK_EVERY: u64 = 200;
 
 /// How fraud stands on order `id`.
 ///
@@ -201,19 +199,18 @@ pub async fn decide<W: World>(
             "the fraud service refused: {name} {text}"
         )));
     }
-    let began = world.now();
-    let ended = loop {
-        match find(world, order.as_str()).await? {
-            Some(review) if review.status != Status::Open => break review,
-            _ if world.now().duration_since(began).as_secs() >= within as i64 => {
-                return Err(Problem::failed(format!(
-                    "the decision on order {order} was sent, but has taken no effect after {within} s"
-                ))
-                .hint("`duet dlq list` tells whether it lies dead; sending the same decision again is safe"));
-            }
-            _ => world.pause(LOOK_EVERY).await,
-        }
-    };
+    let ended = until(world, within, async || {
+        Ok(match find(world, order.as_str()).await? {
+            Some(review) if review.status != Status::Open => Ok(review),
+            _ => Err(()),
+        })
+    });
+    let ended = ended.await?.map_err(|()| {
+        Problem::failed(format!(
+            "the decision on order {order} was sent, but has taken no effect after {within} s"
+        ))
+        .hint("`duet dlq list` tells whether it lies dead; sending the same decision again is safe")
+    })?;
     let wanted = match verdict {
         Verdict::Approve => Status::Approved,
         Verdict::Reject => Status::Rejected,

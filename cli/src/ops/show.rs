@@ -1,6 +1,6 @@
 //! Showing and following one order.
 
-use duet_order::domain::{Compensation, Fate};
+use duet_order::domain::Fate;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -224,8 +224,7 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
         }
         told = view.steps;
         if let Some(order) = &view.order
-            && order.fate != Fate::Undecided
-            && order.compensation != Compensation::Pending
+            && order.is_at_rest()
         {
             let standing = order.standing();
             if format == Format::Text {

@@ -585,6 +585,13 @@ impl Order {
         self.touched_at.unwrap_or(self.placed.placed_at)
     }
 
+    /// Whether it is decided and nothing of it is under way. It may have ended, or
+    /// be parked and wait for an operator.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.fate != Fate::Undecided && self.compensation != Compensation::Pending
+    }
+
     /// Whether nothing more is to come: it is confirmed or whole again, and
     /// nothing is owed.
     #[must_use]

@@ -12,15 +12,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{AT_ONCE, Footprint, Row};
 use crate::ops::invariants::Findings;
 use crate::ops::view::{Print, View};
+use crate::ops::wait::until;
 use crate::ops::{customer, place, repair, review};
 use crate::shop::scenario::{Expected, Person, Plan, Scenario};
 use crate::shop::services::TableOf;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::world::World;
-
-/// How often a run is looked at, in milliseconds.
-const LOOK_EVERY: u64 = 300;
 
 /// Plays `plan`, which is of `scenario`, and judges what it left.
 pub(super) async fn one<W: World>(
@@ -194,33 +192,29 @@ async fn decided<W: World>(
     verdict: Verdict,
     within: u64,
 ) -> Outcome<()> {
-    let began = world.now();
-    while review::find(world, order.as_str()).await?.is_none() {
-        if world.now().duration_since(began).as_secs() >= within as i64 {
-            return Err(Problem::failed(format!("{order} was not screened")));
-        }
-        world.pause(LOOK_EVERY).await;
-    }
+    let screened = until(world, within, async || {
+        Ok(review::find(world, order.as_str()).await?.ok_or(()))
+    });
+    let unscreened = || Problem::failed(format!("{order} was not screened"));
+    screened.await?.map_err(|()| unscreened())?;
     review::decide(world, order, verdict, Some("duet demo"), within).await?;
     Ok(())
 }
 
 /// How the order `id` stands once it is parked, or when `within` seconds are over.
 async fn parked<W: World>(world: &W, id: &str, within: u64) -> Outcome<(String, View)> {
-    let began = world.now();
-    loop {
+    let parked = until(world, within, async || {
         let view = settled(world, id, within).await?;
-        let order = view.order.as_ref();
         // Other compensations may still be under way when the first one fails.
-        let parked = order.is_some_and(|order| {
+        let parked = view.order.as_ref().is_some_and(|order| {
             order.compensation == Compensation::Failed && order.pending.len() == order.owed.len()
         });
-        if parked || world.now().duration_since(began).as_secs() >= within as i64 {
-            let word = order.map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
-            return Ok((word, view));
-        }
-        world.pause(LOOK_EVERY).await;
-    }
+        Ok(if parked { Ok(view) } else { Err(view) })
+    });
+    let view = parked.await?.unwrap_or_else(|view| view);
+    let order = view.order.as_ref();
+    let word = order.map_or("Unknown".to_owned(), |order| place::word(&order.standing()));
+    Ok((word, view))
 }
 
 /// Outcomes in order, repetitions counted: `Confirmed x3, Rejected(…)`.
@@ -274,27 +268,28 @@ fn takes_more(order: &PlaceOrder) -> Option<String> {
 /// The order `id` once nothing about it moves any more, or as it stands when
 /// `within` seconds are over.
 pub(crate) async fn settled<W: World>(world: &W, id: &str, within: u64) -> Outcome<View> {
-    let began = world.now();
-    loop {
+    let settled = until(world, within, async || {
         let view = View::load(world, id).await?;
-        if view.is_settled() || world.now().duration_since(began).as_secs() >= within as i64 {
-            return Ok(view);
-        }
-        world.pause(LOOK_EVERY).await;
-    }
+        Ok(if view.is_settled() {
+            Ok(view)
+        } else {
+            Err(view)
+        })
+    });
+    Ok(settled.await?.unwrap_or_else(|view| view))
 }
 
 /// The notices sent to customer `id`, once there is one.
 async fn noticed<W: World>(world: &W, id: &str, within: u64) -> Outcome<Vec<String>> {
-    let began = world.now();
-    loop {
-        let view = View::load(world, id).await?;
-        if !view.notices.is_empty() || world.now().duration_since(began).as_secs() >= within as i64
-        {
-            return Ok(view.noticed());
-        }
-        world.pause(LOOK_EVERY).await;
-    }
+    let noticed = until(world, within, async || {
+        let noticed = View::load(world, id).await?.noticed();
+        Ok(if noticed.is_empty() {
+            Err(())
+        } else {
+            Ok(noticed)
+        })
+    });
+    Ok(noticed.await?.unwrap_or_default())
 }
 
 /// Whether something with `marker` in it lies dead.
@@ -304,14 +299,9 @@ async fn died<W: World>(
     marker: &str,
     within: u64,
 ) -> Outcome<bool> {
-    let began = world.now();
-    loop {
-        if !world.dead_letters(variant, marker).await?.is_empty() {
-            return Ok(true);
-        }
-        if world.now().duration_since(began).as_secs() >= within as i64 {
-            return Ok(false);
-        }
-        world.pause(LOOK_EVERY).await;
-    }
+    let died = until(world, within, async || {
+        let dead = world.dead_letters(variant, marker).await?;
+        Ok(if dead.is_empty() { Err(()) } else { Ok(()) })
+    });
+    Ok(died.await?.is_ok())
 }

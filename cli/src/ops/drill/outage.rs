@@ -36,6 +36,7 @@ use self::orders::{Batch, ORDERS, RESERVATIONS, REVIEWS};
 use crate::ops::dlq::{self, Filter, Layer};
 use crate::ops::drill::AT_ONCE;
 use crate::ops::redrive::{self, Which};
+use crate::ops::wait::until;
 use crate::ops::{repair, review};
 use crate::shop::scenario::{self, Expected};
 use crate::shop::services::TableOf;
@@ -356,8 +357,7 @@ impl<W: Operate> Run<'_, W> {
         let released = |id: &String, order: &Order| {
             home.contains(id) && !order.pending.contains(&Owing::Stock)
         };
-        let began = world.now();
-        loop {
+        let all = until(world, self.choice.within, async || {
             let mut done = 0;
             for batch in batches {
                 let orders = self.load::<Order>(batch, ORDERS).await?;
@@ -366,12 +366,10 @@ impl<W: Operate> Run<'_, W> {
                     .filter(|(id, order)| released(id, order))
                     .count();
             }
-            let late = world.now().duration_since(began).as_secs() >= self.choice.within as i64;
-            if done == home.len() || late {
-                break;
-            }
-            world.pause(LOOK_EVERY).await;
-        }
+            Ok(if done == home.len() { Ok(()) } else { Err(()) })
+        });
+        // What is not released by then is seen by who counts.
+        let _ = all.await?;
         self.take_up(name, seen).await?;
         let orders = stream::iter(batches)
             .then(|batch| self.load::<Order>(batch, ORDERS))

@@ -144,11 +144,8 @@ async fn ended<W: World>(
             duet_customer::key(id)
         })
         .await?;
-        let over = |order: &&Order| {
-            order.fate != Fate::Undecided && order.compensation != Compensation::Pending
-        };
         let decided = orders.iter().filter_map(|(_, order)| order.as_ref());
-        let decided = decided.filter(over).count();
+        let decided = decided.filter(|order| order.is_at_rest()).count();
         let known = customers
             .iter()
             .filter_map(|(_, customer)| customer.as_ref());

@@ -13,6 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Choice, LOTS};
 use crate::ops::drill::{AT_ONCE, order};
+use crate::ops::wait::until;
 use crate::ops::{catalog, customer, place};
 use crate::shop::goods::Good;
 use crate::shop::services::TableOf;
@@ -20,9 +21,6 @@ use crate::shop::variant::Variant;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::tell;
 use crate::world::World;
-
-/// How often reviews are looked for, in milliseconds.
-const LOOK_EVERY: u64 = 1_000;
 
 /// What came under one variant.
 pub(super) struct Batch {
@@ -160,22 +158,20 @@ impl Stage {
             }
         }
         submit(world, placed).await?;
-        let began = world.now();
-        loop {
+        let all: usize = self.batches.iter().map(|batch| batch.reviewed.len()).sum();
+        let waiting = until(world, self.within, async || {
             let open = self.open(world).await?;
-            let all: usize = self.batches.iter().map(|batch| batch.reviewed.len()).sum();
-            if open.values().sum::<usize>() == all {
-                tell(&format!("{}: {all} orders wait for a review", self.name));
-                return Ok(());
-            }
-            if world.now().duration_since(began).as_secs() >= self.within as i64 {
-                return Err(Problem::failed(format!(
-                    "{}: of {all} orders that a person has to look at, these wait for a review: {open:?}",
-                    self.name
-                )));
-            }
-            world.pause(LOOK_EVERY).await;
-        }
+            let waiting = open.values().sum::<usize>();
+            Ok(if waiting == all { Ok(()) } else { Err(open) })
+        });
+        waiting.await?.map_err(|open| {
+            Problem::failed(format!(
+                "{}: of {all} orders that a person has to look at, these wait for a review: {open:?}",
+                self.name
+            ))
+        })?;
+        tell(&format!("{}: {all} orders wait for a review", self.name));
+        Ok(())
     }
 
     /// How many reviews are open, by variant.
