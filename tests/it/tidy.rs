@@ -409,17 +409,17 @@ fn every_task_asks_a_service_for_a_command_it_has() {
 }
 
 fn commands(service: &str) -> &'static [&'static str] {
-    match service {
-        "customer" => duet_customer::Command::NAMES,
-        "order" => duet_order::Command::NAMES,
-        "fraud" => duet_fraud::Command::NAMES,
-        "inventory" => duet_inventory::Command::NAMES,
-        "payment" => duet_payment::Command::NAMES,
-        "delivery" => duet_delivery::Command::NAMES,
-        "notification" => duet_notification::Command::NAMES,
-        "journal" => duet_journal::Command::NAMES,
-        other => panic!("no service {other}"),
+    macro_rules! by_name {
+        (parts { $($Part:ident $part:ident $its:ident ($($port:ident),*);)* }
+         listeners { $($Listener:ident $listener:ident $own:ident ();)* }) => {
+            match service {
+                $(stringify!($part) => $its::Command::NAMES,)*
+                $(stringify!($listener) => $own::Command::NAMES,)*
+                other => panic!("no service {other}"),
+            }
+        };
     }
+    duet_core::services!(by_name)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! the services' own binaries, over the lab's ports.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::str::FromStr;
@@ -9,20 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duet_core::sweep::Sweep;
-use duet_core::{Service, Timestamp};
-use duet_customer::Customers;
-use duet_delivery::{Deliveries, SimulatedCarrier};
+use duet_core::{Environment, Service, Timestamp, services};
+use duet_delivery::SimulatedCarrier;
 use duet_edge::queue::{self, Delivery, Verdict};
 use duet_edge::records;
 use duet_edge::sweep::{self, Ways};
 use duet_edge::task::{self, TaskError};
 use duet_edge::wires::Carriers;
-use duet_fraud::Frauds;
-use duet_inventory::Inventory;
-use duet_journal::Journal;
-use duet_notification::Notifications;
-use duet_order::{Orders, Patience};
-use duet_payment::{Payments, SimulatedProvider};
+use duet_order::Orders;
+use duet_payment::SimulatedProvider;
 use serde_json::Value;
 
 use crate::definitions::Function;
@@ -134,13 +130,36 @@ fn no_queue() -> Work<Verdict> {
 }
 
 /// What a function's environment says.
-struct Environment<'a> {
+struct Variables<'a> {
     function: &'a Function,
     host: &'a Host,
     tables: &'a BTreeMap<String, Table>,
 }
 
-impl Environment<'_> {
+/// The variable that names a third party's ledger.
+const LEDGER: &str = "DUET_LEDGER_TABLE";
+
+impl Environment for Variables<'_> {
+    type Table = TablePort;
+    type Clock = InstanceClock;
+    type Error = DefinitionError;
+
+    fn table(&self, variable: &str) -> Result<TablePort, DefinitionError> {
+        self.table_named(self.variable(variable)?, variable == LEDGER)
+    }
+
+    fn setting<T: FromStr<Err: Display>>(&self, variable: &str) -> Result<T, DefinitionError> {
+        let text = self.variable(variable)?;
+        text.parse()
+            .map_err(|e| self.wrong(format!("environment variable {variable} is unusable: {e}")))
+    }
+
+    fn clock(&self) -> InstanceClock {
+        InstanceClock(self.host.clone())
+    }
+}
+
+impl Variables<'_> {
     fn variable(&self, name: &str) -> Result<&str, DefinitionError> {
         let value = self.function.environment.get(name).map(String::as_str);
         value.ok_or_else(|| self.wrong(format!("environment variable {name} is missing")))
@@ -148,19 +167,6 @@ impl Environment<'_> {
 
     fn wrong(&self, why: String) -> DefinitionError {
         DefinitionError::new(&self.function.name, why)
-    }
-
-    fn setting<T: FromStr<Err: std::fmt::Display>>(
-        &self,
-        name: &str,
-    ) -> Result<T, DefinitionError> {
-        let text = self.variable(name)?;
-        text.parse()
-            .map_err(|e| self.wrong(format!("environment variable {name} is unusable: {e}")))
-    }
-
-    fn table(&self, name: &str) -> Result<TablePort, DefinitionError> {
-        self.table_named(self.variable(name)?, name == "DUET_LEDGER_TABLE")
     }
 
     fn table_named(&self, table: &str, ledger: bool) -> Result<TablePort, DefinitionError> {
@@ -172,6 +178,35 @@ impl Environment<'_> {
                 .clone(),
             ledger,
         })
+    }
+
+    /// The payment provider, over the ledger.
+    fn provider(
+        &self,
+    ) -> Result<ProviderPort<SimulatedProvider<TablePort, WorldClock>>, DefinitionError> {
+        let port = self.table(LEDGER)?;
+        Ok(ProviderPort {
+            host: self.host.clone(),
+            ledger: port.table.clone(),
+            provider: SimulatedProvider::new(port, WorldClock(self.host.clone())),
+        })
+    }
+
+    /// The carrier, over the ledger.
+    fn carrier(
+        &self,
+    ) -> Result<CarrierPort<SimulatedCarrier<TablePort, WorldClock>>, DefinitionError> {
+        let carrier = SimulatedCarrier::new(self.table(LEDGER)?, WorldClock(self.host.clone()));
+        Ok(CarrierPort {
+            host: self.host.clone(),
+            carrier,
+        })
+    }
+
+    /// The topic that notices go to.
+    fn topic(&self) -> Result<TopicPort, DefinitionError> {
+        self.variable("DUET_NOTICE_TOPIC")?;
+        Ok(TopicPort(self.host.clone()))
     }
 
     fn start<S: Service>(&self, service: S) -> Result<Arc<dyn Handler>, DefinitionError>
@@ -252,7 +287,7 @@ pub(crate) fn start(
     host: &Host,
     tables: &BTreeMap<String, Table>,
 ) -> Result<Arc<dyn Handler>, DefinitionError> {
-    let env = Environment {
+    let env = Variables {
         function,
         host,
         tables,
@@ -260,65 +295,18 @@ pub(crate) fn start(
     if function.service == "records" {
         return env.records();
     }
-    let clock = InstanceClock(host.clone());
-    let table = env.table("DUET_TABLE")?;
-    match function.service.as_str() {
-        "customer" => env.start(Customers::new(
-            table,
-            clock,
-            env.setting("DUET_AWAITS_CLEARANCE")?,
-        )),
-        "order" if env.variable("DUET_ENTRY")? == "sweep" => {
-            env.sweep::<Orders<TablePort, InstanceClock>>()
-        }
-        "order" => {
-            let patience = Patience {
-                order: env.setting("DUET_ORDER_DEADLINE_SECONDS")?,
-                review: env.setting("DUET_REVIEW_SECONDS")?,
-                compensation: env.setting("DUET_COMPENSATION_SECONDS")?,
-            };
-            let awaits_clearance = env.setting("DUET_AWAITS_CLEARANCE")?;
-            env.start(Orders::new(table, clock, patience, awaits_clearance))
-        }
-        "fraud" => env.start(Frauds::new(
-            table,
-            clock,
-            env.setting("DUET_REVIEW_SECONDS")?,
-            env.setting("DUET_AWAITS_CLEARANCE")?,
-        )),
-        "inventory" => env.start(Inventory::new(table, clock)),
-        "payment" => {
-            let port = env.table("DUET_LEDGER_TABLE")?;
-            let provider = ProviderPort {
-                host: host.clone(),
-                ledger: port.table.clone(),
-                provider: SimulatedProvider::new(port, WorldClock(host.clone())),
-            };
-            env.start(Payments::new(table, clock, provider))
-        }
-        "delivery" => {
-            let ledger = env.table("DUET_LEDGER_TABLE")?;
-            let carrier = SimulatedCarrier::new(ledger, WorldClock(host.clone()));
-            let carrier = CarrierPort {
-                host: host.clone(),
-                carrier,
-            };
-            env.start(Deliveries::new(
-                table,
-                clock,
-                carrier,
-                env.setting("DUET_AWAITS_CLEARANCE")?,
-            ))
-        }
-        "notification" => {
-            env.variable("DUET_NOTICE_TOPIC")?;
-            env.start(Notifications::new(table, clock, TopicPort(host.clone())))
-        }
-        "journal" => env.start(Journal::new(
-            table,
-            clock,
-            env.setting("DUET_JOURNAL_DAYS")?,
-        )),
-        other => Err(env.wrong(format!("there is no service {other:?}"))),
+    if function.service == "order" && env.variable("DUET_ENTRY")? == "sweep" {
+        return env.sweep::<Orders<TablePort, InstanceClock>>();
     }
+    macro_rules! by_name {
+        (parts { $($Part:ident $part:ident $its:ident ($($port:ident),*);)* }
+         listeners { $($Listener:ident $listener:ident $own:ident ();)* }) => {
+            match function.service.as_str() {
+                $(stringify!($part) => env.start($its::build(&env $(, env.$port()?)*)?),)*
+                $(stringify!($listener) => env.start($own::build(&env)?),)*
+                other => Err(env.wrong(format!("there is no service {other:?}"))),
+            }
+        };
+    }
+    services!(by_name)
 }

@@ -5,14 +5,18 @@
 pub mod fields;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use duet_core::message::{Event, Metadata};
 use duet_core::service::reaction;
 use duet_core::store::Memory;
-use duet_core::{CommandMessage, Fact, Service, SystemClock, Vocabulary};
+use duet_core::{CommandMessage, Environment, Fact, SERVICES, Service, SystemClock, Vocabulary};
+use duet_delivery::SimulatedCarrier;
+use duet_notification::adapters::Memory as Sent;
+use duet_payment::SimulatedProvider;
 use schemars::{Schema, schema_for};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -34,7 +38,11 @@ struct Described {
     policy: fn(&Event) -> Option<&'static str>,
 }
 
-fn described<S: Service>(commands: Vec<(&'static str, Schema)>) -> Described {
+/// What the service that `_build` would make takes and says.
+fn described<S: Service>(
+    _build: impl FnOnce(&Nowhere) -> Result<S, String>,
+    commands: Vec<(&'static str, Schema)>,
+) -> Described {
     Described {
         name: S::NAME,
         commands,
@@ -93,29 +101,57 @@ pub fn recorders() -> Outcome<Vec<(&'static str, &'static str)>> {
         .collect())
 }
 
-/// Every service.
-fn services() -> [Described; 8] {
-    use duet_delivery::{Deliveries, SimulatedCarrier};
-    use duet_journal::Journal;
-    use duet_notification::Notifications;
-    use duet_notification::adapters::Memory as Sent;
-    use duet_payment::{Payments, SimulatedProvider};
+/// Where a service would be built to see what type it is. Nothing is built there.
+struct Nowhere;
+
+impl Environment for Nowhere {
+    type Table = Memory;
     type Clock = SystemClock;
-    [
-        described::<duet_customer::Customers<Memory, Clock>>(duet_customer::Command::schemas()),
-        described::<duet_order::Orders<Memory, Clock>>(duet_order::Command::schemas()),
-        described::<duet_fraud::Frauds<Memory, Clock>>(duet_fraud::Command::schemas()),
-        described::<duet_inventory::Inventory<Memory, Clock>>(duet_inventory::Command::schemas()),
-        described::<Payments<Memory, Clock, SimulatedProvider<Memory, Clock>>>(
-            duet_payment::Command::schemas(),
-        ),
-        described::<Deliveries<Memory, Clock, SimulatedCarrier<Memory, Clock>>>(
-            duet_delivery::Command::schemas(),
-        ),
-        described::<Notifications<Memory, Clock, Sent>>(duet_notification::Command::schemas()),
-        described::<Journal<Memory, Clock>>(duet_journal::Command::schemas()),
-    ]
+    type Error = String;
+
+    fn table(&self, variable: &str) -> Result<Memory, String> {
+        Err(format!("{variable} is nowhere"))
+    }
+
+    fn setting<T: FromStr<Err: Display>>(&self, variable: &str) -> Result<T, String> {
+        Err(format!("{variable} is nowhere"))
+    }
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
 }
+
+impl Nowhere {
+    fn provider(&self) -> Result<SimulatedProvider<Memory, SystemClock>, String> {
+        Ok(SimulatedProvider::new(self.table("")?, self.clock()))
+    }
+
+    fn carrier(&self) -> Result<SimulatedCarrier<Memory, SystemClock>, String> {
+        Ok(SimulatedCarrier::new(self.table("")?, self.clock()))
+    }
+
+    fn topic(&self) -> Result<Sent, String> {
+        Ok(Sent::default())
+    }
+}
+
+macro_rules! all_described {
+    (parts { $($Part:ident $part:ident $its:ident ($($port:ident),*);)* }
+     listeners { $($Listener:ident $listener:ident $own:ident ();)* }) => {
+        /// Every service.
+        fn services() -> [Described; SERVICES.len()] {
+            [
+                $(described(
+                    |_env| $its::build(_env $(, _env.$port()?)*),
+                    $its::Command::schemas(),
+                ),)*
+                $(described(|env| $own::build(env), $own::Command::schemas()),)*
+            ]
+        }
+    };
+}
+duet_core::services!(all_described);
 
 /// A fact that interests somebody, or nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

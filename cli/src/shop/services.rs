@@ -2,90 +2,61 @@
 
 use serde::Serialize;
 
-/// The services: a package and a binary each.
-pub const SERVICES: [&str; 8] = [
-    "customer",
-    "order",
-    "fraud",
-    "inventory",
-    "payment",
-    "delivery",
-    "notification",
-    "journal",
-];
+pub use duet_core::SERVICES;
 
 /// What runs by the clock and takes no commands: package, and directory.
 pub const SWEEPS: [(&str, &str); 2] = [("order", "order-sweep"), ("records", "records")];
 
-/// The tables of the system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TableOf {
-    /// The customer service.
-    Customer,
-    /// The order service.
-    Order,
-    /// The fraud service.
-    Fraud,
-    /// The inventory service.
-    Inventory,
-    /// The payment service.
-    Payment,
-    /// The delivery service.
-    Delivery,
-    /// The notification service.
-    Notification,
-    /// The journal: not a business service, so not among them.
-    Journal,
-    /// The payment provider's own ledger.
-    Provider,
-    /// The carrier's own ledger.
-    Carrier,
+macro_rules! tables {
+    (parts { $($Part:ident $part:ident $its:ident ($($port:ident),*);)* }
+     listeners { $($Listener:ident $listener:ident $own:ident ();)* }) => {
+        /// The tables of the system.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum TableOf {
+            $(#[doc = concat!("The ", stringify!($part), " service.")] $Part,)*
+            $(#[doc = concat!("The ", stringify!($listener), ": no business service.")] $Listener,)*
+            /// The payment provider's own ledger.
+            Provider,
+            /// The carrier's own ledger.
+            Carrier,
+        }
+
+        impl TableOf {
+            /// The business services' tables: one each.
+            pub const SERVICES: [Self; [$(stringify!($part)),*].len()] = [$(Self::$Part),*];
+
+            /// Every table.
+            pub const ALL: [Self; SERVICES.len() + 2] =
+                [$(Self::$Part,)* $(Self::$Listener,)* Self::Provider, Self::Carrier];
+
+            /// The stack output that names the table.
+            #[must_use]
+            pub fn output(self) -> &'static str {
+                match self {
+                    $(Self::$Part => concat!(stringify!($Part), "Table"),)*
+                    $(Self::$Listener => concat!(stringify!($Listener), "Table"),)*
+                    Self::Provider => "ProviderLedger",
+                    Self::Carrier => "CarrierLedger",
+                }
+            }
+
+            /// What people call it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Part => stringify!($part),)*
+                    $(Self::$Listener => stringify!($listener),)*
+                    Self::Provider => "payment provider",
+                    Self::Carrier => "carrier",
+                }
+            }
+        }
+    };
 }
+duet_core::services!(tables);
 
 impl TableOf {
-    /// The business services' tables: one each.
-    pub const SERVICES: [Self; 7] = [
-        Self::Customer,
-        Self::Order,
-        Self::Fraud,
-        Self::Inventory,
-        Self::Payment,
-        Self::Delivery,
-        Self::Notification,
-    ];
-
-    /// Every table.
-    pub const ALL: [Self; 10] = [
-        Self::Customer,
-        Self::Order,
-        Self::Fraud,
-        Self::Inventory,
-        Self::Payment,
-        Self::Delivery,
-        Self::Notification,
-        Self::Journal,
-        Self::Provider,
-        Self::Carrier,
-    ];
-
-    /// The stack output that names the table.
-    #[must_use]
-    pub fn output(self) -> &'static str {
-        match self {
-            Self::Customer => "CustomerTable",
-            Self::Order => "OrderTable",
-            Self::Fraud => "FraudTable",
-            Self::Inventory => "InventoryTable",
-            Self::Payment => "PaymentTable",
-            Self::Delivery => "DeliveryTable",
-            Self::Notification => "NotificationTable",
-            Self::Journal => "JournalTable",
-            Self::Provider => "ProviderLedger",
-            Self::Carrier => "CarrierLedger",
-        }
-    }
-
     /// The stack outputs that name the functions of the service that owns the
     /// table; none for a third party's ledger.
     #[must_use]
@@ -94,23 +65,6 @@ impl TableOf {
         let entries = ["TaskFunction", "QueueFunction"];
         let named = |service| entries.map(|entry| format!("{service}{entry}")).to_vec();
         service.map_or(Vec::new(), named)
-    }
-
-    /// What people call it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Customer => "customer",
-            Self::Order => "order",
-            Self::Fraud => "fraud",
-            Self::Inventory => "inventory",
-            Self::Payment => "payment",
-            Self::Delivery => "delivery",
-            Self::Notification => "notification",
-            Self::Journal => "journal",
-            Self::Provider => "payment provider",
-            Self::Carrier => "carrier",
-        }
     }
 }
 

@@ -20,6 +20,7 @@
 //! travelled, or that a cloud exists.
 
 pub mod desk;
+pub mod environment;
 pub mod fact;
 pub mod id;
 pub mod lock;
@@ -29,6 +30,7 @@ pub mod order;
 pub mod outcome;
 pub mod patience;
 pub mod service;
+mod services;
 pub mod store;
 pub mod sweep;
 #[cfg(feature = "testing")]
@@ -39,12 +41,14 @@ pub mod verbatim;
 mod vocabulary;
 
 pub use desk::{Decision, Desk};
+pub use environment::Environment;
 pub use fact::Fact;
 pub use id::{CustomerId, OrderId, Sku};
 pub use message::{CommandMessage, Event, Metadata, Received};
 pub use money::Money;
 pub use outcome::{Answer, CalledOff, Failure, Handled, Refusal, Reply, Timer};
 pub use service::{Context, Ending, Request, Service};
+pub use services::SERVICES;
 pub use time::{Clock, SystemClock, Timestamp};
 pub use vocabulary::{ParseError, Vocabulary};
 

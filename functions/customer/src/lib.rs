@@ -21,4 +21,4 @@ mod service;
 mod tests;
 
 pub use command::Command;
-pub use service::{Customers, key};
+pub use service::{Customers, build, key};

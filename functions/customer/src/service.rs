@@ -2,7 +2,7 @@
 
 use duet_core::store::{Key, Store};
 use duet_core::{
-    Clock, CustomerId, Desk, Failure, Handled, ParseError, Received, Request, Service,
+    Clock, CustomerId, Desk, Environment, Failure, Handled, ParseError, Received, Request, Service,
 };
 
 use crate::command::Command;
@@ -40,6 +40,19 @@ impl Command {
             Self::BlockCustomer(c) => &c.customer,
         }
     }
+}
+
+/// The customer service, as its environment says.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment>(env: &E) -> Result<Customers<E::Table, E::Clock>, E::Error> {
+    let awaits_clearance = env.setting("DUET_AWAITS_CLEARANCE")?;
+    Ok(Customers::new(
+        env.table("DUET_TABLE")?,
+        env.clock(),
+        awaits_clearance,
+    ))
 }
 
 impl<S: Store, C: Clock> Service for Customers<S, C> {

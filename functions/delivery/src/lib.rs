@@ -23,4 +23,4 @@ mod service;
 
 pub use adapters::SimulatedCarrier;
 pub use command::Command;
-pub use service::{Deliveries, key};
+pub use service::{Deliveries, build, key};

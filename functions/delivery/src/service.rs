@@ -1,7 +1,9 @@
 //! Load, decide, ask the carrier where it takes that, save.
 
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Failure, Handled, ParseError, Received, Request, Service};
+use duet_core::{
+    Clock, Desk, Environment, Failure, Handled, ParseError, Received, Request, Service,
+};
 
 use crate::command::Command;
 use crate::domain::{self, Book};
@@ -30,6 +32,24 @@ impl<S: Store, C: Clock, P: Carrier> Deliveries<S, C, P> {
 /// Where the delivery of order `id` is kept.
 pub fn key(id: impl ToString) -> Key {
     Key::new(id, "delivery")
+}
+
+/// The delivery service, as its environment says, over `carrier`.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment, P: Carrier>(
+    env: &E,
+    carrier: P,
+) -> Result<Deliveries<E::Table, E::Clock, P>, E::Error> {
+    let awaits_clearance = env.setting("DUET_AWAITS_CLEARANCE")?;
+    let table = env.table("DUET_TABLE")?;
+    Ok(Deliveries::new(
+        table,
+        env.clock(),
+        carrier,
+        awaits_clearance,
+    ))
 }
 
 impl<S: Store, C: Clock, P: Carrier> Service for Deliveries<S, C, P> {

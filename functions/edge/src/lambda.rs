@@ -18,7 +18,7 @@ use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use duet_core::store::{Key, Store};
 use duet_core::sweep::Sweep;
-use duet_core::{Clock, Service, SystemClock, Timestamp};
+use duet_core::{Clock, Environment, Service, SystemClock, Timestamp};
 use futures_util::future::{join, join_all, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Deserialize;
@@ -51,6 +51,27 @@ pub struct Edge {
     workflows: Option<Arc<dyn Workflows>>,
 }
 
+impl Environment for Edge {
+    type Table = Dynamo;
+    type Clock = SystemClock;
+    type Error = Error;
+
+    fn table(&self, variable: &str) -> Result<Dynamo, Error> {
+        let name = required(variable)?;
+        Ok(Dynamo::new(self.dynamodb.clone(), name).until(self.deadline.clone()))
+    }
+
+    fn setting<T: FromStr<Err: std::fmt::Display>>(&self, variable: &str) -> Result<T, Error> {
+        let text = required(variable)?;
+        text.parse()
+            .map_err(|e| format!("environment variable {variable} is unusable: {e}").into())
+    }
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+}
+
 impl Edge {
     /// Reads the AWS part of the environment and builds what every function needs.
     ///
@@ -59,7 +80,7 @@ impl Edge {
     pub fn start() -> Result<Self, Error> {
         let connector = start::connector();
         let endpoint = optional("AWS_ENDPOINT_URL");
-        let config = start::config(variable("AWS_REGION")?, endpoint, connector.clone());
+        let config = start::config(required("AWS_REGION")?, endpoint, connector.clone());
         let deadline = Deadline::default();
         let dynamodb =
             aws_sdk_dynamodb::config::Builder::from(&config).interceptor(deadline.clone());
@@ -97,24 +118,6 @@ impl Edge {
         self
     }
 
-    /// The environment variable `name` as a `T`.
-    ///
-    /// # Errors
-    /// When it is missing or no `T`.
-    pub fn setting<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Error> {
-        let text = variable(name)?;
-        text.parse()
-            .map_err(|e| format!("environment variable {name} is unusable: {e}").into())
-    }
-
-    /// The table that the environment variable `name` names.
-    ///
-    /// # Errors
-    /// When it is missing.
-    pub fn table(&self, name: &str) -> Result<Dynamo, Error> {
-        Ok(Dynamo::new(self.dynamodb.clone(), variable(name)?).until(self.deadline.clone()))
-    }
-
     /// What further clients are built from.
     #[must_use]
     pub fn config(&self) -> &SdkConfig {
@@ -147,7 +150,7 @@ impl Edge {
     pub async fn run<S: Service>(self, service: S) -> Result<(), Error> {
         let (aws, log) = self.wires::<S>()?;
         let deadline = self.deadline.clone();
-        match variable("DUET_ENTRY")?.as_str() {
+        match required("DUET_ENTRY")?.as_str() {
             "task" => {
                 // Only a service with a clock of its own has a queue for it.
                 let timers: Option<Arc<str>> = optional("DUET_TIMERS").map(Into::into);
@@ -182,7 +185,7 @@ impl Edge {
         let carriers: Carriers = read("DUET_CARRIERS")?;
         let carriers = Arc::new(carriers);
         let log = Stdout {
-            namespace: variable("DUET_METRICS")?.into(),
+            namespace: required("DUET_METRICS")?.into(),
             deployed: carriers.clone(),
         };
         let (config, deadline) = (self.config.clone(), self.deadline.clone());
@@ -330,10 +333,10 @@ fn optional(name: &str) -> Option<String> {
 
 /// The environment variable `name`, which is JSON.
 fn read<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, Error> {
-    serde_json::from_str(&variable(name)?)
+    serde_json::from_str(&required(name)?)
         .map_err(|e| format!("environment variable {name} is unusable: {e}").into())
 }
 
-fn variable(name: &str) -> Result<String, Error> {
+fn required(name: &str) -> Result<String, Error> {
     optional(name).ok_or_else(|| format!("environment variable {name} is missing").into())
 }

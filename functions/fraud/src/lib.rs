@@ -23,4 +23,4 @@ mod service;
 mod tests;
 
 pub use command::Command;
-pub use service::{Frauds, email_key, history_key, review_key};
+pub use service::{Frauds, build, email_key, history_key, review_key};

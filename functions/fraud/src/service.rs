@@ -5,8 +5,8 @@
 use duet_core::desk::{Found, Ticket, attempts, contended};
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Context, Decision, Desk, Failure, Handled, OrderId, ParseError, Received, Request,
-    Service, Timestamp,
+    Clock, Context, Decision, Desk, Environment, Failure, Handled, OrderId, ParseError, Received,
+    Request, Service, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -198,6 +198,19 @@ impl Command {
             _ => String::new(),
         }
     }
+}
+
+/// The fraud service, as its environment says.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment>(env: &E) -> Result<Frauds<E::Table, E::Clock>, E::Error> {
+    Ok(Frauds::new(
+        env.table("DUET_TABLE")?,
+        env.clock(),
+        env.setting("DUET_REVIEW_SECONDS")?,
+        env.setting("DUET_AWAITS_CLEARANCE")?,
+    ))
 }
 
 impl<S: Store, C: Clock> Service for Frauds<S, C> {

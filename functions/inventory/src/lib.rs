@@ -17,4 +17,4 @@ mod policy;
 mod service;
 
 pub use command::Command;
-pub use service::{Inventory, reservation_key, restock, seed, stock_key};
+pub use service::{Inventory, build, reservation_key, restock, seed, stock_key};

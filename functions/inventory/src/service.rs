@@ -7,7 +7,8 @@ use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Desk, Fact, Failure, Handled, Money, ParseError, Received, Request, Service, Sku,
+    Clock, Desk, Environment, Fact, Failure, Handled, Money, ParseError, Received, Request,
+    Service, Sku,
 };
 
 use crate::command::Command;
@@ -63,6 +64,14 @@ pub fn restock(sku: &Sku, quantity: u32) -> Write {
         key: stock_key(sku),
         deltas: BTreeMap::from([("initial", quantity), ("available", quantity)]),
     }
+}
+
+/// The inventory service, as its environment says.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment>(env: &E) -> Result<Inventory<E::Table, E::Clock>, E::Error> {
+    Ok(Inventory::new(env.table("DUET_TABLE")?, env.clock()))
 }
 
 impl<S: Store, C: Clock> Service for Inventory<S, C> {

@@ -23,4 +23,4 @@ mod tests;
 
 pub use command::Command;
 pub use domain::{Entry, key};
-pub use service::Journal;
+pub use service::{Journal, build};

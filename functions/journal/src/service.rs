@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use duet_core::desk::{attempts, contended};
 use duet_core::store::{CommitError, Expect, Store, Write};
-use duet_core::{Answer, Clock, Failure, Handled, ParseError, Received, Request, Service};
+use duet_core::{
+    Answer, Clock, Environment, Failure, Handled, ParseError, Received, Request, Service,
+};
 use serde_json::json;
 
 use crate::command::Command;
@@ -32,6 +34,15 @@ impl<S: Store, C: Clock> Journal<S, C> {
             Err(CommitError::Fault(fault)) => Err(fault.into()),
         }
     }
+}
+
+/// The journal, as its environment says.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment>(env: &E) -> Result<Journal<E::Table, E::Clock>, E::Error> {
+    let days = env.setting("DUET_JOURNAL_DAYS")?;
+    Ok(Journal::new(env.table("DUET_TABLE")?, env.clock(), days))
 }
 
 impl<S: Store, C: Clock> Service for Journal<S, C> {

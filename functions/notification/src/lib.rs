@@ -24,4 +24,4 @@ mod service;
 mod tests;
 
 pub use command::Command;
-pub use service::{Notifications, key};
+pub use service::{Notifications, build, key};

@@ -2,7 +2,9 @@
 
 use duet_core::fact::Notice as Kind;
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Fact, Failure, Handled, ParseError, Received, Request, Service};
+use duet_core::{
+    Clock, Desk, Environment, Fact, Failure, Handled, ParseError, Received, Request, Service,
+};
 
 use crate::command::Command;
 use crate::domain;
@@ -28,6 +30,18 @@ impl<S: Store, C: Clock, P: Publisher> Notifications<S, C, P> {
 /// Where the notice of `kind` about `subject` is kept: a [`domain::Recorded`].
 pub fn key(subject: impl ToString, kind: Kind) -> Key {
     Key::new(subject, format!("notice#{kind}"))
+}
+
+/// The notification service, as its environment says, over `topic`.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment, P: Publisher>(
+    env: &E,
+    topic: P,
+) -> Result<Notifications<E::Table, E::Clock, P>, E::Error> {
+    let table = env.table("DUET_TABLE")?;
+    Ok(Notifications::new(table, env.clock(), topic))
 }
 
 impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {

@@ -26,4 +26,4 @@ pub mod sweep;
 mod tests;
 
 pub use command::Command;
-pub use service::{Orders, Patience, key, placing_key};
+pub use service::{Orders, Patience, build, key, placing_key};

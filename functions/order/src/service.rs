@@ -4,7 +4,8 @@ use duet_core::desk::{self, Found, Ticket, attempts, contended};
 use duet_core::order::Part;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
-    Clock, Context, Desk, Ending, Event, Failure, Handled, ParseError, Received, Request, Service,
+    Clock, Context, Desk, Ending, Environment, Event, Failure, Handled, ParseError, Received,
+    Request, Service,
 };
 
 use crate::command::Command;
@@ -136,6 +137,24 @@ impl Command {
 fn joined(parts: impl Iterator<Item = Part>) -> String {
     let names: Vec<String> = parts.map(|part| format!("{part:?}")).collect();
     names.join("+")
+}
+
+/// The order service, as its environment says.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment>(env: &E) -> Result<Orders<E::Table, E::Clock>, E::Error> {
+    let patience = Patience {
+        order: env.setting("DUET_ORDER_DEADLINE_SECONDS")?,
+        review: env.setting("DUET_REVIEW_SECONDS")?,
+        compensation: env.setting("DUET_COMPENSATION_SECONDS")?,
+    };
+    Ok(Orders::new(
+        env.table("DUET_TABLE")?,
+        env.clock(),
+        patience,
+        env.setting("DUET_AWAITS_CLEARANCE")?,
+    ))
 }
 
 impl<S: Store, C: Clock> Service for Orders<S, C> {

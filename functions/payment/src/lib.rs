@@ -20,4 +20,4 @@ mod service;
 
 pub use adapters::SimulatedProvider;
 pub use command::Command;
-pub use service::{Payments, key};
+pub use service::{Payments, build, key};

@@ -1,7 +1,9 @@
 //! Load, decide, ask the provider where it takes that, save.
 
 use duet_core::store::{Key, Store};
-use duet_core::{Clock, Desk, Failure, Handled, ParseError, Received, Request, Service};
+use duet_core::{
+    Clock, Desk, Environment, Failure, Handled, ParseError, Received, Request, Service,
+};
 
 use crate::command::Command;
 use crate::domain::{self, Capture};
@@ -27,6 +29,18 @@ impl<S: Store, C: Clock, P: Provider> Payments<S, C, P> {
 /// Where the payment of order `id` is kept.
 pub fn key(id: impl ToString) -> Key {
     Key::new(id, "payment")
+}
+
+/// The payment service, as its environment says, over `provider`.
+///
+/// # Errors
+/// What is wrong with the environment.
+pub fn build<E: Environment, P: Provider>(
+    env: &E,
+    provider: P,
+) -> Result<Payments<E::Table, E::Clock, P>, E::Error> {
+    let table = env.table("DUET_TABLE")?;
+    Ok(Payments::new(table, env.clock(), provider))
 }
 
 impl<S: Store, C: Clock, P: Provider> Service for Payments<S, C, P> {

@@ -122,20 +122,18 @@ fn lost(service: &str, out: Out, length: i64, variant: &str, orders: usize, seed
     orders - (0..orders).filter(good).count()
 }
 
-const SERVICES: [&str; 7] = [
-    "customer",
-    "order",
-    "fraud",
-    "inventory",
-    "payment",
-    "delivery",
-    "notification",
-];
+macro_rules! parts {
+    (parts { $($Part:ident $part:ident $its:ident ($($port:ident),*);)* } listeners { $($rest:tt)* }) => {
+        /// The services that take part.
+        const PARTS: &[&str] = &[$(stringify!($part)),*];
+    };
+}
+duet_core::services!(parts);
 
 /// At size: `duet bench patience`.
 #[test]
 fn a_service_that_is_out_for_less_than_the_patience_costs_no_order() {
-    for service in SERVICES {
+    for service in PARTS {
         for (length, out) in [(3, Out::Fails), (59, Out::Fails), (59, Out::Dies)] {
             for variant in VARIANTS {
                 let lost = lost(service, out, length, variant, 5, 1);
