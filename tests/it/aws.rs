@@ -3,31 +3,31 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use self::loopback::{Asked, Server, events, identity, refusal, stack, stack_id};
+use duet_cli::shop::services::TableOf;
+
 use crate::harness::{duet, run};
 
 mod letters;
 mod loopback;
 
 /// Outputs of a stack.
-const OUTPUTS: [(&str, &str); 23] = [
+static OUTPUTS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    // A table is called as its output is.
+    let tables = TableOf::ALL.map(|table| (table.output(), table.output()));
+    [&OTHERS[..], &tables].concat()
+});
+
+/// Those that name no table.
+const OTHERS: [(&str, &str); 13] = [
     ("PatienceSeconds", "60"),
     ("ReviewSeconds", "60"),
     ("Fraud", "on"),
-    ("CustomerTable", "shop-customer"),
-    ("OrderTable", "shop-order"),
-    ("FraudTable", "shop-fraud"),
-    ("InventoryTable", "shop-inventory"),
-    ("PaymentTable", "shop-payment"),
-    ("DeliveryTable", "shop-delivery"),
-    ("NotificationTable", "shop-notification"),
-    ("JournalTable", "shop-journal"),
-    ("ProviderLedger", "shop-provider"),
-    ("CarrierLedger", "shop-carrier"),
     ("NoticeTopic", "arn:aws:sns:eu-north-1:123456789012:shop"),
     ("Bus", "shop-bus"),
     ("OrderQueueFunction", "shop-order-queue"),

@@ -181,6 +181,8 @@ async fn the_lines_of_an_order_count_what_became_of_it() {
         ] {
             let scenario = scenario::named(name).unwrap();
             let orders = canaries::play(&world, variant, scenario, 600).await;
+            // A step's line is written after its commit, which is what is waited for.
+            world.pause(1_000).await;
             let found = logs::gather(&world, &orders[0], 86_400).await.unwrap();
             let lines: Vec<Value> = found.lines.into_iter().map(Value::Object).collect();
             let ends: Vec<_> = lines.iter().filter(|line| line["orders"] == 1).collect();

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use duet_asl::{StateMachine, substitute};
 use duet_cli::shop::contracts::{interests, recorders};
-use duet_cli::shop::services::{SERVICES, SWEEPS};
+use duet_cli::shop::services::{LISTENERS, SERVICES, SWEEPS};
 use duet_cli::world::aws::stacks::{ALWAYS_SAID, DESCRIBED};
 use duet_core::outcome::{INVALID_COMMAND, OTHER_MARK, PATIENCE_SPENT, TRANSIENT};
 use duet_core::{Fact, Vocabulary};
@@ -230,13 +230,18 @@ fn template(path: &str) -> Value {
     serde_norway::from_str(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-const TEMPLATES: [&str; 5] = [
-    "template.yaml",
-    "infra/orchestration/template.yaml",
-    "infra/choreography/template.yaml",
-    "infra/choreography/fraud.yaml",
-    "infra/choreography/journal.yaml",
-];
+/// The templates below `folder`, by path.
+fn templates(folder: &str) -> Vec<String> {
+    let files = duet_lab::bundled().into_keys();
+    let found: Vec<_> = files
+        .filter(|path| path.starts_with(folder) && path.ends_with(".yaml"))
+        .collect();
+    assert!(!found.is_empty(), "no templates below {folder}");
+    found
+}
+
+/// Where the children of the root template lie.
+const CHILDREN: &str = "infra/";
 
 /// The resources of `template` of type `kind`, by logical id.
 fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
@@ -263,7 +268,7 @@ fn named(value: &Value) -> &str {
 fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
     let (mut ruled, mut recording) = (BTreeSet::new(), Vec::new());
     let (mut late, mut only_late) = (BTreeSet::new(), BTreeSet::new());
-    for path in &TEMPLATES[2..] {
+    for path in &templates("infra/choreography/") {
         let template = template(path);
         for (id, rule) in resources(&template, "AWS::Events::Rule") {
             let pattern: Json = serde_norway::from_value(rule["EventPattern"].clone()).unwrap();
@@ -491,8 +496,9 @@ fn the_workflow_before_fraud_differs_by_fraud_only() {
 fn every_function_has_its_code_and_every_variable_its_reader() {
     let template = template("template.yaml");
     let functions = resources(&template, "AWS::Serverless::Function");
-    // The journal is no step of any workflow: it has a queue function only.
-    assert_eq!(functions.len(), 2 * SERVICES.len() - 1 + SWEEPS.len());
+    // A listener is no step of any workflow: it has a queue function only.
+    let entries = 2 * SERVICES.len() - LISTENERS.len();
+    assert_eq!(functions.len(), entries + SWEEPS.len());
     let guide = text("docs/deploy.md");
     let by_hand = guide
         .lines()
@@ -550,7 +556,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
 #[test]
 fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_failures() {
     let mut mappings = 0;
-    for path in &TEMPLATES[1..] {
+    for path in &templates(CHILDREN) {
         let template = template(path);
         let queues = resources(&template, "AWS::SQS::Queue");
         for (id, mapping) in resources(&template, "AWS::Lambda::EventSourceMapping") {
@@ -585,7 +591,7 @@ fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_fa
 #[test]
 fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
     let (mut of_queues, mut of_rules) = (0, 0);
-    for path in &TEMPLATES[1..] {
+    for path in &templates(CHILDREN) {
         let template = template(path);
         let queues = resources(&template, "AWS::SQS::Queue");
         let policies = resources(&template, "AWS::SQS::QueuePolicy");

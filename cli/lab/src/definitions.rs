@@ -24,22 +24,7 @@ pub(crate) const DEFAULT_BUS: &str = "default";
 /// The files that are deployed, as they were when this was built.
 #[must_use]
 pub fn bundled() -> Files {
-    macro_rules! files {
-        ($($path:literal),+ $(,)?) => {
-            [$(($path, include_str!(concat!("../../../", $path)))),+]
-        };
-    }
-    let files = files![
-        "template.yaml",
-        "infra/orchestration/template.yaml",
-        "infra/orchestration/order.asl.json",
-        "infra/orchestration/order.before-fraud.asl.json",
-        "infra/orchestration/customer.asl.json",
-        "infra/orchestration/customer.before-fraud.asl.json",
-        "infra/choreography/template.yaml",
-        "infra/choreography/fraud.yaml",
-        "infra/choreography/journal.yaml",
-    ];
+    let files = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
     files
         .into_iter()
         .map(|(path, text)| (path.to_owned(), text.to_owned()))

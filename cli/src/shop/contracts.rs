@@ -101,8 +101,10 @@ pub fn recorders() -> Outcome<Vec<(&'static str, &'static str)>> {
         .collect())
 }
 
-/// Where a service would be built to see what type it is. Nothing is built there.
-struct Nowhere;
+/// Where a service would be built, to see what type it is: whatever names `build`
+/// with it and does not call it knows the service's type.
+#[derive(Debug)]
+pub struct Nowhere;
 
 impl Environment for Nowhere {
     type Table = Memory;
@@ -123,15 +125,27 @@ impl Environment for Nowhere {
 }
 
 impl Nowhere {
-    fn provider(&self) -> Result<SimulatedProvider<Memory, SystemClock>, String> {
+    /// The payment provider.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn provider(&self) -> Result<SimulatedProvider<Memory, SystemClock>, String> {
         Ok(SimulatedProvider::new(self.table("")?, self.clock()))
     }
 
-    fn carrier(&self) -> Result<SimulatedCarrier<Memory, SystemClock>, String> {
+    /// The carrier.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn carrier(&self) -> Result<SimulatedCarrier<Memory, SystemClock>, String> {
         Ok(SimulatedCarrier::new(self.table("")?, self.clock()))
     }
 
-    fn topic(&self) -> Result<Sent, String> {
+    /// The topic that notices go to.
+    ///
+    /// # Errors
+    /// None.
+    pub fn topic(&self) -> Result<Sent, String> {
         Ok(Sent::default())
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-pub use duet_core::SERVICES;
+pub use duet_core::{LISTENERS, SERVICES};
 
 /// What runs by the clock and takes no commands: package, and directory.
 pub const SWEEPS: [(&str, &str); 2] = [("order", "order-sweep"), ("records", "records")];

@@ -48,7 +48,7 @@ pub use message::{CommandMessage, Event, Metadata, Received};
 pub use money::Money;
 pub use outcome::{Answer, CalledOff, Failure, Handled, Refusal, Reply, Timer};
 pub use service::{Context, Ending, Request, Service};
-pub use services::SERVICES;
+pub use services::{LISTENERS, SERVICES};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use vocabulary::{ParseError, Vocabulary};
 

@@ -42,6 +42,11 @@ macro_rules! names {
         /// How many services there are.
         const COUNT: usize = [$(stringify!($part),)* $(stringify!($listener),)*].len();
 
+        /// Those of [`SERVICES`] that only hear of what happens: no workflow asks
+        /// them for anything, and nobody sends them commands.
+        pub const LISTENERS: [&str; [$(stringify!($listener)),*].len()] =
+            [$(stringify!($listener)),*];
+
         /// The services: a package and a binary each, in a folder of that name.
         pub const SERVICES: [&str; COUNT] =
             [$(stringify!($part),)* $(stringify!($listener),)*];

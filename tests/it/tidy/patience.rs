@@ -18,7 +18,7 @@ fn greatest(parameter: &str) -> u64 {
 #[test]
 fn every_queue_that_is_read_is_received_from_as_often_as_the_edge_thinks() {
     let mut queues = 0;
-    for path in &TEMPLATES[1..] {
+    for path in &templates(CHILDREN) {
         for (id, queue) in resources(&template(path), "AWS::SQS::Queue") {
             let policy = &queue["RedrivePolicy"];
             if !policy.is_null() {
@@ -34,7 +34,7 @@ fn every_queue_that_is_read_is_received_from_as_often_as_the_edge_thinks() {
 #[test]
 fn whoever_reads_a_queue_may_bury_in_its_dead_letters_and_in_no_others() {
     let mut buried = BTreeSet::new();
-    for path in &TEMPLATES[1..] {
+    for path in &templates(CHILDREN) {
         let template = template(path);
         let queues = resources(&template, "AWS::SQS::Queue");
         for (id, policy) in resources(&template, "AWS::IAM::Policy") {

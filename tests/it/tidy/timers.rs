@@ -74,7 +74,7 @@ fn a_schedule_sends_to_the_queues_of_who_sets_timers_and_to_no_others() {
     assert_eq!(all_named(&statement["Resource"]), expected);
     // Such queues there are.
     let mut there = BTreeSet::new();
-    for path in &TEMPLATES[1..] {
+    for path in &templates(CHILDREN) {
         for queue in resources(&super::template(path), "AWS::SQS::Queue").into_values() {
             let name = named(&queue["QueueName"]).replace("${Prefix}-", "");
             there.insert(arn(&name));
