@@ -33,7 +33,7 @@ pub trait Faulty: World {
     /// faults are injected: as it ends without them, or by a named race.
     ///
     /// # Errors
-    /// [`Problem`] when its execution cannot be looked at.
+    /// [`crate::terminal::exit::Problem`] when its execution cannot be looked at.
     fn allowed(
         &self,
         _variant: &'static Variant,

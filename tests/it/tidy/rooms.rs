@@ -1,6 +1,6 @@
 //! The rooms of the command: what each may use.
 
-use crate::harness::root;
+use crate::harness::{root, text};
 use crate::tidy::{nowhere, rust_files, shipped};
 
 /// From the ground up: each uses itself and those before it.
@@ -74,6 +74,28 @@ fn no_command_uses_a_command() {
                 path.display()
             );
         }
+    }
+}
+
+/// The rows of "Where is …?" in docs/architecture.md: a file, and what stands in it.
+#[test]
+fn what_a_stranger_asks_for_is_where_it_is_said_to_be() {
+    let document = text("docs/architecture.md");
+    let section = document
+        .split("\n## ")
+        .find(|it| it.starts_with("Where is"));
+    let rows = section.expect("the section").lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let [_, file, symbol] = cells.as_slice() else {
+            return None;
+        };
+        let file = file.strip_prefix('[')?.split(']').next()?;
+        Some((file, symbol.split('`').nth(1)?))
+    });
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() >= 10, "{rows:?}");
+    for (file, symbol) in rows {
+        assert!(text(file).contains(symbol), "{file} has no {symbol}");
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Held {
     /// What a bus says about a message it could not deliver: `ERROR_CODE`,
     /// `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`, … (EventBridge user guide,
     /// "Using dead-letter queues"); what a service says of one that nobody will
-    /// ever handle ([`REASON`], [`QUEUE`]). Empty for one that a queue put away.
+    /// ever handle ([`duet_edge::wires::REASON`], [`duet_edge::wires::QUEUE`]). Empty for one that a queue put away.
     pub attributes: BTreeMap<String, String>,
     /// What the target takes it by.
     pub(crate) receipt: String,
