@@ -16,8 +16,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::ops::faulty::Ending;
-use crate::ops::faulty::Faulty;
+use crate::ops::faulty::{Ending, Faulty};
 use crate::ops::invariants::{Findings, Invariant};
 use crate::ops::view::{Print, View};
 use crate::ops::{catalog, customer, repair};

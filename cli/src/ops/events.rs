@@ -6,9 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::read;
 use crate::terminal::report::{Format, Report};
-use crate::terminal::{self, inline};
+use crate::terminal::{self, inline, read};
 use crate::world::port::bus::{BusTools, Event, Listen};
 
 /// Every event, as a pattern.

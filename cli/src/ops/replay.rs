@@ -15,8 +15,7 @@ use duet_pattern::RuleContext;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::ops::customer;
-use crate::ops::place;
+use crate::ops::{customer, place};
 use crate::shop::services::TableOf;
 use crate::shop::variant::{self, Style};
 use crate::terminal;

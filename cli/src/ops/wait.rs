@@ -6,8 +6,8 @@ use crate::world::World;
 /// The first and the longest time between two looks, in milliseconds.
 const LOOK_EVERY: (u64, u64) = (200, 10_000);
 
-/// By how much a wait is longer than all before it together, in percent: so late,
-/// at most, is noticed what happened.
+/// A pause is so many percent of the time that has passed, so nothing is noticed
+/// later than by that, once the first pauses are over.
 const LATE: u64 = 5;
 
 /// Looks until `look` finds what it looks for (`Ok`), or `within` seconds are over.

@@ -39,7 +39,7 @@ impl Target {
             On::Aws => "aws",
         };
         Problem::usage(format!("this duet was built for the lab alone: --on {flag} needs the AWS SDKs"))
-            .hint("in a checkout, put `cargo run --release --features aws --` in the place of `duet`, or install it by `cargo install --path cli --features aws`")
+            .hint("in a checkout, `cargo duet` is the command with them, in the place of `cargo run --release --`")
     }
 
     pub(super) async fn up_cloud(&self, _: &Up, _: Instant) -> Outcome<UpReport> {

@@ -21,8 +21,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ops::catalog;
-use crate::ops::rollout;
+use crate::ops::{catalog, rollout};
 use crate::shop::goods::goods;
 use crate::terminal;
 use crate::terminal::exit::{Outcome, Problem};

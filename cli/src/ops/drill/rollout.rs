@@ -24,10 +24,8 @@ use serde::Serialize;
 
 pub use self::measure::Part;
 use self::stage::Stage;
-use crate::ops::rollout;
-use crate::ops::{dlq, review};
-use crate::shop::parameters::FRAUD;
-use crate::shop::parameters::Fraud;
+use crate::ops::{dlq, review, rollout};
+use crate::shop::parameters::{FRAUD, Fraud};
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::tell;

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use duet_lab::Config;
 
 use super::*;
-use crate::ops::demo;
 use crate::ops::invariants::Findings;
-use crate::ops::{catalog, customer, repair};
+use crate::ops::{catalog, customer, demo, repair};
 use crate::shop::scenario::{self, Plan};
 use crate::shop::variant::Variant;
 use crate::terminal::exit::Exit;

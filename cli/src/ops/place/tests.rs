@@ -7,8 +7,7 @@ use duet_lab::Config;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::shop::scenario;
-use crate::shop::variant;
+use crate::shop::{scenario, variant};
 use crate::world::lab::{Lab, definitions};
 
 fn lab() -> Lab {

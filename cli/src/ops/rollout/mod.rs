@@ -17,8 +17,7 @@ use duet_core::Timestamp;
 use duet_lab::{Definitions, Files};
 
 use self::going::Going;
-use crate::shop::parameters::Fraud;
-use crate::shop::parameters::{FRAUD, Parameters};
+use crate::shop::parameters::{FRAUD, Fraud, Parameters};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::tell;
 use crate::world::World;

@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ops::rollout::{self, Shop, There};
-use crate::shop::parameters::Fraud;
-use crate::shop::parameters::Parameters;
-use crate::shop::parameters::of_today;
+use crate::shop::parameters::{Fraud, Parameters, of_today};
 use crate::shop::services::{SERVICES, SWEEPS};
 use crate::target::Target;
 use crate::terminal::exit::{Outcome, Problem};

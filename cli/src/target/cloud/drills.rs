@@ -4,8 +4,7 @@ use tokio::runtime::Handle;
 
 use crate::ops::drill::outage;
 use crate::ops::drill::rollout::Turned;
-use crate::shop::parameters::FRAUD;
-use crate::shop::parameters::Fraud;
+use crate::shop::parameters::{FRAUD, Fraud};
 use crate::target::{Target, Up};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::global::On;
