@@ -1,5 +1,5 @@
 //! What is done to a world, and what it comes to: one file for each, which a
-//! command, a drill or the simulation calls. Nothing here knows the command line.
+//! command, a drill or the simulation calls. Nothing here reads the command line.
 
 pub mod catalog;
 pub mod customer;
