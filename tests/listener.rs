@@ -143,7 +143,9 @@ fn patched() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A directory to build in, with what is built already of the crates of others.
+/// A directory to build in, with what is built already of the crates of others,
+/// as hard links. Nothing of our own is in it: that is built anew, and what is
+/// written over a link would be written over the original, too.
 fn built() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let debug = here.ancestors().nth(2).unwrap();
@@ -151,15 +153,44 @@ fn built() -> PathBuf {
     if target.exists() {
         fs::remove_dir_all(&target).unwrap();
     }
-    let to = target.join("debug");
-    fs::create_dir_all(&to).unwrap();
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    // Cargo names what it makes of a package `…-HASH`, and its folder of notes,
+    // too, which begins with the package's name.
+    let is_ours = |name: &String| name.starts_with("duet-");
+    let notes = names(&debug.join(".fingerprint"));
+    let hashes: Vec<_> = notes
+        .iter()
+        .filter(|name| is_ours(name))
+        .filter_map(|name| name.rsplit_once('-'))
+        .map(|(_, hash)| format!("-{hash}"))
+        .collect();
+    assert!(!hashes.is_empty(), "nothing of ours is built");
     for part in [".fingerprint", "build", "deps"] {
-        run(Command::new("cp")
-            .args(["--recursive", "--link", "--preserve=all"])
-            .arg(debug.join(part))
-            .arg(&to));
+        let mut names = names(&debug.join(part));
+        names.retain(|name| !is_ours(name) && !hashes.iter().any(|hash| name.contains(hash)));
+        link(&debug.join(part), &target.join("debug").join(part), &names);
     }
     target
+}
+
+/// Links `names` of the folder `from` into the folder `to`, folders with all that
+/// is in them.
+fn link(from: &Path, to: &Path, names: &[String]) {
+    fs::create_dir_all(to).unwrap();
+    for name in names {
+        let (from, to) = (from.join(name), to.join(name));
+        if from.is_dir() {
+            let within = fs::read_dir(&from).unwrap();
+            let within = within.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            link(&from, &to, &within.collect::<Vec<_>>());
+        } else {
+            fs::hard_link(from, to).unwrap();
+        }
+    }
 }
 
 #[test]
