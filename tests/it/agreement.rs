@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duet_cli::ops::demo::{self, Choice, DemoReport};
 use duet_cli::shop::parameters::EMULATED;
-use duet_cli::shop::variant::Style;
 use duet_cli::shop::{scenario, variant};
 use duet_cli::world::World;
 use duet_cli::world::lab::{self, Lab};
@@ -84,12 +83,10 @@ async fn in_the_lab() -> (DemoReport, Trails) {
 
 async fn on_the_emulator() -> (DemoReport, Trails) {
     let shop = Shop::open().await;
-    let buses = variant::ALL
-        .iter()
-        .filter(|variant| variant.style == Style::Choreography);
+    let buses = variant::ALL.iter().filter(|variant| variant.has_facts);
     let names: Vec<_> = buses.map(|variant| variant.name).collect();
     let pattern = json!({ "detail": { "metadata": { "variant": names } } });
-    let listener = Listener::on(&shop, shop.output("Bus"), &pattern).await;
+    let listener = Listener::on(&shop, shop.bus_name(), &pattern).await;
     let report = demo::run(&shop.world, &choice()).await.unwrap();
     // The last facts change nothing that the demo waits for.
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

@@ -24,37 +24,29 @@ static OUTPUTS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
 });
 
 /// Those that name no table.
-const OTHERS: [(&str, &str); 13] = [
+const OTHERS: [(&str, &str); 7] = [
     ("PatienceSeconds", "60"),
     ("ReviewSeconds", "60"),
     ("Fraud", "on"),
     ("NoticeTopic", "arn:aws:sns:eu-north-1:123456789012:shop"),
-    ("Bus", "shop-bus"),
     ("OrderQueueFunction", "shop-order-queue"),
-    ("OrderQueueUrl", "http://sqs.test/123456789012/shop-order"),
     (
-        "CustomerQueueUrl",
-        "http://sqs.test/123456789012/shop-customer",
+        "StandardVariant",
+        r#"{"name": "standard", "style": "orchestration", "carried_by": "Step Functions Standard",
+            "entry": {"order": {"machine": "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order"},
+                      "customer": {"machine": "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer"}},
+            "machines": {"type": "STANDARD",
+                         "order": ["arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order"],
+                         "customer": ["arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer"]},
+            "doors": {}, "dead_letters": []}"#,
     ),
     (
-        "CustomerMachine",
-        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer",
-    ),
-    (
-        "CustomerMachines",
-        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-customer",
-    ),
-    (
-        "OrderMachines",
-        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order",
-    ),
-    (
-        "OrderMachine",
-        "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order",
-    ),
-    (
-        "ChoreographyDeadLetterQueues",
-        "http://sqs.test/123456789012/shop-undelivered,http://sqs.test/123456789012/shop-order-dlq",
+        "EventbridgeVariant",
+        r#"{"name": "eventbridge", "style": "choreography", "carried_by": "EventBridge bus, rules, SQS",
+            "entry": {"order": {"queue": "http://sqs.test/123456789012/shop-order"},
+                      "customer": {"queue": "http://sqs.test/123456789012/shop-customer"}},
+            "facts": {"bus": "shop-bus"}, "doors": {},
+            "dead_letters": ["http://sqs.test/123456789012/shop-undelivered", "http://sqs.test/123456789012/shop-order-dlq"]}"#,
     ),
 ];
 

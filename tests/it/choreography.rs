@@ -48,7 +48,7 @@ async fn a_message_nobody_expects_dies_alone() {
         format!("{{\"marker\": \"{marker}\""),
     ];
     for stranger in &strangers {
-        shop.send(shop.output("PaymentQueueUrl"), stranger).await;
+        shop.send(shop.queue_of("payment"), stranger).await;
     }
     // What comes right behind them on the same queue is not held up.
     let view = shop.placed(eventbridge(), &order).await;
@@ -153,7 +153,7 @@ async fn an_order_past_its_deadline_is_rejected_and_undone() {
     let mut variables = Rie::variables(&shop, "order", "Queue").await;
     variables.insert("DUET_ORDER_DEADLINE_SECONDS".to_owned(), "1".to_owned());
     let impatient = Rie::start("order", &variables);
-    let queue = shop.output("OrderQueueUrl");
+    let queue = shop.queue_of("order");
     let name = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
     let arn = shop
         .queues

@@ -38,12 +38,7 @@ async fn poison_comes_back_stays_and_goes_only_when_it_is_dropped() {
         (mine.consumer.as_str(), mine.home.as_deref()),
         (
             "order",
-            Some(
-                shop.of_service("order", "QueueUrl")
-                    .rsplit('/')
-                    .next()
-                    .unwrap()
-            )
+            Some(shop.queue_of("order").rsplit('/').next().unwrap())
         )
     );
     assert!(
@@ -71,7 +66,7 @@ async fn a_letter_goes_back_to_its_own_queue_and_is_processed_there() {
     let id = order.order.to_string();
     // As if the order service had been out for longer than its receives.
     let message = place_message(&shop, eventbridge(), &order);
-    let dead = format!("{}-dlq", shop.of_service("order", "QueueUrl"));
+    let dead = format!("{}-dlq", shop.queue_of("order"));
     shop.send(&dead, serde_json::to_string(&message).unwrap())
         .await;
     let filter = Filter {
@@ -94,7 +89,7 @@ async fn a_letter_goes_back_to_its_own_queue_and_is_processed_there() {
 async fn a_redrive_stops_when_the_same_cause_repeats() {
     let shop = Shop::open().await;
     let marker = fresh("hopeless");
-    let queue = shop.of_service("notification", "QueueUrl");
+    let queue = shop.queue_of("notification");
     for n in 0..3 {
         shop.send(queue, format!("{{\"{marker}\": {n}")).await;
     }

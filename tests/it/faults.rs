@@ -196,7 +196,7 @@ async fn again_on_the_bus(scenario: &str) {
     );
     for (service, message) in &messages {
         shop.send(
-            shop.of_service(service, "QueueUrl"),
+            shop.queue_of(service),
             serde_json::to_string(message).unwrap(),
         )
         .await;

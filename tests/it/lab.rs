@@ -44,7 +44,7 @@ fn a_newcomer_places_an_order_with_the_first_command() {
 
 #[test]
 fn a_review_waits_from_one_command_to_the_next() {
-    for variant in duet_cli::shop::variant::ALL {
+    for variant in duet_cli::shop::variant::ALL.iter() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path();
         let name = variant.name;

@@ -119,7 +119,7 @@ async fn a_poison_input_fails_as_invalid_and_leaves_no_order() {
     let start = shop
         .workflows
         .start_execution()
-        .state_machine_arn(shop.output("OrderMachine"));
+        .state_machine_arn(shop.order_machine());
     start
         .name(&shapeless)
         .input(json!({ "metadata": 7 }).to_string())

@@ -14,7 +14,7 @@ use crate::shop::{LIMIT, Shop, holds, standard, until};
 #[tokio::test]
 async fn repair_retries_what_is_missing_and_nothing_else() {
     let shop = Shop::open().await;
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let order = shop.order(variant, "refund-fails").await;
         place::submit(&shop.world, variant, &order).await.unwrap();
         let id = order.order.as_str();

@@ -13,7 +13,7 @@ use crate::shop::{LIMIT, Shop, until};
 #[tokio::test]
 async fn a_review_is_listed_decided_once_and_a_second_word_is_refused() {
     let shop = Shop::open().await;
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let order = shop.order(variant, "review-approve").await;
         place::submit(&shop.world, variant, &order).await.unwrap();
         let id = order.order.as_str();
@@ -54,7 +54,7 @@ async fn a_review_is_listed_decided_once_and_a_second_word_is_refused() {
 #[tokio::test]
 async fn what_nobody_has_to_look_at_cannot_be_decided() {
     let shop = Shop::open().await;
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let order = shop.order(variant, "happy").await;
         let view = shop.placed(variant, &order).await;
         assert!(view.review.is_some());

@@ -15,7 +15,7 @@ use duet_cli::ops::{catalog, customer, place};
 use duet_cli::shop::message;
 use duet_cli::shop::scenario::{self, Plan};
 use duet_cli::shop::services::Subject;
-use duet_cli::shop::variant::{self, Variant};
+use duet_cli::shop::variant::{self, Description, Entry, Variant};
 use duet_cli::world::World;
 use duet_cli::world::aws::{self, Aws};
 use duet_core::{CommandMessage, Event};
@@ -115,7 +115,34 @@ impl Shop {
             .unwrap_or_else(|| panic!("the stack has no output {name}"))
     }
 
-    /// A service's output: `Task` or `Queue` function, or `QueueUrl`.
+    /// How the stack describes `variant`.
+    pub(crate) fn description(&self, variant: &Variant) -> &'static Description {
+        self.world.description(variant).unwrap()
+    }
+
+    /// The machine that new orders start.
+    pub(crate) fn order_machine(&self) -> &'static str {
+        match self.description(standard()).entry(Subject::Order) {
+            Entry::Machine(arn) => arn,
+            Entry::Queue(url) => panic!("no machine: {url}"),
+        }
+    }
+
+    /// The bus.
+    pub(crate) fn bus_name(&self) -> &'static str {
+        &self.description(eventbridge()).facts().unwrap().bus
+    }
+
+    /// The URL of the queue on which `service` hears facts: it is called as its
+    /// dead letters are.
+    pub(crate) fn queue_of(&self, service: &str) -> &'static str {
+        let end = format!("-{service}-dlq");
+        let letters = self.description(eventbridge()).dead_letters();
+        let dead = letters.iter().find(|url| url.ends_with(&end)).unwrap();
+        dead.strip_suffix("-dlq").unwrap()
+    }
+
+    /// A service's output: `Task` or `Queue` function.
     pub(crate) fn of_service(&self, service: &str, what: &str) -> &str {
         let (first, rest) = service.split_at(1);
         self.output(&format!("{}{rest}{what}", first.to_uppercase()))
@@ -193,7 +220,7 @@ impl Shop {
         for some in events.chunks(10) {
             let entries = some.iter().map(|event| {
                 PutEventsRequestEntry::builder()
-                    .event_bus_name(self.output("Bus"))
+                    .event_bus_name(self.bus_name())
                     .source(&event.metadata.source)
                     .detail_type(&event.metadata.kind)
                     .detail(serde_json::to_string(event).unwrap())
@@ -232,7 +259,7 @@ impl Shop {
         until("the queues are empty", LIMIT, async || {
             let mut there = 0;
             for service in duet_cli::shop::services::SERVICES {
-                let url = self.of_service(service, "QueueUrl");
+                let url = self.queue_of(service);
                 for name in [
                     QueueAttributeName::ApproximateNumberOfMessages,
                     QueueAttributeName::ApproximateNumberOfMessagesNotVisible,

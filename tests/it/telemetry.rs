@@ -47,7 +47,7 @@ fn told_by(world: &Lab) -> Vec<Told> {
 
 async fn letters_of(world: &Lab) -> Vec<Told> {
     let mut told = Vec::new();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         for letter in world.dead_letters(variant, "").await.unwrap() {
             told.push(Told::new(
                 "dead letter",
@@ -96,13 +96,15 @@ async fn nothing_the_lab_tells_names_a_person() {
         ..Config::default()
     };
     let world = Lab::new(&definitions, config).unwrap();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         for scenario in scenario::ALL {
             canaries::play(&world, variant, scenario, 600).await;
         }
         canaries::misshapen(&world, variant).await;
     }
-    let inbox = definitions.outputs["OrderQueueUrl"].clone();
+    let inbox = definitions.queues[definitions.queue_named("duet-order").unwrap()]
+        .url
+        .clone();
     world.with(|lab| {
         let texts = [
             "Canary Lane",
@@ -150,7 +152,7 @@ async fn nothing_the_lab_tells_names_a_person() {
     // where whoever sends a message chooses words that are told.
     let mut planted = canaries::message_about("canary-bird", &variant::ALL[0], world.now());
     planted.metadata.correlationid = "canary-bird".to_owned();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         planted.metadata.variant = variant.name.to_owned();
         world
             .command(variant, TableOf::Fraud, &planted)
@@ -173,7 +175,7 @@ async fn the_lines_of_an_order_count_what_became_of_it() {
         ..Config::default()
     };
     let world = Lab::new(&definitions, config).unwrap();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         for (name, outcome, reason) in [
             ("happy", "Confirmed", None),
             ("card-declined", "Rejected", Some("PaymentDeclined")),
@@ -231,7 +233,7 @@ async fn nothing_the_deployed_functions_tell_names_a_person() {
     let shop = Shop::open().await;
     let since = shop.world.now();
     let mut orders = Vec::new();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         for name in [
             "happy",
             "card-declined",
@@ -245,7 +247,7 @@ async fn nothing_the_deployed_functions_tell_names_a_person() {
         }
         canaries::misshapen(&shop.world, variant).await;
     }
-    let queue = shop.of_service("order", "QueueUrl");
+    let queue = shop.queue_of("order");
     shop.send(queue, "{\"name\": \"Canary Lane").await;
     shop.quiet().await;
 

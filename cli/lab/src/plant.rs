@@ -100,14 +100,14 @@ plants! {
 
 /// The state machine of orders.
 const ORDER: &str = "infra/orchestration/order.asl.json";
-/// The template of the whole stack.
-const ROOT: &str = "template.yaml";
+/// The template of the bus.
+const BUS: &str = "infra/choreography/template.yaml";
 
 impl Plant {
     /// Plants it in the files that are deployed, if it is one of those.
     pub fn plant_in_files(self, files: &mut Files) {
         let file = match self {
-            Self::WaitsBeforeItListens => ROOT,
+            Self::WaitsBeforeItListens => BUS,
             _ => ORDER,
         };
         let Some(text) = files.get_mut(file) else {
@@ -116,8 +116,8 @@ impl Plant {
         let mut replace = |from: &str, to: &str| *text = text.replace(from, to);
         match self {
             Self::WaitsBeforeItListens => replace(
-                "ScreensOnBus: !And [!Condition Fraud, ",
-                "ScreensOnBus: !And [!Condition AwaitsClearance, ",
+                "WithFraud: !Not [!Equals [!Ref Fraud, \"off\"]]",
+                "WithFraud: !Equals [!Ref Fraud, \"on\"]",
             ),
             Self::RetryWithoutLimit => {
                 replace(", \"PatienceSpent\"]", "]");

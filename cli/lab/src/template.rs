@@ -421,9 +421,10 @@ impl Stack {
         Ok(Some(match function {
             "Ref" => return self.named(argument.as_str().unwrap_or_default()),
             "Fn::GetAtt" => self.attribute(words(0), words(1))?.into(),
-            "Fn::Sub" => self
-                .substituted(argument.as_str().unwrap_or_default())?
-                .into(),
+            "Fn::Sub" => {
+                let (template, variables) = sub(argument);
+                self.substituted(template, variables)?.into()
+            }
             "Fn::If" => {
                 let branch = if self.condition(words(0))? { 1 } else { 2 };
                 return self.resolve(&argument[branch]);
@@ -479,7 +480,7 @@ impl Stack {
         }))
     }
 
-    fn substituted(&self, template: &str) -> Resolved<String> {
+    fn substituted(&self, template: &str, variables: &Value) -> Resolved<String> {
         let mut out = String::new();
         let mut rest = template;
         while let Some((before, from)) = rest.split_once("${") {
@@ -489,6 +490,10 @@ impl Stack {
             })?;
             match (name.strip_prefix('!'), name.split_once('.')) {
                 (Some(literal), _) => out.push_str(&format!("${{{literal}}}")),
+                (None, _) if variables.get(name).is_some() => {
+                    let value = self.resolve(&variables[name])?;
+                    out.push_str(&value.as_ref().map(text).unwrap_or_default());
+                }
                 (None, Some((logical, attribute))) => {
                     out.push_str(&self.attribute(logical, attribute)?)
                 }
@@ -501,6 +506,12 @@ impl Stack {
         out.push_str(rest);
         Ok(out)
     }
+}
+
+/// The template of a `Fn::Sub`, and the variables that it is given beside it.
+fn sub(argument: &Value) -> (&str, &Value) {
+    let template = argument.as_array().map_or(argument, |both| &both[0]);
+    (template.as_str().unwrap_or_default(), &argument[1])
 }
 
 /// Whether `value` may be given for the parameter.
@@ -631,6 +642,7 @@ Resources:
   Absent: { Type: AWS::SQS::Queue, Condition: Not }
 Outputs:
   Url: { Value: !Ref Q }
+  Put: { Value: !Sub ["${Q}/${V}${!V}", { V: !If [Is, !Sub "${Q.QueueName}", b] }] }
   Joined: { Condition: Both, Value: !Join [",", [!GetAtt Q.QueueName, !Select [1, [a, b]]]] }
   Hidden: { Condition: Not, Value: x }
 "#,
@@ -646,6 +658,10 @@ Outputs:
         assert_eq!(
             outputs["Url"],
             "https://sqs.us-east-1.amazonaws.com/123456789012/s-q"
+        );
+        assert_eq!(
+            outputs["Put"],
+            "https://sqs.us-east-1.amazonaws.com/123456789012/s-q/s-q${V}"
         );
         assert_eq!(outputs["Joined"], "s-q,b");
         assert!(!outputs.contains_key("Hidden"));

@@ -43,7 +43,7 @@ pub(super) fn run(args: &Bench, format: Format) -> Outcome<Exit> {
     let definitions = lab::definitions(&BTreeMap::new())?;
     match args {
         Bench::Lab { orders, variants } => {
-            let measured = bench::run(&definitions, &variants.or_all(), *orders)?;
+            let measured = bench::run(&definitions, &variants.built_in()?, *orders)?;
             print(&measured, format)
         }
         Bench::Patience {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Bench, format: Format) -> Outcome<Exit> {
             variants,
         } => {
             let sizes = (*orders, *points);
-            let variants = variants.or_all();
+            let variants = variants.built_in()?;
             let measured = bench::patience::run(&definitions, &variants, sizes, threads())?;
             print(&measured, format)
         }

@@ -4,21 +4,28 @@ use clap::Args;
 use duet_lab::{Fault, FaultRule};
 
 use crate::shop::variant::{self, Variant};
+use crate::terminal::exit::{Outcome, Problem};
 
 /// Which variants.
 #[derive(Debug, Clone, Args)]
 pub struct Variants {
     /// A variant; may be repeated.
-    #[arg(long = "variant", value_name = "NAME", value_parser = variant::named)]
-    pub variants: Vec<&'static Variant>,
+    #[arg(long = "variant", value_name = "NAME")]
+    pub names: Vec<String>,
 }
 
 impl Variants {
-    /// The variants asked for, or all there are.
-    pub(super) fn or_all(&self) -> Vec<&'static Variant> {
-        match self.variants.as_slice() {
-            [] => variant::ALL.iter().collect(),
-            some => some.to_vec(),
+    /// The variants asked for, or all there are, of those that are built in.
+    ///
+    /// # Errors
+    /// [`Problem`] when there is none of that name.
+    pub(super) fn built_in(&self) -> Outcome<Vec<&'static Variant>> {
+        match self.names.as_slice() {
+            [] => Ok(variant::ALL.iter().collect()),
+            some => some
+                .iter()
+                .map(|name| variant::named(name).map_err(Problem::usage))
+                .collect(),
         }
     }
 }

@@ -5,12 +5,12 @@ use duet_core::CustomerId;
 use duet_customer::command::RegisterCustomer;
 
 use crate::ops::customer;
-use crate::shop::variant::{self, Variant};
 use crate::target::Target;
 use crate::target::open::on;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
+use crate::world::World as _;
 
 /// `duet customer`.
 #[derive(Debug, Subcommand)]
@@ -32,9 +32,9 @@ pub enum Customer {
         /// ISO 3166-1 alpha-2 country of residence.
         #[arg(long)]
         country: String,
-        /// Under which variant.
-        #[arg(long, value_name = "NAME", value_parser = variant::named, default_value = variant::ALL[0].name)]
-        variant: &'static Variant,
+        /// Under which variant [default: the first that is deployed].
+        #[arg(long, value_name = "NAME")]
+        variant: Option<String>,
         /// Wait until the registration is decided.
         #[arg(long)]
         wait: bool,
@@ -65,8 +65,10 @@ pub(super) async fn run(global: &Global, args: &Customer) -> Outcome<Exit> {
         .check()
         .map_err(|wrong| Problem::usage(format!("{}: {}", wrong.path, wrong.problem)))?;
     let wait = wait.then_some(*within);
-    on!(Target::new(global)?, world => print(
-        &customer::register(world, variant, &command, wait).await?,
-        global.output,
-    ))
+    on!(Target::new(global)?, world => {
+        let variants = world.variants(variant.as_slice())?;
+        let nothing = || Problem::environment("no variant is deployed");
+        let variant = variants.first().ok_or_else(nothing)?;
+        print(&customer::register(world, variant, &command, wait).await?, global.output)
+    })
 }

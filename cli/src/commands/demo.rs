@@ -116,7 +116,7 @@ fn choice<W: World>(world: &W, demo: &Demo) -> Outcome<demo::Choice> {
     };
     let choice = demo::Choice {
         scenarios,
-        variants: world.variants(&demo.variants.variants),
+        variants: world.variants(&demo.variants.names)?,
         copies: demo.orders.unwrap_or(1) as usize,
         within: demo.within,
         faults: !demo.faults.rules().is_empty(),
@@ -164,7 +164,7 @@ async fn run_drill(global: &Global, drill: Drill, demo: &Demo) -> Outcome<Exit> 
 
 async fn outage<W: Operate>(world: &W, demo: &Demo, format: Format) -> Outcome<Exit> {
     let choice = drill::outage::Choice {
-        variants: world.variants(&demo.variants.variants),
+        variants: world.variants(&demo.variants.names)?,
         orders: drilled(demo),
         within: demo.within,
     };
@@ -178,7 +178,7 @@ async fn replay<W: Replayable + Faulty>(world: &W, demo: &Demo, format: Format) 
 
 async fn turn<T: drill::rollout::Turned>(shop: &T, demo: &Demo, format: Format) -> Outcome<Exit> {
     let choice = drill::rollout::Choice {
-        variants: demo.variants.variants.clone(),
+        variants: demo.variants.names.clone(),
         orders: drilled(demo),
         within: demo.within,
     };

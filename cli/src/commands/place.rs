@@ -92,11 +92,10 @@ async fn place_orders<W: Faulty>(
     from_file: Option<Vec<PlaceOrder>>,
     format: Format,
 ) -> Outcome<Exit> {
-    let variants = match (args.all_variants, args.variants.variants.as_slice()) {
-        (true, _) => world.variants(&[]),
-        (false, []) => world.variants(&[]).into_iter().take(1).collect(),
-        (false, some) => some.to_vec(),
-    };
+    let mut variants = world.variants(&args.variants.names)?;
+    if args.variants.names.is_empty() && !args.all_variants {
+        variants.truncate(1);
+    }
     let orders = match (from_file, args.scenario) {
         (Some(orders), _) => orders,
         (None, Some(scenario)) => {

@@ -46,42 +46,40 @@ pub struct Simulate {
 /// Runs many worlds in this process.
 pub(super) fn run(args: &Simulate, format: Format) -> Outcome<Exit> {
     if args.planted {
-        let options = args.worlds_with_faults(planted::SEEDS);
+        let options = args.worlds_with_faults(planted::SEEDS)?;
         let found = planted::run(Plant::ALL, &options, &BTreeMap::new())?;
         return print(&found, format);
     }
     if args.mutants {
-        return print(
-            &mutants::run(&args.worlds_with_faults(mutants::SEEDS))?,
-            format,
-        );
+        let options = args.worlds_with_faults(mutants::SEEDS)?;
+        return print(&mutants::run(&options)?, format);
     }
     let definitions = simulate::definitions(&BTreeMap::new())?;
-    print(&simulate::run(&definitions, &args.worlds(100))?, format)
+    print(&simulate::run(&definitions, &args.worlds(100)?)?, format)
 }
 
 impl Simulate {
     /// The worlds asked for, of so many seeds unless the command line says.
-    fn worlds(&self, seeds: u64) -> Options {
+    fn worlds(&self, seeds: u64) -> Outcome<Options> {
         let seeds = self.seeds.unwrap_or(seeds);
         let (from, seeds) = self.seed.map_or((self.from, seeds), |seed| (seed, 1));
-        Options {
+        Ok(Options {
             seeds,
             from,
-            variants: self.variants.or_all(),
+            variants: self.variants.built_in()?,
             orders: self.orders as usize,
             faults: self.faults.rules(),
             scenarios: self.scenarios.clone(),
             threads: simulate::threads(),
-        }
+        })
     }
 
     /// The same, and in them every fault unless the command line says which.
-    fn worlds_with_faults(&self, seeds: u64) -> Options {
-        let mut options = self.worlds(seeds);
+    fn worlds_with_faults(&self, seeds: u64) -> Outcome<Options> {
+        let mut options = self.worlds(seeds)?;
         if options.faults.is_empty() {
             options.faults = FaultRule::all();
         }
-        options
+        Ok(options)
     }
 }

@@ -15,7 +15,6 @@ use crate::ops::view::View;
 use crate::ops::wait::until;
 use crate::shop::message;
 use crate::shop::services::TableOf;
-use crate::shop::variant::{self, Style};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::report::Report;
 use crate::world::port::replay::Replayable;
@@ -63,7 +62,7 @@ pub struct Unreachable {
 /// not answer.
 pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outcome<Forgotten> {
     let order = ended(world, id, within).await?;
-    let variant = variant::named(&order.variant).map_err(Problem::environment)?;
+    let variant = world.variant(&order.variant)?;
     let began = world.now();
     let forgotten_at = match order.forgotten_at {
         Some(at) => at,
@@ -86,13 +85,13 @@ pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outc
         place: "queues and dead-letter queues: messages that told of it",
         until: after(forgotten_at, days(QUEUE_DAYS)),
     }];
-    if variant.style == Style::Orchestration {
+    if variant.has_machines {
         unreachable.push(Unreachable {
             place: "the histories of its executions",
             until: after(forgotten_at, days(HISTORY_DAYS)),
         });
     }
-    if variant.style == Style::Choreography && world.archive().is_some() {
+    if variant.has_facts && world.archive().is_some() {
         unreachable.push(Unreachable {
             place: "the archive of the bus",
             until: match world.archive_days().await? {

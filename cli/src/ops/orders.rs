@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::ops::place;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant;
 use crate::terminal::exit::Outcome;
 use crate::terminal::report::{Report, table, trimmed};
 use crate::world::{Execution, World};
@@ -120,10 +119,10 @@ pub async fn left_by<W: World>(world: &W, order: &Order) -> Outcome<Option<Left>
     if !is_worth_asking(order, now) {
         return Ok(None);
     }
-    let Ok(variant) = variant::named(&order.variant) else {
+    let Ok(variant) = world.variant(&order.variant) else {
         return Ok(None);
     };
-    if variant.entry.machines(Subject::Order).is_none() {
+    if !variant.has_machines {
         return Ok(left(order, None, now));
     }
     let id = order.placed.order.as_str();

@@ -22,7 +22,7 @@ use crate::ops::wait::until;
 use crate::ops::{orders, place};
 use crate::shop::message;
 use crate::shop::services::TableOf;
-use crate::shop::variant::{self, Door, Variant};
+use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::Report;
 use crate::world::{Commanded, World};
@@ -91,7 +91,7 @@ pub async fn repair<W: World>(world: &W, id: &OrderId, within: u64) -> Outcome<R
             }
         }
         // Money that went back is news, which only on a bus travels by itself.
-        let news = parts.contains(&Part::Payment) && !job.tells(TableOf::Notification);
+        let news = parts.contains(&Part::Payment) && !job.variant.has_facts;
         if news
             && !parts.contains(&Part::Notice)
             && let Err(why) = job.notices().await?
@@ -153,7 +153,7 @@ struct Job<'a, W> {
 
 impl<'a, W: World> Job<'a, W> {
     fn of(world: &'a W, id: &'a OrderId, order: &'a Order, within: u64) -> Outcome<Self> {
-        let variant = variant::named(&order.variant).map_err(Problem::environment)?;
+        let variant = world.variant(&order.variant)?;
         Ok(Self {
             world,
             id,
@@ -306,18 +306,11 @@ impl<'a, W: World> Job<'a, W> {
         decided.map_err(|why| Problem::failed(format!("the order was not parked: {why}")))
     }
 
-    /// Whether the facts of `service` reach others by themselves.
-    fn tells(&self, service: TableOf) -> bool {
-        matches!(self.variant.door(service), Some(Door::Queue(_)))
-    }
-
     /// Lets the order service know of `parts`, or waits until it heard of them
     /// from the services' own facts.
     async fn note(&self, parts: &[Part]) -> Outcome<()> {
         let told = |part: &Part| match part {
-            Part::Delivery => self.tells(TableOf::Delivery),
-            Part::Payment => self.tells(TableOf::Payment),
-            Part::Stock => self.tells(TableOf::Inventory),
+            Part::Delivery | Part::Payment | Part::Stock => self.variant.has_facts,
             // No fact says to the order that these were made good.
             Part::Shipment | Part::Notice => false,
         };

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 
 use crate::ops::{customer, place};
 use crate::shop::services::TableOf;
-use crate::shop::variant::{self, Style};
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::{Report, table, trimmed};
@@ -193,8 +192,8 @@ async fn on_the_bus<W: Replayable>(world: &W, about: &[String]) -> Outcome<()> {
         let Some(order) = place::find(world, id).await? else {
             continue;
         };
-        let variant = variant::named(&order.variant).map_err(Problem::environment)?;
-        if variant.style == Style::Orchestration {
+        let variant = world.variant(&order.variant)?;
+        if !variant.has_facts {
             return Err(Problem::usage(format!(
                 "order {id} runs under {}: a workflow drives it, and none of its facts was ever on the bus",
                 variant.name

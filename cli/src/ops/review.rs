@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::ops::place;
 use crate::ops::wait::until;
+use crate::shop::message;
 use crate::shop::services::TableOf;
-use crate::shop::{message, variant};
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::inline;
 use crate::terminal::report::{Report, table, trimmed};
@@ -185,7 +185,7 @@ pub async fn decide<W: World>(
         let how = place::word(&there.standing());
         return Err(Problem::failed(format!("order {order} has ended: {how}")));
     }
-    let variant = variant::named(&review.variant).map_err(Problem::environment)?;
+    let variant = world.variant(&review.variant)?;
     let command = Command::from(DecideReview {
         order: order.clone(),
         verdict,

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::ops::view::{Step, View};
 use crate::ops::{orders, place};
 use crate::shop::services::Subject;
-use crate::shop::variant;
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::{Format, Report, Table, table, trimmed};
@@ -38,10 +37,7 @@ pub struct Shown {
 pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
     let view = View::load(world, id).await?;
     let (mut execution, mut executions) = (None, Vec::new());
-    for variant in variant::ALL
-        .iter()
-        .filter(|variant| world.deployment().variants.contains(&variant.name))
-    {
+    for variant in world.variants(&[])? {
         let known = view
             .order
             .as_ref()

@@ -254,7 +254,7 @@ async fn under_review(world: &Lab, variant: &'static Variant) -> OrderId {
 
 #[tokio::test]
 async fn a_shipment_owed_after_the_pivot_is_made_good_by_repair_or_by_its_letter() {
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let world = lab(&[]);
         let order = under_review(&world, variant).await;
         world.outage(TableOf::Inventory, true).await.unwrap();
@@ -337,7 +337,7 @@ async fn a_notice_owed_after_the_pivot_is_sent_once_by_repair() {
 
 #[tokio::test]
 async fn of_two_decisions_at_once_one_wins_and_the_other_hears_of_it() {
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let world = lab(&[]);
         let order = under_review(&world, variant).await;
         let (yes, no) = tokio::join!(

@@ -19,7 +19,7 @@ use crate::ops::view::View;
 use crate::ops::{orders, show};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{self, Style, Variant};
+use crate::shop::variant::Variant;
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::report::{self, Format, Report};
@@ -202,22 +202,19 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
     let shown = show::show(world, id).await?;
     let view = shown.view;
     let deployment = world.deployment();
-    let runs_under = |variant: &&Variant| match &view.order {
+    let runs_under = |variant: &&'static Variant| match &view.order {
         Some(order) => order.variant == variant.name,
-        None => deployment.variants.contains(&variant.name),
+        None => true,
     };
     let items = world.table(TableOf::Journal).partition(id).await?;
     let facts = items.iter().map(Item::read::<Entry>);
     let facts: Vec<Entry> = facts.collect::<Result<_, _>>()?;
     let mut dead = Vec::new();
     let mut history = Vec::new();
-    for variant in variant::ALL.iter().filter(runs_under) {
-        if !deployment.variants.contains(&variant.name) {
-            continue;
-        }
+    for variant in world.variants(&[])?.into_iter().filter(runs_under) {
         let mut letters = world.dead_letters(variant, id).await?;
         // An execution whose order was made whole since is history.
-        if variant.style == Style::Orchestration && is_whole(&view) {
+        if variant.has_machines && is_whole(&view) {
             letters.clear();
         }
         dead.extend(letters.into_iter().filter(|letter| is_about(letter, id)));
@@ -225,7 +222,7 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
             history = world.history(variant, Subject::Order, id).await?;
         }
     }
-    let by_order = |order: &duet_order::domain::Order| variant::named(&order.variant).ok();
+    let by_order = |order: &duet_order::domain::Order| world.variant(&order.variant).ok();
     let variant = view.order.as_ref().and_then(by_order);
     let sources = Sources {
         view,
@@ -234,7 +231,7 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
         with_fraud: deployment.fraud != Fraud::Off,
     };
     let orchestrated = match variant {
-        Some(variant) => variant.style == Style::Orchestration,
+        Some(variant) => variant.has_machines,
         None => !history.is_empty(),
     };
     let mut timeline = Timeline {

@@ -76,3 +76,8 @@ pub enum Subject {
     /// A registration.
     Customer,
 }
+
+impl Subject {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Order, Self::Customer];
+}

@@ -1,10 +1,20 @@
-//! The variants: data, never an `if`. A further variant is a further row.
+//! The variants. Each describes itself in an output of its stack, named
+//! `…Variant`: what it is, and where it is reached. Nothing here, or anywhere in
+//! the tool, knows which variants there are.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use duet_lab::{Definitions, bundled};
+use serde::{Deserialize, Serialize};
 
 use crate::shop::services::{Subject, TableOf};
+use crate::terminal::exit::{Outcome, Problem};
 
-/// A way to coordinate the services.
+/// What the name of an output ends with that describes a variant.
+const OUTPUT: &str = "Variant";
+
+/// A way to coordinate the services: what it is, wherever it is deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Variant {
     /// Its name: in metadata, on the command line, in reports.
@@ -13,35 +23,18 @@ pub struct Variant {
     pub style: Style,
     /// What carries it.
     pub carried_by: &'static str,
-    /// Where orders and registrations enter, as names of stack outputs.
+    /// Whether state machines drive its orders: then each has executions, with a
+    /// history, which can be stopped and redriven.
     #[serde(skip)]
-    pub entry: Entry,
-    /// Where each service takes the commands of a person or an operator.
+    pub has_machines: bool,
+    /// Whether its facts travel on a carrier: then they can be listened to and
+    /// replayed.
     #[serde(skip)]
-    pub doors: &'static [(TableOf, Door)],
-}
-
-/// Where a service takes commands that come from outside the flow. The strings
-/// are names of stack outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// Its queue: the facts that follow travel by themselves.
-    Queue(&'static str),
-    /// Its task function, called and answering: whoever calls sees to what follows.
-    Task(&'static str),
-}
-
-impl Variant {
-    /// The door of `service`; `None` where it takes no such commands.
-    #[must_use]
-    pub fn door(&self, service: TableOf) -> Option<Door> {
-        let mut doors = self.doors.iter();
-        doors.find(|(of, _)| *of == service).map(|(_, door)| *door)
-    }
+    pub has_facts: bool,
 }
 
 /// Who decides what is next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Style {
     /// A workflow.
@@ -50,105 +43,169 @@ pub enum Style {
     Choreography,
 }
 
-/// Where a variant's work enters. The strings are names of stack outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A variant as a stack describes it: what it is, and where it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// What it is.
+    pub variant: Variant,
+    said: Said,
+}
+
+/// The JSON of a stack's output. What a newer stack says beside it is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Said {
+    name: String,
+    style: Style,
+    carried_by: String,
+    entry: Entries,
+    #[serde(default)]
+    machines: Option<Machines>,
+    #[serde(default)]
+    facts: Option<Facts>,
+    doors: BTreeMap<String, Door>,
+    dead_letters: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Entries {
+    order: Entry,
+    customer: Entry,
+}
+
+/// Where orders, or registrations, enter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Entry {
-    /// An execution of a state machine, named after its subject.
-    Execution {
-        /// The machines of orders.
-        order: Machines,
-        /// The machines of registrations.
-        customer: Machines,
-    },
-    /// A command on the service's queue.
-    Queue {
-        /// The order service's queue.
-        order: &'static str,
-        /// The customer service's queue.
-        customer: &'static str,
-    },
+    /// A state machine, by its ARN: an execution, named after its subject.
+    Machine(String),
+    /// The service's queue, by its URL: a command.
+    Queue(String),
 }
 
-/// The state machines of a flow, as names of stack outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a service takes commands that come from outside the flow.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// Its queue, by its URL: the facts that follow travel by themselves.
+    Queue(String),
+    /// Its task function, by its name or ARN, called and answering: whoever calls
+    /// sees to what follows.
+    Function(String),
+}
+
+/// The state machines of a variant: executions that were started before a
+/// parameter changed run on another one than new ones.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Machines {
-    /// The one that whoever is new starts.
-    pub entry: &'static str,
-    /// All there are, joined by commas: executions that were started before a
-    /// parameter changed run on another than new ones.
-    pub all: &'static str,
+    /// `STANDARD` or `EXPRESS`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The ARNs of those that drive orders.
+    pub order: Vec<String>,
+    /// The ARNs of those that drive registrations.
+    pub customer: Vec<String>,
 }
 
-impl Entry {
-    /// The stack outputs that are there when the variant is deployed.
+/// What the facts of a variant travel on, and how they are replayed: from the
+/// archive where there is one, else from the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Facts {
+    /// The name of the EventBridge bus.
+    pub bus: String,
+    /// The ARN of the bus's archive.
+    #[serde(default)]
+    pub archive: Option<String>,
+}
+
+/// Every description that this process has read, by its text. They stay, so that
+/// a variant can be handed on as a mere reference; a process meets few.
+static READ: Mutex<BTreeMap<String, &'static Description>> = Mutex::new(BTreeMap::new());
+
+impl Description {
+    /// Reads a stack's output.
+    fn read(text: &str) -> Result<&'static Self, serde_json::Error> {
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = read.get(text) {
+            return Ok(known);
+        }
+        let said: Said = serde_json::from_str(text)?;
+        let word = |word: &str| -> &'static str { String::leak(word.to_owned()) };
+        let variant = Variant {
+            name: word(&said.name),
+            style: said.style,
+            carried_by: word(&said.carried_by),
+            has_machines: said.machines.is_some(),
+            has_facts: said.facts.is_some(),
+        };
+        let description: &'static Self = Box::leak(Box::new(Self { variant, said }));
+        read.insert(text.to_owned(), description);
+        Ok(description)
+    }
+
+    /// The variants that a stack's `outputs` describe: by style, then by name.
+    ///
+    /// # Errors
+    /// [`Problem`] naming the output that cannot be read.
+    pub fn all(outputs: &BTreeMap<String, String>) -> Outcome<Vec<&'static Self>> {
+        let described = outputs.iter().filter(|(name, _)| name.ends_with(OUTPUT));
+        let described = described.map(|(name, text)| {
+            let unfit = |e| Problem::environment(format!("output {name} of the stack: {e}"));
+            Self::read(text).map_err(unfit)
+        });
+        let mut all = described.collect::<Outcome<Vec<_>>>()?;
+        all.sort_by_key(|one| (one.variant.style, one.variant.name));
+        Ok(all)
+    }
+
+    /// Where orders, or registrations, enter.
     #[must_use]
-    pub fn outputs(self) -> [&'static str; 2] {
-        match self {
-            Self::Execution { order, customer } => [order.entry, customer.entry],
-            Self::Queue { order, customer } => [order, customer],
+    pub fn entry(&self, subject: Subject) -> &Entry {
+        match subject {
+            Subject::Order => &self.said.entry.order,
+            Subject::Customer => &self.said.entry.customer,
         }
     }
 
-    /// The machines that drive `subject`, where machines do.
+    /// The ARNs of all machines that drive such subjects; none where none do.
     #[must_use]
-    pub fn machines(self, subject: Subject) -> Option<Machines> {
-        match (self, subject) {
-            (Self::Execution { order, .. }, Subject::Order) => Some(order),
-            (Self::Execution { customer, .. }, Subject::Customer) => Some(customer),
-            (Self::Queue { .. }, _) => None,
+    pub fn machines(&self, subject: Subject) -> &[String] {
+        match (&self.said.machines, subject) {
+            (Some(machines), Subject::Order) => &machines.order,
+            (Some(machines), Subject::Customer) => &machines.customer,
+            (None, _) => &[],
         }
+    }
+
+    /// What its facts travel on; `None` where nobody hears them.
+    #[must_use]
+    pub fn facts(&self) -> Option<&Facts> {
+        self.said.facts.as_ref()
+    }
+
+    /// Where `service` takes the commands of a person or an operator; `None`
+    /// where it takes none.
+    #[must_use]
+    pub fn door(&self, service: TableOf) -> Option<&Door> {
+        self.said.doors.get(service.name())
+    }
+
+    /// The URLs of its dead-letter queues.
+    #[must_use]
+    pub fn dead_letters(&self) -> &[String] {
+        &self.said.dead_letters
     }
 }
 
-/// Every variant.
-pub const ALL: &[Variant] = &[
-    Variant {
-        name: "standard",
-        style: Style::Orchestration,
-        carried_by: "Step Functions Standard",
-        entry: Entry::Execution {
-            order: Machines {
-                entry: "OrderMachine",
-                all: "OrderMachines",
-            },
-            customer: Machines {
-                entry: "CustomerMachine",
-                all: "CustomerMachines",
-            },
-        },
-        doors: &[
-            (TableOf::Order, Door::Task("OrderTaskFunction")),
-            // Its reply goes to the token that the workflow waits at.
-            (TableOf::Fraud, Door::Queue("FraudInbox")),
-            (TableOf::Inventory, Door::Task("InventoryTaskFunction")),
-            (TableOf::Payment, Door::Task("PaymentTaskFunction")),
-            (TableOf::Delivery, Door::Task("DeliveryTaskFunction")),
-            (
-                TableOf::Notification,
-                Door::Task("NotificationTaskFunction"),
-            ),
-        ],
-    },
-    Variant {
-        name: "eventbridge",
-        style: Style::Choreography,
-        carried_by: "EventBridge bus, rules, SQS",
-        entry: Entry::Queue {
-            order: "OrderQueueUrl",
-            customer: "CustomerQueueUrl",
-        },
-        doors: &[
-            (TableOf::Order, Door::Queue("OrderQueueUrl")),
-            (TableOf::Fraud, Door::Queue("FraudQueueUrl")),
-            (TableOf::Inventory, Door::Queue("InventoryQueueUrl")),
-            (TableOf::Payment, Door::Queue("PaymentQueueUrl")),
-            (TableOf::Delivery, Door::Queue("DeliveryQueueUrl")),
-            (TableOf::Notification, Door::Queue("NotificationQueueUrl")),
-        ],
-    },
-];
+/// The variants that this checkout's templates describe, as they are built in.
+pub static ALL: LazyLock<Vec<Variant>> = LazyLock::new(|| {
+    let definitions = Definitions::read(bundled(), "duet", &BTreeMap::new());
+    let outputs = definitions.map(|definitions| definitions.outputs);
+    let all = Description::all(&outputs.unwrap_or_default());
+    let all = all.unwrap_or_default();
+    all.into_iter().map(|one| one.variant).collect()
+});
 
-/// The variant called `name`.
+/// The variant called `name`, of those that are built in.
 ///
 /// # Errors
 /// The names there are, when there is none of that name.
@@ -157,6 +214,59 @@ pub fn named(name: &str) -> Result<&'static Variant, String> {
         .find(|variant| variant.name == name)
         .ok_or_else(|| {
             let names: Vec<_> = ALL.iter().map(|variant| variant.name).collect();
-            format!("no such variant; there are {}", names.join(", "))
+            format!("no such variant: {name}; there are {}", names.join(", "))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_templates_describe_variants_of_both_styles() {
+        let styles: Vec<Style> = ALL.iter().map(|one| one.style).collect();
+        assert!(styles.is_sorted(), "{styles:?}");
+        assert!(styles.contains(&Style::Orchestration) && styles.contains(&Style::Choreography));
+        assert!(ALL.iter().all(|one| one.has_machines || one.has_facts));
+        for one in ALL.iter() {
+            assert_eq!(named(one.name), Ok(one));
+        }
+        let refused = named("pigeon").unwrap_err();
+        assert!(
+            ALL.iter().all(|one| refused.contains(one.name)),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn what_a_description_lacks_is_told_with_its_outputs_name() {
+        let outputs = |text: &str| BTreeMap::from([("PigeonVariant".to_owned(), text.to_owned())]);
+        let whole = r#"{"name": "pigeon", "style": "choreography", "carried_by": "air", "newer": 1,
+            "entry": {"order": {"queue": "q"}, "customer": {"machine": "m"}},
+            "doors": {"order": {"function": "f"}}, "dead_letters": ["d"]}"#;
+        let all = Description::all(&outputs(whole)).unwrap();
+        assert_eq!(all.len(), 1);
+        let one = all[0];
+        assert!(!one.variant.has_machines && !one.variant.has_facts);
+        assert_eq!(one.entry(Subject::Order), &Entry::Queue("q".to_owned()));
+        assert_eq!(
+            one.entry(Subject::Customer),
+            &Entry::Machine("m".to_owned())
+        );
+        assert_eq!(
+            one.door(TableOf::Order),
+            Some(&Door::Function("f".to_owned()))
+        );
+        assert_eq!(one.door(TableOf::Fraud), None);
+        assert!(one.machines(Subject::Order).is_empty() && one.facts().is_none());
+        for broken in [
+            whole.replace("\"dead_letters\"", "\"dead\""),
+            whole.replace("queue", "pond"),
+            whole.replace("choreography", "opera"),
+            "{".to_owned(),
+        ] {
+            let refused = Description::all(&outputs(&broken)).unwrap_err().to_string();
+            assert!(refused.contains("PigeonVariant"), "{refused}");
+        }
+    }
 }

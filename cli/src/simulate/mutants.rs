@@ -15,7 +15,6 @@ use serde_json::{Map, Value, json};
 
 use super::parallel::in_parallel;
 use super::{Cut, Options, REVIEW_SECONDS, simulate, variant_of};
-use crate::shop::variant::Style;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::report::{Report, table, trimmed};
 use crate::world::lab;
@@ -147,7 +146,7 @@ pub fn run(options: &Options) -> Outcome<MutantsReport> {
         for at in &clean {
             let (options, world) = tries(*at);
             let is_machine = matches!(mutant.edit, Edit::Json(..));
-            if is_machine && variant_of(options, world).style != Style::Orchestration {
+            if is_machine && !variant_of(options, world).has_machines {
                 continue;
             }
             match simulate(&definitions, options, world, &Cut::default()) {

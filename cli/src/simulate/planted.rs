@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::parallel::in_parallel;
 use super::{Cut, Options, REVIEW_SECONDS, simulate};
-use crate::shop::variant::{Style, Variant};
+use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::{Report, table, trimmed};
 use crate::world::lab;
@@ -99,8 +99,8 @@ pub fn run(
 fn reaches(plant: Plant, variant: &Variant) -> bool {
     match plant.reach() {
         Reach::Everywhere => true,
-        Reach::Workflows => variant.style == Style::Orchestration,
-        Reach::Facts => variant.style == Style::Choreography,
+        Reach::Workflows => variant.has_machines,
+        Reach::Facts => variant.has_facts,
     }
 }
 

@@ -22,7 +22,7 @@ impl<'a> Listener<'a> {
     /// `correlations`.
     pub(crate) async fn attach(shop: &'a Shop, correlations: &[&str]) -> Self {
         let pattern = json!({ "detail": { "metadata": { "correlationid": correlations } } });
-        Self::on(shop, shop.output("Bus"), &pattern).await
+        Self::on(shop, shop.bus_name(), &pattern).await
     }
 
     /// Hears what fits `pattern` on `bus`.

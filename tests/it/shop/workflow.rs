@@ -39,7 +39,7 @@ impl Shop {
             })
         });
         let machine = Arc::new(StateMachine::parse(&definition.unwrap()).unwrap());
-        let arn: Vec<&str> = self.output("OrderMachine").split(':').collect();
+        let arn: Vec<&str> = self.order_machine().split(':').collect();
         let options = ExecutionOptions {
             name: id.to_owned(),
             machine_name: arn[6].to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Resolved, Stack, function, text};
+use super::{Resolved, Stack, function, sub, text};
 
 impl Stack {
     /// The place of a resource among all stacks: `Nested/Resource`.
@@ -65,11 +65,14 @@ impl Stack {
         match (function(value), value) {
             (Some(("Ref", name)), _) => named(name.as_str().unwrap_or_default()),
             (Some(("Fn::GetAtt", path)), _) => named(path[0].as_str().unwrap_or_default()),
-            (Some(("Fn::Sub", template)), _) => {
-                let placeholders = template.as_str().unwrap_or_default().split("${").skip(1);
-                for name in placeholders.filter_map(|rest| rest.split('}').next()) {
+            (Some(("Fn::Sub", argument)), _) => {
+                let (template, variables) = sub(argument);
+                let placeholders = template.split("${").skip(1);
+                let names = placeholders.filter_map(|rest| rest.split('}').next());
+                for name in names.filter(|name| variables.get(name).is_none()) {
                     named(name.split('.').next().unwrap_or_default());
                 }
+                self.references(variables, found)?;
             }
             (Some(("Fn::If", branches)), _) => {
                 let holds = self.condition(branches[0].as_str().unwrap_or_default())?;

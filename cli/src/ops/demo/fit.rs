@@ -15,12 +15,7 @@ impl Choice {
     pub fn fit<W: World>(mut self, world: &W, by_name: bool) -> Outcome<Self> {
         let there = world.deployment();
         for variant in &self.variants {
-            if !there.variants.contains(&variant.name) {
-                return Err(Problem::usage(format!(
-                    "variant {} is not deployed",
-                    variant.name
-                )));
-            }
+            world.description(variant)?;
         }
         if !there.with_fraud {
             if let Some(scenario) = self

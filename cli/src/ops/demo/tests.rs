@@ -58,7 +58,7 @@ async fn under_faults_the_invariants_hold_and_use_is_counted() {
         let broken: Vec<_> = report.invariants.iter().filter(|one| !one.holds).collect();
         assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
         let usage = report.usage.unwrap();
-        for variant in variant::ALL {
+        for variant in variant::ALL.iter() {
             let used = usage[variant.name];
             assert!(used.invocations > 0 && used.write_units > 0, "{used:?}");
         }

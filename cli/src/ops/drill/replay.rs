@@ -12,7 +12,6 @@ use crate::ops::demo::{self, Choice};
 use crate::ops::faulty::Faulty;
 use crate::ops::replay::{self, LAG_SECONDS, Request, Via};
 use crate::shop::services::TableOf;
-use crate::shop::variant::Style;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::{Report, table, trimmed};
 use crate::world::port::replay::{BusRule, Ear, Replayable, queues_of};
@@ -78,8 +77,7 @@ pub struct ReplayDrill {
 /// What should not have happened is no error but reported.
 pub async fn run<W: Replayable + Faulty>(world: &W, choice: &Choice) -> Outcome<ReplayDrill> {
     let mut choice = choice.clone();
-    let on_a_bus = |style| style == Style::Choreography;
-    choice.variants.retain(|variant| on_a_bus(variant.style));
+    choice.variants.retain(|variant| variant.has_facts);
     if choice.variants.is_empty() {
         return Err(Problem::usage(
             "a replay is about facts on a bus, and no variant chosen here has one",
@@ -235,12 +233,10 @@ async fn documents<W: Replayable>(world: &W, stem: &str) -> Outcome<Documents> {
 /// How many dead letters are about anything whose name begins with `stem`.
 async fn dead<W: Replayable>(world: &W, stem: &str) -> Outcome<u64> {
     let mut dead = 0;
-    let there = &world.deployment().variants;
-    let on_a_bus = crate::shop::variant::ALL
-        .iter()
-        .filter(|variant| there.contains(&variant.name) && variant.style == Style::Choreography);
-    for variant in on_a_bus {
-        dead += world.dead_letters(variant, stem).await?.len() as u64;
+    for variant in world.variants(&[])? {
+        if variant.has_facts {
+            dead += world.dead_letters(variant, stem).await?.len() as u64;
+        }
     }
     Ok(dead)
 }
@@ -339,7 +335,7 @@ mod tests {
     async fn a_drill_without_a_bus_is_refused() {
         let world = Lab::new(&definitions(&BTreeMap::new()).unwrap(), Config::default()).unwrap();
         let mut variants: Vec<_> = variant::ALL.iter().collect();
-        variants.retain(|variant| variant.style == Style::Orchestration);
+        variants.retain(|variant| !variant.has_facts);
         let choice = Choice {
             scenarios: Vec::new(),
             variants,

@@ -26,7 +26,6 @@ pub use self::measure::Part;
 use self::stage::Stage;
 use crate::ops::{dlq, review, rollout};
 use crate::shop::parameters::{FRAUD, Fraud};
-use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::tell;
 use crate::world::World;
@@ -89,8 +88,8 @@ impl Turned for Lab {
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Choice {
-    /// Under which variants; none for all that are deployed.
-    pub variants: Vec<&'static Variant>,
+    /// The names of the variants; none for all that are deployed.
+    pub variants: Vec<String>,
     /// How many orders under each, at every stage.
     pub orders: usize,
     /// After how many seconds without any progress a stage gives up.
@@ -125,10 +124,6 @@ pub async fn run<T: Turned>(shop: &T, choice: &Choice) -> Outcome<RolloutDrill> 
     // Also brings up a shop that is not there yet, and changes nothing where it is off.
     shop.turn(Fraud::Off).await?;
     let mut world = shop.world().await?;
-    let choice = &Choice {
-        variants: world.variants(&choice.variants),
-        ..choice.clone()
-    };
     let began = world.now();
     let stem = format!("{:x}", began.as_millisecond());
     let mut stages: Vec<Stage> = Vec::new();

@@ -9,7 +9,7 @@ use super::*;
 use crate::ops::invariants::Findings;
 use crate::ops::{catalog, customer, demo, repair};
 use crate::shop::scenario::{self, Plan};
-use crate::shop::variant::Variant;
+use crate::shop::variant::{self, Variant};
 use crate::terminal::exit::Exit;
 use crate::world::lab::{Lab, definitions};
 
@@ -96,7 +96,7 @@ const PLAYED: [&str; 6] = [
 
 #[tokio::test]
 async fn while_an_order_is_open_only_those_who_need_it_keep_its_address_and_token() {
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let world = lab();
         let plan = plan("review-timeout", variant);
         catalog::seed(&world, &plan.goods).await.unwrap();
@@ -128,7 +128,7 @@ async fn while_an_order_is_open_only_those_who_need_it_keep_its_address_and_toke
 
 #[tokio::test]
 async fn what_has_ended_is_forgotten_and_every_invariant_still_holds() {
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let world = lab();
         let mut ids = Vec::new();
         for name in PLAYED {
@@ -151,7 +151,7 @@ async fn what_has_ended_is_forgotten_and_every_invariant_still_holds() {
             let again = forget(&world, id, 600).await.unwrap();
             assert_eq!(first.forgotten_at, again.forgotten_at, "{id}");
             let places: Vec<_> = first.unreachable.iter().map(|there| there.place).collect();
-            let workflow = variant.style == Style::Orchestration;
+            let workflow = variant.has_machines;
             assert_eq!(
                 places.iter().any(|place| place.contains("executions")),
                 workflow,

@@ -46,7 +46,7 @@ async fn refused(
 #[tokio::test]
 async fn past_the_tool_the_doors_refuse_amounts_and_ids_all_the_same() {
     let world = lab();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let plan = scenario::named("happy").unwrap().plan(variant.name, 1, 1);
         let order = Command::from(plan.waves[0][0].clone());
         let long = "x".repeat(61 - variant.name.len());

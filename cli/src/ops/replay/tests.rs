@@ -9,14 +9,13 @@ use super::*;
 use crate::ops::demo::{self, Choice};
 use crate::ops::view::View;
 use crate::shop::scenario;
-use crate::shop::variant::Variant;
+use crate::shop::variant::{self, Variant};
 use crate::world::World;
 use crate::world::lab::{Lab, definitions};
 
 fn on_a_bus() -> &'static Variant {
     let mut all = variant::ALL.iter();
-    all.find(|variant| variant.style == Style::Choreography)
-        .unwrap()
+    all.find(|variant| variant.has_facts).unwrap()
 }
 
 /// A lab with one finished order under `variant`, and the order's id.
@@ -94,7 +93,7 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_sent() {
 #[tokio::test]
 async fn an_order_of_a_workflow_is_not_replayed_on_the_bus() {
     let mut all = variant::ALL.iter();
-    let workflow = all.find(|variant| variant.style == Style::Orchestration);
+    let workflow = all.find(|variant| !variant.has_facts);
     let (world, order) = finished(workflow.unwrap()).await;
     let request = Request {
         about: vec![order],

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::ops::{orders, redrive};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::TableOf;
-use crate::shop::variant::{self, Variant};
+use crate::shop::variant::Description;
 use crate::terminal::consent::Consent;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::tell;
@@ -67,14 +67,13 @@ impl Going {
     /// What is there `before` an update and not `after` it.
     #[must_use]
     pub fn between(before: &Definitions, after: &Definitions) -> Self {
-        let offers = |definitions: &Definitions, variant: &Variant| {
-            let outputs = variant.entry.outputs();
-            let has = |name: &&str| definitions.outputs.contains_key(*name);
-            outputs.iter().all(has)
+        let variants = |of: &Definitions| -> Vec<&'static str> {
+            // Those that cannot be read are refused where they are opened.
+            let all = Description::all(&of.outputs).unwrap_or_default();
+            all.iter().map(|one| one.variant.name).collect()
         };
-        let gone = variant::ALL
-            .iter()
-            .filter(|variant| offers(before, variant) && !offers(after, variant));
+        let (mut gone, left) = (variants(before), variants(after));
+        gone.retain(|name| !left.contains(name));
         let queues = |of: &Definitions| -> BTreeSet<String> {
             of.queues.iter().map(|queue| queue.name.clone()).collect()
         };
@@ -83,7 +82,7 @@ impl Going {
         };
         Self {
             fraud: fraud(before) != Fraud::Off && fraud(after) == Fraud::Off,
-            variants: gone.map(|variant| variant.name).collect(),
+            variants: gone,
             queues: &queues(before) - &queues(after),
             machines: &machines(before) - &machines(after),
         }

@@ -13,7 +13,8 @@ use serde_json::json;
 use super::*;
 use crate::ops::{catalog, customer, place, review};
 use crate::shop::scenario;
-use crate::shop::variant::{self, Variant};
+use crate::shop::services::TableOf;
+use crate::shop::variant::{self, Description, Door, Variant};
 use crate::terminal::exit::Exit;
 use crate::world::World;
 use crate::world::lab::Lab;
@@ -156,7 +157,7 @@ fn how_long_it_listens_is_read_from_what_is_deployed() {
 async fn what_is_still_needed_is_not_taken_out() {
     let shop = Watched::new(&[], &[]);
     let mut orders = Vec::new();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         orders.push(shop.order("review-approve", variant, "r").await);
     }
     shop.lab.pause(60_000).await;
@@ -194,9 +195,8 @@ async fn what_is_still_needed_is_not_taken_out() {
 fn without(variant: &Variant) -> Parameters {
     let all = read(&bundled(), "duet", &Parameters::new()).unwrap();
     let offers = |definitions: &Definitions| {
-        let outputs = variant.entry.outputs();
-        let has = |name: &&str| definitions.outputs.contains_key(*name);
-        outputs.iter().all(has)
+        let all = Description::all(&definitions.outputs).unwrap();
+        all.iter().any(|one| one.variant == *variant)
     };
     let on = all.values.iter().filter(|(_, value)| *value == "true");
     let mut each = on.map(|(name, _)| given(&[(name, "false")]));
@@ -208,7 +208,7 @@ fn without(variant: &Variant) -> Parameters {
 
 #[tokio::test]
 async fn a_variant_is_not_taken_out_while_one_of_its_orders_is_not_whole() {
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let shop = Watched::new(&[], &[]);
         let parameters = without(variant);
         let go = async || {
@@ -250,18 +250,13 @@ async fn a_variant_is_not_taken_out_while_one_of_its_orders_is_not_whole() {
 #[tokio::test]
 async fn dead_letters_and_messages_that_would_go_are_named() {
     let shop = Watched::new(&[("Fraud", "listening")], &[]);
-    let queue = shop.lab.with(|lab| {
-        let queues = &lab.definitions().queues;
-        let url = lab.definitions().outputs["FraudQueueUrl"].clone();
-        queues
-            .iter()
-            .find(|queue| queue.url == url)
-            .unwrap()
-            .name
-            .clone()
-    });
+    let door = |one: &'static Description| match one.door(TableOf::Fraud) {
+        Some(Door::Queue(url)) if one.variant.has_facts => url.rsplit('/').next(),
+        _ => None,
+    };
+    let queue = shop.lab.described().into_iter().find_map(door).unwrap();
     shop.lab
-        .with(|lab| lab.send_text(&queue, "{", "nobody"))
+        .with(|lab| lab.send_text(queue, "{", "nobody"))
         .unwrap();
     shop.lab.pause(60_000).await;
     let said = shop.to(&[("Fraud", "off")], false).await.unwrap_err();
@@ -275,12 +270,7 @@ async fn failed_executions_that_could_be_redriven_are_named_and_asked_about() {
     let register = serde_json::from_value(json!({
         "customer": "ada", "name": "Ada", "email": "ada@example.org", "country": "SE",
     }));
-    let driven = |variant: &&Variant| {
-        variant
-            .entry
-            .machines(crate::shop::services::Subject::Customer)
-    };
-    let variant = variant::ALL.iter().find(|it| driven(it).is_some()).unwrap();
+    let variant = variant::ALL.iter().find(|it| it.has_machines).unwrap();
     customer::register(&shop.lab, variant, &register.unwrap(), None)
         .await
         .unwrap();

@@ -8,6 +8,7 @@ use duet_lab::Config;
 use super::*;
 use crate::ops::demo::{self, Choice};
 use crate::shop::scenario;
+use crate::shop::variant::{self, Style};
 use crate::world::lab::{Lab, definitions};
 
 fn lab() -> Lab {
@@ -89,7 +90,7 @@ async fn a_finished_order_has_one_root_and_lacks_nothing() {
 async fn effects_hang_on_their_causes() {
     let world = lab();
     let orders = ran(&world, &["happy"]).await;
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let timeline = read(&world, &orders[&(variant.name, "happy")])
             .await
             .unwrap();
@@ -163,7 +164,7 @@ async fn what_has_not_happened_is_missing() {
     crate::ops::catalog::seed(&world, &plan.goods)
         .await
         .unwrap();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let mut order = plan.waves.last().unwrap()[0].clone();
         order.order = format!("t-{}", variant.name).parse().unwrap();
         order.customer = format!("c-{}", variant.name).parse().unwrap();
@@ -223,7 +224,7 @@ async fn what_is_told_twice_or_replayed_is_counted() {
     for ((variant, _), order) in ran(&world, &["happy"]).await {
         let journal = world.table(TableOf::Journal);
         let entries = journal.partition(&order).await.unwrap();
-        let of_bus = variant::named(variant).unwrap().style == Style::Choreography;
+        let of_bus = variant::named(variant).unwrap().has_facts;
         assert_eq!(
             entries.is_empty(),
             !of_bus,
@@ -248,9 +249,7 @@ async fn what_is_told_twice_or_replayed_is_counted() {
 #[tokio::test]
 async fn a_poor_history_is_completed_by_the_records() {
     let world = lab();
-    let variant = variant::ALL
-        .iter()
-        .find(|variant| variant.style == Style::Orchestration);
+    let variant = variant::ALL.iter().find(|variant| variant.has_machines);
     let variant = variant.unwrap();
     for ((of, _), order) in ran(&world, &["payment-flaky"]).await {
         if of != variant.name {

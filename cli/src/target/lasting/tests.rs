@@ -45,7 +45,7 @@ async fn outcome(lasting: &Lasting, order: &OrderId) -> String {
 #[tokio::test]
 async fn what_one_command_did_the_next_one_finds() {
     let (_dir, labs) = labs();
-    for under in variant::ALL {
+    for under in variant::ALL.iter() {
         let lasting = labs.open(wall(0)).await.unwrap();
         let order = submit(&lasting, "review-approve", under.name).await;
         lasting.close().unwrap();
@@ -85,7 +85,7 @@ async fn every_kind_of_input_comes_again() {
     let (_dir, labs) = labs();
     let lasting = labs.open(wall(0)).await.unwrap();
     let mut orders = Vec::new();
-    for under in variant::ALL {
+    for under in variant::ALL.iter() {
         orders.push(submit(&lasting, "refund-fails", under.name).await);
         lasting.world.submit_poison(under, "bad").await.unwrap();
     }
@@ -265,7 +265,7 @@ async fn up_updates_a_lab_in_place_and_orders_in_flight_end_well() {
     let (lasting, brought) = labs.up(slow.clone(), wall(0), false).await.unwrap();
     assert_eq!(brought, Brought::Begun(None));
     let mut orders = Vec::new();
-    for under in variant::ALL {
+    for under in variant::ALL.iter() {
         orders.push(submit(&lasting, "happy", under.name).await);
         orders.push(submit(&lasting, "review-approve", under.name).await);
     }
@@ -302,7 +302,7 @@ async fn up_updates_a_lab_in_place_and_orders_in_flight_end_well() {
     assert!(kinds.contains("\"kind\":\"update\""), "{kinds}");
     let lasting = labs.open(wall(8)).await.unwrap();
     assert!(lasting.facts().parameters == quick && !lasting.facts().updating);
-    for under in variant::ALL {
+    for under in variant::ALL.iter() {
         let stem = format!("review-approve-{}", under.name);
         let mut orders = orders.iter();
         let order = orders.find(|one| one.as_str().starts_with(&stem)).unwrap();
@@ -365,7 +365,7 @@ async fn what_a_lab_offers_changes_with_its_parameters() {
     let settled = wall(3_600);
     lasting.close().unwrap();
     let lasting = labs.open(settled).await.unwrap();
-    for under in variant::ALL {
+    for under in variant::ALL.iter() {
         let order = submit(&lasting, "happy", under.name).await;
         lasting.world.pause(60_000).await;
         assert_eq!(

@@ -18,9 +18,11 @@ use crate::world::World;
 use crate::world::port::bus::{BusTools, Event, Listen, Rule};
 
 fn bus(world: &Aws) -> Outcome<&str> {
-    world.output("Bus").map_err(|problem| {
-        problem.hint("this stack has no choreography: deploy with WithChoreography=true")
-    })
+    let facts = world.facts().ok_or_else(|| {
+        Problem::environment("no variant is deployed whose facts travel on a bus")
+            .hint("deploy with WithChoreography=true")
+    })?;
+    Ok(&facts.bus)
 }
 
 /// A tap: the rule, the queue, and their common name.
@@ -188,9 +190,9 @@ impl BusTools for Aws {
     }
 
     async fn all_rules(&self) -> Outcome<Vec<Rule>> {
-        let mut all = match self.output("Bus") {
-            Ok(bus) => rules(self, bus, None).await?,
-            Err(_) => Vec::new(),
+        let mut all = match self.facts() {
+            Some(facts) => rules(self, &facts.bus, None).await?,
+            None => Vec::new(),
         };
         if let Some(prefix) = self.prefix() {
             all.extend(rules(self, DEFAULT_BUS, Some(prefix)).await?);

@@ -26,7 +26,7 @@ use self::stacks::Found;
 use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::{Fraud, WHAT_BECAME_OF_TRIES};
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{self, Door, Entry, Variant};
+use crate::shop::variant::{Description, Door, Entry, Facts, Variant};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::tell;
 
@@ -37,6 +37,7 @@ pub const EMULATED_REGION: &str = "us-east-1";
 #[derive(Debug, Clone)]
 pub struct Aws {
     outputs: BTreeMap<String, String>,
+    described: Vec<&'static Description>,
     deployment: Deployment,
     tables: BTreeMap<TableOf, Dynamo>,
     pub(super) workflows: aws_sdk_sfn::Client,
@@ -150,23 +151,18 @@ impl Aws {
             .into_iter()
             .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
             .collect::<Outcome<_>>()?;
-        let variants = variant::ALL.iter().filter(|variant| {
-            variant
-                .entry
-                .outputs()
-                .iter()
-                .all(|name| outputs.contains_key(*name))
-        });
+        let described = Description::all(&outputs)?;
         let fraud = Fraud::of(|name| outputs.get(name).cloned());
         let fraud = fraud.map_or_else(|| output("Fraud").map(|_| Fraud::Off), Ok)?;
         let deployment = Deployment {
-            variants: variants.map(|variant| variant.name).collect(),
+            variants: described.iter().map(|one| one.variant.name).collect(),
             fraud,
             with_fraud: fraud == Fraud::On,
             patience_seconds: patience(stack, &outputs)?,
         };
         Ok(Self {
             deployment,
+            described,
             tables,
             workflows: aws_sdk_sfn::Client::new(config),
             queues: aws_sdk_sqs::Client::new(config),
@@ -189,32 +185,17 @@ impl Aws {
         Some(table.strip_suffix("order")?.to_owned())
     }
 
-    /// The machine that whoever is new starts.
-    fn machine(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
-        let machines = variant.entry.machines(subject);
-        machines
-            .map(|machines| self.output(machines.entry))
-            .transpose()
+    /// What facts travel on, where a variant is deployed whose facts do.
+    pub(super) fn facts(&self) -> Option<&'static Facts> {
+        self.described.iter().find_map(|one| one.facts())
     }
 
-    /// Every machine that drives such subjects. A stack of an earlier version
-    /// has one and no list.
-    pub(super) fn machines(&self, variant: &Variant, subject: Subject) -> Outcome<Vec<&str>> {
-        let Some(machines) = variant.entry.machines(subject) else {
-            return Ok(Vec::new());
-        };
-        match self.outputs.get(machines.all) {
-            Some(all) => Ok(all.split(',').collect()),
-            None => Ok(vec![self.output(machines.entry)?]),
-        }
-    }
-
-    fn queue(&self, variant: &Variant, subject: Subject) -> Outcome<Option<&str>> {
-        match (variant.entry, subject) {
-            (Entry::Queue { order, .. }, Subject::Order) => self.output(order).map(Some),
-            (Entry::Queue { customer, .. }, Subject::Customer) => self.output(customer).map(Some),
-            (Entry::Execution { .. }, _) => Ok(None),
-        }
+    /// The dead-letter queues that no variant has to itself, by URL.
+    pub(super) fn shared_dead_letters(&self) -> impl Iterator<Item = &str> {
+        let urls = self.outputs.get("DeadLetterQueues").map(String::as_str);
+        urls.unwrap_or_default()
+            .split(',')
+            .filter(|url| !url.is_empty())
     }
 
     async fn start(&self, machine: &str, name: &str, input: &Value) -> Outcome<Submitted> {
@@ -433,6 +414,10 @@ impl World for Aws {
         self.deployment.clone()
     }
 
+    fn described(&self) -> Vec<&'static Description> {
+        self.described.clone()
+    }
+
     fn table(&self, of: TableOf) -> &Dynamo {
         &self.tables[&of]
     }
@@ -447,30 +432,33 @@ impl World for Aws {
         subject: Subject,
         message: &CommandMessage,
     ) -> Outcome<Submitted> {
-        if let Some(machine) = self.machine(variant, subject)? {
-            let input = json!({ "metadata": message.metadata, "data": message.data });
-            return self.start(machine, &message.metadata.subject, &input).await;
+        match self.description(variant)?.entry(subject) {
+            Entry::Machine(machine) => {
+                let input = json!({ "metadata": message.metadata, "data": message.data });
+                self.start(machine, &message.metadata.subject, &input).await
+            }
+            Entry::Queue(queue) => {
+                let body = serde_json::to_string(message).map_err(Problem::environment)?;
+                self.send(queue, body).await?;
+                Ok(Submitted::Accepted)
+            }
         }
-        if let Some(queue) = self.queue(variant, subject)? {
-            let body = serde_json::to_string(message).map_err(Problem::environment)?;
-            self.send(queue, body).await?;
-        }
-        Ok(Submitted::Accepted)
     }
 
     async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
-        if let Some(machine) = self.machine(variant, Subject::Order)? {
-            // An execution's input is JSON whatever one does; its data is nothing an order can be.
-            let metadata =
-                crate::shop::message::metadata("Poison", marker, variant.name, self.now());
-            let input = json!({ "metadata": metadata, "data": { "poison": marker } });
-            self.start(machine, marker, &input).await?;
+        match self.description(variant)?.entry(Subject::Order) {
+            Entry::Machine(machine) => {
+                // An execution's input is JSON whatever one does; its data is nothing an order can be.
+                let metadata =
+                    crate::shop::message::metadata("Poison", marker, variant.name, self.now());
+                let input = json!({ "metadata": metadata, "data": { "poison": marker } });
+                self.start(machine, marker, &input).await.map(drop)
+            }
+            Entry::Queue(queue) => {
+                let text = format!("{{\"poison\": \"{marker}\"");
+                self.send(queue, text).await
+            }
         }
-        if let Some(queue) = self.queue(variant, Subject::Order)? {
-            self.send(queue, format!("{{\"poison\": \"{marker}\""))
-                .await?;
-        }
-        Ok(())
     }
 
     async fn dead_letters(
@@ -478,23 +466,20 @@ impl World for Aws {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
+        let there = self.description(variant)?;
         let mut letters = Vec::new();
-        let mut machines = self.machines(variant, Subject::Order)?;
-        machines.extend(self.machines(variant, Subject::Customer)?);
-        for machine in &machines {
-            letters.extend(self.failed_execution(machine, marker).await?);
+        for queue in there.dead_letters() {
+            letters.extend(self.peek(queue).await?);
         }
-        if !machines.is_empty() {
-            return Ok(letters);
-        }
-        for queue in self
-            .output("ChoreographyDeadLetterQueues")?
-            .split(',')
-            .filter(|url| !url.is_empty())
-        {
+        for queue in self.shared_dead_letters() {
             letters.extend(self.peek(queue).await?);
         }
         letters.retain(|letter| letter.body.contains(marker));
+        for subject in Subject::ALL {
+            for machine in there.machines(subject) {
+                letters.extend(self.failed_execution(machine, marker).await?);
+            }
+        }
         Ok(letters)
     }
 
@@ -505,7 +490,10 @@ impl World for Aws {
         id: &str,
     ) -> Outcome<Vec<Execution>> {
         let mut all = Vec::new();
-        for machine in self.machines(variant, subject)? {
+        for machine in self
+            .deployed(variant)
+            .map_or(&[][..], |there| there.machines(subject))
+        {
             let mut name = id.to_owned();
             let mut n = 1;
             while let Some(execution) = self.one_execution(machine, &name).await? {
@@ -554,11 +542,11 @@ impl World for Aws {
         service: TableOf,
         message: &CommandMessage,
     ) -> Outcome<Commanded> {
-        match variant.door(service) {
-            Some(Door::Task(function)) => self.invoke(self.output(function)?, message).await,
+        match self.description(variant)?.door(service) {
+            Some(Door::Function(function)) => self.invoke(function, message).await,
             Some(Door::Queue(queue)) => {
                 let body = serde_json::to_string(message).map_err(Problem::environment)?;
-                self.send(self.output(queue)?, body).await?;
+                self.send(queue, body).await?;
                 Ok(Commanded::Sent)
             }
             None => Err(Problem::usage(format!(

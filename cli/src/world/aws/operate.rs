@@ -13,7 +13,7 @@ use duet_edge::wires::{QUEUE, REASON};
 use super::error::unreachable;
 use super::{Aws, execution_arn};
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant;
+use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 use crate::world::port::operate::{
@@ -52,16 +52,10 @@ const LOOKS: u32 = 300;
 
 impl Operate for Aws {
     fn dead_letter_queues(&self) -> Vec<String> {
-        let lists = [
-            "OrchestrationDeadLetterQueues",
-            "ChoreographyDeadLetterQueues",
-            "TimersDeadLetterQueue",
-        ];
-        lists
-            .iter()
-            .filter_map(|list| self.output(list).ok())
-            .flat_map(|urls| urls.split(','))
-            .filter(|url| !url.is_empty())
+        let described = self.described();
+        let own = described.iter().flat_map(|one| one.dead_letters());
+        let own = own.map(String::as_str);
+        own.chain(self.shared_dead_letters())
             .map(str::to_owned)
             .collect()
     }
@@ -145,13 +139,13 @@ impl Operate for Aws {
 
     async fn failed_executions(&self) -> Outcome<Vec<FailedExecution>> {
         let mut all = Vec::new();
-        for (variant, machine) in self.all_machines()? {
+        for (variant, machine) in self.all_machines() {
             for status in [
                 ExecutionStatus::Failed,
                 ExecutionStatus::TimedOut,
                 ExecutionStatus::Aborted,
             ] {
-                for found in self.executions_on(&machine, status).await? {
+                for found in self.executions_on(machine, status).await? {
                     let described = self
                         .workflows
                         .describe_execution()
@@ -162,7 +156,7 @@ impl Operate for Aws {
                     all.push(FailedExecution {
                         arn: found.execution_arn().to_owned(),
                         name: found.name().to_owned(),
-                        machine: name_of(&machine),
+                        machine: name_of(machine),
                         variant,
                         status: found.status().as_str().to_owned(),
                         error: described.error().map(str::to_owned),
@@ -180,11 +174,11 @@ impl Operate for Aws {
 
     async fn running_executions(&self) -> Outcome<Vec<RunningExecution>> {
         let mut all = Vec::new();
-        for (_, machine) in self.all_machines()? {
-            let running = self.executions_on(&machine, ExecutionStatus::Running);
+        for (_, machine) in self.all_machines() {
+            let running = self.executions_on(machine, ExecutionStatus::Running);
             all.extend(running.await?.iter().map(|found| RunningExecution {
                 name: found.name().to_owned(),
-                machine: name_of(&machine),
+                machine: name_of(machine),
             }));
         }
         Ok(all)
@@ -269,16 +263,13 @@ impl Operate for Aws {
 
 impl Aws {
     /// Every state machine, with its variant's name.
-    fn all_machines(&self) -> Outcome<Vec<(&'static str, String)>> {
-        let mut all = Vec::new();
-        let there = &self.deployment().variants;
-        for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
-            for subject in [Subject::Order, Subject::Customer] {
-                let machines = self.machines(variant, subject)?.into_iter();
-                all.extend(machines.map(|machine| (variant.name, machine.to_owned())));
-            }
-        }
-        Ok(all)
+    fn all_machines(&self) -> Vec<(&'static str, &'static str)> {
+        let of = |one: &'static Description| {
+            let machines = Subject::ALL.map(|subject| one.machines(subject));
+            let machines = machines.into_iter().flatten();
+            machines.map(|machine| (one.variant.name, machine.as_str()))
+        };
+        self.described().into_iter().flat_map(of).collect()
     }
 
     /// The executions on `machine` that stand so.

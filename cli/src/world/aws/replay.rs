@@ -64,7 +64,7 @@ impl Aws {
 
 impl Replayable for Aws {
     async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
-        let bus = self.output("Bus").map_err(|_| no_bus())?;
+        let bus = &self.facts().ok_or_else(no_bus)?.bus;
         let mut rules = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -121,7 +121,7 @@ impl Replayable for Aws {
     }
 
     fn archive(&self) -> Option<String> {
-        self.output("Archive").ok().map(str::to_owned)
+        self.facts()?.archive.clone()
     }
 
     async fn archive_days(&self) -> Outcome<Option<i64>> {
@@ -142,7 +142,7 @@ impl Replayable for Aws {
         (from, to): (Timestamp, Timestamp),
         rules: &[String],
     ) -> Outcome<Replaying> {
-        let archive = self.output("Archive")?;
+        let archive = &*self.archive().ok_or_else(no_bus)?;
         // StartReplay wants the bus's ARN: the one that the archive was made from.
         let its_name = archive.rsplit('/').next().unwrap_or(archive);
         let described = self.buses.describe_archive().archive_name(its_name);

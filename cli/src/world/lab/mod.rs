@@ -8,7 +8,7 @@ pub(crate) mod inputs;
 mod operate;
 mod replay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -21,7 +21,7 @@ use self::inputs::{Entry as Came, Input};
 use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{self, Door, Entry, Variant};
+use crate::shop::variant::{Description, Door, Entry, Variant};
 use crate::terminal::exit::{Outcome, Problem};
 
 /// The stack's name in the lab.
@@ -139,30 +139,6 @@ impl Lab {
         act(&mut self.state().lab)
     }
 
-    /// Where `variant` takes commands about `subject`: the ARN of a machine or
-    /// the URL of a queue.
-    fn entry(&self, variant: &Variant, subject: Subject) -> Outcome<(bool, String)> {
-        let (is_machine, name) = match (variant.entry, subject) {
-            (Entry::Execution { order, .. }, Subject::Order) => (true, order.entry),
-            (Entry::Execution { customer, .. }, Subject::Customer) => (true, customer.entry),
-            (Entry::Queue { order, .. }, Subject::Order) => (false, order),
-            (Entry::Queue { customer, .. }, Subject::Customer) => (false, customer),
-        };
-        let found = self.output(name);
-        let found = found
-            .ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))?;
-        Ok((is_machine, found))
-    }
-
-    /// The ARN of every machine that drives such subjects under `variant`.
-    fn machines(&self, variant: &Variant, subject: Subject) -> Vec<String> {
-        let machines = variant.entry.machines(subject);
-        let all = machines.and_then(|machines| self.output(machines.all));
-        all.map_or(Vec::new(), |all| {
-            all.split(',').map(str::to_owned).collect()
-        })
-    }
-
     /// An output of the stack, as it is now.
     fn output(&self, name: &str) -> Option<String> {
         self.with(|lab| lab.definitions().outputs.get(name).cloned())
@@ -177,20 +153,11 @@ fn output<'a>(definitions: &'a Definitions, name: &str) -> Outcome<&'a str> {
 
 /// What `definitions` deploy.
 fn deployment(definitions: &Definitions) -> Outcome<Deployment> {
-    let deployed = |variant: &&Variant| {
-        let outputs = variant.entry.outputs();
-        outputs
-            .iter()
-            .all(|name| definitions.outputs.contains_key(*name))
-    };
+    let described = Description::all(&definitions.outputs)?;
     let fraud = Fraud::of(|name| definitions.outputs.get(name).cloned());
     let fraud = fraud.ok_or_else(|| Problem::environment("the definitions have no Fraud"))?;
     Ok(Deployment {
-        variants: variant::ALL
-            .iter()
-            .filter(deployed)
-            .map(|variant| variant.name)
-            .collect(),
+        variants: described.iter().map(|one| one.variant.name).collect(),
         fraud,
         with_fraud: fraud == Fraud::On,
         patience_seconds: output(definitions, "PatienceSeconds")?
@@ -205,6 +172,11 @@ impl World for Lab {
     fn deployment(&self) -> Deployment {
         // The same templates told it when the world was made.
         self.with(|lab| deployment(lab.definitions()).unwrap_or_default())
+    }
+
+    fn described(&self) -> Vec<&'static Description> {
+        // They were read when the world was made, and at every update.
+        self.with(|lab| Description::all(&lab.definitions().outputs).unwrap_or_default())
     }
 
     fn table(&self, of: TableOf) -> &Table {
@@ -225,55 +197,62 @@ impl World for Lab {
         subject: Subject,
         message: &CommandMessage,
     ) -> Outcome<Submitted> {
-        let (is_machine, at) = self.entry(variant, subject)?;
+        let entry = self.description(variant)?.entry(subject);
         let state = &mut *self.state();
         let now = state.lab.now();
         let lab = &mut state.lab;
-        if is_machine {
-            let input = json!({ "metadata": message.metadata, "data": message.data });
-            let started = lab.start_execution(&at, &message.metadata.subject, &input);
-            return Ok(match started.map_err(Problem::environment)? {
-                Started::New => {
-                    state.record(now, || Input::StartExecution {
-                        machine: at,
-                        name: message.metadata.subject.clone(),
-                        input,
-                    });
-                    Submitted::Accepted
-                }
-                Started::Already => Submitted::Already,
-                Started::Clashes => Submitted::Clashes,
-            });
+        match entry {
+            Entry::Machine(machine) => {
+                let input = json!({ "metadata": message.metadata, "data": message.data });
+                let started = lab.start_execution(machine, &message.metadata.subject, &input);
+                Ok(match started.map_err(Problem::environment)? {
+                    Started::New => {
+                        state.record(now, || Input::StartExecution {
+                            machine: machine.clone(),
+                            name: message.metadata.subject.clone(),
+                            input,
+                        });
+                        Submitted::Accepted
+                    }
+                    Started::Already => Submitted::Already,
+                    Started::Clashes => Submitted::Clashes,
+                })
+            }
+            Entry::Queue(queue) => {
+                lab.send_command(queue, message)
+                    .map_err(Problem::environment)?;
+                state.record(now, || Input::SendCommand {
+                    queue: queue.clone(),
+                    message: Box::new(message.clone()),
+                });
+                Ok(Submitted::Accepted)
+            }
         }
-        lab.send_command(&at, message)
-            .map_err(Problem::environment)?;
-        state.record(now, || Input::SendCommand {
-            queue: at,
-            message: Box::new(message.clone()),
-        });
-        Ok(Submitted::Accepted)
     }
 
     async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
-        let (is_machine, at) = self.entry(variant, Subject::Order)?;
+        let entry = self.description(variant)?.entry(Subject::Order);
         let metadata = crate::shop::message::metadata("Poison", marker, variant.name, self.now());
         let state = &mut *self.state();
         let now = state.lab.now();
         let lab = &mut state.lab;
-        if is_machine {
-            // An execution's input is JSON whatever one does; its data is nothing an order can be.
-            let input = json!({ "metadata": metadata, "data": { "poison": marker } });
-            let started = lab.start_execution(&at, marker, &input);
-            if started.map_err(Problem::environment)? == Started::New {
-                state.record(now, || Input::StartExecution {
-                    machine: at,
-                    name: marker.to_owned(),
-                    input,
-                });
+        match entry {
+            Entry::Machine(machine) => {
+                // An execution's input is JSON whatever one does; its data is nothing an order can be.
+                let input = json!({ "metadata": metadata, "data": { "poison": marker } });
+                let started = lab.start_execution(machine, marker, &input);
+                if started.map_err(Problem::environment)? == Started::New {
+                    state.record(now, || Input::StartExecution {
+                        machine: machine.clone(),
+                        name: marker.to_owned(),
+                        input,
+                    });
+                }
             }
-        } else {
-            let text = format!("{{\"poison\": \"{marker}\"");
-            state.send_text(&at, text, marker)?;
+            Entry::Queue(queue) => {
+                let text = format!("{{\"poison\": \"{marker}\"");
+                state.send_text(queue, text, marker)?;
+            }
         }
         Ok(())
     }
@@ -283,38 +262,41 @@ impl World for Lab {
         variant: &'static Variant,
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
-        let subjects = [Subject::Order, Subject::Customer].into_iter();
-        let machines: Vec<String> = subjects
-            .flat_map(|subject| self.machines(variant, subject))
+        let there = self.description(variant)?;
+        let machines: Vec<&String> = Subject::ALL
+            .iter()
+            .flat_map(|subject| there.machines(*subject))
             .collect();
         let lab = &mut self.state().lab;
-        if !machines.is_empty() {
-            let failed = lab.failed_executions();
-            let ours = failed.into_iter().filter(|run| {
-                let of = |arn: &String| arn.ends_with(&format!(":{}", run.machine));
-                machines.iter().any(of) && run.name.contains(marker)
-            });
-            return Ok(ours
-                .map(|run| DeadLetter {
-                    place: run.machine,
-                    id: run.name,
-                    cause: run.error,
-                    body: String::new(),
-                })
-                .collect());
-        }
+        let queues: BTreeSet<String> = {
+            let shared = lab.definitions().outputs.get("DeadLetterQueues");
+            let shared = shared.into_iter().flat_map(|urls| urls.split(','));
+            let own = there.dead_letters().iter().map(String::as_str);
+            let name = |url: &str| url.rsplit('/').next().unwrap_or(url).to_owned();
+            own.chain(shared).map(name).collect()
+        };
         let letters = lab
             .dead_letters()
             .into_iter()
-            .filter(|letter| letter.body.contains(marker));
-        Ok(letters
-            .map(|letter| DeadLetter {
-                place: letter.queue,
-                id: letter.id,
-                cause: Some(letter.cause),
-                body: letter.body,
-            })
-            .collect())
+            .filter(|letter| queues.contains(&letter.queue) && letter.body.contains(marker));
+        let letters = letters.map(|letter| DeadLetter {
+            place: letter.queue,
+            id: letter.id,
+            cause: Some(letter.cause),
+            body: letter.body,
+        });
+        let letters: Vec<_> = letters.collect();
+        let failed = lab.failed_executions().into_iter().filter(|run| {
+            let of = |arn: &&String| arn.ends_with(&format!(":{}", run.machine));
+            machines.iter().any(of) && run.name.contains(marker)
+        });
+        let failed = failed.map(|run| DeadLetter {
+            place: run.machine,
+            id: run.name,
+            cause: run.error,
+            body: String::new(),
+        });
+        Ok(letters.into_iter().chain(failed).collect())
     }
 
     async fn executions(
@@ -323,10 +305,12 @@ impl World for Lab {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<Execution>> {
-        let machines = self.machines(variant, subject);
+        let machines = self
+            .deployed(variant)
+            .map_or(&[][..], |there| there.machines(subject));
         let lab = &self.state().lab;
         let mut all = Vec::new();
-        for machine in &machines {
+        for machine in machines {
             let further = (2..).map(|n| further_execution(id, n));
             let names = std::iter::once(id.to_owned()).chain(further);
             all.extend(names.map_while(|name| {
@@ -398,24 +382,17 @@ impl World for Lab {
         service: TableOf,
         message: &CommandMessage,
     ) -> Outcome<Commanded> {
-        let output = |name: &str| {
-            let found = self.output(name);
-            found.ok_or_else(|| {
-                Problem::usage(format!("variant {} has no {name} here", variant.name))
-            })
-        };
         let message_again = || Box::new(message.clone());
-        match variant.door(service) {
-            Some(Door::Task(name)) => {
-                let function = output(name)?;
+        match self.description(variant)?.door(service) {
+            Some(Door::Function(function)) => {
                 let state = &mut *self.state();
                 let now = state.lab.now();
                 let done = state
                     .lab
-                    .invoke(&function, message)
+                    .invoke(function, message)
                     .map_err(Problem::environment)?;
                 state.record(now, || Input::Invoke {
-                    function,
+                    function: function.clone(),
                     message: message_again(),
                 });
                 Ok(match done {
@@ -426,16 +403,15 @@ impl World for Lab {
                     },
                 })
             }
-            Some(Door::Queue(name)) => {
-                let queue = output(name)?;
+            Some(Door::Queue(queue)) => {
                 let state = &mut *self.state();
                 let now = state.lab.now();
                 state
                     .lab
-                    .send_command(&queue, message)
+                    .send_command(queue, message)
                     .map_err(Problem::environment)?;
                 state.record(now, || Input::SendCommand {
-                    queue,
+                    queue: queue.clone(),
                     message: message_again(),
                 });
                 Ok(Commanded::Sent)

@@ -13,7 +13,6 @@ use jiff::SignedDuration;
 use super::inputs::Input;
 use super::{Lab, State};
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 use crate::world::port::operate::{
@@ -116,17 +115,12 @@ impl Operate for Lab {
     }
 
     async fn failed_executions(&self) -> Outcome<Vec<FailedExecution>> {
-        let there = &self.deployment().variants;
+        let described = self.described();
         let lab = &self.state().lab;
         let failed = lab.failed_executions();
         let mut all = Vec::new();
-        for variant in variant::ALL.iter().filter(|v| there.contains(&v.name)) {
-            let subjects = [Subject::Order, Subject::Customer].into_iter();
-            let machines = subjects.filter_map(|subject| variant.entry.machines(subject));
-            for arn in machines
-                .filter_map(|machines| lab.definitions().outputs.get(machines.all))
-                .flat_map(|all| all.split(','))
-            {
+        for one in described {
+            for arn in Subject::ALL.iter().flat_map(|of| one.machines(*of)) {
                 let machine = arn.rsplit(':').next().unwrap_or(arn);
                 let mine = failed.iter().filter(|run| run.machine == machine);
                 all.extend(mine.map(|run| {
@@ -136,7 +130,7 @@ impl Operate for Lab {
                         arn: run.arn.clone(),
                         name: run.name.clone(),
                         machine: run.machine.clone(),
-                        variant: variant.name,
+                        variant: one.variant.name,
                         status: duet_lab::word(run.status).to_owned(),
                         error: run.error.clone(),
                         started_at: execution.and_then(|it| instant(it.started())),
@@ -237,7 +231,7 @@ mod tests {
     use crate::shop::message;
     use crate::shop::scenario::{self, Scenario};
     use crate::shop::services::Subject;
-    use crate::shop::variant::Variant;
+    use crate::shop::variant::{self, Variant};
 
     fn variant(name: &str) -> &'static Variant {
         variant::named(name).unwrap()
@@ -414,7 +408,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_parked_order_is_listed_and_repaired() {
-        for under in variant::ALL {
+        for under in variant::ALL.iter() {
             let world = lab(&[]);
             let order = placed(&world, "refund-fails", under.name, "p").await;
             let attention = orders::Filter {

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{self, Variant};
-use crate::terminal::exit::Outcome;
+use crate::shop::variant::{self, Description, Variant};
+use crate::terminal::exit::{Outcome, Problem};
 
 /// What became of something submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,15 +136,53 @@ pub trait World: Clone + Send + Sync + 'static {
     /// What is deployed there now.
     fn deployment(&self) -> Deployment;
 
-    /// The variants asked for, or all that are deployed.
-    fn variants(&self, asked: &[&'static Variant]) -> Vec<&'static Variant> {
-        if !asked.is_empty() {
-            return asked.to_vec();
+    /// The variants that are deployed there now, as the stack describes them.
+    fn described(&self) -> Vec<&'static Description>;
+
+    /// How the stack describes `variant`, if it is deployed.
+    fn deployed(&self, variant: &Variant) -> Option<&'static Description> {
+        let mut all = self.described().into_iter();
+        all.find(|one| one.variant.name == variant.name)
+    }
+
+    /// How the stack describes `variant`.
+    ///
+    /// # Errors
+    /// [`Problem`] when it is not deployed.
+    fn description(&self, variant: &Variant) -> Outcome<&'static Description> {
+        self.deployed(variant)
+            .ok_or_else(|| Problem::usage(format!("variant {} is not deployed", variant.name)))
+    }
+
+    /// The variants of these names, or all that are deployed.
+    ///
+    /// # Errors
+    /// [`Problem`] when one is not deployed.
+    fn variants(&self, names: &[String]) -> Outcome<Vec<&'static Variant>> {
+        let all: Vec<_> = self.described().iter().map(|one| &one.variant).collect();
+        if names.is_empty() {
+            return Ok(all);
         }
-        let there = self.deployment().variants;
-        let all = variant::ALL.iter();
-        all.filter(|variant| there.contains(&variant.name))
-            .collect()
+        let found = names.iter().map(|name| {
+            let one = all.iter().copied().find(|one| one.name == name);
+            let there: Vec<_> = all.iter().map(|one| one.name).collect();
+            one.ok_or_else(|| {
+                let there = there.join(" and ");
+                Problem::usage(format!("variant {name} is not deployed; there is {there}"))
+            })
+        });
+        found.collect()
+    }
+
+    /// The variant called `name`, under which something ran: one that is
+    /// deployed, or was.
+    ///
+    /// # Errors
+    /// [`Problem`] when nobody knows it.
+    fn variant(&self, name: &str) -> Outcome<&'static Variant> {
+        let mut all = self.described().into_iter().map(|one| &one.variant);
+        let deployed = all.find(|one| one.name == name);
+        deployed.map_or_else(|| variant::named(name).map_err(Problem::environment), Ok)
     }
 
     /// The table of a service or third party.

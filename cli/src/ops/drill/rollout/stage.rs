@@ -51,7 +51,7 @@ impl Stage {
     ) -> Outcome<Self> {
         let mut batches = Vec::new();
         let mut goods = Vec::new();
-        for &variant in &choice.variants {
+        for variant in world.variants(&choice.variants)? {
             let sku = |what: &str| -> Outcome<Sku> {
                 let sku = format!("{stem}-{name}-{}-{what}", variant.name);
                 sku.parse().map_err(Problem::environment)

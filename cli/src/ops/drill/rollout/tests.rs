@@ -81,7 +81,7 @@ async fn a_shop_that_refuses_nothing_is_found_out() {
 async fn an_order_that_does_not_end_well_is_lost() {
     let world = lab(1);
     let choice = Choice {
-        variants: variant::ALL.iter().collect(),
+        variants: Vec::new(),
         orders: 2,
         within: 120,
     };

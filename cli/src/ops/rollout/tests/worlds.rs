@@ -71,7 +71,7 @@ impl Shop {
 
     /// One order and one registration under each variant.
     async fn visit(&mut self) {
-        for variant in variant::ALL {
+        for variant in variant::ALL.iter() {
             let order = self.order("happy", variant).await;
             self.orders.push(order);
             self.register(variant).await;
@@ -96,7 +96,7 @@ impl Shop {
     /// would let them pass unmarked.
     async fn open_reviews(&mut self) {
         self.world.pause(WARM).await;
-        for variant in variant::ALL {
+        for variant in variant::ALL.iter() {
             let order = self.order("review-approve", variant).await;
             self.reviewed.push(order);
         }
@@ -179,7 +179,7 @@ async fn an_order_submitted_again_across_a_step_is_still_one_order() {
     let mut shop = Shop::new(2, Rollout::InOrder);
     shop.turn(Fraud::Listening).await;
     let mut again = Vec::new();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let stem = format!("twice-{}", variant.name);
         let patience = shop.world.deployment().patience_seconds;
         let plan = scenario::named("happy").unwrap().plan(&stem, 1, patience);
@@ -246,7 +246,7 @@ async fn left(shop: &Shop, variant: &Variant) -> String {
 async fn one_deploy_by_hand_from_on_to_off_costs_what_the_documents_say() {
     let mut shop = Shop::at(Fraud::On, 1, Rollout::InOrder);
     // Twenty orders wait for a person under each variant when it begins.
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         for _ in 0..20 {
             let order = shop.order("review-approve", variant).await;
             shop.reviewed.push(order);
@@ -258,7 +258,7 @@ async fn one_deploy_by_hand_from_on_to_off_costs_what_the_documents_say() {
         .unwrap();
     // An order every three seconds, for ten minutes; a registration with each tenth.
     for n in 0..200 {
-        for variant in variant::ALL {
+        for variant in variant::ALL.iter() {
             let order = shop.order("happy", variant).await;
             shop.orders.push(order);
             if n % 10 == 0 {
@@ -271,7 +271,7 @@ async fn one_deploy_by_hand_from_on_to_off_costs_what_the_documents_say() {
     shop.world.pause(3 * 86_400_000).await;
     let written = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/aws.md");
     let written = std::fs::read_to_string(written).unwrap();
-    for variant in variant::ALL {
+    for variant in variant::ALL.iter() {
         let row = left(&shop, variant).await;
         assert!(written.contains(&row), "docs/aws.md lacks: {row}");
     }
