@@ -11,11 +11,14 @@ fn main() -> io::Result<()> {
     let mut files = vec![root.join("template.yaml")];
     let infra = root.join("infra");
     println!("cargo::rerun-if-changed={}", infra.display());
-    for style in fs::read_dir(&infra)? {
-        let style = style?.path();
-        if style.join("template.yaml").is_file() {
-            println!("cargo::rerun-if-changed={}", style.display());
-            for file in fs::read_dir(style)? {
+    for entry in fs::read_dir(&infra)? {
+        let entry = entry?.path();
+        if entry.is_file() {
+            // What several templates are made of.
+            files.push(entry);
+        } else if entry.join("template.yaml").is_file() {
+            println!("cargo::rerun-if-changed={}", entry.display());
+            for file in fs::read_dir(entry)? {
                 files.push(file?.path());
             }
         }

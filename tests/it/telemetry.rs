@@ -4,7 +4,7 @@
 
 mod canaries;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duet_cli::ops::dlq::{self, Filter};
 use duet_cli::ops::logs;
@@ -14,7 +14,7 @@ use duet_cli::shop::variant;
 use duet_cli::world::World;
 use duet_cli::world::lab::{self, Lab};
 use duet_cli::world::port::operate::Operate;
-use duet_lab::Config;
+use duet_lab::{Config, Definitions};
 use serde_json::{Value, json};
 
 use self::canaries::{Told, leaks};
@@ -340,26 +340,19 @@ fn the_dashboard_shows_every_dead_letter_queue_and_only_metrics_that_are_told() 
         .replace("${AWS::StackName}", "shop");
     let body: Value = serde_json::from_str(&body).unwrap();
     let shown = body.to_string();
+    let all = Definitions::read(duet_lab::bundled(), "shop", &BTreeMap::new()).unwrap();
     let mut queues = 0;
-    for path in [
-        "infra/orchestration/template.yaml",
-        "infra/choreography/template.yaml",
-        "infra/choreography/fraud.yaml",
-    ] {
-        for line in text(path).lines() {
-            let Some((_, name)) = line.split_once("QueueName: !Sub ${Prefix}-") else {
-                continue;
-            };
-            if name.ends_with("-dlq") || name.ends_with("undelivered") {
-                queues += 1;
-                assert!(
-                    shown.contains(&format!("\"shop-{name}\"")),
-                    "{name} is not on the dashboard"
-                );
-            }
+    for queue in &all.queues {
+        let name = &queue.name;
+        if name.ends_with("-dlq") || name.ends_with("undelivered") {
+            queues += 1;
+            assert!(
+                shown.contains(&format!("\"{name}\"")),
+                "{name} is not on the dashboard"
+            );
         }
     }
-    assert!(queues >= 10, "{queues}");
+    assert!(queues >= 13, "{queues}");
     let told = text("functions/edge/src/log.rs");
     let mut searches = 0;
     for expression in shown.split("SEARCH('{").skip(1) {

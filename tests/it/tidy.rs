@@ -17,6 +17,7 @@ use duet_cli::shop::services::{LISTENERS, SERVICES, SWEEPS};
 use duet_cli::world::aws::stacks::{ALWAYS_SAID, DESCRIBED};
 use duet_core::outcome::{INVALID_COMMAND, OTHER_MARK, PATIENCE_SPENT, TRANSIENT};
 use duet_core::{Fact, Vocabulary};
+use duet_lab::Deployed;
 use duet_pattern::Pattern;
 use serde_json::{Value as Json, json};
 use serde_norway::Value;
@@ -243,6 +244,9 @@ fn templates(folder: &str) -> Vec<String> {
 /// Where the children of the root template lie.
 const CHILDREN: &str = "infra/";
 
+/// What the stack is called here.
+const STACK: &str = "shop";
+
 /// The resources of `template` of type `kind`, by logical id.
 fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
     let all = template["Resources"].as_mapping().expect("resources");
@@ -252,6 +256,29 @@ fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value
     of_kind
         .map(|(id, resource)| (id.as_str().unwrap(), &resource["Properties"]))
         .collect()
+}
+
+/// What the children deploy of type `kind`, with all variants and fraud detection.
+fn deployed(kind: &str) -> Vec<Deployed> {
+    let all = duet_lab::deployed(&duet_lab::bundled(), STACK, &BTreeMap::new(), &[kind]);
+    let mut all = all.unwrap_or_else(|e| panic!("{e}"));
+    all.retain(|resource| resource.template.starts_with(CHILDREN));
+    all
+}
+
+/// The queues of the children by ARN.
+fn queues() -> BTreeMap<String, Deployed> {
+    let all = deployed("AWS::SQS::Queue").into_iter();
+    all.map(|queue| (queue.arn.clone().unwrap(), queue))
+        .collect()
+}
+
+/// A list of texts, or one.
+fn texts(value: &Json) -> Vec<&str> {
+    match value {
+        Json::Array(all) => all.iter().filter_map(Json::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    }
 }
 
 /// What a `!Ref X`, `!GetAtt X.Y` or plain text names.
@@ -283,6 +310,7 @@ fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
             let targets = rule["Targets"].as_sequence().unwrap();
             assert_eq!(targets.len(), 1, "{id}: one target per rule");
             let consumer = named(&targets[0]["Arn"])
+                .trim_end_matches("Consumer")
                 .trim_end_matches("Queue")
                 .to_lowercase();
             assert!(
@@ -555,35 +583,83 @@ fn keys(value: &Value) -> BTreeSet<String> {
 
 #[test]
 fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_failures() {
-    let mut mappings = 0;
-    for path in &templates(CHILDREN) {
-        let template = template(path);
-        let queues = resources(&template, "AWS::SQS::Queue");
-        for (id, mapping) in resources(&template, "AWS::Lambda::EventSourceMapping") {
-            let queue = queues[named(&mapping["EventSourceArn"])];
-            assert!(
-                !queue["RedrivePolicy"]["deadLetterTargetArn"].is_null(),
-                "{id}: no dead-letter queue"
-            );
-            assert_eq!(
-                mapping["FunctionResponseTypes"][0].as_str(),
-                Some("ReportBatchItemFailures"),
-                "{id}"
-            );
-            assert!(
-                mapping["ScalingConfig"]["MaximumConcurrency"]
-                    .as_u64()
-                    .is_some_and(|n| n >= 2),
-                "{id}"
-            );
-            mappings += 1;
-        }
+    let queues = queues();
+    let mut read = BTreeSet::new();
+    for mapping in deployed("AWS::Lambda::EventSourceMapping") {
+        let (place, mapping) = (&mapping.place, &mapping.properties);
+        let source = mapping["EventSourceArn"].as_str().unwrap();
+        let dead = &queues[source].properties["RedrivePolicy"]["deadLetterTargetArn"];
+        assert!(
+            dead.as_str().is_some_and(|dead| queues.contains_key(dead)),
+            "{place}: no dead-letter queue"
+        );
+        assert_eq!(
+            mapping["FunctionResponseTypes"],
+            json!(["ReportBatchItemFailures"]),
+            "{place}"
+        );
+        assert_eq!(mapping["BatchSize"], 10, "{place}");
+        assert!(
+            mapping["ScalingConfig"]["MaximumConcurrency"]
+                .as_u64()
+                .is_some_and(|n| (2..=10).contains(&n)),
+            "{place}"
+        );
+        assert!(read.insert(source.to_owned()), "{place}: read twice");
     }
     assert_eq!(
-        mappings,
+        read.len(),
         SERVICES.len() + 2,
         "a queue per service, and the workflow's two inboxes"
     );
+}
+
+/// A function that is asked before it may do what it needs fails for nothing. A
+/// child cannot say what it waits for, so its parent does.
+#[test]
+fn nobody_reads_a_queue_before_all_else_is_granted() {
+    let (mut consumers, mut waiting) = (0, 0);
+    for path in &templates(CHILDREN) {
+        let template = template(path);
+        let policies = resources(&template, "AWS::IAM::Policy");
+        for (id, stack) in resources(&template, "AWS::CloudFormation::Stack") {
+            let role = named(&stack["Parameters"]["Role"]);
+            assert!(!role.is_empty(), "{path} {id}: no role");
+            let of_role = policies.iter().filter(|(_, policy)| {
+                let roles = policy["Roles"].as_sequence().unwrap();
+                roles.iter().any(|one| named(one) == role)
+            });
+            let granted: BTreeSet<&str> = of_role.map(|(id, _)| *id).collect();
+            let waits = match &template["Resources"][id]["DependsOn"] {
+                Value::Sequence(all) => all.iter().filter_map(Value::as_str).collect(),
+                one => one.as_str().into_iter().collect::<BTreeSet<&str>>(),
+            };
+            assert_eq!(waits, granted, "{path} {id}: left: waits; right: grants");
+            consumers += 1;
+            waiting += waits.len();
+        }
+        for (id, _) in resources(&template, "AWS::Lambda::EventSourceMapping") {
+            let waits = template["Resources"][id]["DependsOn"].as_str();
+            assert_eq!(waits, Some("Grants"), "{path} {id}");
+        }
+    }
+    // The journal announces nothing, and who reads the order inbox neither.
+    assert_eq!(consumers, SERVICES.len() + 2);
+    assert_eq!(waiting, consumers - 2);
+}
+
+/// Of two policies of one name a role has the later only.
+#[test]
+fn no_role_has_two_policies_of_one_name() {
+    let mut seen = BTreeSet::new();
+    for policy in deployed("AWS::IAM::Policy") {
+        let name = policy.properties["PolicyName"].as_str().unwrap();
+        for role in texts(&policy.properties["Roles"]) {
+            let is_new = seen.insert((role.to_owned(), name.to_owned()));
+            assert!(is_new, "{}: {role} has {name} twice", policy.place);
+        }
+    }
+    assert!(seen.len() > 2 * SERVICES.len());
 }
 
 /// What is written at a dead-letter queue may be taken home with an operator's
@@ -591,60 +667,85 @@ fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_fa
 #[test]
 fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
     let (mut of_queues, mut of_rules) = (0, 0);
-    for path in &templates(CHILDREN) {
-        let template = template(path);
-        let queues = resources(&template, "AWS::SQS::Queue");
-        let policies = resources(&template, "AWS::SQS::QueuePolicy");
-        let name = |queue: &Value| named(&queue["QueueName"]).to_owned();
-        // Its own queue's, by name: an ARN would go round in a circle.
-        for (id, queue) in &queues {
-            let dead = &queue["RedrivePolicy"]["deadLetterTargetArn"];
-            if dead.is_null() {
-                continue;
-            }
-            let dead = queues[named(dead)];
-            assert_eq!(name(dead), format!("{}-dlq", name(queue)), "{path}: {id}");
-            let allowed = &dead["RedriveAllowPolicy"];
+    let queues = queues();
+    let policies = deployed("AWS::SQS::QueuePolicy");
+    for (arn, queue) in &queues {
+        let (place, queue, url) = (&queue.place, &queue.properties, &queue.reference);
+        let name = queue["QueueName"].as_str().unwrap();
+        let mut of_it = policies.iter().filter(|policy| {
+            let queues = texts(&policy.properties["Queues"]);
+            queues.contains(&url.as_str())
+        });
+        if name.ends_with("-dlq") {
+            assert!(of_it.next().is_none(), "{place}: a rule may send here");
+            continue;
+        }
+        let dead = &queue["RedrivePolicy"]["deadLetterTargetArn"];
+        if !name.ends_with("-undelivered") {
+            let dead = &queues[dead.as_str().unwrap()].properties;
+            assert_eq!(dead["QueueName"], format!("{name}-dlq"), "{place}");
             assert_eq!(
-                allowed["redrivePermission"].as_str(),
-                Some("byQueue"),
-                "{path}: {id}"
+                dead["RedriveAllowPolicy"],
+                json!({ "redrivePermission": "byQueue", "sourceQueueArns": [arn] }),
+                "{place}"
             );
-            let sources = allowed["sourceQueueArns"].as_sequence().unwrap();
-            let sources: Vec<_> = sources.iter().map(named).collect();
-            let own = format!(
-                "arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{}",
-                name(queue)
-            );
-            assert_eq!(sources, [own], "{path}: {id}");
             of_queues += 1;
+            continue;
         }
-        for (id, queue) in queues
-            .iter()
-            .filter(|(_, queue)| name(queue).ends_with("-undelivered"))
-        {
-            let allowed = &queue["RedriveAllowPolicy"]["redrivePermission"];
-            assert_eq!(allowed.as_str(), Some("denyAll"), "{path}: {id}");
-            let mut of_it = policies.values().filter(|policy| {
-                let queues = policy["Queues"].as_sequence().unwrap();
-                queues.iter().any(|queue| named(queue) == *id)
-            });
-            let policy = of_it
-                .next()
-                .unwrap_or_else(|| panic!("{path}: {id} has no policy"));
-            for statement in policy["PolicyDocument"]["Statement"].as_sequence().unwrap() {
-                assert_eq!(
-                    statement["Principal"]["Service"].as_str(),
-                    Some("events.amazonaws.com")
-                );
-                let conditions = statement["Condition"].as_mapping().unwrap().values();
-                let by_source = conditions.filter(|it| !it["aws:SourceArn"].is_null());
-                assert_eq!(by_source.count(), 1, "{path}: {id}");
-            }
-            of_rules += 1;
+        assert!(dead.is_null(), "{place}");
+        let allowed = &queue["RedriveAllowPolicy"]["redrivePermission"];
+        assert_eq!(allowed, "denyAll", "{place}");
+        let policy = of_it
+            .next()
+            .unwrap_or_else(|| panic!("{place} has no policy"));
+        let statements = &policy.properties["PolicyDocument"]["Statement"];
+        for statement in statements.as_array().unwrap() {
+            assert_eq!(statement["Principal"]["Service"], "events.amazonaws.com");
+            let conditions = statement["Condition"].as_object().unwrap().values();
+            let by_source = conditions.filter(|it| !it["aws:SourceArn"].is_null());
+            assert_eq!(by_source.count(), 1, "{place}");
         }
+        of_rules += 1;
     }
     assert_eq!((of_queues, of_rules), (SERVICES.len() + 2, 2));
+}
+
+/// Which rules may send to a queue is a pattern of names: as narrow as the names
+/// of its own rules, and no rule outside it.
+#[test]
+fn a_queue_takes_facts_from_its_own_rules_only() {
+    let queues = queues();
+    let events = "arn:aws:events:us-east-1:123456789012:rule";
+    let mut taking = 0;
+    for policy in deployed("AWS::SQS::QueuePolicy") {
+        let (place, policy) = (&policy.place, &policy.properties);
+        let [statement] = policy["PolicyDocument"]["Statement"]
+            .as_array()
+            .unwrap()
+            .as_slice()
+        else {
+            panic!("{place}: one statement")
+        };
+        assert_eq!(statement["Effect"], "Allow", "{place}");
+        assert_eq!(statement["Action"], "sqs:SendMessage", "{place}");
+        let service = json!({ "Service": "events.amazonaws.com" });
+        assert_eq!(statement["Principal"], service, "{place}");
+        let queue = &queues[statement["Resource"].as_str().unwrap()];
+        assert_eq!(policy["Queues"], json!([queue.reference]), "{place}");
+        let name = queue.properties["QueueName"].as_str().unwrap();
+        if name.ends_with("-undelivered") {
+            continue;
+        }
+        let own = match name.ends_with("-inbox") {
+            true => format!("{events}/{name}-ExecutionEnded"),
+            false => format!("{events}/{STACK}-bus/{name}-*"),
+        };
+        let only = json!({ "ArnLike": { "aws:SourceArn": own } });
+        assert_eq!(statement["Condition"], only, "{place}");
+        taking += 1;
+    }
+    // Nobody's rule sends to the fraud inbox.
+    assert_eq!(taking, SERVICES.len() + 1);
 }
 
 /// A stack is known as one of this system by what it says of itself; what is
@@ -669,6 +770,11 @@ fn the_derived_numbers_are_derived_rightly() {
     for (timeout, derived) in template["Mappings"]["TaskTimeout"].as_mapping().unwrap() {
         let timeout: u64 = timeout.as_str().unwrap().parse().unwrap();
         assert_eq!(derived["Visibility"].as_u64(), Some(6 * timeout));
+    }
+    let consumer = self::template("infra/consumer.yaml");
+    for (written, number) in consumer["Mappings"]["Concurrency"].as_mapping().unwrap() {
+        let written: u64 = written.as_str().unwrap().parse().unwrap();
+        assert_eq!(number["Most"].as_u64(), Some(written));
     }
 }
 

@@ -220,6 +220,74 @@ Outputs: { Name: { Value: a } }
         assert!(orders.len() > 1, "the seed decides the rest");
     }
 
+    /// One template, twice in a child; what one instance exports the other takes.
+    #[test]
+    fn each_instance_of_a_nested_template_has_its_own_places_and_parameters() {
+        const MIDDLE: &str = r#"
+Parameters: { Above: { Type: String } }
+Resources:
+  A: { Type: AWS::SQS::Queue, Properties: { QueueName: a } }
+  Second:
+    Type: AWS::CloudFormation::Stack
+    Properties: { TemplateURL: ../leaf.yaml, Parameters: { Word: !GetAtt First.Outputs.Said } }
+  First:
+    Type: AWS::CloudFormation::Stack
+    DependsOn: A
+    Properties: { TemplateURL: ./../leaf.yaml, Parameters: { Word: !Ref Above } }
+Outputs: { Name: { Value: !GetAtt Second.Outputs.Said } }
+"#;
+        const LEAF: &str = r#"
+Parameters: { Word: { Type: String }, Rest: { Type: String, Default: "" } }
+Conditions: { Any: !Not [!Equals [!Ref Rest, ""]] }
+Resources:
+  Q: { Type: AWS::SQS::Queue, Properties: { QueueName: !Sub "${Word}-leaf", Tags: [one, !If [Any, two, !Ref AWS::NoValue]] } }
+  Never: { Type: AWS::SQS::Queue, Condition: Any }
+Outputs: { Said: { Value: !GetAtt Q.QueueName } }
+"#;
+        let files = Arc::new(Files::from(
+            [
+                (
+                    "template.yaml",
+                    ROOT.replace("inner.yaml", "dir/middle.yaml"),
+                ),
+                ("dir/middle.yaml", MIDDLE.to_owned()),
+                ("leaf.yaml", LEAF.to_owned()),
+            ]
+            .map(|(path, text)| (path.to_owned(), text)),
+        ));
+        let stacks = crate::deployed::family(&files, "s", &BTreeMap::new()).expect("stacks");
+        let own: Vec<_> = stacks.iter().filter_map(|it| it.own_place()).collect();
+        assert_eq!(own, ["Inner", "Inner/Second", "Inner/First"]);
+        let places = read(&stacks, |stack, logical, kind| {
+            (kind == "AWS::SQS::Queue").then(|| Ok(stack.place(logical)))
+        });
+        let places = places.expect("places");
+        let name = |place: &str| places[place].property("QueueName").clone();
+        let above = "https://sqs.us-east-1.amazonaws.com/123456789012/arn:aws:sqs:us-east-1:123456789012:z-y";
+        assert_eq!(name("Inner/First/Q"), format!("{above}-leaf"));
+        assert_eq!(name("Inner/Second/Q"), format!("{above}-leaf-leaf"));
+        assert_eq!(name("After"), format!("{above}-leaf-leaf"));
+        assert_eq!(
+            *places["Inner/First/Q"].property("Tags"),
+            serde_json::json!(["one"])
+        );
+        assert!(!places.contains_key("Inner/First/Never"));
+        for seed in 0..20 {
+            let order = in_order(&places, seed).expect("an order");
+            let at = |place: &str| order.iter().position(|one| *one == place).expect(place);
+            for (first, then) in [
+                ("Y", "Inner/A"),
+                ("Inner/A", "Inner/First/Q"),
+                ("Inner/First/Q", "Inner/First"),
+                ("Inner/First", "Inner/Second/Q"),
+                ("Inner/Second/Q", "Inner"),
+                ("Inner", "After"),
+            ] {
+                assert!(at(first) < at(then), "{first}, {then}: {order:?}");
+            }
+        }
+    }
+
     #[test]
     fn resources_that_need_each_other_are_refused() {
         let circle = INNER.replace(

@@ -54,7 +54,8 @@ pub fn deployed(
     Ok(found)
 }
 
-/// The root stack, called `name`, and all that are nested in it; the root first.
+/// The root stack, called `name`, and all that are nested in it: each before those
+/// in it, and these before the next, as one would read the templates.
 pub(crate) fn family(
     files: &Arc<Files>,
     name: &str,
@@ -64,12 +65,11 @@ pub(crate) fn family(
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().into()))
         .collect();
-    let mut stacks = vec![Rc::new(Stack::new(files, "template.yaml", name, &given)?)];
-    let mut at = 0;
-    while at < stacks.len() {
-        let nested = stacks[at].nested()?;
-        stacks.extend(nested);
-        at += 1;
+    let mut open = vec![Rc::new(Stack::new(files, "template.yaml", name, &given)?)];
+    let mut stacks = Vec::new();
+    while let Some(stack) = open.pop() {
+        open.extend(stack.nested()?.into_iter().rev());
+        stacks.push(stack);
     }
     Ok(stacks)
 }

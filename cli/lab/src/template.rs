@@ -143,11 +143,19 @@ impl Stack {
             .ok_or_else(|| DefinitionError::new(path, "no such file among the definitions"))
     }
 
+    /// The path of the file `name`, which is relative to this template.
     fn sibling(&self, name: &str) -> String {
-        match self.path.rsplit_once('/') {
-            Some((directory, _)) => format!("{directory}/{name}"),
-            None => name.to_owned(),
+        let directory = self.path.rsplit_once('/').map(|(directory, _)| directory);
+        let mut path: Vec<&str> = directory.into_iter().flat_map(|it| it.split('/')).collect();
+        for part in name.split('/') {
+            match part {
+                "." => {}
+                // Above the root there is nothing: what is left over names no file.
+                ".." if !path.is_empty() => _ = path.pop(),
+                part => path.push(part),
+            }
         }
+        path.join("/")
     }
 
     /// The resources whose conditions hold and whose type is in `kinds`.
@@ -235,6 +243,7 @@ impl Stack {
             ("AWS::Events::Rule", "Arn") => {
                 let bus = self.resolve(&resource["Properties"]["EventBusName"])?;
                 match bus
+                    .filter(|bus| !bus.is_null())
                     .map(|bus| text(&bus))
                     .filter(|bus| !bus.is_empty() && bus != "default")
                 {

@@ -60,16 +60,49 @@ fn a_planted_surplus_and_a_planted_gap_are_found() {
     assert_eq!(found.len(), 2, "{found:?}");
     // Anybody's queue, beside its own.
     let found = planted(&|place, properties| {
-        if place == "Choreography/DeliveryGrants" {
+        if place == "Choreography/DeliveryConsumer/Grants" {
             properties["PolicyDocument"]["Statement"][1]["Resource"] = json!("*");
         }
     });
     let (surplus, gap): (Vec<_>, Vec<_>) = found.iter().partition(|line| line.contains("not used"));
     assert_eq!((surplus.len(), gap.len()), (2, 2), "{found:?}");
+    // One consumer's queue, to another's role.
+    let found = planted(&|place, properties| {
+        if place == "Choreography/PaymentConsumer/Grants" {
+            properties["Roles"] = json!(["shop-DeliveryQueueRole"]);
+        }
+    });
+    let (surplus, gap): (Vec<_>, Vec<_>) = found.iter().partition(|line| line.contains("not used"));
+    assert_eq!((surplus.len(), gap.len()), (7, 7), "{found:?}");
+    assert!(
+        surplus
+            .iter()
+            .all(|line| line.starts_with("shop-DeliveryQueueRole: "))
+            && gap
+                .iter()
+                .all(|line| line.starts_with("shop-PaymentQueueRole: ")),
+        "{found:?}"
+    );
+    // Messages to the own queue, from who has no timers.
+    let found = planted(&|place, properties| {
+        if place == "Choreography/PaymentConsumer/Grants" {
+            let actions = &mut properties["PolicyDocument"]["Statement"][0]["Action"];
+            actions
+                .as_array_mut()
+                .unwrap()
+                .push(json!("sqs:SendMessage"));
+        }
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("shop-PaymentQueueRole: ")
+            && found[0].contains("not used: sqs:SendMessage"),
+        "{found:?}"
+    );
     // In anybody's name.
     let found = planted(&|place, properties| {
         if place == "Choreography/OrderGrants" {
-            let statement = &mut properties["PolicyDocument"]["Statement"][2];
+            let statement = &mut properties["PolicyDocument"]["Statement"][0];
             statement.as_object_mut().unwrap().remove("Condition");
         }
     });

@@ -17,52 +17,43 @@ fn greatest(parameter: &str) -> u64 {
 
 #[test]
 fn every_queue_that_is_read_is_received_from_as_often_as_the_edge_thinks() {
-    let mut queues = 0;
-    for path in &templates(CHILDREN) {
-        for (id, queue) in resources(&template(path), "AWS::SQS::Queue") {
-            let policy = &queue["RedrivePolicy"];
-            if !policy.is_null() {
-                let most = policy["maxReceiveCount"].as_u64();
-                assert_eq!(most, Some(MAX_RECEIVES.into()), "{path} {id}");
-                queues += 1;
-            }
+    let mut read = 0;
+    for queue in queues().into_values() {
+        let policy = &queue.properties["RedrivePolicy"];
+        if !policy.is_null() {
+            let most = policy["maxReceiveCount"].as_u64();
+            assert_eq!(most, Some(MAX_RECEIVES.into()), "{}", queue.place);
+            read += 1;
         }
     }
-    assert_eq!(queues, SERVICES.len() + 2);
+    assert_eq!(read, SERVICES.len() + 2);
 }
 
 #[test]
 fn whoever_reads_a_queue_may_bury_in_its_dead_letters_and_in_no_others() {
+    let queues = queues();
     let mut buried = BTreeSet::new();
-    for path in &templates(CHILDREN) {
-        let template = template(path);
-        let queues = resources(&template, "AWS::SQS::Queue");
-        for (id, policy) in resources(&template, "AWS::IAM::Policy") {
-            let statements = policy["PolicyDocument"]["Statement"].as_sequence().unwrap();
-            let resources = |action: &str| -> BTreeSet<&str> {
-                let of = |statement: &&Value| match statement["Action"].as_sequence() {
-                    Some(all) => all.iter().any(|one| one.as_str() == Some(action)),
-                    None => statement["Action"].as_str() == Some(action),
-                };
-                let mine = statements.iter().filter(of);
-                mine.map(|statement| named(&statement["Resource"]))
-                    .collect()
-            };
-            let read = resources("sqs:ReceiveMessage");
-            let dead: BTreeSet<&str> = read
-                .iter()
-                .map(|queue| named(&queues[queue]["RedrivePolicy"]["deadLetterTargetArn"]))
-                .collect();
-            let sends = resources("sqs:SendMessage");
-            assert!(sends.is_superset(&dead), "{path} {id}: {sends:?}");
-            let own = queues.keys().copied().filter(|queue| !dead.contains(queue));
-            let others: Vec<&str> = own.filter(|queue| queue.ends_with("DeadLetters")).collect();
-            assert!(
-                !others.iter().any(|queue| sends.contains(queue)),
-                "{path} {id}"
-            );
-            buried.extend(dead.iter().map(|queue| (*queue).to_owned()));
-        }
+    for policy in deployed("AWS::IAM::Policy") {
+        let statements = &policy.properties["PolicyDocument"]["Statement"];
+        let resources = |action: &str| -> BTreeSet<&str> {
+            let all = statements.as_array().unwrap().iter();
+            all.filter(|statement| texts(&statement["Action"]).contains(&action))
+                .flat_map(|statement| texts(&statement["Resource"]))
+                .collect()
+        };
+        let read = resources("sqs:ReceiveMessage");
+        let dead: BTreeSet<&str> = read
+            .iter()
+            .map(|queue| &queues[*queue].properties["RedrivePolicy"]["deadLetterTargetArn"])
+            .map(|dead| dead.as_str().unwrap())
+            .collect();
+        let sends = resources("sqs:SendMessage");
+        let place = &policy.place;
+        assert!(sends.is_superset(&dead), "{place}: {sends:?}");
+        assert!(sends.iter().all(|to| queues.contains_key(*to)), "{place}");
+        let mut others = sends.difference(&dead).filter(|to| to.ends_with("-dlq"));
+        assert_eq!(others.next(), None, "{place}");
+        buried.extend(dead.iter().map(|queue| (*queue).to_owned()));
     }
     assert_eq!(buried.len(), SERVICES.len() + 2, "{buried:?}");
 }

@@ -68,22 +68,17 @@ fn a_schedule_sends_to_the_queues_of_who_sets_timers_and_to_no_others() {
         let account = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}";
         format!("{account}:${{AWS::StackName}}-{queue}")
     };
-    let queues = ["order", "fraud", "fraud-inbox"].map(arn);
-    let mut expected = BTreeSet::from(queues.clone());
+    let timed = ["order", "fraud", "fraud-inbox"].map(arn);
+    let mut expected = BTreeSet::from(timed.clone());
     expected.insert("TimersUndelivered".to_owned());
     assert_eq!(all_named(&statement["Resource"]), expected);
     // Such queues there are.
     let mut there = BTreeSet::new();
-    for path in &templates(CHILDREN) {
-        for queue in resources(&super::template(path), "AWS::SQS::Queue").into_values() {
-            let name = named(&queue["QueueName"]).replace("${Prefix}-", "");
-            there.insert(arn(&name));
-        }
+    for queue in queues().into_values() {
+        let name = queue.properties["QueueName"].as_str().unwrap();
+        there.insert(arn(name.strip_prefix(&format!("{STACK}-")).unwrap()));
     }
-    assert!(
-        queues.iter().all(|queue| there.contains(queue)),
-        "{there:?}"
-    );
+    assert!(timed.iter().all(|queue| there.contains(queue)), "{there:?}");
 }
 
 #[test]

@@ -88,6 +88,14 @@ fn every_rule_may_deliver_where_it_wants_to() {
             );
         }
     }
+    // On the account's own bus, an ARN names none.
+    let ended = all.rules.iter().find(|rule| rule.bus == 0).unwrap();
+    let name = &ended.name;
+    let arn = format!("arn:aws:events:us-east-1:123456789012:rule/{name}");
+    assert_eq!(
+        (name.as_str(), &ended.arn),
+        ("duet-order-inbox-ExecutionEnded", &arn)
+    );
 }
 
 #[test]

@@ -232,7 +232,7 @@ impl Target {
     ) -> Outcome<String> {
         let mut digest = Sha256::new();
         let mut files = vec![self.root.join("template.yaml")];
-        for dir in ["infra/orchestration", "infra/choreography"] {
+        for dir in ["infra", "infra/orchestration", "infra/choreography"] {
             let entries = std::fs::read_dir(self.root.join(dir)).map_err(Problem::environment)?;
             files.extend(
                 entries

@@ -290,7 +290,7 @@ async fn up_updates_a_lab_in_place_and_orders_in_flight_end_well() {
         panic!("{updates:?}");
     };
     assert!(update.added.is_empty() && update.removed.is_empty());
-    for place in ["OrderQueue", "Choreography/OrderQueue"] {
+    for place in ["OrderQueue", "Choreography/OrderConsumer/Queue"] {
         assert!(update.changed.iter().any(|one| one == place), "{update:?}");
     }
     assert!(lasting.world.now() >= update.complete && update.complete > wall(8));
