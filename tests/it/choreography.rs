@@ -165,7 +165,7 @@ async fn an_order_past_its_deadline_is_rejected_and_undone() {
     let batch = json!({ "Records": [{
         "messageId": fresh("message"), "receiptHandle": "-", "attributes": { "ApproximateReceiveCount": "1" },
         "body": serde_json::to_string(&place_message(&shop, eventbridge(), &order)).unwrap(),
-        "eventSourceARN": arn.unwrap().attributes().unwrap()[&name],
+        "eventSource": "aws:sqs", "eventSourceARN": arn.unwrap().attributes().unwrap()[&name],
     }] });
     assert_eq!(impatient.ask(&batch), json!({ "batchItemFailures": [] }));
 

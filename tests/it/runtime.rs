@@ -10,9 +10,8 @@ use duet_cli::ops::catalog;
 use duet_cli::shop::contracts::Nowhere;
 use duet_cli::shop::goods::Good;
 use duet_cli::shop::services::{LISTENERS, SERVICES};
-use duet_core::service::reaction;
-use duet_core::{CommandMessage, Event, Service, SystemClock, Vocabulary};
-use duet_edge::batch::Batch;
+use duet_core::{CommandMessage, Received, Service, SystemClock, Timestamp, Vocabulary};
+use duet_edge::intake::{Body, Fact, deliveries};
 use serde_json::{Value, json};
 
 use crate::harness::{fresh, root, text};
@@ -147,18 +146,18 @@ impl Bench {
         };
         let mut unknown: Value =
             serde_json::from_str(records[0]["body"].as_str().unwrap()).unwrap();
-        let name = if unknown["command"].is_null() {
-            "detail-type"
-        } else {
-            "command"
+        let is_command = unknown["command"].is_string();
+        let name = match is_command {
+            true => "/command",
+            false => "/detail/metadata/type",
         };
-        unknown[name] = json!("StockEaten");
+        *unknown.pointer_mut(name).unwrap() = json!("StockEaten");
         let all = batch["Records"].as_array_mut().unwrap();
         all.insert(0, bad("poison", "{\"poison".to_owned()));
         all.push(bad("stranger", unknown.to_string()));
         // A fact that the service does not know is no error; a command is.
         let mut failures = vec![json!({ "itemIdentifier": "poison" })];
-        if name == "command" {
+        if is_command {
             failures.push(json!({ "itemIdentifier": "stranger" }));
         }
         assert_eq!(queue.ask(&batch), json!({ "batchItemFailures": failures }));
@@ -409,20 +408,22 @@ fn meets<S: Service>(build: impl FnOnce(&Nowhere) -> Result<S, String>) {
 /// The same for a service without a task entry.
 fn meets_queue<S: Service>(_: impl FnOnce(&Nowhere) -> Result<S, String>) {
     let batch = text(&format!("infra/events/{}-queue.json", S::NAME));
-    let batch: Batch = serde_json::from_str(&batch).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
-    assert!(!batch.records.is_empty());
-    for record in batch.records {
-        let body: Value = serde_json::from_str(&record.body).unwrap();
-        let known = match body["detail-type"].as_str() {
-            Some(kind) => {
-                reaction::<S>(&Event::parse(kind, body["detail"].clone()).unwrap()).is_some()
+    let batch: Value = serde_json::from_str(&batch).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
+    let deliveries =
+        deliveries(batch, Timestamp::MAX).unwrap_or_else(|e| panic!("{}: {e}", S::NAME));
+    assert!(!deliveries.is_empty());
+    for delivery in deliveries {
+        let known = match &delivery.body {
+            Body::Fact(Fact { metadata, data }) => {
+                S::policy(&Received { metadata, data }).is_ok_and(|command| command.is_some())
             }
-            None => {
-                let message: CommandMessage = serde_json::from_value(body).unwrap();
+            Body::Plain => {
+                let message: CommandMessage = serde_json::from_str(&delivery.text).unwrap();
                 S::Command::parse(&message.command, message.data).is_ok()
             }
+            Body::Unfit(_) => false,
         };
-        assert!(known, "{}: {}", S::NAME, record.body);
+        assert!(known, "{}: {}", S::NAME, delivery.text);
     }
 }
 

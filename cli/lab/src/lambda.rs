@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use duet_asl::{Millis, TaskError, TaskId};
-use duet_edge::batch::{self, Attributes, Record};
+use duet_edge::intake::{self, Attempt};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
 use duet_edge::wires::{QUEUE, REASON};
@@ -266,20 +266,18 @@ impl Lab {
         let (wait, first) = self.take_instance(function, frame);
         let began = self.now + wait;
         let stopped = began + definitions.functions[function].timeout;
-        let deadline = batch::deadline(timestamp(began), timestamp(stopped));
+        let deadline = intake::deadline(timestamp(began), timestamp(stopped));
         let mut parts = Vec::with_capacity(received.len());
         for id in received {
             let message = &self.queues[it.queue].messages[&id];
-            let record = Record {
-                message_id: message_id(message.ident),
-                receipt_handle: String::new(),
-                body: message.body.to_string(),
-                attributes: Attributes {
-                    receives: message.receives.to_string(),
-                    first_received: message.first_received.map(|at| at.to_string()),
-                },
-                event_source_arn: queue.arn.clone(),
-            };
+            let delivery = intake::sqs::delivery(
+                message_id(message.ident),
+                queue.arn.clone(),
+                message.body.clone(),
+                Attempt::Known(message.receives),
+                message.first_received.map(timestamp),
+                deadline,
+            );
             let frame = Frame {
                 ident: mix(message.ident, message.receives.into()),
                 calls: 0,
@@ -289,7 +287,7 @@ impl Lab {
                 step: message.step.clone(),
                 skew: first.skew,
             };
-            let work = self.handlers[function].receive(record.delivery(deadline));
+            let work = self.handlers[function].receive(delivery);
             parts.push(Part {
                 work: Some(Running::Message(work)),
                 frame,

@@ -12,7 +12,8 @@ use std::time::Duration;
 use duet_core::sweep::Sweep;
 use duet_core::{Environment, Service, Timestamp, services};
 use duet_delivery::SimulatedCarrier;
-use duet_edge::queue::{self, Delivery, Verdict};
+use duet_edge::intake::Delivery;
+use duet_edge::queue::{self, Verdict};
 use duet_edge::records;
 use duet_edge::sweep::{self, Ways};
 use duet_edge::task::{self, TaskError};
@@ -68,7 +69,7 @@ where
         let log = self.log.clone();
         Box::pin(async move {
             let over = wires.host.until(delivery.deadline);
-            queue::receive(&service, &wires, &clock, &log, &delivery, over).await
+            queue::receive(&service, &wires, &clock, &log, delivery, over).await
         })
     }
 }

@@ -1,5 +1,6 @@
-//! Every fact a service may announce. The name of a fact is its `detail-type`
-//! on the bus and, for the refusals among them, the error name in a workflow.
+//! Every fact a service may announce. The name of a fact is the `type` of its
+//! metadata, its `detail-type` on the bus and, for the refusals among them, the
+//! error name in a workflow.
 
 use serde::{Deserialize, Serialize};
 

@@ -106,10 +106,8 @@ pub struct OtherVersion(Option<u32>);
 /// Who hears everything need not know every fact.
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
-    /// The envelope.
+    /// The envelope; its [`kind`](Metadata::kind) is the fact's name.
     pub metadata: &'a Metadata,
-    /// The fact's name: its `detail-type`.
-    pub name: &'a str,
     /// The fact's data, as it was sent.
     pub data: &'a RawValue,
 }
@@ -120,7 +118,7 @@ impl Received<'_> {
     /// # Errors
     /// [`ParseError`] when there is no such fact, or its data does not fit.
     pub fn fact(&self) -> Result<Fact, ParseError> {
-        fact(self.name, self.data)
+        fact(&self.metadata.kind, self.data)
     }
 }
 

@@ -116,7 +116,6 @@ pub fn reaction<S: Service>(event: &Event) -> Option<S::Command> {
     let data = serde_json::value::to_raw_value(&event.fact).ok()?;
     let received = Received {
         metadata: &event.metadata,
-        name: event.fact.name(),
         data: &data,
     };
     S::policy(&received).ok().flatten()

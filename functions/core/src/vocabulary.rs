@@ -1,7 +1,7 @@
 //! Closed sets of named messages: the facts, and each service's commands.
 //!
-//! On the wire a message is a name beside its data (`detail-type` and
-//! `detail.data`, or `command` and `data`). [`vocabulary!`] writes the enum, the
+//! On the wire a message is a name beside its data (`metadata.type` and `data`,
+//! or `command` and `data`). [`vocabulary!`] writes the enum, the
 //! names and the conversions from one list, so that a name stands in one place.
 
 use serde::{Deserializer, Serialize};

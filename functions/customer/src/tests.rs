@@ -307,7 +307,9 @@ fn the_policy_follows_facts_about_customers_only() {
         ),
     ];
     for (fact, expected) in cases {
-        let event = Event::new(metadata("eventbridge"), fact);
+        let mut metadata = metadata("eventbridge");
+        metadata.kind = fact.name().to_owned();
+        let event = Event::new(metadata, fact);
         assert_eq!(
             reaction::<Customers::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected

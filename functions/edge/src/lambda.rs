@@ -21,17 +21,16 @@ use duet_core::sweep::Sweep;
 use duet_core::{Clock, Environment, Service, SystemClock, Timestamp};
 use futures_util::future::{join, join_all, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::Deserialize;
 use serde_json::Value;
 
 use self::aws::Aws;
 use self::engine::{StepFunctions, Workflows, task_tokens};
 use self::schedules::{Scheduler, eventbridge};
-use crate::batch::{self, Batch, Failure, Failures};
 use crate::dynamo::Dynamo;
+use crate::intake::{self, Delivery, Failures, InvalidBatch, Stub};
 use crate::log::Stdout;
 use crate::panics;
-use crate::queue::{self, Verdict};
+use crate::queue;
 use crate::records;
 use crate::sdk::Deadline;
 use crate::sweep::{self, Ways};
@@ -280,32 +279,24 @@ async fn messages<S: Service>(
     event: LambdaEvent<Value>,
 ) -> Result<Failures, Diagnostic> {
     let stopped = ends(&event);
-    let deadline = batch::deadline(SystemClock.now(), stopped);
-    let batch = Batch::deserialize(event.payload).map_err(|e| Diagnostic {
+    let deadline = intake::deadline(SystemClock.now(), stopped);
+    let invalid = |error: InvalidBatch| Diagnostic {
         error_type: "InvalidBatch".to_owned(),
-        error_message: duet_core::ParseError::data("a batch of messages", &e).to_string(),
-    })?;
-    let failed = join_all(batch.records.into_iter().map(|record| async {
-        let receipt = record.receipt_handle.clone();
-        let delivery = record.delivery(deadline);
+        error_message: error.to_string(),
+    };
+    let deliveries = intake::deliveries(event.payload, deadline).map_err(invalid)?;
+    let (service, aws, log) = (&service, &aws, &log);
+    let receive = |delivery: Delivery| {
         let over = until(deadline);
-        let verdict = queue::receive(&service, &aws, &SystemClock, &log, &delivery, over).await;
-        match verdict {
-            Verdict::Acknowledge => None,
-            Verdict::Again(wait) => {
-                let hidden = pin!(aws.hide(&delivery.queue, &receipt, wait));
-                // The answer to the batch does not wait for it for ever.
-                let _ = select(hidden, pin!(until(batch::deadline(deadline, stopped)))).await;
-                Some(Failure {
-                    item_identifier: delivery.id,
-                })
-            }
-        }
-    }))
-    .await;
-    Ok(Failures {
-        batch_item_failures: failed.into_iter().flatten().collect(),
-    })
+        queue::receive(service, aws, &SystemClock, log, delivery, over)
+    };
+    let put_off = |stub: Stub, wait| async move {
+        let Some(receipt) = &stub.receipt else { return };
+        let hidden = pin!(aws.hide(&stub.source, receipt, wait));
+        // The answer to the batch does not wait for it for ever.
+        let _ = select(hidden, pin!(until(intake::deadline(deadline, stopped)))).await;
+    };
+    Ok(intake::run(deliveries, receive, put_off).await)
 }
 
 /// The time until `at`.

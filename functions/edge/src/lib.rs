@@ -6,8 +6,8 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`task`] | a workflow task: command in, reply or named error out |
-//! | [`queue`] | a queued message: policy, publication, timers, acknowledgement |
-//! | [`batch`] | what an event source mapping hands over and gets back |
+//! | [`intake`] | a batch: how it is taken apart, what runs side by side, how it is answered; one module per transport |
+//! | [`queue`] | one message of it: policy, publication, timers, acknowledgement |
 //! | [`sweep`] | by the clock: what nobody drives any more |
 //! | [`records`] | by the clock: what kept outcomes said and do not say again |
 //! | [`carry`] | handing facts to a carrier: split, every result read, repeated |
@@ -19,13 +19,13 @@
 //! | `dynamo` | the store port over DynamoDB (feature `dynamodb`) |
 //! | `lambda` | the entries on the Lambda runtime (feature `lambda`) |
 //!
-//! `task`, `queue`, `sweep` and `records` are pure: a simulated world runs the same code over
+//! `task`, `intake`, `queue`, `sweep` and `records` are pure: a simulated world runs the same code over
 //! its own wires. No business rule lives here.
 
-pub mod batch;
 pub mod carry;
 #[cfg(feature = "dynamodb")]
 pub mod dynamo;
+pub mod intake;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod log;

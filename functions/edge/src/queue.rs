@@ -1,5 +1,8 @@
-//! The queue entry: a fact of the bus, or a direct command, on a service's own
-//! queue.
+//! The queue entry: a fact, or a direct command, that came to a service.
+//!
+//! It knows the wire form alone: a fact is `{metadata, data}`, and what has a
+//! `command` is one. What a transport puts around that, the [`intake`](crate::intake)
+//! has taken off.
 //!
 //! | the service says | what happens to the message |
 //! |---|---|
@@ -28,6 +31,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::intake::{Attempt, Body, Delivery, Fact, Wire};
 use crate::log::{Ended, Log};
 use crate::panics::caught;
 use crate::reading::{self, Reading, Span, Went, tell};
@@ -39,38 +43,21 @@ use crate::wires::{Carrier, Wires};
 /// long before, by the clock.
 pub const MAX_RECEIVES: u32 = 31;
 
-/// One delivery of one message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// The message's id on the queue.
-    pub id: String,
-    /// The queue's ARN.
-    pub queue: String,
-    /// The text.
-    pub body: String,
-    /// How often the message was received, this time included.
-    pub receives: u32,
-    /// When it was received for the first time: its patience counts from there.
-    /// `None` where the queue did not say; then it is never spent.
-    pub first_received: Option<Timestamp>,
-    /// When the time for this delivery is over: before the receiver is stopped,
-    /// so that a slow message does not take others with it.
-    pub deadline: Timestamp,
-}
-
 impl Delivery {
     /// Whether a try that begins `now` is the last one under a patience of
     /// `seconds`.
     fn is_last(&self, seconds: u32, now: Timestamp) -> bool {
-        let since = self.first_received;
-        since.is_some_and(|since| is_spent(seconds, since, now, self.receives))
+        match (self.first_received, self.attempt) {
+            (Some(since), Attempt::Known(tries)) => is_spent(seconds, since, now, tries),
+            _ => false,
+        }
     }
 }
 
 /// How long to wait before message `id` is delivered again, having failed at
-/// receive `receives`: evenly drawn between none and [`greatest_wait`], in whole
-/// seconds, as the retriers of a workflow do. Drawn from the id, so that
-/// messages that failed together do not return together.
+/// receive `receives` ([`Attempt::number`]): evenly drawn between none and
+/// [`greatest_wait`], in whole seconds, as the retriers of a workflow do. Drawn
+/// from the id, so that messages that failed together do not return together.
 #[must_use]
 pub fn backoff(id: &str, receives: u32) -> Duration {
     let digest = Sha256::digest(format!("{id}/{receives}"));
@@ -113,13 +100,14 @@ pub async fn receive<S: Service>(
     wires: &impl Wires,
     clock: &impl Clock,
     log: &impl Log,
-    delivery: &Delivery,
+    mut delivery: Delivery,
     over: impl Future<Output = ()>,
 ) -> Verdict {
     let began = clock.now();
     let mut seen = Seen::default();
+    let body = std::mem::take(&mut delivery.body);
     let outcome = {
-        let work = pin!(attempt(service, wires, clock, delivery, &mut seen));
+        let work = pin!(attempt(service, wires, clock, &delivery, body, &mut seen));
         match select(work, pin!(over)).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => Err(Failure::transient("the time for it was over")),
@@ -139,12 +127,12 @@ pub async fn receive<S: Service>(
     let span = Span {
         began,
         ended: clock.now(),
-        attempt: delivery.receives,
+        attempt: delivery.attempt.number(),
     };
     tell::<S>(log, "queue", &seen.reading, went, span, seen.ended);
     match outcome {
         Ok(_) => Verdict::Acknowledge,
-        Err(_) => Verdict::Again(backoff(&delivery.id, delivery.receives)),
+        Err(_) => Verdict::Again(backoff(&delivery.id, delivery.attempt.number())),
     }
 }
 
@@ -175,9 +163,10 @@ async fn attempt<S: Service>(
     wires: &impl Wires,
     clock: &impl Clock,
     delivery: &Delivery,
+    body: Body,
     seen: &mut Seen,
 ) -> Result<Done, Failure> {
-    let done = match parse::<S>(&mut seen.reading, delivery, clock.now()) {
+    let done = match parse::<S>(&mut seen.reading, delivery, body, clock.now()) {
         Ok(incoming) => handle(service, wires, clock, delivery, incoming, &mut seen.ended).await,
         Err(invalid) => Err(invalid),
     };
@@ -185,7 +174,7 @@ async fn attempt<S: Service>(
         // No receives are spent on what is hopeless. Should it not arrive, the
         // message is still here.
         Err(Failure::Invalid(why)) => {
-            let buried = wires.bury(&delivery.queue, &delivery.body, &why).await;
+            let buried = wires.bury(&delivery.source, &delivery.text, &why).await;
             let invalid = Failure::Invalid(why);
             buried.map_or_else(
                 |_| Err(invalid.clone()),
@@ -208,7 +197,7 @@ async fn handle<S: Service>(
     let mut request = match incoming {
         Incoming::Now(request) => request,
         Incoming::Early(early) => {
-            send_timer(wires, &delivery.queue, &early, S::NAME, now).await?;
+            send_timer(wires, &delivery.source, &early, S::NAME, now).await?;
             return Ok(Done::Later);
         }
         Incoming::Unknown => return Ok(Done::Unknown),
@@ -228,7 +217,7 @@ async fn handle<S: Service>(
     request.context.last_attempt = is_last;
     let overdue = is_last.then(|| overdue::<S>(&request, now)).flatten();
     // Whoever dies of it cannot say so afterwards.
-    if delivery.receives >= MAX_RECEIVES
+    if delivery.attempt.number() >= MAX_RECEIVES
         && let Some(event) = &overdue
     {
         wires.publish(carrier, std::slice::from_ref(event)).await?;
@@ -264,7 +253,7 @@ async fn handle<S: Service>(
         }
         // By the clock as it is now: the service has set them since.
         let now = clock.now();
-        send_timers(wires, &delivery.queue, timers, &cause, S::NAME, now).await?;
+        send_timers(wires, &delivery.source, timers, &cause, S::NAME, now).await?;
         if let Some(reply) = &reply {
             wires.answer(reply).await?;
         }
@@ -298,9 +287,10 @@ fn is_late(patience: u32, cause: &Metadata, now: Timestamp) -> bool {
 fn parse<S: Service>(
     reading: &mut Reading,
     delivery: &Delivery,
+    body: Body,
     now: Timestamp,
 ) -> Result<Incoming<S::Command>, Failure> {
-    let request = |reading: &Reading, command, message, reply_to, clearance, replay| {
+    let request = |reading: &Reading, command, message, reply_to, clearance| {
         let mut context = Context {
             message,
             reply_to,
@@ -308,53 +298,34 @@ fn parse<S: Service>(
             execution: None,
             last_attempt: false,
             deadline: delivery.deadline,
-            replay,
+            replay: delivery.replay.is_some(),
         };
         reading.continue_trace(S::NAME, &mut context);
         Incoming::Now(Request { command, context })
     };
-    // Nearly every message is a whole event, read in one go.
-    if let Ok(BusEvent {
-        detail_type,
-        detail: Detail { metadata, data },
-        replay_name,
-    }) = serde_json::from_str(&delivery.body)
-    {
-        *reading = Reading::of_metadata(metadata.clone());
-        metadata.check_version().map_err(Failure::invalid)?;
-        let received = Received {
-            metadata: &metadata,
-            name: &detail_type,
-            data,
-        };
-        let command = match S::policy(&received) {
-            Ok(Some(command)) => command,
-            Ok(None) => {
-                return Err(Failure::invalid(format!(
-                    "{} has no policy for {detail_type}",
-                    S::NAME
-                )));
-            }
-            Err(ParseError::UnknownName { .. }) => return Ok(Incoming::Unknown),
-            Err(unfit) => return Err(Failure::invalid(unfit)),
-        };
-        reading.command = Some(command.name());
-        let (clearance, replay) = (mark(data), replay_name.is_some());
-        return Ok(request(reading, command, metadata, None, clearance, replay));
-    }
-    // Of everything else as much is read as there is, to say what does not fit.
-    // The text itself may be personal data: say where it broke, not what it was.
-    let body: Value = serde_json::from_str(&delivery.body).map_err(|e| {
-        Failure::invalid(format!(
-            "no JSON from line {} column {}",
-            e.line(),
-            e.column()
-        ))
-    })?;
-    if body.get("detail-type").is_some() {
-        *reading = Reading::of_event(&body["detail"]);
-        let unfit = read::<BusEvent<OwnedDetail>>("a bus event", body).err();
-        return Err(unfit.unwrap_or_else(|| Failure::invalid("no bus event that can be read")));
+    let text = match body {
+        Body::Fact(Fact { metadata, data }) => {
+            *reading = Reading::of_metadata(metadata.clone());
+            return match command::<S>(&metadata, &data)? {
+                None => Ok(Incoming::Unknown),
+                Some(command) => {
+                    reading.command = Some(command.name());
+                    Ok(request(reading, command, metadata, None, mark(&data)))
+                }
+            };
+        }
+        Body::Unfit(unfit) => {
+            let body = tree(unfit.get())?;
+            *reading = Reading::of_fact(&body);
+            return Err(unfit_fact(body));
+        }
+        Body::Plain => &*delivery.text,
+    };
+    let body = tree(text)?;
+    // Of what is neither, it is said that it is no command.
+    if body.get("command").is_none() && body.get("metadata").is_some() {
+        *reading = Reading::of_fact(&body);
+        return Err(unfit_fact(body));
     }
     *reading = Reading::of_command::<S>(&body);
     let (message, command) = reading::command::<S>(body)?;
@@ -364,7 +335,44 @@ fn parse<S: Service>(
     let CommandMessage {
         metadata, reply_to, ..
     } = message;
-    Ok(request(reading, command, metadata, reply_to, None, false))
+    Ok(request(reading, command, metadata, reply_to, None))
+}
+
+/// What the policy of `S` makes of a fact; `None` when `S` does not know it.
+fn command<S: Service>(
+    metadata: &Metadata,
+    data: &RawValue,
+) -> Result<Option<S::Command>, Failure> {
+    metadata.check_version().map_err(Failure::invalid)?;
+    match S::policy(&Received { metadata, data }) {
+        Ok(Some(command)) => Ok(Some(command)),
+        Ok(None) => {
+            let (service, fact) = (S::NAME, &metadata.kind);
+            Err(Failure::invalid(format!(
+                "{service} has no policy for {fact}"
+            )))
+        }
+        Err(ParseError::UnknownName { .. }) => Ok(None),
+        Err(unfit) => Err(Failure::invalid(unfit)),
+    }
+}
+
+/// Reads as much as there is of what was not read in one go, to say what does
+/// not fit. The text itself may be personal data: say where it broke, not what
+/// it was.
+fn tree(text: &str) -> Result<Value, Failure> {
+    serde_json::from_str(text).map_err(|e| {
+        let (line, column) = (e.line(), e.column());
+        Failure::invalid(format!("no JSON from line {line} column {column}"))
+    })
+}
+
+/// Why `body` is no fact in its wire form.
+fn unfit_fact(body: Value) -> Failure {
+    match serde_json::from_value::<Wire>(body) {
+        Err(error) => Failure::invalid(ParseError::data("a fact", &error)),
+        Ok(_) => Failure::invalid("no fact that can be read"),
+    }
 }
 
 /// The mark that a fact says, if it says one.
@@ -379,34 +387,4 @@ fn mark(data: &RawValue) -> Option<bool> {
         return None;
     }
     serde_json::from_str::<Marked>(data.get()).ok()?.clearance
-}
-
-fn read<T: for<'de> Deserialize<'de>>(what: &'static str, body: Value) -> Result<T, Failure> {
-    serde_json::from_value(body).map_err(|e| Failure::invalid(ParseError::data(what, &e)))
-}
-
-/// What EventBridge puts on a queue.
-#[derive(Deserialize)]
-struct BusEvent<D> {
-    #[serde(rename = "detail-type")]
-    detail_type: String,
-    detail: D,
-    #[serde(rename = "replay-name")]
-    replay_name: Option<String>,
-}
-
-/// The same, to say what does not fit.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "only whether it can be read is asked")]
-struct OwnedDetail {
-    metadata: Metadata,
-    data: Value,
-}
-
-/// The `detail` of a bus event, its fact unread.
-#[derive(Deserialize)]
-struct Detail<'a> {
-    metadata: Metadata,
-    #[serde(borrow)]
-    data: &'a RawValue,
 }

@@ -35,10 +35,10 @@ impl Reading {
         }
     }
 
-    /// Reads the envelope out of a bus event's detail.
-    pub(crate) fn of_event(detail: &Value) -> Self {
+    /// Reads the envelope out of what is no whole fact.
+    pub(crate) fn of_fact(fact: &Value) -> Self {
         Self {
-            metadata: metadata(detail),
+            metadata: metadata(fact),
             ..Self::default()
         }
     }

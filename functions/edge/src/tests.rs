@@ -3,6 +3,7 @@
 #![allow(unexpected_cfgs, reason = "this crate has no schemas to generate")]
 
 mod doors;
+mod intake;
 mod lines;
 mod patience;
 mod records;
@@ -22,9 +23,9 @@ use duet_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::batch::Batch;
+use crate::intake::{Attempt, Delivery, sqs};
 use crate::log::Silent;
-use crate::queue::{Delivery, Verdict, backoff, receive};
+use crate::queue::{Verdict, backoff, receive};
 use crate::task::perform;
 use crate::wires::{Carrier, Wires};
 
@@ -179,6 +180,7 @@ impl Service for Obedient {
 #[derive(Clone)]
 struct Notebook {
     lines: Arc<Mutex<Vec<String>>>,
+    buried: Arc<Mutex<Vec<String>>>,
     broken: bool,
     hangs: bool,
     schedules: bool,
@@ -192,6 +194,7 @@ impl Default for Notebook {
         let patience = 60;
         Self {
             lines: Arc::default(),
+            buried: Arc::default(),
             broken: false,
             hangs: false,
             schedules: true,
@@ -233,6 +236,7 @@ impl Wires for Notebook {
 
     async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
         assert!(!body.is_empty());
+        self.buried.lock().unwrap().push(body.to_owned());
         self.note(format!("bury from {queue}: {why}"))
     }
 
@@ -295,21 +299,15 @@ fn delivery(body: &Value, receives: u32) -> Delivery {
     let body = body
         .as_str()
         .map_or_else(|| body.to_string(), str::to_owned);
-    Delivery {
-        id: "d-1".into(),
-        queue: "arn:q".into(),
-        body,
-        receives,
-        first_received: None,
-        deadline: now(),
-    }
+    let attempt = Attempt::Known(receives);
+    sqs::delivery("d-1".into(), "arn:q".into(), body, attempt, None, now())
 }
 
 async fn deliver(body: &Value, receives: u32) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
-    hand_over(&delivery(body, receives)).await
+    hand_over(delivery(body, receives)).await
 }
 
-async fn hand_over(delivery: &Delivery) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
+async fn hand_over(delivery: Delivery) -> (Verdict, Vec<String>, Vec<Request<Command>>) {
     let (service, wires) = (Obedient::default(), Notebook::default());
     let clock = Arc::new(now);
     let verdict = receive(&service, &wires, &clock, &Silent, delivery, pending()).await;
@@ -422,7 +420,7 @@ async fn what_is_not_published_is_not_acknowledged() {
     // Nor is what cannot be put on the dead-letter queue.
     for how in ["done", "nonsense"] {
         let message = delivery(&command(how, "known"), 1);
-        let verdict = receive(&service, &wires, &clock, &Silent, &message, pending()).await;
+        let verdict = receive(&service, &wires, &clock, &Silent, message, pending()).await;
         assert_eq!(verdict, Verdict::Again(backoff("d-1", 1)), "{how}");
     }
 }
@@ -486,20 +484,4 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         wires.lines.lock().unwrap().as_slice(),
         ["answer token \"yes\""]
     );
-}
-
-#[test]
-fn the_trigger_of_a_queue_is_read_by_its_type() {
-    let text = include_str!("../../../tests/fixtures/sqs-batch.json");
-    let batch: Batch = serde_json::from_str(text).unwrap();
-    let deliveries: Vec<Delivery> = batch
-        .records
-        .into_iter()
-        .map(|record| record.delivery(now()))
-        .collect();
-    assert_eq!(deliveries.len(), 2);
-    assert_eq!((deliveries[0].receives, deliveries[1].receives), (1, 3));
-    let first = "2026-01-01T00:00:00.001Z".parse().ok();
-    assert_eq!(deliveries[0].first_received, first);
-    assert!(deliveries[0].queue.ends_with(":duet-order"));
 }

@@ -16,7 +16,7 @@ pub(crate) fn command(received: &Received<'_>) -> Result<Command, ParseError> {
     let mut data: Value = serde_json::from_str(received.data.get())
         .map_err(|error| ParseError::data("a fact", &error))?;
     if let Some(members) = data.as_object_mut() {
-        let personal = personal(received.name);
+        let personal = personal(&received.metadata.kind);
         members.retain(|name, _| !personal.contains(&name.as_str()));
     }
     let metadata = received.metadata.clone();

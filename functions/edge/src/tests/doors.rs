@@ -84,7 +84,8 @@ async fn a_fact_with_fields_nobody_knows_is_handled() {
 
 #[tokio::test]
 async fn a_fact_nobody_knows_is_acknowledged() {
-    let metadata = &command("done", "bus")["metadata"];
+    let mut metadata = command("done", "bus")["metadata"].clone();
+    metadata["type"] = json!("PointsEarned");
     let detail = json!({ "metadata": metadata, "data": { "points": 3 } });
     let unknown = json!({ "detail-type": "PointsEarned", "detail": detail });
     let (verdict, told, asked) = deliver(&unknown, 1).await;

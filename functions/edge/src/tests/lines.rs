@@ -43,7 +43,7 @@ async fn queued(body: &Value, receives: u32, broken: bool) -> (Value, Vec<Reques
         ..Notebook::default()
     };
     let delivery = delivery(body, receives);
-    let _ = receive(&service, &wires, &Arc::new(now), &log, &delivery, pending()).await;
+    let _ = receive(&service, &wires, &Arc::new(now), &log, delivery, pending()).await;
     let asked = service.asked.lock().unwrap().clone();
     (log.only(), asked)
 }
@@ -165,6 +165,8 @@ async fn what_nobody_can_read_is_told_without_its_words() {
     let mut event = json!({ "detail-type": "PaymentDeclined", "detail": { "metadata": traced("done")["metadata"], "data": { "order": CANARY } } });
     let bad_fact = event.clone();
     event["detail-type"] = json!(CANARY);
+    event["detail"]["metadata"]["type"] = json!(CANARY);
+    let raw = event["detail"].clone();
     for body in [
         json!(format!("{{\"{CANARY}\"")),
         json!([CANARY]),
@@ -182,6 +184,7 @@ async fn what_nobody_can_read_is_told_without_its_words() {
         with("/metadata/traceparent", json!(CANARY)),
         unknown_field,
         event,
+        raw,
         bad_fact,
     ] {
         let (line, _) = queued(&body, 2, false).await;

@@ -6,7 +6,7 @@ use std::future::ready;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::batch;
+use crate::intake;
 use crate::queue::MAX_RECEIVES;
 
 /// A delivery of a message that was first received `seconds` ago.
@@ -44,7 +44,7 @@ async fn the_last_try_is_by_the_clock() {
         (600, 12, true),
     ] {
         let body = command("transient", "known");
-        let (verdict, told, asked) = hand_over(&after(seconds, &body, receives)).await;
+        let (verdict, told, asked) = hand_over(after(seconds, &body, receives)).await;
         assert_eq!(asked[0].context.last_attempt, last, "{seconds} s");
         // What has no fact for giving up goes on, and others know.
         assert_eq!(verdict, Verdict::Again(backoff("d-1", receives)));
@@ -55,9 +55,17 @@ async fn the_last_try_is_by_the_clock() {
         };
         assert_eq!(told, said, "{seconds} s, receive {receives}");
     }
+    // Nobody knows how many tries lie behind it: none is the last.
+    let uncounted = Delivery {
+        attempt: Attempt::Unknown,
+        ..after(600, &command("transient", "known"), 12)
+    };
+    let (verdict, told, asked) = hand_over(uncounted).await;
+    assert!(!asked[0].context.last_attempt && told.is_empty());
+    assert_eq!(verdict, Verdict::Again(backoff("d-1", 1)));
     // Whoever gives up is done.
     let done = after(60, &command("decline", "known"), 10);
-    let (verdict, told, _) = hand_over(&done).await;
+    let (verdict, told, _) = hand_over(done).await;
     assert_eq!(verdict, Verdict::Acknowledge);
     assert_eq!(told, ["publish e-1"]);
 }
@@ -65,9 +73,9 @@ async fn the_last_try_is_by_the_clock() {
 #[tokio::test]
 async fn what_may_kill_its_function_is_announced_before_the_last_receive() {
     let body = command("panic", "known");
-    let before = hand_over(&after(600, &body, MAX_RECEIVES - 1)).await.1;
+    let before = hand_over(after(600, &body, MAX_RECEIVES - 1)).await.1;
     assert!(!before.iter().any(|line| line.contains("StockShipped")));
-    let told = hand_over(&after(600, &body, MAX_RECEIVES)).await.1;
+    let told = hand_over(after(600, &body, MAX_RECEIVES)).await.1;
     assert_eq!(told[0], "publish test/o-1/Act/StockShipped");
 }
 
@@ -91,7 +99,7 @@ async fn a_delivery_whose_time_is_over_comes_back_and_says_so() {
     };
     let message = delivery(&command("done", "known"), 3);
     let (service, clock) = (Obedient::default(), Arc::new(now));
-    let verdict = receive(&service, &wires, &clock, &Silent, &message, ready(())).await;
+    let verdict = receive(&service, &wires, &clock, &Silent, message, ready(())).await;
     assert_eq!(verdict, Verdict::Again(backoff("d-1", 3)));
 }
 
@@ -99,10 +107,10 @@ async fn a_delivery_whose_time_is_over_comes_back_and_says_so() {
 fn a_delivery_ends_before_its_receiver_is_stopped() {
     let at = |millis| now() + SignedDuration::from_millis(millis);
     for (time, left) in [(3_000, 2_400), (5_000, 4_000), (60_000, 59_000), (0, 0)] {
-        assert_eq!(batch::deadline(now(), at(time)), at(left));
+        assert_eq!(intake::deadline(now(), at(time)), at(left));
     }
     // Already over.
-    assert_eq!(batch::deadline(at(5), now()), now());
+    assert_eq!(intake::deadline(at(5), now()), now());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn told(how: &str, wires: Notebook) -> (Verdict, Vec<String>) {
 async fn tell(body: &Value, wires: Notebook) -> (Verdict, Vec<String>) {
     let (service, clock) = (Obedient::default(), Arc::new(now));
     let message = delivery(body, 1);
-    let verdict = queue::receive(&service, &wires, &clock, &Silent, &message, pending()).await;
+    let verdict = queue::receive(&service, &wires, &clock, &Silent, message, pending()).await;
     let lines = wires.lines.lock().unwrap().clone();
     (verdict, lines)
 }
