@@ -111,8 +111,7 @@ impl Bench {
         )
         .await;
         let mut variables = Rie::variables(&self.shop, self.service, "Queue").await;
-        let carriers =
-            json!({ "eventbridge": { "kind": "eventbridge", "bus": self.bus, "patience": 60 } });
+        let carriers = json!({ "eventbridge": { "facts": { "kind": "eventbridge", "bus": self.bus }, "tasks": false, "clock": "service", "patience": 60 } });
         variables.insert("DUET_CARRIERS".to_owned(), carriers.to_string());
         variables.extend(
             settings
@@ -380,7 +379,7 @@ async fn a_function_with_a_wrong_setting_says_what_is_wrong() {
         ),
         (
             "DUET_CARRIERS",
-            r#"{"post":{"kind":"pigeon"}}"#,
+            r#"{"post":{"facts":{"kind":"pigeon"}}}"#,
             "unknown variant `pigeon`",
         ),
         (

@@ -143,7 +143,7 @@ fn the_users_of_a_field_are_rules_transformers_and_schemas() {
     // The rule on the account's own bus that parks what a workflow left.
     let name = users("detail.name");
     assert!(
-        has(&name, "transformers", "order-inbox-ExecutionEnded"),
+        has(&name, "transformers", "order-commands-ExecutionEnded"),
         "{name}"
     );
     let nobody = users("detail.data.colour");

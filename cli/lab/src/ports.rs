@@ -16,7 +16,7 @@ use duet_edge::carry::{EVENTBRIDGE, Parcel, carry};
 use duet_edge::log::{Log, Step};
 use duet_edge::sweep::Engine;
 use duet_edge::timers::Schedules;
-use duet_edge::wires::{Carrier, Carriers, Wires};
+use duet_edge::wires::{Carrier, Rendering, Renderings, Wires};
 use duet_notification::ports::{Notice, Publisher};
 
 use crate::fault::Fault;
@@ -84,7 +84,8 @@ impl Publisher for TopicPort {
 #[derive(Debug, Clone)]
 pub(crate) struct WiresPort {
     pub(crate) host: Host,
-    pub(crate) carriers: Arc<Carriers>,
+    pub(crate) carriers: Arc<Renderings>,
+    pub(crate) timers: Option<Arc<str>>,
     /// Where its schedules are kept, if it makes any.
     pub(crate) schedules: Option<Arc<Schedules>>,
 }
@@ -149,14 +150,18 @@ impl WiresPort {
 }
 
 impl Wires for WiresPort {
-    fn carrier(&self, variant: &str) -> Option<&Carrier> {
+    fn rendering(&self, variant: &str) -> Option<&Rendering> {
         self.carriers.get(variant)
+    }
+
+    fn timers(&self) -> Option<&str> {
+        self.timers.as_deref()
     }
 
     async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
         match carrier {
-            Carrier::None { .. } => Ok(()),
-            Carrier::Eventbridge { bus, .. } => {
+            Carrier::None {} => Ok(()),
+            Carrier::Eventbridge { bus } => {
                 let parcels: Result<_, Failure> =
                     events.iter().map(|event| self.parcel(event)).collect();
                 carry(
@@ -258,7 +263,7 @@ impl Wires for WiresPort {
 pub(crate) struct LogPort {
     pub(crate) host: Host,
     pub(crate) namespace: Arc<str>,
-    pub(crate) deployed: Arc<Carriers>,
+    pub(crate) deployed: Arc<Renderings>,
 }
 
 impl Log for LogPort {

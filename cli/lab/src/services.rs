@@ -17,7 +17,7 @@ use duet_edge::queue::{self, Verdict};
 use duet_edge::records;
 use duet_edge::sweep::{self, Ways};
 use duet_edge::task::{self, TaskError};
-use duet_edge::wires::Carriers;
+use duet_edge::wires::Renderings;
 use duet_order::Orders;
 use duet_payment::SimulatedProvider;
 use serde_json::Value;
@@ -45,8 +45,6 @@ struct Code<S> {
     wires: WiresPort,
     clock: InstanceClock,
     log: LogPort,
-    /// Where a task's timers go, if it has any.
-    timers: Option<Arc<str>>,
 }
 
 impl<S: Service> Handler for Code<S>
@@ -56,11 +54,10 @@ where
     fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
-        let (log, timers) = (self.log.clone(), self.timers.clone());
-        Box::pin(async move {
-            let timers = timers.as_deref();
-            task::perform(&service, &wires, &clock, &log, timers, input, deadline).await
-        })
+        let log = self.log.clone();
+        Box::pin(
+            async move { task::perform(&service, &wires, &clock, &log, input, deadline).await },
+        )
     }
 
     fn receive(&self, delivery: Delivery) -> Work<Verdict> {
@@ -219,14 +216,11 @@ impl Variables<'_> {
             return Err(self.wrong(format!("DUET_ENTRY is {entry:?}; it is `task` or `queue`")));
         }
         let (wires, log) = self.wires()?;
-        let timers = self.function.environment.get("DUET_TIMERS");
-        let timers = timers.map(|queue| queue.as_str().into());
         Ok(Arc::new(Code {
             service,
             wires,
             clock: InstanceClock(self.host.clone()),
             log,
-            timers,
         }))
     }
 
@@ -259,12 +253,14 @@ impl Variables<'_> {
     }
 
     fn wires(&self) -> Result<(WiresPort, LogPort), DefinitionError> {
-        let carriers: Carriers = self.read("DUET_CARRIERS")?;
+        let carriers: Renderings = self.read("DUET_CARRIERS")?;
         let carriers = Arc::new(carriers);
         let schedules = self.function.schedules().map_err(|why| self.wrong(why))?;
+        let timers = self.function.environment.get("DUET_TIMERS");
         let wires = WiresPort {
             host: self.host.clone(),
             carriers: carriers.clone(),
+            timers: timers.map(|queue| queue.as_str().into()),
             schedules: schedules.map(Arc::new),
         };
         let log = LogPort {

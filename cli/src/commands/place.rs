@@ -35,7 +35,7 @@ pub struct Place {
     #[command(flatten)]
     pub variants: Variants,
     /// Under every variant that is deployed; ids get the variant's name appended.
-    #[arg(long, conflicts_with = "variants")]
+    #[arg(long, conflicts_with = "names")]
     pub all_variants: bool,
     /// The order's id [default: a fresh one].
     #[arg(long, value_name = "ID")]

@@ -35,7 +35,7 @@ use crate::records;
 use crate::sdk::Deadline;
 use crate::sweep::{self, Ways};
 use crate::task::{self, TaskError};
-use crate::wires::Carriers;
+use crate::wires::Renderings;
 
 pub use lambda_runtime::Error;
 
@@ -151,18 +151,10 @@ impl Edge {
         let deadline = self.deadline.clone();
         match required("DUET_ENTRY")?.as_str() {
             "task" => {
-                // Only a service with a clock of its own has a queue for it.
-                let timers: Option<Arc<str>> = optional("DUET_TIMERS").map(Into::into);
                 self.open(Vec::new()).await;
                 let handler = |event: LambdaEvent<Value>| {
                     deadline.set(ends(&event));
-                    Box::pin(task(
-                        service.clone(),
-                        aws.clone(),
-                        log.clone(),
-                        timers.clone(),
-                        event,
-                    ))
+                    Box::pin(task(service.clone(), aws.clone(), log.clone(), event))
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
@@ -181,7 +173,7 @@ impl Edge {
     /// What every entry of `S` speaks by.
     fn wires<S: Service>(&self) -> Result<(Aws, Stdout), Error> {
         panics::hush(S::NAME, |line| println!("{line}"));
-        let carriers: Carriers = read("DUET_CARRIERS")?;
+        let carriers: Renderings = read("DUET_CARRIERS")?;
         let carriers = Arc::new(carriers);
         let log = Stdout {
             namespace: required("DUET_METRICS")?.into(),
@@ -189,7 +181,8 @@ impl Edge {
         };
         let (config, deadline) = (self.config.clone(), self.deadline.clone());
         let (scheduler, workflows) = (self.scheduler.clone(), self.workflows.clone());
-        let aws = Aws::new(config, deadline, carriers, scheduler, workflows);
+        let timers = optional("DUET_TIMERS");
+        let aws = Aws::new(config, deadline, carriers, timers, scheduler, workflows);
         Ok((aws, log))
     }
 
@@ -257,12 +250,10 @@ async fn task<S: Service>(
     service: S,
     aws: Aws,
     log: Stdout,
-    timers: Option<Arc<str>>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
-    let (deadline, timers) = (ends(&event), timers.as_deref());
-    let input = event.payload;
-    task::perform(&service, &aws, &SystemClock, &log, timers, input, deadline)
+    let deadline = ends(&event);
+    task::perform(&service, &aws, &SystemClock, &log, event.payload, deadline)
         .await
         .map_err(|TaskError { name, text }| Diagnostic {
             error_type: name,

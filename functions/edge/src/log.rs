@@ -11,7 +11,7 @@ use duet_core::{Ending, Event, Metadata, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::wires::Carriers;
+use crate::wires::Renderings;
 
 /// What happened to one message.
 #[derive(Debug, Clone, Serialize)]
@@ -129,7 +129,7 @@ impl Step<'_> {
     /// The step as one line of JSON, with its metrics in `namespace`. A variant
     /// that is none of those `deployed` is told as `unknown`.
     #[must_use]
-    pub fn line(mut self, namespace: &str, deployed: &Carriers) -> String {
+    pub fn line(mut self, namespace: &str, deployed: &Renderings) -> String {
         if let Some(message) = &mut self.message
             && !deployed.contains_key(message.variant)
         {
@@ -212,7 +212,7 @@ pub struct Stdout {
     /// The namespace of the metrics.
     pub namespace: Arc<str>,
     /// The variants that are deployed.
-    pub deployed: Arc<Carriers>,
+    pub deployed: Arc<Renderings>,
 }
 
 impl Log for Stdout {

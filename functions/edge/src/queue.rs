@@ -197,22 +197,22 @@ async fn handle<S: Service>(
     let mut request = match incoming {
         Incoming::Now(request) => request,
         Incoming::Early(early) => {
-            send_timer(wires, &delivery.source, &early, S::NAME, now).await?;
+            send_timer(wires, &early, S::NAME, now).await?;
             return Ok(Done::Later);
         }
         Incoming::Unknown => return Ok(Done::Unknown),
     };
     let (cause, replay) = (request.context.message.clone(), request.context.replay);
-    let Some(carrier) = wires.carrier(&cause.variant) else {
+    let Some(rendering) = wires.rendering(&cause.variant) else {
         return Err(Failure::invalid("the message's variant is not deployed"));
     };
+    let (carrier, patience) = (&rendering.facts, rendering.patience);
     // What begins here would be told to nobody.
-    if matches!(carrier, Carrier::None { .. }) && S::BEGINS.contains(&request.command.name()) {
+    if matches!(carrier, Carrier::None {}) && S::BEGINS.contains(&request.command.name()) {
         return Err(Failure::invalid(
             "the message's variant begins with its workflow, not on this queue",
         ));
     }
-    let patience = carrier.patience();
     let is_last = delivery.is_last(patience, now);
     request.context.last_attempt = is_last;
     let overdue = is_last.then(|| overdue::<S>(&request, now)).flatten();
@@ -251,13 +251,17 @@ async fn handle<S: Service>(
         if !events.is_empty() {
             wires.publish(carrier, &events).await?;
         }
-        // By the clock as it is now: the service has set them since.
-        let now = clock.now();
-        send_timers(wires, &delivery.source, timers, &cause, S::NAME, now).await?;
+        let sets_timers = rendering.sets_timers::<S>();
+        if sets_timers {
+            // By the clock as it is now: the service has set them since.
+            send_timers(wires, timers, &cause, S::NAME, clock.now()).await?;
+        }
         if let Some(reply) = &reply {
             wires.answer(reply).await?;
         }
-        call_off(wires, &called_off, &cause, S::NAME).await;
+        if sets_timers {
+            call_off(wires, &called_off, &cause, S::NAME).await;
+        }
     }
     let declined = match answer {
         Answer::Done(_) => None,

@@ -2,23 +2,24 @@
 //!
 //! Done is the task's output. A refusal is an error with the vocabulary's name,
 //! a failure one called `Transient`, `PatienceSpent` or `InvalidCommand`; the
-//! workflow's Retry and Catch name them. Facts are dropped, for here the workflow
-//! tells everyone what is next. So are timers, for it has the clock, unless the
-//! service owns one all the same.
+//! workflow's Retry and Catch name them. Whether facts are published and timers
+//! set is the variant's to say ([`Rendering`](crate::wires::Rendering)): where a
+//! workflow tells everyone what is next and has the clock, neither is.
 //!
-//! It serves the variants that a workflow drives, and no others: whoever listens
-//! to facts would hear nothing of what is done here.
+//! It serves the variants whose workflow calls tasks, and no others.
 
 use duet_core::outcome::PATIENCE_SPENT;
 use duet_core::patience::is_spent;
-use duet_core::{Answer, Clock, Context, Failure, Handled, Refusal, Request, Service, Timestamp};
+use duet_core::{
+    Answer, Clock, Context, Failure, Handled, Metadata, Refusal, Request, Service, Timestamp,
+};
 use serde_json::Value;
 
 use crate::log::{Ended, Log};
 use crate::panics::caught;
 use crate::reading::{self, Reading, Span, Went, tell};
 use crate::timers::{call_off, send_timers};
-use crate::wires::{Carrier, Wires};
+use crate::wires::{Rendering, Wires};
 
 /// The error of a task: a name for the workflow to match, and a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,6 @@ impl Beside {
 /// Does the command message `input` on `service`; `deadline` is when the caller
 /// stops listening. The input may say, beside the message, which `attempt` it
 /// is, since when the step is tried (`entered`) and with how much `patience`.
-/// What the service wants to be reminded of goes to the queue `timers`, an ARN.
 ///
 /// # Errors
 /// [`TaskError`]: the business declined, or nothing happened.
@@ -96,7 +96,6 @@ pub async fn perform<S: Service>(
     wires: &impl Wires,
     clock: &impl Clock,
     log: &impl Log,
-    timers: Option<&str>,
     mut input: Value,
     deadline: Timestamp,
 ) -> Result<Value, TaskError> {
@@ -105,7 +104,7 @@ pub async fn perform<S: Service>(
     let reading = Reading::of_command::<S>(&input);
     let asked = request::<S>(wires, &reading, &mut beside, input, deadline);
     let (ended, outcome) = match asked {
-        Ok(request) => handle(service, wires, clock, timers, request).await,
+        Ok((request, rendering)) => handle(service, wires, clock, rendering, request).await,
         Err(invalid) => (None, Err(invalid)),
     };
     // The service is not told that it is its last try: nothing is final here
@@ -150,7 +149,7 @@ async fn handle<S: Service>(
     service: &S,
     wires: &impl Wires,
     clock: &impl Clock,
-    timers: Option<&str>,
+    rendering: &Rendering,
     request: Request<S::Command>,
 ) -> (Option<Ended>, Result<Handled, Failure>) {
     let cause = request.context.message.clone();
@@ -159,40 +158,53 @@ async fn handle<S: Service>(
         Err(failure) => return (None, Err(failure)),
     };
     let ended = reading::ended::<S>(&handled);
-    let set = std::mem::take(&mut handled.timers);
-    if let Some(queue) = timers
-        && let Err(failure) = send_timers(wires, queue, set, &cause, S::NAME, clock.now()).await
-    {
-        return (ended, Err(failure));
-    }
-    if let Some(reply) = &handled.reply
-        && let Err(failure) = wires.answer(reply).await
-    {
-        return (ended, Err(failure));
-    }
-    if timers.is_some() {
-        call_off(wires, &handled.called_off, &cause, S::NAME).await;
-    }
-    (ended, Ok(handled))
+    let told = tell_all::<S>(wires, clock, rendering, &cause, &mut handled).await;
+    (ended, told.map(|()| handled))
 }
 
-fn request<S: Service>(
+/// Publishes, sets and answers what the variant has the entry do of what was
+/// `handled`.
+async fn tell_all<S: Service>(
     wires: &impl Wires,
+    clock: &impl Clock,
+    rendering: &Rendering,
+    cause: &Metadata,
+    handled: &mut Handled,
+) -> Result<(), Failure> {
+    if !handled.events.is_empty() {
+        wires.publish(&rendering.facts, &handled.events).await?;
+    }
+    let sets_timers = rendering.sets_timers::<S>();
+    if sets_timers {
+        let timers = std::mem::take(&mut handled.timers);
+        send_timers(wires, timers, cause, S::NAME, clock.now()).await?;
+    }
+    if let Some(reply) = &handled.reply {
+        wires.answer(reply).await?;
+    }
+    if sets_timers {
+        call_off(wires, &handled.called_off, cause, S::NAME).await;
+    }
+    Ok(())
+}
+
+fn request<'a, S: Service>(
+    wires: &'a impl Wires,
     reading: &Reading,
     beside: &mut Beside,
     input: Value,
     deadline: Timestamp,
-) -> Result<Request<S::Command>, Failure> {
+) -> Result<(Request<S::Command>, &'a Rendering), Failure> {
     let (message, command) = reading::command::<S>(input)?;
-    match wires.carrier(&message.metadata.variant) {
-        Some(Carrier::None { .. }) => {}
-        Some(Carrier::Eventbridge { .. }) => {
+    let rendering = match wires.rendering(&message.metadata.variant) {
+        Some(rendering) if rendering.tasks => rendering,
+        Some(_) => {
             return Err(Failure::invalid(
                 "the message's variant is not driven by a workflow",
             ));
         }
         None => return Err(Failure::invalid("the message's variant is not deployed")),
-    }
+    };
     let mut context = Context {
         message: message.metadata,
         reply_to: message.reply_to,
@@ -203,5 +215,5 @@ fn request<S: Service>(
         replay: false,
     };
     reading.continue_trace(S::NAME, &mut context);
-    Ok(Request { command, context })
+    Ok((Request { command, context }, rendering))
 }

@@ -27,7 +27,7 @@ use crate::intake::{Attempt, Delivery, sqs};
 use crate::log::Silent;
 use crate::queue::{Verdict, backoff, receive};
 use crate::task::perform;
-use crate::wires::{Carrier, Wires};
+use crate::wires::{Carrier, ClockOf, Rendering, Renderings, Wires};
 
 vocabulary! {
     /// The commands of the test service.
@@ -185,13 +185,22 @@ struct Notebook {
     hangs: bool,
     schedules: bool,
     scheduler_fails: Option<Failure>,
-    carriers: Arc<[Carrier; 2]>,
+    renderings: Arc<Renderings>,
+    timers: Option<&'static str>,
 }
 
 impl Default for Notebook {
     fn default() -> Self {
-        let bus = "bus".into();
-        let patience = 60;
+        let bus = || Carrier::Eventbridge { bus: "bus".into() };
+        let of = |name: &str, facts, tasks, clock| {
+            let rendering = Rendering {
+                facts,
+                tasks,
+                clock,
+                patience: 60,
+            };
+            (name.to_owned(), rendering)
+        };
         Self {
             lines: Arc::default(),
             buried: Arc::default(),
@@ -199,10 +208,14 @@ impl Default for Notebook {
             hangs: false,
             schedules: true,
             scheduler_fails: None,
-            carriers: Arc::new([
-                Carrier::None { patience },
-                Carrier::Eventbridge { bus, patience },
-            ]),
+            renderings: Arc::new(Renderings::from([
+                of("known", bus(), true, ClockOf::Service),
+                of("flow", Carrier::None {}, true, ClockOf::Workflow),
+                of("timed", Carrier::None {}, true, ClockOf::Service),
+                of("both", bus(), true, ClockOf::Workflow),
+                of("bus", bus(), false, ClockOf::Service),
+            ])),
+            timers: Some("arn:own"),
         }
     }
 }
@@ -218,15 +231,18 @@ impl Notebook {
 }
 
 impl Wires for Notebook {
-    fn carrier(&self, variant: &str) -> Option<&Carrier> {
-        match variant {
-            "known" => self.carriers.first(),
-            "bus" => self.carriers.last(),
-            _ => None,
-        }
+    fn rendering(&self, variant: &str) -> Option<&Rendering> {
+        self.renderings.get(variant)
     }
 
-    async fn publish(&self, _: &Carrier, events: &[Event]) -> Result<(), Failure> {
+    fn timers(&self) -> Option<&str> {
+        self.timers
+    }
+
+    async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
+        if *carrier == (Carrier::None {}) {
+            return Ok(());
+        }
         if self.hangs {
             pending::<()>().await;
         }
@@ -322,7 +338,7 @@ async fn a_message_is_rendered_by_what_the_service_says() {
         ("done", Verdict::Acknowledge, ["publish e-1"].as_slice()),
         ("repeat", Verdict::Acknowledge, &["publish e-1"]),
         ("decline", Verdict::Acknowledge, &["publish e-1"]),
-        ("later", Verdict::Acknowledge, &["arn:q Act in 900"]),
+        ("later", Verdict::Acknowledge, &["arn:own Act in 900"]),
         ("reply", Verdict::Acknowledge, &["answer token \"yes\""]),
         (
             "nonsense",
@@ -440,8 +456,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
             &wires,
             &Arc::new(now),
             &Silent,
-            None,
-            command(how, "known"),
+            command(how, "flow"),
             now(),
         )
         .await;
@@ -462,7 +477,6 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
-        None,
         input,
         now(),
     )
@@ -474,7 +488,6 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
-        None,
         command("reply", "known"),
         now(),
     )

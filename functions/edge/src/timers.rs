@@ -98,11 +98,9 @@ fn timer_message(timer: Timer, cause: &Metadata, service: &str) -> CommandMessag
     }
 }
 
-/// Sends every timer that `service` set on the message of `cause`, to come to
-/// `queue`.
+/// Sends every timer that `service` set on the message of `cause`.
 pub(crate) async fn send_timers(
     wires: &impl Wires,
-    queue: &str,
     timers: Vec<Timer>,
     cause: &Metadata,
     service: &str,
@@ -110,21 +108,24 @@ pub(crate) async fn send_timers(
 ) -> Result<(), Failure> {
     for timer in timers {
         let message = timer_message(timer, cause, service);
-        send_timer(wires, queue, &message, service, now).await?;
+        send_timer(wires, &message, service, now).await?;
     }
     Ok(())
 }
 
-/// Sends one timer: one that was set, or one that came early. While the scheduler
+/// Sends one timer to the service's own queue: one that was set, or one that came
+/// early. While the scheduler
 /// does not answer, what is far off travels on the queue; at its next hop it is
 /// tried again, so it gets its schedule as soon as there is one to get.
 pub(crate) async fn send_timer(
     wires: &impl Wires,
-    queue: &str,
     message: &CommandMessage,
     service: &str,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    let no_queue =
+        || Failure::misconfigured("a timer, and no queue for it: DUET_TIMERS is missing");
+    let queue = wires.timers().ok_or_else(no_queue)?;
     let due = message.due.unwrap_or(now);
     if is_far(now, due) && wires.has_scheduler() {
         let name = schedule_name(service, &message.metadata.subject, &message.command, due);

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
+use duet_core::{CommandMessage, Event, Failure, Reply, Service, Timestamp};
 use serde::Deserialize;
 
 /// Carries what a service said to where it belongs.
 pub trait Wires: Clone + Send + Sync + 'static {
-    /// How the facts of `variant` travel; `None` for a variant nobody deployed.
-    fn carrier(&self, variant: &str) -> Option<&Carrier>;
+    /// How the messages of `variant` are treated; `None` for a variant nobody
+    /// deployed.
+    fn rendering(&self, variant: &str) -> Option<&Rendering>;
+
+    /// The service's own queue, by its ARN, to which its timers come; `None`
+    /// where it sets none.
+    fn timers(&self) -> Option<&str>;
 
     /// Publishes `events` over `carrier`; all of them or an error.
     ///
@@ -84,37 +89,55 @@ pub const REASON: &str = "duet.reason";
 /// (SQS says so itself of what it moves, and of nothing else.)
 pub const QUEUE: &str = "duet.queue";
 
-/// How the facts of a variant travel, and how patient its messages are.
+/// How the edge treats the messages of a variant: its entry of `DUET_CARRIERS`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rendering {
+    /// How its facts travel.
+    pub facts: Carrier,
+    /// Whether a workflow calls the services' tasks and gets the replies.
+    pub tasks: bool,
+    /// Whose clock runs.
+    pub clock: ClockOf,
+    /// Seconds of patience ([`duet_core::patience`]): how long a message is tried
+    /// before its service gives up.
+    pub patience: u32,
+}
+
+/// How facts travel.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Carrier {
-    /// Not at all: a workflow drives the variant.
-    None {
-        /// Seconds of patience ([`duet_core::patience`]).
-        patience: u32,
-    },
+    /// Not at all: a workflow tells everyone what is next.
+    None {},
     /// As entries on an EventBridge bus.
     Eventbridge {
         /// The bus's name.
         bus: String,
-        /// Seconds of patience.
-        patience: u32,
     },
 }
 
-impl Carrier {
-    /// How long a message of the variant is tried before its service gives up,
-    /// in seconds.
+/// Whose clock runs for a variant's orders. A service that owns its clock
+/// ([`Service::OWNS_CLOCK`]) has it in every variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockOf {
+    /// The workflow's: timers of services are dropped.
+    Workflow,
+    /// The services' own.
+    Service,
+}
+
+impl Rendering {
+    /// Whether the timers of `S` are set.
     #[must_use]
-    pub fn patience(&self) -> u32 {
-        match self {
-            Self::None { patience } | Self::Eventbridge { patience, .. } => *patience,
-        }
+    pub fn sets_timers<S: Service>(&self) -> bool {
+        S::OWNS_CLOCK || self.clock == ClockOf::Service
     }
 }
 
-/// The carriers of every variant, by the variant's name.
-pub type Carriers = BTreeMap<String, Carrier>;
+/// How the messages of every variant are treated, by the variant's name.
+pub type Renderings = BTreeMap<String, Rendering>;
 
 #[cfg(test)]
 mod tests {
@@ -122,13 +145,25 @@ mod tests {
 
     #[test]
     fn a_carrier_nobody_knows_is_refused_at_start() {
-        let read = serde_json::from_str::<Carriers>;
-        let known = r#"{"a":{"kind":"none","patience":60},"b":{"kind":"eventbridge","bus":"x","patience":60}}"#;
-        assert_eq!(read(known).unwrap().len(), 2);
+        let read = |text: &str| serde_json::from_str::<Renderings>(text);
+        let of = |facts: &str, clock: &str| {
+            format!(r#"{{"a":{{"facts":{facts},"tasks":true,"clock":"{clock}","patience":60}}}}"#)
+        };
+        let bus = r#"{"kind":"eventbridge","bus":"x"}"#;
+        let known = read(&of(bus, "service")).unwrap();
+        assert_eq!(known["a"].facts, Carrier::Eventbridge { bus: "x".into() });
+        assert_eq!(known["a"].clock, ClockOf::Service);
+        let none = r#"{"kind":"none"}"#;
+        assert_eq!(
+            read(&of(none, "workflow")).unwrap()["a"].facts,
+            Carrier::None {}
+        );
         for unknown in [
-            r#"{"a":{"kind":"pigeon","patience":60}}"#,
-            r#"{"a":{"kind":"eventbridge","patience":60}}"#,
-            r#"{"a":{"kind":"none"}}"#,
+            &*of(r#"{"kind":"pigeon"}"#, "workflow"),
+            &of(r#"{"kind":"eventbridge"}"#, "service"),
+            &of(none, "nobody"),
+            &of(none, "workflow").replace("\"tasks\":true,", ""),
+            &of(none, "workflow").replace("60", "60,\"more\":1"),
             r#"{"a":{}}"#,
             r#"{"a":null}"#,
         ] {

@@ -226,6 +226,9 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
         ("CloseReview", &["ReviewTimedOut"]),
     ];
     const DOORS: &'static [&'static str] = &["DecideReview"];
+
+    /// A review's clock is fraud's in every variant.
+    const OWNS_CLOCK: bool = true;
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {

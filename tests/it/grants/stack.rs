@@ -7,11 +7,11 @@ use std::fmt;
 use duet_asl::substitute;
 use duet_edge::sweep::{Way, Ways};
 use duet_edge::timers::Schedules;
-use duet_edge::wires::{Carrier, Carriers};
+use duet_edge::wires::{Carrier, Renderings};
 use duet_lab::{Deployed, bundled, deployed};
 use serde_json::{Value, json};
 
-use super::table::On;
+use super::table::{FORMER, On};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const MACHINE: &str = "AWS::StepFunctions::StateMachine";
@@ -256,15 +256,18 @@ impl Stack {
                 };
                 queues().into_iter().map(dead).collect()
             }
-            // A task's go where it is told; those of a queue's messages to that queue.
-            On::Timers if function.entry == "task" => function
-                .variable("DUET_TIMERS")
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
+            // Only where it sets a timer, and is told where to.
             On::Timers => {
+                let own = function.variable("DUET_TIMERS").map(str::to_owned);
+                own.into_iter().filter(|_| !timed.is_empty()).collect()
+            }
+            On::FormerTimers => {
                 let all = queues().into_iter().map(arn);
-                all.filter(|queue| self.has_timers(queue, timed)).collect()
+                let ends = |arn: &String| {
+                    let name = arn.rsplit(':').next().unwrap_or_default();
+                    FORMER.iter().any(|queue| name == format!("shop-{queue}"))
+                };
+                all.filter(ends).collect()
             }
             // Only where it sets a timer, and has where to keep it.
             On::Schedules | On::Sender | On::Undelivered
@@ -303,12 +306,14 @@ impl Stack {
             }
             On::Buses => {
                 let carriers = string_of(function, "DUET_CARRIERS");
-                let carriers: Carriers = serde_json::from_str(carriers).unwrap();
-                let named: BTreeSet<_> = carriers
-                    .values()
-                    .filter_map(|carrier| match carrier {
-                        Carrier::None { .. } => None,
-                        Carrier::Eventbridge { bus, .. } => Some(bus.as_str()),
+                let all: Renderings = serde_json::from_str(carriers).unwrap();
+                // A task serves the variants whose workflow calls tasks.
+                let served = all.values();
+                let served = served.filter(|it| it.tasks || function.entry != "task");
+                let named: BTreeSet<_> = served
+                    .filter_map(|rendering| match &rendering.facts {
+                        Carrier::None {} => None,
+                        Carrier::Eventbridge { bus } => Some(bus.as_str()),
                     })
                     .collect();
                 let buses = self.of("AWS::Events::EventBus");
@@ -360,33 +365,6 @@ impl Stack {
             .of(QUEUE)
             .find(|queue| queue.arn.as_deref() == Some(arn));
         queue.unwrap_or_else(|| panic!("no queue {arn}"))
-    }
-
-    /// Whether a timer may be sent to `queue`: a task sends its timers there, so
-    /// that one may come early and be sent on; or one of the commands that come
-    /// there is in `timed`. Facts may be the cause of any command.
-    fn has_timers(&self, queue: &str, timed: &BTreeSet<String>) -> bool {
-        let sent = self.functions().into_iter();
-        let mut sent =
-            sent.filter_map(|function| function.variable("DUET_TIMERS").map(str::to_owned));
-        let targets = self
-            .of(RULE)
-            .flat_map(|rule| list(&rule.properties["Targets"]));
-        let mut targets = targets.filter(|target| string(&target["Arn"]) == queue);
-        sent.any(|to| to == queue)
-            || targets.any(|target| {
-                let template = target["InputTransformer"]["InputTemplate"].as_str();
-                let command = template.map(|text| {
-                    let after = text.split("\"command\": \"").nth(1);
-                    after
-                        .and_then(|text| text.split('"').next())
-                        .unwrap_or_default()
-                });
-                match command {
-                    Some(command) => timed.contains(command),
-                    None => !timed.is_empty(),
-                }
-            })
     }
 }
 

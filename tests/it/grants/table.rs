@@ -32,6 +32,9 @@ pub(super) enum On {
     DeadLetters,
     /// The queues that its timers go to.
     Timers,
+    /// The queues to which timers came before services had queues of their own, and
+    /// to which schedules made then still send: for one release.
+    FormerTimers,
     /// The schedules of those of its timers that are far off.
     Schedules,
     /// The role that sends their messages, handed to their scheduler only.
@@ -59,6 +62,9 @@ pub(super) enum On {
     /// An action that knows no resources.
     Any,
 }
+
+/// The names of the queues of [`On::FormerTimers`], without the stack's.
+pub(super) const FORMER: [&str; 3] = ["order", "fraud", "fraud-inbox"];
 
 /// What AWS takes by itself, wherever the template asks for it.
 pub(super) const MAPPING: &str = "an event source mapping";
@@ -180,6 +186,7 @@ pub(super) const ROWS: &[Row] = &[
     aws(MAPPING, "sqs:GetQueueAttributes", On::Queues, LAMBDA_SQS),
 
     aws(SCHEDULE, "sqs:SendMessage", On::Timers, SCHEDULER_SQS),
+    aws(SCHEDULE, "sqs:SendMessage", On::FormerTimers, SCHEDULER_SQS),
     aws(SCHEDULE, "sqs:SendMessage", On::Undelivered, SCHEDULER_SQS),
 
     // Not CreateLogGroup: the group is the template's.

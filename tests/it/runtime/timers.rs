@@ -41,8 +41,7 @@ async fn a_timer_that_is_far_off_is_one_schedule_until_it_is_called_off_or_comes
     let bench = Bench::of("order").await;
     let mut variables = Rie::variables(&bench.shop, "order", "Queue").await;
     let kept: Schedules = serde_json::from_str(&variables["DUET_SCHEDULES"]).unwrap();
-    let carriers =
-        json!({ "eventbridge": { "kind": "eventbridge", "bus": bench.bus, "patience": 60 } });
+    let carriers = json!({ "eventbridge": { "facts": { "kind": "eventbridge", "bus": bench.bus }, "tasks": false, "clock": "service", "patience": 60 } });
     for (name, value) in [
         ("DUET_CARRIERS", carriers.to_string().as_str()),
         ("DUET_ORDER_DEADLINE_SECONDS", "86400"),

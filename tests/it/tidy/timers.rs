@@ -25,9 +25,7 @@ fn who_sets_far_timers_is_given_a_scheduler_and_may_use_it() {
         let may = all_named(&role["ManagedPolicyArns"]).contains("SetsTimers");
         let is_told = !variables["DUET_SCHEDULES"].is_null();
         assert_eq!(is_told, may, "{id}: left: is told where; right: may");
-        // By the queue, or by a queue of its own.
-        let sets = variables["DUET_ENTRY"].as_str() == Some("queue")
-            || !variables["DUET_TIMERS"].is_null();
+        let sets = !variables["DUET_TIMERS"].is_null();
         assert!(sets || !is_told, "{id} has no queue to set timers on");
         if is_told {
             let code = function["CodeUri"].as_str().unwrap().trim_end_matches('/');
@@ -68,8 +66,11 @@ fn a_schedule_sends_to_the_queues_of_who_sets_timers_and_to_no_others() {
         let account = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}";
         format!("{account}:${{AWS::StackName}}-{queue}")
     };
-    let timed = ["order", "fraud", "fraud-inbox"].map(arn);
-    let mut expected = BTreeSet::from(timed.clone());
+    let own = ["order-commands", "fraud-commands"];
+    // Where they came before: for schedules that were made then.
+    let former = ["order", "fraud", "fraud-inbox"];
+    let timed: Vec<_> = own.into_iter().chain(former).map(arn).collect();
+    let mut expected = BTreeSet::from_iter(timed.clone());
     expected.insert("TimersUndelivered".to_owned());
     assert_eq!(all_named(&statement["Resource"]), expected);
     // Such queues there are.

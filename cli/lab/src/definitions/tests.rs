@@ -30,7 +30,7 @@ fn the_deployed_templates_are_read() {
     );
     let carriers = &payment.environment["DUET_CARRIERS"];
     assert!(
-        carriers.contains(r#""kind":"none","patience":60"#),
+        carriers.contains(r#""clock":"workflow","patience":60"#),
         "{carriers}"
     );
     assert_eq!(
@@ -48,9 +48,10 @@ fn the_deployed_templates_are_read() {
     let own: usize = described.iter().map(of).sum();
     let shared = all.outputs["DeadLetterQueues"].split(',').count();
     assert_eq!(all.dead_letter_queues().len(), own + shared);
+    let commands = &all.queues[all.queue_named("duet-order-commands").unwrap()];
     let entries: Vec<_> = described.iter().map(|one| &one["entry"]["order"]).collect();
     assert!(
-        entries.contains(&&serde_json::json!({ "queue": order.url })),
+        entries.contains(&&serde_json::json!({ "queue": commands.url })),
         "{entries:?}"
     );
 }
@@ -94,7 +95,7 @@ fn every_rule_may_deliver_where_it_wants_to() {
     let arn = format!("arn:aws:events:us-east-1:123456789012:rule/{name}");
     assert_eq!(
         (name.as_str(), &ended.arn),
-        ("duet-order-inbox-ExecutionEnded", &arn)
+        ("duet-order-commands-ExecutionEnded", &arn)
     );
 }
 

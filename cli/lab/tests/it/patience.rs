@@ -45,7 +45,7 @@ fn place_with(lab: &mut Lab, variant: &str, id: &str, changes: &[(&str, &str)]) 
             let input = json!({ "metadata": message.metadata, "data": message.data });
             lab.start_execution("duet-order", id, &input).unwrap();
         }
-        _ => lab.send_command("duet-order", &message).unwrap(),
+        _ => lab.send_command("duet-order-commands", &message).unwrap(),
     }
 }
 
@@ -64,7 +64,9 @@ fn register(lab: &mut Lab, variant: &str, id: &str) {
             let input = json!({ "metadata": message.metadata, "data": message.data });
             lab.start_execution("duet-customer", id, &input).unwrap();
         }
-        _ => lab.send_command("duet-customer", &message).unwrap(),
+        _ => lab
+            .send_command("duet-customer-commands", &message)
+            .unwrap(),
     }
 }
 
@@ -276,7 +278,7 @@ fn fraud_ends_a_review_in_every_variant() {
                 let input = json!({ "metadata": message.metadata, "data": message.data });
                 lab.start_execution("duet-order", "o-1", &input).unwrap();
             }
-            _ => lab.send_command("duet-order", &message).unwrap(),
+            _ => lab.send_command("duet-order-commands", &message).unwrap(),
         }
         lab.settle(20 * HOUR);
         let order = the_order(&lab, "o-1");

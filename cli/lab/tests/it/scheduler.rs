@@ -41,22 +41,17 @@ fn doubtful(lab: &mut Lab, variant: &str, id: &str) {
             let input = json!({ "metadata": message.metadata, "data": message.data });
             lab.start_execution("duet-order", id, &input).unwrap();
         }
-        _ => lab.send_command("duet-order", &message).unwrap(),
+        _ => lab.send_command("duet-order-commands", &message).unwrap(),
     }
 }
 
 /// The queue that fraud hears itself on.
-fn door(variant: &str) -> &'static str {
-    match variant {
-        "standard" => "duet-fraud-inbox",
-        _ => "duet-fraud",
-    }
-}
+const DOOR: &str = "duet-fraud-commands";
 
 fn decide(lab: &mut Lab, variant: &str, id: &str, verdict: &str) {
     let data = json!({ "order": id, "verdict": verdict });
     let message = message(lab, variant, "DecideReview", id, data);
-    lab.send_command(door(variant), &message).unwrap();
+    lab.send_command(DOOR, &message).unwrap();
 }
 
 fn review(lab: &Lab, id: &str) -> Review {
@@ -222,7 +217,7 @@ fn a_timer_that_was_on_its_way_in_hops_gets_a_schedule() {
     // Twice: a death between sending and acknowledging had doubled its chain.
     for _ in 0..2 {
         let text = in_flight(&lab, "o-2", due).to_string();
-        lab.send_text("duet-fraud", &text, "o-2").unwrap();
+        lab.send_text("duet-fraud-commands", &text, "o-2").unwrap();
     }
     lab.advance(lab.now() + minutes(1));
     assert_eq!(purposes(&lab), ["fraud.CloseReview"]);
@@ -245,14 +240,17 @@ fn what_cannot_be_sent_for_a_day_is_a_dead_letter_with_its_reason() {
     let letter = letter.expect("the review's clock").clone();
     assert_eq!(letter.cause, "AWS.SimpleQueueService.NonExistentQueue");
     let about: BTreeMap<_, _> = lab.attributes(&letter).into_iter().collect();
-    assert!(about["TARGET_ARN"].ends_with(":duet-fraud"), "{about:?}");
+    assert!(
+        about["TARGET_ARN"].ends_with(":duet-fraud-commands"),
+        "{about:?}"
+    );
     assert!(about["SCHEDULE_ARN"].contains(":schedule/duet-timers/fraud.CloseReview.o-1."));
     assert!(about["EXHAUSTED_RETRY_CONDITION"].starts_with("Maximum"));
     assert!(!lab.redrive(&letter), "its queue is gone");
     // Once the queue is there again, the timer may go to it.
     lab.update(&BTreeMap::new()).unwrap();
     lab.settle(HOUR);
-    assert_eq!(lab.home(&letter), Some("duet-fraud"));
+    assert_eq!(lab.home(&letter), Some("duet-fraud-commands"));
     assert!(lab.redrive(&letter));
     assert!(lab.settle(30 * DAY));
     assert_eq!(review(&lab, "o-1").status, Status::TimedOut);

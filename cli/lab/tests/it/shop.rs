@@ -97,7 +97,7 @@ pub(crate) fn place(lab: &mut Lab, variant: &str, id: &str, token: &str) {
             let input = json!({ "metadata": message.metadata, "data": message.data });
             lab.start_execution("duet-order", id, &input).unwrap();
         }
-        _ => lab.send_command("duet-order", &message).unwrap(),
+        _ => lab.send_command("duet-order-commands", &message).unwrap(),
     }
 }
 

@@ -171,8 +171,8 @@ impl Bench {
 
     fn spawn(&self, binary: &Path, api: &str, entry: &str) -> Child {
         let carriers = json!({
-            "standard": { "kind": "none", "patience": 60 },
-            "eventbridge": { "kind": "eventbridge", "bus": "duet-bus", "patience": 60 },
+            "standard": { "facts": { "kind": "none" }, "tasks": true, "clock": "workflow", "patience": 60 },
+            "eventbridge": { "facts": { "kind": "eventbridge", "bus": "duet-bus" }, "tasks": false, "clock": "service", "patience": 60 },
         });
         Command::new(binary)
             .env_clear()

@@ -13,7 +13,7 @@ use super::engine::Workflows;
 use super::schedules::Scheduler;
 use crate::carry::{EVENTBRIDGE, Parcel, carry};
 use crate::sdk::{self, Deadline};
-use crate::wires::{Carrier, Carriers, QUEUE, REASON, Wires};
+use crate::wires::{Carrier, QUEUE, REASON, Rendering, Renderings, Wires};
 
 /// The longest wait before what a bus refused is sent again; each further one doubles.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -47,7 +47,8 @@ pub(super) struct Aws(Arc<Shared>);
 struct Shared {
     config: SdkConfig,
     deadline: Deadline,
-    carriers: Arc<Carriers>,
+    carriers: Arc<Renderings>,
+    timers: Option<String>,
     scheduler: Option<Arc<dyn Scheduler>>,
     workflows: Option<Arc<dyn Workflows>>,
     bus: OnceLock<aws_sdk_eventbridge::Client>,
@@ -63,7 +64,8 @@ impl Aws {
     pub(super) fn new(
         config: SdkConfig,
         deadline: Deadline,
-        carriers: Arc<Carriers>,
+        carriers: Arc<Renderings>,
+        timers: Option<String>,
         scheduler: Option<Arc<dyn Scheduler>>,
         workflows: Option<Arc<dyn Workflows>>,
     ) -> Self {
@@ -71,6 +73,7 @@ impl Aws {
             config,
             deadline,
             carriers,
+            timers,
             scheduler,
             workflows,
             bus: OnceLock::new(),
@@ -105,8 +108,8 @@ impl Aws {
         };
         let _ = self.queues();
         let mut hosts = vec![host!(aws_sdk_sqs, region)];
-        let on_bus = |carrier: &Carrier| match carrier {
-            Carrier::None { .. } => false,
+        let on_bus = |rendering: &Rendering| match rendering.facts {
+            Carrier::None {} => false,
             Carrier::Eventbridge { .. } => true,
         };
         if self.0.carriers.values().any(on_bus) {
@@ -215,14 +218,18 @@ impl Aws {
 }
 
 impl Wires for Aws {
-    fn carrier(&self, variant: &str) -> Option<&Carrier> {
+    fn rendering(&self, variant: &str) -> Option<&Rendering> {
         self.0.carriers.get(variant)
+    }
+
+    fn timers(&self) -> Option<&str> {
+        self.0.timers.as_deref()
     }
 
     async fn publish(&self, carrier: &Carrier, events: &[Event]) -> Result<(), Failure> {
         match carrier {
-            Carrier::None { .. } => Ok(()),
-            Carrier::Eventbridge { bus, .. } => {
+            Carrier::None {} => Ok(()),
+            Carrier::Eventbridge { bus } => {
                 let parcel = |event: &Event| {
                     let detail = serde_json::to_string(event).map_err(Failure::invalid)?;
                     let (source, kind) = (&event.metadata.source, &event.metadata.kind);

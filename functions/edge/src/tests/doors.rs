@@ -14,7 +14,7 @@ async fn tasked(input: Value) -> Result<Vec<Request<Command>>, String> {
     let service = Obedient::default();
     let wires = Notebook::default();
     let clock = Arc::new(now);
-    let reply = perform(&service, &wires, &clock, &Silent, None, input, now()).await;
+    let reply = perform(&service, &wires, &clock, &Silent, input, now()).await;
     let asked = service.asked.lock().unwrap().clone();
     reply
         .map(|_| asked)
@@ -131,7 +131,8 @@ async fn an_entry_serves_its_own_variants_only() {
     for (message, buried) in [
         (begin("bus"), false),
         (command("done", "known"), false),
-        (begin("known"), true),
+        (begin("known"), false),
+        (begin("flow"), true),
         (command("done", "kafka"), true),
     ] {
         let (_, told, asked) = deliver(&message, 1).await;

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::log::{Log, Step};
-use crate::wires::Carriers;
+use crate::wires::Renderings;
 
-fn deployed() -> Carriers {
-    Carriers::from([("known".to_owned(), Carrier::None { patience: 60 })])
+fn deployed() -> Renderings {
+    let known = Notebook::default().renderings["known"].clone();
+    Renderings::from([("known".to_owned(), known)])
 }
 
 /// Keeps the lines.
@@ -52,7 +53,7 @@ async fn tasked(input: Value) -> (Value, Result<Value, String>) {
     let (log, wires) = (Lines::default(), Notebook::default());
     let service = Obedient::default();
     let clock = Arc::new(now);
-    let reply = perform(&service, &wires, &clock, &log, None, input, now()).await;
+    let reply = perform(&service, &wires, &clock, &log, input, now()).await;
     (
         log.only(),
         reply.map_err(|e| format!("{}: {}", e.name, e.text)),

@@ -129,7 +129,7 @@ async fn a_task_gives_up_by_the_clock_and_tells_the_service_nothing_of_it() {
         input["attempt"] = json!(attempt);
         let (service, wires) = (Obedient::default(), Notebook::default());
         let clock = Arc::new(now);
-        let asked = perform(&service, &wires, &clock, &Silent, None, input, now()).await;
+        let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
         assert_eq!(asked.unwrap_err().name, error, "{entered}, try {attempt}");
         assert!(!service.asked.lock().unwrap()[0].context.last_attempt);
     }
@@ -138,16 +138,71 @@ async fn a_task_gives_up_by_the_clock_and_tells_the_service_nothing_of_it() {
     input["entered"] = json!("2025-12-31T00:00:00Z");
     (input["patience"], input["attempt"]) = (json!(60), json!(31));
     let (service, wires, clock) = (Obedient::default(), Notebook::default(), Arc::new(now));
-    let asked = perform(&service, &wires, &clock, &Silent, None, input, now()).await;
+    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
     assert_eq!(asked, Ok(json!("fine")));
+}
+
+/// What the task entry tells when it does `how` for a message of `variant`.
+async fn told<S: Service>(service: S, how: &str, variant: &str) -> Vec<String> {
+    let (wires, clock) = (Notebook::default(), Arc::new(now));
+    let input = command(how, variant);
+    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    assert!(asked.is_ok(), "{how} under {variant}: {asked:?}");
+    wires.lines.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn the_variant_says_whether_a_task_publishes_and_whose_clock_runs() {
+    let obedient = Obedient::default;
+    let none: [&str; 0] = [];
+    assert_eq!(told(obedient(), "later", "flow").await, none);
+    assert_eq!(
+        told(obedient(), "later", "timed").await,
+        ["arn:own Act in 900"]
+    );
+    assert_eq!(told(obedient(), "done", "flow").await, none);
+    assert_eq!(told(obedient(), "done", "both").await, ["publish e-1"]);
+    // Of a variant that calls no tasks it does nothing at all.
+    let (service, wires, clock) = (obedient(), Notebook::default(), Arc::new(now));
+    let input = command("done", "bus");
+    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    assert_eq!(asked.unwrap_err().name, "InvalidCommand");
+    assert!(service.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_timer_without_a_queue_for_it_is_no_silence() {
+    let (service, clock) = (Obedient::default(), Arc::new(now));
+    let wires = Notebook {
+        timers: None,
+        ..Notebook::default()
+    };
+    let input = command("later", "timed");
+    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    assert!(asked.unwrap_err().text.contains("DUET_TIMERS"));
+}
+
+/// A service whose timers are its own.
+#[derive(Clone, Default)]
+struct Clockmaker(Obedient);
+
+impl Service for Clockmaker {
+    const NAME: &'static str = Obedient::NAME;
+    const SAYS: &'static [(&'static str, &'static [&'static str])] = Obedient::SAYS;
+    const OWNS_CLOCK: bool = true;
+    type Command = Command;
+
+    async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
+        self.0.handle(request).await
+    }
+
+    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+        Obedient::policy(received)
+    }
 }
 
 #[tokio::test]
 async fn a_service_that_owns_a_clock_gets_its_timers_under_a_workflow_too() {
-    let (service, wires, clock) = (Obedient::default(), Notebook::default(), Arc::new(now));
-    let input = command("later", "known");
-    let own = Some("arn:own");
-    let asked = perform(&service, &wires, &clock, &Silent, own, input, now()).await;
-    assert!(asked.is_ok());
-    assert_eq!(*wires.lines.lock().unwrap(), ["arn:own Act in 900"]);
+    let lines = told(Clockmaker::default(), "later", "flow").await;
+    assert_eq!(lines, ["arn:own Act in 900"]);
 }

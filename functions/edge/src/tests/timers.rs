@@ -32,8 +32,8 @@ fn name(due: &str) -> String {
 #[tokio::test]
 async fn what_is_more_than_an_hour_off_has_a_schedule() {
     let due = "2026-01-01T01:00:00.001Z";
-    let scheduled = format!("{}: arn:q Act at {due}", name(due));
-    for (how, line) in [("later", "arn:q Act in 900"), ("far", &scheduled)] {
+    let scheduled = format!("{}: arn:own Act at {due}", name(due));
+    for (how, line) in [("later", "arn:own Act in 900"), ("far", &scheduled)] {
         let (verdict, lines) = told(how, Notebook::default()).await;
         assert_eq!(verdict, Verdict::Acknowledge);
         assert_eq!(lines, [line]);
@@ -46,7 +46,7 @@ async fn without_a_scheduler_every_timer_travels_on_the_queue() {
         schedules: false,
         ..Notebook::default()
     };
-    assert_eq!(told("far", wires()).await.1, ["arn:q Act in 900"]);
+    assert_eq!(told("far", wires()).await.1, ["arn:own Act in 900"]);
     assert_eq!(told("decided", wires()).await.1, ["publish e-1"]);
 }
 
@@ -54,7 +54,7 @@ async fn without_a_scheduler_every_timer_travels_on_the_queue() {
 async fn while_the_scheduler_does_not_answer_a_timer_travels_on_the_queue() {
     let (verdict, lines) = told("far", out(Failure::transient("not now"))).await;
     assert_eq!(verdict, Verdict::Acknowledge);
-    assert_eq!(lines, ["arn:q Act in 900"]);
+    assert_eq!(lines, ["arn:own Act in 900"]);
     // What somebody has to mend is not hidden.
     let (verdict, lines) = told("far", out(Failure::misconfigured("no permission"))).await;
     assert_eq!(verdict, Verdict::Again(backoff("d-1", 1)));
@@ -65,10 +65,10 @@ async fn while_the_scheduler_does_not_answer_a_timer_travels_on_the_queue() {
 async fn a_timer_that_comes_early_is_sent_again() {
     let mut timer = command("done", "known");
     let due = "2026-01-02T00:00:00Z";
-    let scheduled = format!("{}: arn:q Act at {due}", name(due));
+    let scheduled = format!("{}: arn:own Act at {due}", name(due));
     for (due, line) in [
-        ("2026-01-01T00:00:30.5Z", "arn:q Act in 31"),
-        ("2026-01-01T00:59:00Z", "arn:q Act in 900"),
+        ("2026-01-01T00:00:30.5Z", "arn:own Act in 31"),
+        ("2026-01-01T00:59:00Z", "arn:own Act in 900"),
         // One that was on its way in hops, from before there was a scheduler.
         (due, &scheduled),
     ] {
@@ -101,10 +101,10 @@ async fn what_is_called_off_is_taken_back_last_and_only_once() {
 async fn a_task_calls_off_what_its_service_set_by_itself() {
     let clock = Arc::new(now);
     let off = format!("not {}", name("2026-01-02T00:00:00Z"));
-    for (own, lines) in [(Some("arn:own"), vec![off]), (None, Vec::new())] {
+    for (variant, lines) in [("timed", vec![off]), ("flow", Vec::new())] {
         let (service, wires) = (Obedient::default(), Notebook::default());
-        let input = command("decided", "known");
-        let asked = perform(&service, &wires, &clock, &Silent, own, input, now()).await;
+        let input = command("decided", variant);
+        let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
         assert!(asked.is_ok());
         assert_eq!(*wires.lines.lock().unwrap(), lines);
     }

@@ -43,7 +43,7 @@ fn a_throttled_batch_waits_for_its_visibility_timeout() {
     let mut lab = with(&["throttle@PlaceOrder:1"], |_| {});
     place(&mut lab, "eventbridge", "o-1", "tok_visa");
     lab.settle(HOUR);
-    assert_eq!(letters(&mut lab, "duet-order-dlq").len(), 1);
+    assert_eq!(letters(&mut lab, "duet-order-commands-dlq").len(), 1);
 }
 
 #[test]

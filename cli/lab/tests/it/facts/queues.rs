@@ -14,7 +14,7 @@ fn a_message_received_too_often_goes_to_the_dead_letter_queue() {
     lab.set_down("order", true).unwrap();
     place(&mut lab, "eventbridge", "o-1", "tok_visa");
     lab.settle(HOUR);
-    let dead = letters(&mut lab, "duet-order-dlq");
+    let dead = letters(&mut lab, "duet-order-commands-dlq");
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].cause, "MaxReceiveCount");
     // As often as the template's maxReceiveCount says; once more moved it.
@@ -25,33 +25,39 @@ fn a_message_received_too_often_goes_to_the_dead_letter_queue() {
 #[test]
 fn what_nobody_can_read_is_put_away_at_once_with_the_reason() {
     let mut lab = lab(1, &[]);
-    lab.send_text("duet-order", "{\"poison\"", "x").unwrap();
+    lab.send_text("duet-order-commands", "{\"poison\"", "x")
+        .unwrap();
     lab.advance(lab.now() + SignedDuration::from_secs(1));
-    let dead = letters(&mut lab, "duet-order-dlq").remove(0);
+    let dead = letters(&mut lab, "duet-order-commands-dlq").remove(0);
     assert_eq!(dead.cause, "no JSON from line 1 column 9");
     let about: BTreeMap<_, _> = lab.attributes(&dead).into_iter().collect();
-    assert!(about["duet.queue"].ends_with(":duet-order"), "{about:?}");
-    assert_eq!(lab.home(&dead), Some("duet-order"));
+    assert!(
+        about["duet.queue"].ends_with(":duet-order-commands"),
+        "{about:?}"
+    );
+    assert_eq!(lab.home(&dead), Some("duet-order-commands"));
     assert_eq!(lab.waiting_messages(), 0);
 }
 
 #[test]
 fn a_redriven_letter_goes_to_the_queue_it_died_on() {
     let mut lab = lab(1, &[]);
-    lab.send_text("duet-order", "{\"poison\"", "x").unwrap();
+    lab.send_text("duet-order-commands", "{\"poison\"", "x")
+        .unwrap();
     lab.settle(HOUR);
-    let letter = letters(&mut lab, "duet-order-dlq").remove(0);
+    let letter = letters(&mut lab, "duet-order-commands-dlq").remove(0);
     assert!(lab.redrive(&letter));
     assert!(lab.dead_letters().is_empty());
     lab.settle(HOUR);
-    assert_eq!(letters(&mut lab, "duet-order-dlq").len(), 1);
+    assert_eq!(letters(&mut lab, "duet-order-commands-dlq").len(), 1);
     assert!(!lab.redrive(&letter), "it is a new message now");
 }
 
 #[test]
 fn a_dead_letter_is_kept_as_long_as_the_first_sending_allows() {
     let mut lab = lab(1, &[]);
-    lab.send_text("duet-order", "{\"poison\"", "x").unwrap();
+    lab.send_text("duet-order-commands", "{\"poison\"", "x")
+        .unwrap();
     lab.advance(lab.now() + SignedDuration::from_hours(13 * 24));
     assert_eq!(lab.dead_letters().len(), 1);
     lab.advance(lab.now() + SignedDuration::from_hours(2 * 24));
@@ -66,7 +72,7 @@ fn a_dropped_message_comes_back_after_the_visibility_timeout() {
     lab.settle(HOUR);
     // Received by pollers only, until it was received too often.
     assert_eq!(standing(&lab, "o-1"), "unknown");
-    assert_eq!(letters(&mut lab, "duet-order-dlq").len(), 1);
+    assert_eq!(letters(&mut lab, "duet-order-commands-dlq").len(), 1);
 }
 
 #[test]
@@ -119,7 +125,7 @@ fn notices(table: &duet_lab::Table) -> usize {
 #[test]
 fn a_queue_holds_back_what_has_no_delay_of_its_own() {
     let mut lab = with(&[], |all| {
-        let queue = all.queue_named("duet-order").unwrap();
+        let queue = all.queue_named("duet-order-commands").unwrap();
         all.queues[queue].delay = 5_000;
     });
     place(&mut lab, "eventbridge", "o-1", "tok_visa");
