@@ -100,7 +100,7 @@ fn wrong_usage_ends_with_2_and_names_what_there_is() {
         ),
         (vec!["dlq", "list", "--older-than", "soon"], "30m, 1h"),
         (
-            vec!["demo", "--variant", "mqtt"],
+            vec!["simulate", "--variant", "mqtt"],
             "there are standard, eventbridge",
         ),
         (vec!["place", "--line", "kettle"], "write SKU=QUANTITY"),

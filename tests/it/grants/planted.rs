@@ -257,9 +257,9 @@ fn what_is_planted_about_the_sweep_is_found() {
             4,
         ),
         (
-            "Choreography/OrderSweepGrants",
-            "shop-order".to_owned(),
-            "shop-payment".to_owned(),
+            "OrderSweepRole",
+            "shop-order-commands".to_owned(),
+            "shop-payment-commands".to_owned(),
             4,
         ),
     ] {
@@ -311,7 +311,10 @@ fn what_a_changed_service_asks_is_found() {
             "domain.rs",
             ".announce(\"registered\", registered)",
             ".announce(\"registered\", registered).timer(now, command)",
-            &["CustomerQueueRole: used, but not granted: sqs:SendMessage"],
+            &[
+                "CustomerQueueRole: used, but not granted: sqs:GetQueueUrl on DUET_TIMERS",
+                "CustomerQueueRole: used, but not granted: sqs:SendMessage on DUET_TIMERS",
+            ],
         ),
         // Without a scheduler the queue has all timers.
         (
@@ -326,6 +329,7 @@ fn what_a_changed_service_asks_is_found() {
                 "FraudTaskRole: granted, but not used: iam:PassRole",
                 "FraudTaskRole: granted, but not used: scheduler:CreateSchedule",
                 "FraudTaskRole: granted, but not used: scheduler:DeleteSchedule",
+                "TimersRole: granted, but not used: sqs:SendMessage",
                 "TimersRole: granted, but not used: sqs:SendMessage",
                 "TimersRole: granted, but not used: sqs:SendMessage",
             ],

@@ -259,7 +259,12 @@ impl Stack {
             // Only where it sets a timer, and is told where to.
             On::Timers => {
                 let own = function.variable("DUET_TIMERS").map(str::to_owned);
-                own.into_iter().filter(|_| !timed.is_empty()).collect()
+                // On a bus every service has its clock itself.
+                let heard = self.of("AWS::Events::EventBus").next().is_some();
+                let missing =
+                    || (heard && function.entry == "queue").then(|| "DUET_TIMERS".to_owned());
+                let own = own.or_else(missing).into_iter();
+                own.filter(|_| !timed.is_empty()).collect()
             }
             On::FormerTimers => {
                 let all = queues().into_iter().map(arn);
