@@ -3,7 +3,7 @@
 //! Done is the task's output. A refusal is an error with the vocabulary's name,
 //! a failure one called `Transient`, `PatienceSpent` or `InvalidCommand`; the
 //! workflow's Retry and Catch name them. Whether facts are published and timers
-//! set is the variant's to say ([`Rendering`](crate::wires::Rendering)): where a
+//! set is the variant's to say ([`Rendering`]): where a
 //! workflow tells everyone what is next and has the clock, neither is.
 //!
 //! It serves the variants whose workflow calls tasks, and no others.
