@@ -344,7 +344,7 @@ mod tests {
         let queue = world
             .dead_letter_queues()
             .into_iter()
-            .find(|url| url.ends_with("duet-order-dlq"))
+            .find(|url| url.ends_with("duet-order-commands-dlq"))
             .unwrap();
         let held = world.hold(&queue, 60).await.unwrap();
         assert_eq!(held.len(), 1);
