@@ -38,7 +38,7 @@ async fn poison_comes_back_stays_and_goes_only_when_it_is_dropped() {
         (mine.consumer.as_str(), mine.home.as_deref()),
         (
             "order",
-            Some(shop.queue_of("order").rsplit('/').next().unwrap())
+            shop.commands_of("order").unwrap().rsplit('/').next()
         )
     );
     assert!(
@@ -66,7 +66,7 @@ async fn a_letter_goes_back_to_its_own_queue_and_is_processed_there() {
     let id = order.order.to_string();
     // As if the order service had been out for longer than its receives.
     let message = place_message(&shop, eventbridge(), &order);
-    let dead = format!("{}-dlq", shop.queue_of("order"));
+    let dead = format!("{}-dlq", shop.commands_of("order").unwrap());
     shop.send(&dead, serde_json::to_string(&message).unwrap())
         .await;
     let filter = Filter {

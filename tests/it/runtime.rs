@@ -113,6 +113,9 @@ impl Bench {
         let mut variables = Rie::variables(&self.shop, self.service, "Queue").await;
         let carriers = json!({ "eventbridge": { "facts": { "kind": "eventbridge", "bus": self.bus }, "tasks": false, "clock": "service", "patience": 60 } });
         variables.insert("DUET_CARRIERS".to_owned(), carriers.to_string());
+        if let Some(timers) = variables.get_mut("DUET_TIMERS") {
+            timers.clone_from(&self.queue.1);
+        }
         variables.extend(
             settings
                 .iter()

@@ -142,6 +142,14 @@ impl Shop {
         dead.strip_suffix("-dlq").unwrap()
     }
 
+    /// The URL of the own queue of `service`, for commands; a listener has none.
+    pub(crate) fn commands_of(&self, service: &str) -> Option<&str> {
+        let end = format!("-{service}-commands-dlq");
+        let mut letters = self.output("DeadLetterQueues").split(',');
+        let dead = letters.find(|url| url.ends_with(&end));
+        dead.and_then(|dead| dead.strip_suffix("-dlq"))
+    }
+
     /// A service's output: `Task` or `Queue` function.
     pub(crate) fn of_service(&self, service: &str, what: &str) -> &str {
         let (first, rest) = service.split_at(1);
@@ -259,12 +267,14 @@ impl Shop {
         until("the queues are empty", LIMIT, async || {
             let mut there = 0;
             for service in duet_cli::shop::services::SERVICES {
-                let url = self.queue_of(service);
-                for name in [
-                    QueueAttributeName::ApproximateNumberOfMessages,
-                    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-                ] {
-                    there += self.count(url, name).await;
+                let facts = Some(self.queue_of(service));
+                for url in facts.into_iter().chain(self.commands_of(service)) {
+                    for name in [
+                        QueueAttributeName::ApproximateNumberOfMessages,
+                        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+                    ] {
+                        there += self.count(url, name).await;
+                    }
                 }
             }
             // An event may be between two queues: twice in a row counts.

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ops::place;
+use crate::shop::services::SERVICES;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::inline;
 use crate::terminal::report::{Report, table, trimmed};
@@ -111,7 +112,8 @@ impl Letter {
                 .filter(|home| homes.contains_key(*home)),
         };
         let stranger = named.filter(|_| home.is_none()).cloned();
-        let consumer = home.and_then(|home| home.rsplit('-').next());
+        // Its queues are called after it: STACK-SERVICE, and STACK-SERVICE-commands.
+        let consumer = home.and_then(|home| home.rsplit('-').find(|part| SERVICES.contains(part)));
         let body: Option<Value> = serde_json::from_str(&held.body).ok();
         let word = |path: &str| {
             let value = body.as_ref()?.pointer(path)?;

@@ -15,7 +15,7 @@ use duet_order::domain::{Compensation, Fate, Order};
 
 use crate::ops::faulty::Ending;
 use crate::shop::scenario::{Expected, Person};
-use crate::shop::variant::Style;
+use crate::shop::variant::Variant;
 use crate::simulate::script::Script;
 
 /// A tolerated race.
@@ -23,50 +23,68 @@ use crate::simulate::script::Script;
 pub(super) struct Race {
     /// Its name.
     pub(super) name: &'static str,
-    /// In which style it can happen; in every one if absent.
-    style: Option<Style>,
+    /// Under which variants it can happen.
+    under: Under,
 }
 
-const fn in_every_style(name: &'static str) -> Race {
-    Race { name, style: None }
+/// Which variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Under {
+    /// Every one.
+    Each,
+    /// Those with state machines, which have the orders' clock.
+    Machines,
+    /// Those without, where each service has it.
+    NoMachines,
 }
 
-const fn only_in(style: Style, name: &'static str) -> Race {
-    Race {
-        name,
-        style: Some(style),
+impl Under {
+    fn takes_in(self, variant: &Variant) -> bool {
+        match self {
+            Self::Each => true,
+            Self::Machines => variant.has_machines,
+            Self::NoMachines => !variant.has_machines,
+        }
     }
 }
 
+const fn under_each(name: &'static str) -> Race {
+    under(Under::Each, name)
+}
+
+const fn under(under: Under, name: &'static str) -> Race {
+    Race { name, under }
+}
+
 /// The provider did not answer the charge until the order's patience was spent.
-const PAYMENT: Race = in_every_style("payment-gave-up");
+const PAYMENT: Race = under_each("payment-gave-up");
 /// A try of the charge came so late that the provider spoke again.
-const SPOKE: Race = in_every_style("provider-spoke-again");
+const SPOKE: Race = under_each("provider-spoke-again");
 /// The carrier did not answer the booking until the order's patience was spent.
-const CARRIER: Race = in_every_style("carrier-gave-up");
+const CARRIER: Race = under_each("carrier-gave-up");
 /// A step before the pivot could not be done until its patience was spent.
-const STEP: Race = only_in(Style::Orchestration, "step-gave-up");
+const STEP: Race = under(Under::Machines, "step-gave-up");
 /// The order's deadline came before the fact it waited for.
-const DEADLINE: Race = only_in(Style::Choreography, "deadline");
+const DEADLINE: Race = under(Under::NoMachines, "deadline");
 /// A person's word came too late, or not at all.
-const REVIEW: Race = in_every_style("review-unheard");
+const REVIEW: Race = under_each("review-unheard");
 /// The orders of one customer were screened in another order than they were
 /// placed, or fewer of them.
-const VELOCITY: Race = in_every_style("velocity-order");
+const VELOCITY: Race = under_each("velocity-order");
 /// Somebody stopped the execution.
-const STOPPED: Race = only_in(Style::Orchestration, "execution-stopped");
+const STOPPED: Race = under(Under::Machines, "execution-stopped");
 /// The execution's own time was over.
-const OVERRUN: Race = only_in(Style::Orchestration, "execution-timed-out");
+const OVERRUN: Race = under(Under::Machines, "execution-timed-out");
 /// An order that is rejected in any case is rejected for the other reason first.
-const EITHER: Race = in_every_style("either-failure");
+const EITHER: Race = under_each("either-failure");
 /// Which of several orders got the last piece.
-const LAST_PIECE: Race = in_every_style("last-piece");
+const LAST_PIECE: Race = under_each("last-piece");
 /// Which of a customer's orders placed at once were cleared.
-const AT_ONCE: Race = in_every_style("velocity-at-once");
+const AT_ONCE: Race = under_each("velocity-at-once");
 
 /// Fraud detection was listening when the order was placed, or another that it
 /// would have been seen in the light of, so nobody looked.
-const UNSCREENED: Race = in_every_style("unscreened");
+const UNSCREENED: Race = under_each("unscreened");
 
 /// Every tolerated race. Nothing else is tolerated.
 const RACES: &[Race] = &[
@@ -74,16 +92,16 @@ const RACES: &[Race] = &[
     LAST_PIECE, AT_ONCE, UNSCREENED,
 ];
 
-/// The races that can happen in `style`, where `scripts` can be drawn.
-pub(super) fn races(style: Style) -> impl Iterator<Item = &'static str> {
-    let here = move |race: &&Race| race.style.is_none_or(|of| of == style);
+/// The races that can happen under `variant`.
+pub(super) fn races(variant: &Variant) -> impl Iterator<Item = &'static str> {
+    let here = move |race: &&Race| race.under.takes_in(variant);
     RACES.iter().filter(here).map(|race| race.name)
 }
 
 /// An order that has ended, and what can explain its end.
 pub(super) struct Case<'a> {
     pub(super) script: &'a Script,
-    pub(super) style: Style,
+    pub(super) variant: &'static Variant,
     /// The number of its wave.
     pub(super) wave: usize,
     pub(super) order: &'a Order,
@@ -249,9 +267,9 @@ impl Case<'_> {
             Reason::DeliveryFailed if detail == Some("CarrierUnavailable") => {
                 gave_up(CARRIER, &["delivery"])
             }
-            Reason::TimedOut => match self.style {
-                Style::Orchestration => gave_up(STEP, sayers(detail.unwrap_or_default())),
-                Style::Choreography => gave_up(DEADLINE, &[]),
+            Reason::TimedOut => match self.variant.has_machines {
+                true => gave_up(STEP, sayers(detail.unwrap_or_default())),
+                false => gave_up(DEADLINE, &[]),
             },
             Reason::ReviewTimedOut if matches!(self.script.plan.person, Some(Person::Says(_))) => {
                 // The person has gone by then.

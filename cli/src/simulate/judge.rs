@@ -347,7 +347,7 @@ impl Lab {
         });
         let case = Case {
             script,
-            style: variant.style,
+            variant,
             wave,
             order,
             blows: &blows,

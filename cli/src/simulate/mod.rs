@@ -279,7 +279,7 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
     for variant in &options.variants {
         report
             .races
-            .extend(ending::races(variant.style).map(|name| Raced {
+            .extend(ending::races(variant).map(|name| Raced {
                 name,
                 variant: variant.name,
                 count: 0,

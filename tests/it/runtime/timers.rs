@@ -44,6 +44,7 @@ async fn a_timer_that_is_far_off_is_one_schedule_until_it_is_called_off_or_comes
     let carriers = json!({ "eventbridge": { "facts": { "kind": "eventbridge", "bus": bench.bus }, "tasks": false, "clock": "service", "patience": 60 } });
     for (name, value) in [
         ("DUET_CARRIERS", carriers.to_string().as_str()),
+        ("DUET_TIMERS", &bench.queue.1),
         ("DUET_ORDER_DEADLINE_SECONDS", "86400"),
         ("DUET_COMPENSATION_SECONDS", "7200"),
     ] {
