@@ -67,8 +67,6 @@ pub(super) async fn run(global: &Global, args: &Customer) -> Outcome<Exit> {
     let wait = wait.then_some(*within);
     on!(Target::new(global)?, world => {
         let variants = world.variants(variant.as_slice())?;
-        let nothing = || Problem::environment("no variant is deployed");
-        let variant = variants.first().ok_or_else(nothing)?;
-        print(&customer::register(world, variant, &command, wait).await?, global.output)
+        print(&customer::register(world, variants[0], &command, wait).await?, global.output)
     })
 }

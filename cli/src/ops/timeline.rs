@@ -202,7 +202,7 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
     let shown = show::show(world, id).await?;
     let view = shown.view;
     let deployment = world.deployment();
-    let runs_under = |variant: &&'static Variant| match &view.order {
+    let runs_under = |variant: &Variant| match &view.order {
         Some(order) => order.variant == variant.name,
         None => true,
     };
@@ -211,13 +211,19 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
     let facts: Vec<Entry> = facts.collect::<Result<_, _>>()?;
     let mut dead = Vec::new();
     let mut history = Vec::new();
-    for variant in world.variants(&[])?.into_iter().filter(runs_under) {
+    for one in world.described() {
+        let variant = &one.variant;
+        if !runs_under(variant) {
+            continue;
+        }
         let mut letters = world.dead_letters(variant, id).await?;
         // An execution whose order was made whole since is history.
-        if variant.has_machines && is_whole(&view) {
-            letters.clear();
+        if is_whole(&view) {
+            letters.retain(|letter| !one.has_machine(&letter.place));
         }
-        dead.extend(letters.into_iter().filter(|letter| is_about(letter, id)));
+        // What lies in a queue that variants share is told under each.
+        letters.retain(|letter| is_about(letter, id) && !dead.contains(letter));
+        dead.extend(letters);
         if history.is_empty() {
             history = world.history(variant, Subject::Order, id).await?;
         }

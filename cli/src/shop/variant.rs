@@ -176,6 +176,19 @@ impl Description {
         }
     }
 
+    /// The ARNs of all its machines.
+    pub fn all_machines(&self) -> impl Iterator<Item = &str> {
+        let of = |subject| self.machines(subject).iter().map(String::as_str);
+        Subject::ALL.into_iter().flat_map(of)
+    }
+
+    /// Whether one of its machines is called `name`.
+    #[must_use]
+    pub fn has_machine(&self, name: &str) -> bool {
+        self.all_machines()
+            .any(|arn| arn.rsplit(':').next() == Some(name))
+    }
+
     /// What its facts travel on; `None` where nobody hears them.
     #[must_use]
     pub fn facts(&self) -> Option<&Facts> {
@@ -194,6 +207,14 @@ impl Description {
     pub fn dead_letters(&self) -> &[String] {
         &self.said.dead_letters
     }
+}
+
+/// The dead-letter queues of a stack with such `outputs` that no variant has to
+/// itself, by URL.
+pub fn shared_dead_letters(outputs: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    let urls = outputs.get("DeadLetterQueues").map(String::as_str);
+    let urls = urls.unwrap_or_default().split(',');
+    urls.filter(|url| !url.is_empty())
 }
 
 /// The variants that this checkout's templates describe, as they are built in.

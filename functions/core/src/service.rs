@@ -118,8 +118,12 @@ pub trait Service: Clone + Send + Sync + 'static {
 #[must_use]
 pub fn reaction<S: Service>(event: &Event) -> Option<S::Command> {
     let data = serde_json::value::to_raw_value(&event.fact).ok()?;
+    let metadata = Metadata {
+        kind: event.fact.name().to_owned(),
+        ..event.metadata.clone()
+    };
     let received = Received {
-        metadata: &event.metadata,
+        metadata: &metadata,
         data: &data,
     };
     S::policy(&received).ok().flatten()

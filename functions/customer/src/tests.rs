@@ -307,9 +307,7 @@ fn the_policy_follows_facts_about_customers_only() {
         ),
     ];
     for (fact, expected) in cases {
-        let mut metadata = metadata("eventbridge");
-        metadata.kind = fact.name().to_owned();
-        let event = Event::new(metadata, fact);
+        let event = Event::new(metadata("eventbridge"), fact);
         assert_eq!(
             reaction::<Customers::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected

@@ -204,9 +204,7 @@ fn the_policy_notifies_of_ends_and_of_money() {
         (PaymentDeclined { order: order() }.into(), None),
     ];
     for (fact, expected) in cases {
-        let mut metadata = metadata();
-        metadata.kind = fact.name().to_owned();
-        let event = Event::new(metadata, fact);
+        let event = Event::new(metadata(), fact);
         let expected = expected.map(|(subject, kind)| notify(subject, kind, false).command);
         assert_eq!(
             reaction::<Notifications::<Memory, Clock, Down>>(&event),

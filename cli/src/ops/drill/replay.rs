@@ -233,9 +233,9 @@ async fn documents<W: Replayable>(world: &W, stem: &str) -> Outcome<Documents> {
 /// How many dead letters are about anything whose name begins with `stem`.
 async fn dead<W: Replayable>(world: &W, stem: &str) -> Outcome<u64> {
     let mut dead = 0;
-    for variant in world.variants(&[])? {
-        if variant.has_facts {
-            dead += world.dead_letters(variant, stem).await?.len() as u64;
+    for one in world.described() {
+        if one.variant.has_facts {
+            dead += world.dead_letters(&one.variant, stem).await?.len() as u64;
         }
     }
     Ok(dead)

@@ -26,7 +26,7 @@ use self::stacks::Found;
 use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::{Fraud, WHAT_BECAME_OF_TRIES};
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{Description, Door, Entry, Facts, Variant};
+use crate::shop::variant::{Description, Door, Entry, Variant, shared_dead_letters};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::tell;
 
@@ -125,6 +125,10 @@ fn patience(stack: &str, outputs: &BTreeMap<String, String>) -> Outcome<u32> {
     }
 }
 
+/// What a stack said of its variants before they described themselves. Without
+/// their own words, executions and orders in flight could be overlooked.
+const SAID_BEFORE: [&str; 2] = ["OrderMachine", "OrderQueueUrl"];
+
 /// About how long a stack that counted tries was patient, in seconds.
 const OLD_PATIENCE: u32 = 60;
 
@@ -152,6 +156,12 @@ impl Aws {
             .map(|of| Ok((of, Dynamo::new(dynamodb.clone(), output(of.output())?))))
             .collect::<Outcome<_>>()?;
         let described = Description::all(&outputs)?;
+        if described.is_empty() && SAID_BEFORE.iter().any(|name| outputs.contains_key(*name)) {
+            return Err(Problem::environment(format!(
+                "stack {stack} is of an earlier version: it does not describe its variants"
+            ))
+            .hint("docs/aws.md, \"A stack of 0.1.0\", says how it is brought up to date"));
+        }
         let fraud = Fraud::of(|name| outputs.get(name).cloned());
         let fraud = fraud.map_or_else(|| output("Fraud").map(|_| Fraud::Off), Ok)?;
         let deployment = Deployment {
@@ -185,17 +195,9 @@ impl Aws {
         Some(table.strip_suffix("order")?.to_owned())
     }
 
-    /// What facts travel on, where a variant is deployed whose facts do.
-    pub(super) fn facts(&self) -> Option<&'static Facts> {
-        self.described.iter().find_map(|one| one.facts())
-    }
-
     /// The dead-letter queues that no variant has to itself, by URL.
     pub(super) fn shared_dead_letters(&self) -> impl Iterator<Item = &str> {
-        let urls = self.outputs.get("DeadLetterQueues").map(String::as_str);
-        urls.unwrap_or_default()
-            .split(',')
-            .filter(|url| !url.is_empty())
+        shared_dead_letters(&self.outputs)
     }
 
     async fn start(&self, machine: &str, name: &str, input: &Value) -> Outcome<Submitted> {
@@ -475,10 +477,8 @@ impl World for Aws {
             letters.extend(self.peek(queue).await?);
         }
         letters.retain(|letter| letter.body.contains(marker));
-        for subject in Subject::ALL {
-            for machine in there.machines(subject) {
-                letters.extend(self.failed_execution(machine, marker).await?);
-            }
+        for machine in there.all_machines() {
+            letters.extend(self.failed_execution(machine, marker).await?);
         }
         Ok(letters)
     }

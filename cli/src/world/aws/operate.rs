@@ -12,7 +12,7 @@ use duet_edge::wires::{QUEUE, REASON};
 
 use super::error::unreachable;
 use super::{Aws, execution_arn};
-use crate::shop::services::{Subject, TableOf};
+use crate::shop::services::TableOf;
 use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
@@ -265,9 +265,8 @@ impl Aws {
     /// Every state machine, with its variant's name.
     fn all_machines(&self) -> Vec<(&'static str, &'static str)> {
         let of = |one: &'static Description| {
-            let machines = Subject::ALL.map(|subject| one.machines(subject));
-            let machines = machines.into_iter().flatten();
-            machines.map(|machine| (one.variant.name, machine.as_str()))
+            let machines = one.all_machines();
+            machines.map(|machine| (one.variant.name, machine))
         };
         self.described().into_iter().flat_map(of).collect()
     }

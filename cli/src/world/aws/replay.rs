@@ -13,6 +13,7 @@ use super::Aws;
 use super::bus::{TAG, taps};
 use super::error::unreachable;
 use crate::terminal::exit::{Outcome, Problem};
+use crate::world::World as _;
 use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying, no_bus};
 
 /// Most messages of one call, and most bytes we put in one (SQS quotas: ten,

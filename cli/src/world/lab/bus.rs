@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::Lab;
 use super::inputs::Input;
-use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 use crate::world::port::bus::{BusTools, Event, Listen, Rule};
@@ -17,9 +16,7 @@ const LOOK_EVERY: u64 = 250;
 impl Lab {
     /// The name of the shop's bus.
     fn bus(&self) -> Outcome<String> {
-        let mut described = self.described().into_iter();
-        let facts = described.find_map(Description::facts);
-        facts.map(|facts| facts.bus.clone()).ok_or_else(|| {
+        self.facts().map(|facts| facts.bus.clone()).ok_or_else(|| {
             Problem::usage("the stack has no bus").hint(
                 "it has no choreography: `duet up --parameter WithChoreography=true` makes one that has",
             )

@@ -21,7 +21,7 @@ use self::inputs::{Entry as Came, Input};
 use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{Description, Door, Entry, Variant};
+use crate::shop::variant::{Description, Door, Entry, Variant, shared_dead_letters};
 use crate::terminal::exit::{Outcome, Problem};
 
 /// The stack's name in the lab.
@@ -263,14 +263,10 @@ impl World for Lab {
         marker: &str,
     ) -> Outcome<Vec<DeadLetter>> {
         let there = self.description(variant)?;
-        let machines: Vec<&String> = Subject::ALL
-            .iter()
-            .flat_map(|subject| there.machines(*subject))
-            .collect();
+        let machines: Vec<&str> = there.all_machines().collect();
         let lab = &mut self.state().lab;
         let queues: BTreeSet<String> = {
-            let shared = lab.definitions().outputs.get("DeadLetterQueues");
-            let shared = shared.into_iter().flat_map(|urls| urls.split(','));
+            let shared = shared_dead_letters(&lab.definitions().outputs);
             let own = there.dead_letters().iter().map(String::as_str);
             let name = |url: &str| url.rsplit('/').next().unwrap_or(url).to_owned();
             own.chain(shared).map(name).collect()
@@ -287,7 +283,7 @@ impl World for Lab {
         });
         let letters: Vec<_> = letters.collect();
         let failed = lab.failed_executions().into_iter().filter(|run| {
-            let of = |arn: &&String| arn.ends_with(&format!(":{}", run.machine));
+            let of = |arn: &&str| arn.ends_with(&format!(":{}", run.machine));
             machines.iter().any(of) && run.name.contains(marker)
         });
         let failed = failed.map(|run| DeadLetter {

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use super::inputs::Input;
 use super::{Lab, State};
-use crate::shop::services::{Subject, TableOf};
+use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 use crate::world::port::operate::{
@@ -120,7 +120,7 @@ impl Operate for Lab {
         let failed = lab.failed_executions();
         let mut all = Vec::new();
         for one in described {
-            for arn in Subject::ALL.iter().flat_map(|of| one.machines(*of)) {
+            for arn in one.all_machines() {
                 let machine = arn.rsplit(':').next().unwrap_or(arn);
                 let mine = failed.iter().filter(|run| run.machine == machine);
                 all.extend(mine.map(|run| {

@@ -4,18 +4,13 @@ use duet_core::Timestamp;
 use serde_json::Value;
 
 use super::Lab;
-use crate::shop::variant::Description;
 use crate::terminal::exit::Outcome;
 use crate::world::World;
 use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying, no_bus};
 
 impl Replayable for Lab {
     async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
-        let mut described = self.described().into_iter();
-        let name = &described
-            .find_map(Description::facts)
-            .ok_or_else(no_bus)?
-            .bus;
+        let name = &self.facts().ok_or_else(no_bus)?.bus;
         self.with(|lab| {
             let definitions = lab.definitions();
             let bus = definitions.bus_named(name);

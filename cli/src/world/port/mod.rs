@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{self, Description, Variant};
+use crate::shop::variant::{self, Description, Facts, Variant};
 use crate::terminal::exit::{Outcome, Problem};
 
 /// What became of something submitted.
@@ -139,6 +139,11 @@ pub trait World: Clone + Send + Sync + 'static {
     /// The variants that are deployed there now, as the stack describes them.
     fn described(&self) -> Vec<&'static Description>;
 
+    /// What facts travel on, where a variant is deployed whose facts do.
+    fn facts(&self) -> Option<&'static Facts> {
+        self.described().into_iter().find_map(Description::facts)
+    }
+
     /// How the stack describes `variant`, if it is deployed.
     fn deployed(&self, variant: &Variant) -> Option<&'static Description> {
         let mut all = self.described().into_iter();
@@ -157,9 +162,13 @@ pub trait World: Clone + Send + Sync + 'static {
     /// The variants of these names, or all that are deployed.
     ///
     /// # Errors
-    /// [`Problem`] when one is not deployed.
+    /// [`Problem`] when one is not deployed, or none is at all.
     fn variants(&self, names: &[String]) -> Outcome<Vec<&'static Variant>> {
         let all: Vec<_> = self.described().iter().map(|one| &one.variant).collect();
+        if all.is_empty() {
+            return Err(Problem::environment("no variant is deployed")
+                .hint("deploy with WithOrchestration=true or WithChoreography=true"));
+        }
         if names.is_empty() {
             return Ok(all);
         }

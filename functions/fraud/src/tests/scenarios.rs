@@ -494,9 +494,7 @@ fn the_policy_screens_what_is_new_and_drops_what_is_rejected() {
         (confirmed.into(), None),
     ];
     for (fact, expected) in cases {
-        let mut metadata = metadata("eventbridge");
-        metadata.kind = fact.name().to_owned();
-        let event = Event::new(metadata, fact);
+        let event = Event::new(metadata("eventbridge"), fact);
         assert_eq!(
             reaction::<Frauds::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected

@@ -488,9 +488,8 @@ fn the_policy_turns_facts_into_decisions() {
         (NoFraudDetected { of: order() }.into(), None),
     ];
     let policy = reaction::<Orders<Memory, Arc<fn() -> Timestamp>>>;
-    let event = |fact: Fact, late| {
+    let event = |fact, late| {
         let metadata = Metadata {
-            kind: fact.name().to_owned(),
             late,
             ..metadata("eventbridge")
         };
