@@ -474,3 +474,34 @@ fn a_stack_that_is_not_there_is_said_and_nothing_is_deleted() {
     );
     assert_eq!(server.operations(), ["GetCallerIdentity", "DescribeStacks"]);
 }
+
+#[test]
+fn a_stack_that_describes_no_variants_is_of_before_and_refused() {
+    let mut outputs = OUTPUTS.clone();
+    outputs.retain(|(name, _)| !name.ends_with("Variant"));
+    let machine = "arn:aws:states:eu-north-1:123456789012:stateMachine:shop-order";
+    outputs.push(("OrderMachine", machine));
+    let server = Server::start(move |asked| match asked.operation.as_str() {
+        "GetCallerIdentity" => identity(),
+        "DescribeStacks" => stack("shop", "CREATE_COMPLETE", &outputs),
+        _ => (400, json!({ "__type": "Refused" }).to_string()),
+    });
+    for command in [
+        ["place", "--line", "kettle=1"].as_slice(),
+        &["orders"],
+        &["redrive", "--failed-since", "1h"],
+    ] {
+        let mut command = at_aws(command);
+        let (code, _, told) = said(&run(command.args(["--endpoint", &server.url])));
+        assert_eq!(code, Some(3), "{told}");
+        assert!(told.contains("does not describe its variants"), "{told}");
+        assert!(told.contains("docs/aws.md"), "{told}");
+    }
+    let asked: BTreeSet<String> = server.operations().into_iter().collect();
+    assert!(
+        asked
+            .iter()
+            .all(|it| ["DescribeStacks", "GetCallerIdentity"].contains(&&**it)),
+        "{asked:?}"
+    );
+}

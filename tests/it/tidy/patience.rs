@@ -5,6 +5,7 @@ use duet_asl::MachineType;
 use duet_core::patience::{MAX_WAIT_SECONDS, greatest_wait};
 use duet_edge::queue::MAX_RECEIVES;
 
+use super::consumers::READ;
 use super::*;
 
 /// The greatest value that the root template takes for a parameter.
