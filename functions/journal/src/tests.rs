@@ -67,7 +67,10 @@ fn every_fact_is_kept_whole() {
         .into(),
     ];
     for fact in facts {
-        let metadata = metadata("e-1", "o-1", "2026-01-01T00:00:00Z");
+        let metadata = Metadata {
+            kind: fact.name().into(),
+            ..metadata("e-1", "o-1", "2026-01-01T00:00:00Z")
+        };
         let event = Event::new(metadata, fact);
         let Command::RecordFact(kept) = request(&event, false).command;
         assert_eq!(kept.metadata, event.metadata);
