@@ -3,9 +3,10 @@
 //! Rooms, from the ground up; each uses only those before it:
 //! [`terminal`] (what is said and read), [`shop`] (what the shop is), [`world`]
 //! (where it runs), [`ops`] (what is done to a world), [`simulate`] (many seeded
-//! worlds), [`target`] (where `--on` leads), [`commands`] (what is asked).
+//! worlds), [`compare`] (the variants side by side), [`target`] (where `--on` leads), [`commands`] (what is asked).
 
 pub mod commands;
+pub mod compare;
 pub mod ops;
 pub mod shop;
 pub mod simulate;

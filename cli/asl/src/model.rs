@@ -91,6 +91,14 @@ impl StateMachine {
         })
     }
 
+    /// The text at `path` in the arguments of the state called `state`, where it
+    /// is written in the definition and not worked out when the state runs.
+    #[must_use]
+    pub fn literal(&self, state: &str, path: &[&str]) -> Option<&str> {
+        let state = self.states.iter().find(|known| &*known.name == state)?;
+        state.io.arguments.as_ref()?.literal(path)
+    }
+
     /// Each error name in a `Retry` or `Catch`, with the state it stands in.
     pub fn error_names(&self) -> impl Iterator<Item = (&str, &str)> {
         self.states.iter().flat_map(|s| {

@@ -25,6 +25,21 @@ pub(crate) enum Template {
 }
 
 impl Template {
+    /// The text at `path`, where it is written and not worked out.
+    pub(crate) fn literal(&self, path: &[&str]) -> Option<&str> {
+        match (self, path) {
+            (Template::Const(data), path) => {
+                let at = path.iter().try_fold(&**data, |at, name| at.get(name));
+                at.and_then(Value::as_str)
+            }
+            (Template::Object(members), [name, rest @ ..]) => {
+                let (_, member) = members.iter().find(|(of, _)| &**of == *name)?;
+                member.literal(rest)
+            }
+            _ => None,
+        }
+    }
+
     /// Fills the template in.
     pub(crate) fn fill(&self, env: &Env<'_>) -> Result<Data, Failure> {
         match self {

@@ -20,8 +20,9 @@ use crate::definitions::{Listener, is_like};
 use crate::fault::{Aim, Fault};
 use crate::host::{Entry, timestamp};
 use crate::lab::{Action, Heard, Lab};
-use crate::latency::{DELIVERY, UNAVAILABLE, UNAVAILABLE_LONG};
+use crate::latency::{UNAVAILABLE, UNAVAILABLE_LONG};
 use crate::meter::Owner;
+use crate::profile::{Hop, WaitsFor};
 use crate::random::{digest, mix, uuid};
 use crate::sqs::{Message, Sending};
 use crate::template::{ACCOUNT, REGION};
@@ -224,10 +225,12 @@ impl Lab {
                 attempt: 0,
                 blocked: 0,
             };
-            self.after(
-                self.draw(DELIVERY, ident),
-                Action::Deliver(Box::new(delivery)),
-            );
+            let wait = self.time(Hop::BusToQueue, 0, ident);
+            let until = self.now + wait;
+            self.host
+                .lock()
+                .waits(event.owner, WaitsFor::Bus, self.now, until);
+            self.after(wait, Action::Deliver(Box::new(delivery)));
         }
     }
 
@@ -375,6 +378,7 @@ impl Lab {
             sent: self.now,
             receives: 0,
             in_flight: false,
+            shown: self.now,
             overlooked: 0,
             first_received: None,
             attributes,

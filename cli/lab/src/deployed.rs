@@ -54,6 +54,37 @@ pub fn deployed(
     Ok(found)
 }
 
+/// A stack: the root, or one that is nested in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nested {
+    /// What the places of its resources begin with.
+    pub place: String,
+    /// Its template, from the repository's root.
+    pub template: String,
+    /// What it says of itself.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// The stacks that `files` deploy, the root first; see [`deployed`].
+///
+/// # Errors
+/// [`DefinitionError`] naming the file or resource that cannot be worked out.
+pub fn stacks(
+    files: &Files,
+    stack: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Result<Vec<Nested>, DefinitionError> {
+    let family = family(&Arc::new(files.clone()), stack, parameters)?;
+    let tell = |stack: &Rc<Stack>| {
+        Ok(Nested {
+            place: stack.place(""),
+            template: stack.path.clone(),
+            outputs: stack.outputs()?,
+        })
+    };
+    family.iter().map(tell).collect()
+}
+
 /// The root stack, called `name`, and all that are nested in it: each before those
 /// in it, and these before the next, as one would read the templates.
 pub(crate) fn family(

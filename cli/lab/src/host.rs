@@ -16,6 +16,7 @@ use crate::fault::{Aim, Fault, Faults};
 use crate::latency::Span;
 use crate::meter::{Meter, Meters, Owner};
 use crate::plant::Plant;
+use crate::profile::{Hop, Pace, WaitsFor};
 use crate::random::mix;
 use crate::scheduler::{Kept, Name};
 
@@ -79,6 +80,18 @@ pub(crate) struct Entry {
     pub(crate) owner: Owner,
 }
 
+/// What an order or customer waited for, and from when until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    pub(crate) owner: Owner,
+    /// For what.
+    pub waits_for: WaitsFor,
+    /// From when, in milliseconds of the lab's clock.
+    pub from: Millis,
+    /// Until when.
+    pub until: Millis,
+}
+
 /// The shared state.
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
@@ -101,6 +114,10 @@ pub(crate) struct Inner {
     pub(crate) executions: FxHashMap<Arc<str>, Option<Millis>>,
     /// What the functions logged, if that is kept.
     pub(crate) lines: Option<Vec<String>>,
+    /// How long things take.
+    pub(crate) pace: Pace,
+    /// What orders waited for, if that is kept.
+    pub(crate) waits: Option<Vec<Wait>>,
 }
 
 impl Inner {
@@ -143,12 +160,35 @@ impl Inner {
         self.faults.strikes(kind, aim)
     }
 
-    /// A number from `span` for the port call that the function is making.
-    pub(crate) fn draw(&self, span: Span) -> Millis {
-        within(
-            span,
-            mix(self.frame.ident, self.frame.calls.wrapping_add(0x5eed)),
-        )
+    /// Writes down that `owner` waits from `from` until `until`.
+    pub(crate) fn waits(&mut self, owner: Owner, waits_for: WaitsFor, from: Millis, until: Millis) {
+        if let Some(waits) = &mut self.waits
+            && from < until
+        {
+            waits.push(Wait {
+                owner,
+                waits_for,
+                from,
+                until,
+            });
+        }
+    }
+
+    /// A port call of the running function begins: it takes what `time` makes of
+    /// a number that is drawn for it. Gives when it is over.
+    fn call(&mut self, waits_for: WaitsFor, time: impl FnOnce(&Pace, u64) -> Millis) -> Millis {
+        self.frame.calls += 1;
+        let drawn = mix(self.frame.ident, self.frame.calls.wrapping_add(0x5eed));
+        let took = time(&self.pace, drawn);
+        let (from, until) = (self.now, self.now + took);
+        self.waits(self.frame.owner, waits_for, from, until);
+        let meter = self.meter();
+        match waits_for {
+            WaitsFor::Store => meter.store_ms += took as u64,
+            WaitsFor::ThirdParty => meter.third_party_ms += took as u64,
+            _ => {}
+        }
+        until
     }
 
     /// A number for the port call that the function is making.
@@ -178,8 +218,23 @@ impl Host {
         self.lock().plant == Some(plant)
     }
 
+    /// A call that takes as long as `hop` does.
+    pub(crate) async fn call(&self, hop: Hop) {
+        self.call_as(hop.waits_for(), hop, 0).await;
+    }
+
+    /// A call that takes as long as `hop` of `size`, and counts as `waits_for`.
+    pub(crate) async fn call_as(&self, waits_for: WaitsFor, hop: Hop, size: u64) {
+        self.takes(waits_for, |pace, drawn| pace.time(hop, size, drawn))
+            .await;
+    }
+
     /// A call that takes as long as `span` says.
-    pub(crate) async fn call(&self, span: Span) {
+    pub(crate) async fn lingers(&self, waits_for: WaitsFor, span: Span) {
+        self.takes(waits_for, |_, drawn| within(span, drawn)).await;
+    }
+
+    async fn takes(&self, waits_for: WaitsFor, time: impl Fn(&Pace, u64) -> Millis) {
         let mut due = None;
         std::future::poll_fn(|_| {
             let mut inner = self.lock();
@@ -187,8 +242,7 @@ impl Host {
                 Some(due) if inner.now >= due => Poll::Ready(()),
                 Some(due) => inner.wait_for(due),
                 None => {
-                    inner.frame.calls += 1;
-                    let at = inner.now + inner.draw(span);
+                    let at = inner.call(waits_for, &time);
                     due = Some(at);
                     inner.wait_for(at)
                 }
@@ -218,7 +272,7 @@ impl Host {
 
     /// A call that is never answered: the function's timeout ends it.
     pub(crate) async fn hang(&self) {
-        self.call((i64::MAX / 4, i64::MAX / 4)).await;
+        self.until(Timestamp::MAX).await;
     }
 }
 

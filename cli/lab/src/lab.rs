@@ -18,11 +18,13 @@ use serde_json::Value;
 use crate::bus::{Archived, Delivery};
 use crate::definitions::{Definitions, Listener};
 use crate::fault::{Blow, Fault, FaultRule, Faults, Strike};
-use crate::host::{Host, timestamp};
+use crate::host::{Host, Wait, timestamp};
 use crate::lambda::{Instances, Invocation};
 use crate::meter::Used;
 use crate::plant::Plant;
 use crate::ports::Table;
+use crate::probe::Stamp;
+use crate::profile::{Hop, Profile};
 use crate::random::{digest, mix};
 use crate::scheduler::Name;
 use crate::services::{self, Handler};
@@ -58,6 +60,14 @@ pub struct Config {
     pub events: bool,
     /// How [`Lab::update`] goes about it.
     pub rollout: Rollout,
+    /// How long things take; the profile for tests if `None`.
+    pub profile: Option<Arc<Profile>>,
+    /// Decides where the profile's assumptions lie between their ends.
+    pub assumptions: u64,
+    /// Whether what orders wait for is kept, for [`Lab::waited`].
+    pub waits: bool,
+    /// Whether it is kept when functions ran, for [`Lab::stamps`].
+    pub stamps: bool,
 }
 
 /// What happens next, to whom.
@@ -224,6 +234,7 @@ pub struct Lab {
     agenda: Agenda,
     timeline: Vec<Moment>,
     pub(crate) heard: Vec<Heard>,
+    pub(crate) stamps: Vec<Stamp>,
     /// When the world began.
     pub(crate) began: Millis,
     pub(crate) now: Millis,
@@ -285,6 +296,10 @@ impl Lab {
                 inner.schedules.make_group(group);
             }
             inner.lines = config.logs.then(Vec::new);
+            inner.waits = config.waits.then(Vec::new);
+            if let Some(profile) = &config.profile {
+                inner.pace = profile.pace(config.assumptions);
+            }
         }
         let started = definitions
             .functions
@@ -338,6 +353,7 @@ impl Lab {
             agenda: Agenda::default(),
             timeline: Vec::new(),
             heard: Vec::new(),
+            stamps: Vec::new(),
             began: now,
             now,
             sequence: 0,
@@ -462,6 +478,12 @@ impl Lab {
         crate::host::within(span, mix(self.config.seed, ident))
     }
 
+    /// How long `hop` of `size` takes for what `ident` names.
+    pub(crate) fn time(&self, hop: Hop, size: u64, ident: u64) -> Millis {
+        let drawn = mix(self.config.seed, ident);
+        self.host.lock().pace.time(hop, size, drawn)
+    }
+
     /// Writes down what happens, if somebody wants to read it.
     pub(crate) fn note(
         &mut self,
@@ -565,6 +587,19 @@ impl Lab {
             .collect()
     }
 
+    /// What each order and customer waited for, in the order in which it was
+    /// known; empty unless [`Config::waits`] asked for it.
+    #[must_use]
+    pub fn waited(&self) -> BTreeMap<Arc<str>, Vec<Wait>> {
+        let inner = self.host.lock();
+        let mut waited: BTreeMap<Arc<str>, Vec<Wait>> = BTreeMap::new();
+        for wait in inner.waits.iter().flatten() {
+            let subject = inner.meters.subject(wait.owner).clone();
+            waited.entry(subject).or_default().push(*wait);
+        }
+        waited
+    }
+
     /// What each order and customer used.
     #[must_use]
     pub fn used(&self) -> Vec<Used> {
@@ -575,6 +610,20 @@ impl Lab {
             }
         }
         used
+    }
+
+    /// When functions ran, in the order in which they ended; empty unless
+    /// [`Config::stamps`] asked for it.
+    #[must_use]
+    pub fn stamps(&self) -> &[Stamp] {
+        &self.stamps
+    }
+
+    /// How many messages wait, or are being handled, in the queue that has most.
+    #[must_use]
+    pub fn deepest(&self) -> usize {
+        let depths = self.queues.iter().map(|queue| queue.messages.len());
+        depths.max().unwrap_or(0)
     }
 
     /// How many notices the topic took.

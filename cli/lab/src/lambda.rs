@@ -17,10 +17,12 @@ use serde_json::{Map, Value, json};
 use crate::fault::{Aim, Fault};
 use crate::host::{Frame, Out, timestamp};
 use crate::lab::{Action, Lab};
-use crate::latency::{COLD_START, INVOKE, SLOW_START};
+use crate::latency::SLOW_START;
 use crate::meter::Owner;
 use crate::operate::SendError;
 use crate::plant::Plant;
+use crate::probe::Stamp;
+use crate::profile::{Hop, WaitsFor};
 use crate::random::{digest, mix};
 use crate::scheduler::TIMER;
 use crate::services::Work;
@@ -85,6 +87,8 @@ pub(crate) struct Call {
     pub(crate) state: Arc<str>,
     pub(crate) ident: u64,
     pub(crate) owner: Owner,
+    /// How long the engine takes until it calls.
+    pub(crate) gap: Millis,
 }
 
 impl Lab {
@@ -155,6 +159,7 @@ impl Lab {
             state,
             ident,
             owner,
+            gap,
         } = call;
         let service = self.services[function].clone();
         let aim = Aim {
@@ -167,11 +172,8 @@ impl Lab {
             || self.host.lock().faults.strikes(Fault::Throttle, aim);
         if throttled {
             let error = TaskError::new("Lambda.TooManyRequestsException", "Rate Exceeded.");
-            self.after(
-                self.draw(INVOKE, ident),
-                Action::FailTask(run, task, Box::new(error)),
-            );
-            return;
+            let wait = gap + self.time(Hop::InvokeTask, 0, ident);
+            return self.after(wait, Action::FailTask(run, task, Box::new(error)));
         }
         let frame = Frame {
             ident,
@@ -182,7 +184,7 @@ impl Lab {
             step: state,
             skew: 0,
         };
-        self.launch_task(function, Trigger::Task { run, task }, payload, frame);
+        self.launch_task(function, Trigger::Task { run, task }, gap, payload, frame);
     }
 
     /// Somebody calls a task function by hand. Gives the number of the call.
@@ -205,20 +207,36 @@ impl Lab {
             step: step.into(),
             skew: 0,
         };
-        self.launch_task(function, Trigger::Hand { call }, payload, frame);
+        self.launch_task(function, Trigger::Hand { call }, 0, payload, frame);
         call
     }
 
     /// A schedule invokes a function.
     pub(crate) fn invoke_by_clock(&mut self, function: usize, frame: Frame) {
         let payload = Value::Object(Map::new());
-        self.launch_task(function, Trigger::Clock, payload, frame);
+        self.launch_task(function, Trigger::Clock, 0, payload, frame);
     }
 
-    fn launch_task(&mut self, function: usize, trigger: Trigger, payload: Value, frame: Frame) {
+    fn launch_task(
+        &mut self,
+        function: usize,
+        trigger: Trigger,
+        gap: Millis,
+        payload: Value,
+        frame: Frame,
+    ) {
         self.host.lock().meters.of(frame.owner).task_bytes += duet_asl::size(&payload) as u64;
         let function = self.instance_of(function, frame.ident);
-        let (wait, frame) = self.take_instance(function, frame);
+        let (hop, waits_for) = match trigger {
+            Trigger::Task { .. } => (Hop::InvokeTask, WaitsFor::Engine),
+            _ => (Hop::Invoke, WaitsFor::Other),
+        };
+        let called = self.now + gap + self.time(hop, 0, frame.ident);
+        self.host
+            .lock()
+            .waits(frame.owner, waits_for, self.now, called);
+        let (starts, frame) = self.take_instance(function, frame, called);
+        let wait = called - self.now + starts;
         let deadline = self.now + wait + self.definitions.functions[function].timeout;
         let work = self.handlers[function].task(payload, timestamp(deadline));
         let part = Part {
@@ -263,7 +281,9 @@ impl Lab {
             step,
             skew: 0,
         };
-        let (wait, first) = self.take_instance(function, frame);
+        let called = self.now + self.time(Hop::InvokeBatch, 0, ident);
+        let (starts, first) = self.take_instance(function, frame, called);
+        let wait = called - self.now + starts;
         let began = self.now + wait;
         let stopped = began + definitions.functions[function].timeout;
         let deadline = intake::deadline(timestamp(began), timestamp(stopped));
@@ -278,6 +298,9 @@ impl Lab {
                 message.first_received.map(timestamp),
                 deadline,
             );
+            self.host
+                .lock()
+                .waits(message.owner, WaitsFor::Queue, message.shown, called);
             let frame = Frame {
                 ident: mix(message.ident, message.receives.into()),
                 calls: 0,
@@ -300,16 +323,22 @@ impl Lab {
         self.launch(function, Trigger::Batch { mapping }, parts, wait);
     }
 
-    /// An instance for the run of `frame`: how long until it starts, and its clock.
-    fn take_instance(&mut self, function: usize, mut frame: Frame) -> (Millis, Frame) {
+    /// An instance for the run of `frame` that is called at `called`: how long it
+    /// takes to start, and its clock.
+    fn take_instance(
+        &mut self,
+        function: usize,
+        mut frame: Frame,
+        called: Millis,
+    ) -> (Millis, Frame) {
         let ident = frame.ident;
-        let mut wait = self.draw(INVOKE, ident);
+        let mut starts = 0;
         let instances = &mut self.instances[function];
         let cold = instances.idle == 0;
         if !cold {
             instances.idle -= 1;
         } else {
-            wait += self.draw(COLD_START, mix(ident, 1));
+            starts += self.time(Hop::ColdStart, 0, mix(ident, 1));
         }
         let mut inner = self.host.lock();
         let aim = Aim {
@@ -327,17 +356,31 @@ impl Lab {
         meter.cold_starts += u64::from(cold);
         drop(inner);
         if slow {
-            wait += self.draw(SLOW_START, mix(ident, 2));
+            starts += self.draw(SLOW_START, mix(ident, 2));
         }
+        let mut inner = self.host.lock();
+        for owner in frame.company.iter() {
+            inner.waits(*owner, WaitsFor::ColdStart, called, called + starts);
+        }
+        inner.meters.of(frame.owner).init_ms += starts as u64;
+        drop(inner);
         if skewed {
             frame.skew = self.draw((-SKEW, SKEW), mix(ident, 3));
         }
-        (wait, frame)
+        (starts, frame)
     }
 
     fn launch(&mut self, function: usize, trigger: Trigger, parts: Vec<Part>, wait: Millis) {
         let left = parts.len();
         let began = self.now + wait;
+        let ident = parts.first().map_or(0, |part| part.frame.ident);
+        let computed = began + self.time(Hop::Compute, 0, mix(ident, 4));
+        {
+            let mut inner = self.host.lock();
+            for part in &parts {
+                inner.waits(part.frame.owner, WaitsFor::Compute, began, computed);
+            }
+        }
         let id = self.next_id();
         self.invocations.insert(
             id,
@@ -350,7 +393,7 @@ impl Lab {
                 done: Vec::new(),
             },
         );
-        self.at(began, Action::Begin(id));
+        self.at(computed, Action::Begin(id));
     }
 
     pub(crate) fn begin(&mut self, id: u64) {
@@ -495,6 +538,7 @@ impl Lab {
                     sent: self.now,
                     receives: 0,
                     in_flight: false,
+                    shown: self.now,
                     overlooked: 0,
                     first_received: None,
                     attributes,
@@ -645,6 +689,14 @@ impl Lab {
         };
         if survives {
             self.instances[invocation.function].idle += 1;
+        }
+        if self.config.stamps {
+            for part in &invocation.parts {
+                let subject = self.subject(part.frame.owner);
+                let (step, began) = (&part.frame.step, invocation.began);
+                self.stamps
+                    .push(Stamp::new(step, &subject, began, self.now));
+            }
         }
         let ran = (self.now - invocation.began).max(0) as u64;
         let share = ran / invocation.parts.len().max(1) as u64;

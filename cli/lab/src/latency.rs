@@ -1,16 +1,10 @@
-//! How long things take, in milliseconds: least and most.
-//!
-//! AWS promises none of these. They are choices, of the size people measure in
-//! one region; only the cold start has a source (hello world in Rust, 820
-//! samples: p50 13.9 ms, p99 43.7 ms; maxday/lambda-perf, April to August 2026).
-//! What matters is that they overlap, so that a seed can bring things about in
-//! any order.
+//! How long what goes wrong lasts, in milliseconds: least and most. These are
+//! choices. How long things take where nothing goes wrong is
+//! [`profile`](crate::profile)'s.
 
 /// A span of milliseconds.
 pub(crate) type Span = (i64, i64);
 
-/// A read or a transaction of a table.
-pub(crate) const STORE: Span = (1, 6);
 /// How long a read of several documents takes that is torn.
 pub(crate) const TEAR: Span = (50, 2_000);
 /// How late the end of an execution is told.
@@ -19,20 +13,8 @@ pub(crate) const LATE_END: Span = (120_000, 3_600_000);
 pub(crate) const CUT_SHORT: Span = (1, 700);
 /// … at times.
 pub(crate) const CUT_LATE: Span = (700, 120_000);
-/// A call of a payment provider or carrier.
-pub(crate) const THIRD_PARTY: Span = (20, 90);
-/// PutEvents, SendMessage, SendTaskSuccess, Publish.
-pub(crate) const CALL: Span = (3, 12);
 /// Before what a bus refused is put on it again.
 pub(crate) const AGAIN: Span = (0, 100);
-/// From the bus to a target.
-pub(crate) const DELIVERY: Span = (10, 90);
-/// Until a poller sees a visible message.
-pub(crate) const POLL: Span = (1, 25);
-/// From a caller to a function.
-pub(crate) const INVOKE: Span = (2, 12);
-/// The start of a new instance.
-pub(crate) const COLD_START: Span = (12, 45);
 /// A slow start of a new instance.
 pub(crate) const SLOW_START: Span = (800, 6_000);
 /// From the beginning of an update to each resource's switch.

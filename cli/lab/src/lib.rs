@@ -12,9 +12,11 @@
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
 //! | [`fault`] | what can go wrong, by name |
 //! | [`plant`] | mistakes, planted to try the checks |
+//! | [`probe`] | a function to measure all this with |
 //! | [`wire`] | the text as which things travel |
 //! | [`meter`] | what an order uses |
-//! | [`latency`], [`random`] | how long things take; what a seed decides |
+//! | [`profile`], [`latency`] | how long things take, and how long what goes wrong lasts |
+//! | [`random`] | what a seed decides |
 //!
 //! No business rule is here, and no number that a template states.
 //!
@@ -37,6 +39,8 @@ mod meter;
 mod operate;
 mod plant;
 mod ports;
+mod probe;
+mod profile;
 mod random;
 mod schedule;
 mod scheduler;
@@ -53,14 +57,17 @@ pub use definitions::{
     Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Rule, Schedule, Target,
     bundled,
 };
-pub use deployed::{Deployed, deployed};
+pub use deployed::{Deployed, Nested, deployed, stacks};
 pub use duet_asl::Status;
 pub use fault::{Blow, Fault, FaultRule, Strike};
+pub use host::Wait;
 pub use lab::{Config, Heard, Lab, Lost, Moment};
 pub use meter::{Meter, Used};
 pub use operate::{DeadLetter, SendError};
 pub use plant::{Plant, Reach};
 pub use ports::Table;
+pub use probe::Stamp;
+pub use profile::{FAST, Hop, PROFILES, Profile, Quantiles, Row, Time, WaitsFor};
 pub use scheduler::Scheduled;
 pub use template::{DefinitionError, Files};
 pub use update::{Rollout, Update, UpdateError};

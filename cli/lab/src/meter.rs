@@ -20,6 +20,16 @@ pub struct Meter {
     pub cold_starts: u64,
     /// Milliseconds that functions ran.
     pub function_ms: u64,
+    /// Milliseconds that new instances took to start, which are billed as well.
+    pub init_ms: u64,
+    /// Milliseconds, of those that functions ran, in calls of tables.
+    pub store_ms: u64,
+    /// … and in calls of third parties.
+    pub third_party_ms: u64,
+    /// Lines that functions logged; only where log lines are kept.
+    pub log_lines: u64,
+    /// Bytes of those lines.
+    pub log_bytes: u64,
     /// Bytes that workflows sent to functions and got back.
     pub task_bytes: u64,
     /// Steps and messages that were tried again.
@@ -50,6 +60,11 @@ impl AddAssign for Meter {
         self.invocations += more.invocations;
         self.cold_starts += more.cold_starts;
         self.function_ms += more.function_ms;
+        self.init_ms += more.init_ms;
+        self.store_ms += more.store_ms;
+        self.third_party_ms += more.third_party_ms;
+        self.log_lines += more.log_lines;
+        self.log_bytes += more.log_bytes;
         self.task_bytes += more.task_bytes;
         self.retries += more.retries;
         self.events += more.events;
@@ -75,6 +90,11 @@ impl Meter {
             invocations: share(self.invocations),
             cold_starts: share(self.cold_starts),
             function_ms: share(self.function_ms),
+            init_ms: share(self.init_ms),
+            store_ms: share(self.store_ms),
+            third_party_ms: share(self.third_party_ms),
+            log_lines: share(self.log_lines),
+            log_bytes: share(self.log_bytes),
             task_bytes: share(self.task_bytes),
             retries: share(self.retries),
             events: share(self.events),

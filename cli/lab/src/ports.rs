@@ -21,8 +21,9 @@ use duet_notification::ports::{Notice, Publisher};
 
 use crate::fault::Fault;
 use crate::host::{Entry, Host, Out, timestamp};
-use crate::latency::{AGAIN, CALL};
+use crate::latency::AGAIN;
 use crate::plant::Plant;
+use crate::profile::{Hop, WaitsFor};
 use crate::random::{digest, mix};
 
 pub use table::Table;
@@ -35,7 +36,7 @@ pub(crate) struct EnginePort(pub(crate) Host);
 
 impl Engine for EnginePort {
     async fn running(&self, machine: &str) -> Result<Vec<String>, Failure> {
-        self.0.call(CALL).await;
+        self.0.call(Hop::CallEngine).await;
         let of = execution_arn(machine, "");
         let inner = self.0.lock();
         let running = inner.executions.iter().filter(|(_, ended)| ended.is_none());
@@ -47,7 +48,7 @@ impl Engine for EnginePort {
     }
 
     async fn execution(&self, machine: &str, name: &str) -> Result<Option<Execution>, Failure> {
-        self.0.call(CALL).await;
+        self.0.call(Hop::CallEngine).await;
         let arn = execution_arn(machine, name);
         let inner = self.0.lock();
         let found = inner.executions.get(arn.as_str());
@@ -69,7 +70,7 @@ pub(crate) struct TopicPort(pub(crate) Host);
 
 impl Publisher for TopicPort {
     async fn publish(&self, _: &Notice) -> Result<(), Failure> {
-        self.0.call(CALL).await;
+        self.0.call(Hop::CallTopic).await;
         let mut inner = self.0.lock();
         if inner.strikes(Fault::TopicFault) {
             return Err(Failure::transient("the topic did not answer"));
@@ -112,7 +113,7 @@ impl WiresPort {
         bus: &str,
         entries: Vec<Entry>,
     ) -> Result<Vec<Result<(), Failure>>, Failure> {
-        self.host.call(CALL).await;
+        self.host.call(Hop::CallBus).await;
         let mut results = Vec::with_capacity(entries.len());
         let ignores = self.host.has(Plant::IgnoredEntries);
         let dies = {
@@ -144,7 +145,7 @@ impl WiresPort {
 
     /// Waits before what was refused is sent again.
     async fn pause(&self) -> bool {
-        self.host.call(AGAIN).await;
+        self.host.lingers(WaitsFor::Other, AGAIN).await;
         true
     }
 }
@@ -181,7 +182,7 @@ impl Wires for WiresPort {
         message: &CommandMessage,
         seconds: u32,
     ) -> Result<(), Failure> {
-        self.host.call(CALL).await;
+        self.host.call(Hop::CallQueue).await;
         if self.host.has(Plant::NoTimers) {
             return Ok(());
         }
@@ -231,7 +232,7 @@ impl Wires for WiresPort {
     }
 
     async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
-        self.host.call(CALL).await;
+        self.host.call(Hop::CallQueue).await;
         let mut inner = self.host.lock();
         let (frame, out) = (inner.frame.clone(), &mut inner.out);
         out.push(Out::Bury {
@@ -246,7 +247,7 @@ impl Wires for WiresPort {
     }
 
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
-        self.host.call(CALL).await;
+        self.host.call(Hop::CallEngine).await;
         let mut inner = self.host.lock();
         if !inner.strikes(Fault::LostCallback) {
             inner.out.push(Out::Answer {
@@ -269,8 +270,13 @@ pub(crate) struct LogPort {
 impl Log for LogPort {
     fn step<'a>(&self, step: impl FnOnce() -> Step<'a>) {
         let mut inner = self.host.lock();
-        if let Some(lines) = &mut inner.lines {
-            lines.push(step().line(&self.namespace, &self.deployed));
+        if inner.lines.is_none() {
+            return;
         }
+        let line = step().line(&self.namespace, &self.deployed);
+        let meter = inner.meter();
+        meter.log_lines += 1;
+        meter.log_bytes += line.len() as u64;
+        inner.lines.get_or_insert_default().push(line);
     }
 }

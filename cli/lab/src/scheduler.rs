@@ -20,9 +20,10 @@ use rustc_hash::FxHashSet;
 use crate::fault::{Aim, Fault};
 use crate::host::{Inner, Out, timestamp};
 use crate::lab::{Action, Lab};
-use crate::latency::{CALL, SCHEDULE_DELETED, SCHEDULE_DUE, UNAVAILABLE, UNAVAILABLE_LONG};
+use crate::latency::{SCHEDULE_DELETED, SCHEDULE_DUE, UNAVAILABLE, UNAVAILABLE_LONG};
 use crate::meter::Owner;
 use crate::ports::WiresPort;
+use crate::profile::Hop;
 use crate::random::{digest, mix, uuid};
 use crate::sqs::{Message, Sending};
 use crate::template::{ACCOUNT, REGION};
@@ -106,7 +107,7 @@ impl WiresPort {
         message: &CommandMessage,
         due: Timestamp,
     ) -> Result<(), Failure> {
-        self.host.call(CALL).await;
+        self.host.call(Hop::CallScheduler).await;
         let body = serde_json::to_string(message).map_err(Failure::invalid)?;
         let (dies, lost) = {
             let mut inner = self.host.lock();
@@ -151,7 +152,7 @@ impl WiresPort {
         kept: &Schedules,
         name: &str,
     ) -> Result<(), Failure> {
-        self.host.call(CALL).await;
+        self.host.call(Hop::CallScheduler).await;
         let mut inner = self.host.lock();
         let silent = inner.strikes(Fault::Scheduler);
         if silent && inner.coin() {
@@ -338,6 +339,7 @@ impl Lab {
             home: None,
             stamp: 0,
             in_flight: false,
+            shown: self.now,
             overlooked: 0,
         };
         self.bury(dead, message);

@@ -27,6 +27,7 @@ use crate::host::{Host, InstanceClock, WorldClock};
 use crate::ports::{
     CarrierPort, EnginePort, LogPort, ProviderPort, Table, TablePort, TopicPort, WiresPort,
 };
+use crate::probe::Probe;
 use crate::template::DefinitionError;
 
 /// Work under way.
@@ -289,6 +290,12 @@ pub(crate) fn start(
         host,
         tables,
     };
+    if function.service == "probe" {
+        return Ok(Arc::new(Probe {
+            host: host.clone(),
+            table: env.table("DUET_TABLE")?,
+        }));
+    }
     if function.service == "records" {
         return env.records();
     }

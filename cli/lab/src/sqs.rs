@@ -14,8 +14,9 @@ use rustc_hash::FxHashMap;
 
 use crate::fault::{Aim, Fault};
 use crate::lab::{Action, Lab, Lost};
-use crate::latency::{LATE, OVERTAKEN, POLL};
+use crate::latency::{LATE, OVERTAKEN};
 use crate::meter::Owner;
+use crate::profile::Hop;
 use crate::random::{mix, uuid};
 
 /// The most receives in a row that do not see a message.
@@ -39,6 +40,8 @@ pub(crate) struct Message {
     pub(crate) in_flight: bool,
     /// How often a receive that saw a part of the queue did not see it.
     pub(crate) overlooked: u32,
+    /// Since when it is visible, or was when it was received.
+    pub(crate) shown: Millis,
     /// When it was received for the first time.
     pub(crate) first_received: Option<Millis>,
     /// Message attributes: what EventBridge, or the edge, says about a dead letter.
@@ -125,6 +128,7 @@ impl Lab {
             receives: 0,
             in_flight: false,
             overlooked: 0,
+            shown: self.now,
             first_received: None,
             attributes: BTreeMap::new(),
             home: None,
@@ -156,7 +160,7 @@ impl Lab {
     }
 
     /// A message is on its queue and may be received.
-    pub(crate) fn enqueue(&mut self, queue: usize, message: Message) {
+    pub(crate) fn enqueue(&mut self, queue: usize, mut message: Message) {
         if self.definitions.queues[queue].gone {
             let name = self.definitions.queues[queue].name.clone();
             return self.lose(&name, message.owner, DELETED);
@@ -164,6 +168,7 @@ impl Lab {
         let state = &mut self.queues[queue];
         state.next += 1;
         let id = state.next;
+        message.shown = self.now;
         state.messages.insert(id, message);
         state.visible.push_back(id);
         self.call_poller(queue);
@@ -178,7 +183,7 @@ impl Lab {
         let most = self.definitions.mappings[mapping].concurrency;
         if !poller.scheduled && poller.running < most && !self.queues[queue].visible.is_empty() {
             poller.scheduled = true;
-            let wait = self.draw(POLL, self.happened());
+            let wait = self.time(Hop::QueueToFunction, 0, self.happened());
             self.after(wait, Action::Poll(mapping));
         }
     }
@@ -358,6 +363,7 @@ impl Lab {
             && message.stamp == stamp
         {
             message.in_flight = false;
+            message.shown = self.now;
             state.visible.push_back(id);
             self.call_poller(queue);
         }

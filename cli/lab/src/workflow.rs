@@ -15,6 +15,7 @@ use crate::lab::{Action, Lab};
 use crate::lambda::Call;
 use crate::latency::{CUT_LATE, CUT_SHORT, LATE_END};
 use crate::meter::Owner;
+use crate::profile::Hop;
 use crate::random::{digest, mix};
 use crate::template::{ACCOUNT, REGION};
 use crate::wire::text;
@@ -33,6 +34,10 @@ pub(crate) struct Run {
     counted: u64,
     due: Option<Millis>,
     redrives: u64,
+    /// How many states it had entered when it last called a function.
+    entered: u64,
+    /// Whether the last task failed.
+    failed: bool,
 }
 
 impl Run {
@@ -142,6 +147,8 @@ impl Lab {
             counted: 0,
             due: None,
             redrives: 0,
+            entered: 0,
+            failed: false,
         });
         self.tell_engine(run, None);
         self.announce_status(run, Status::Running);
@@ -220,9 +227,19 @@ impl Lab {
         let Some(execution) = self.runs[run].execution.as_mut() else {
             return;
         };
-        for effect in execution.take_effects() {
+        let (effects, entered) = (execution.take_effects(), execution.transitions());
+        let calls = effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Invoke(_)))
+            .count() as u64;
+        let mut called = 0;
+        let between = entered.saturating_sub(self.runs[run].entered + calls);
+        for effect in effects {
             match effect {
-                Effect::Invoke(call) => self.call(run, call),
+                Effect::Invoke(call) => {
+                    self.call(run, call, (called, calls), between);
+                    called += 1;
+                }
                 // The function runs on; its answer finds nobody.
                 Effect::Cancel(_) => {}
                 Effect::WakeAt(at) => {
@@ -232,9 +249,51 @@ impl Lab {
                 Effect::Ended(status) => self.ended(run, status),
             }
         }
+        if calls > 0 {
+            let it = &mut self.runs[run];
+            (it.entered, it.failed) = (entered, false);
+        }
     }
 
-    fn call(&mut self, run: usize, call: TaskCall) {
+    /// How long the engine takes until it makes a call, the first of which has
+    /// the number 0, with `between` states before it that are no tasks.
+    fn gap(
+        &self,
+        run: usize,
+        call: &TaskCall,
+        (number, calls): (u64, u64),
+        between: u64,
+    ) -> Millis {
+        let it = &self.runs[run];
+        let ident = mix(it.ident, mix(digest(&call.state), it.redrives));
+        if call.retries > 0 {
+            return self.time(Hop::StepAgain, 0, mix(ident, call.retries.into()));
+        }
+        let (hop, size, within) = match (it.entered, it.failed) {
+            (0, _) => (Hop::StartToFunction, 0, 0),
+            // The row has one or two states in it.
+            (_, true) => (Hop::IntoCompensation, 0, 2),
+            _ => (
+                Hop::StepToStep,
+                duet_asl::size(&call.arguments["Payload"]) as u64,
+                0,
+            ),
+        };
+        let states = between.saturating_sub(within) as Millis;
+        let passing = states * self.time(Hop::ThroughState, 0, mix(it.ident, it.entered));
+        if calls < 2 {
+            return self.time(hop, size, mix(ident, 8)) + passing;
+        }
+        // Branches start one after the other; what lies between the first and the
+        // last is a row of its own, so they share the rest.
+        let together = mix(it.ident, it.entered + 1);
+        let apart = self.time(Hop::BranchSpread, calls, together);
+        let later = apart * number as Millis / (calls - 1) as Millis;
+        self.time(hop, size, mix(together, 8)) + passing + later
+    }
+
+    fn call(&mut self, run: usize, call: TaskCall, place: (u64, u64), between: u64) {
+        let gap = self.gap(run, &call, place, between);
         let TaskCall {
             id,
             state,
@@ -280,6 +339,7 @@ impl Lab {
             state,
             ident,
             owner,
+            gap,
         });
     }
 
@@ -298,6 +358,7 @@ impl Lab {
                 || format!("the step fails with {name}"),
             );
         }
+        self.runs[run].failed = result.is_err();
         if let Some(execution) = self.runs[run].execution.as_mut() {
             // An answer that nobody waits for any more changes nothing.
             let _ = execution.complete_task(task, result, now);

@@ -1,10 +1,12 @@
 //! `duet bench`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::Subcommand;
+use duet_lab::Profile;
 
-use super::choose::Variants;
+use super::choose::{Variants, profile};
 use crate::simulate::{bench, threads};
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::report::{Format, print};
@@ -22,6 +24,16 @@ pub enum Bench {
         /// Only this variant; may be repeated [default: all].
         #[command(flatten)]
         variants: Variants,
+    },
+    /// Whether the lab takes as long as its profile says, measured from outside; and what it predicts of flows that are in no profile.
+    #[command(after_help = "Example: duet bench calibration --profile aws-2022")]
+    Calibration {
+        /// Which profile.
+        #[arg(long, value_name = "NAME", default_value = "aws-2024", value_parser = profile)]
+        profile: Arc<Profile>,
+        /// How often each row is measured.
+        #[arg(long, default_value_t = 60_000, value_name = "N", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+        samples: u32,
     },
     /// What patience is worth, in the embedded lab: the orders lost while a service is out for less, and to a third party silent for longer.
     #[command(after_help = "Example: duet bench patience --orders 500 --points 200")]
@@ -46,6 +58,10 @@ pub(super) fn run(args: &Bench, format: Format) -> Outcome<Exit> {
             let measured = bench::run(&definitions, &variants.built_in()?, *orders)?;
             print(&measured, format)
         }
+        Bench::Calibration { profile, samples } => print(
+            &bench::calibration::run(profile, *samples, threads())?,
+            format,
+        ),
         Bench::Patience {
             orders,
             points,

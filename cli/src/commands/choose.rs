@@ -1,7 +1,9 @@
 //! What several commands let one choose: variants, faults.
 
+use std::sync::Arc;
+
 use clap::Args;
-use duet_lab::{Fault, FaultRule};
+use duet_lab::{Fault, FaultRule, PROFILES, Profile};
 
 use crate::shop::variant::{self, Variant};
 use crate::terminal::exit::{Outcome, Problem};
@@ -64,4 +66,12 @@ fn faults(text: &str) -> Result<Vec<FaultRule>, String> {
         "all" => Ok(FaultRule::all()),
         one => one.parse().map(|rule| vec![rule]),
     }
+}
+
+/// The profile of times called `name`.
+pub(super) fn profile(name: &str) -> Result<Arc<Profile>, String> {
+    Profile::named(name).ok_or_else(|| {
+        let names: Vec<&str> = PROFILES.iter().map(|it| it.name.as_str()).collect();
+        format!("no such profile: {name}; there are {}", names.join(", "))
+    })
 }

@@ -7,6 +7,7 @@ pub mod asl;
 pub mod bench;
 pub mod catalog;
 pub mod choose;
+pub mod compare;
 pub mod contracts;
 pub mod customer;
 pub mod demo;
@@ -30,6 +31,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::Global;
+use crate::terminal::report::Format;
 
 /// One order-processing system, two coordination styles: run it, place orders
 /// under either, break it, and compare.
@@ -66,6 +68,11 @@ pub enum Command {
     /// Run many seeded worlds in the embedded lab, with faults, and check that the system bears them.
     #[command(after_help = choose::with_faults("Example: duet simulate --seeds 100 --fault all"))]
     Simulate(simulate::Simulate),
+    /// Compare the variants: time, money, failure, coupling.
+    #[command(
+        after_help = choose::with_faults("Examples:\n  duet compare\n  duet compare --scenario card-declined --fault silent@payment:0.3 --output json")
+    )]
+    Compare(compare::Compare),
     /// Measure how fast something is on this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -152,12 +159,19 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
     let global = &cli.global;
     let format = global.output;
     global.check()?;
+    if format == Format::Md && !matches!(cli.command, Command::Compare(_)) {
+        return Err(
+            Problem::usage("only a comparison can be printed as Markdown")
+                .hint("choose --output text or --output json, or duet compare"),
+        );
+    }
     match &cli.command {
         Command::Up(args) => up::up(global, args).await,
         Command::Down(args) => up::down(global, args).await,
         Command::Status => up::status(global).await,
         Command::Demo(args) => demo::run(global, args).await,
         Command::Simulate(args) => simulate::run(args, format),
+        Command::Compare(args) => compare::run(global, args),
         Command::Bench(args) => bench::run(args, format),
         Command::Place(args) => place::run(global, args).await,
         Command::Customer(args) => customer::run(global, args).await,

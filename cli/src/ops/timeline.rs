@@ -379,7 +379,7 @@ pub fn print(timeline: &Timeline, form: Form) -> Outcome<Exit> {
 impl From<Format> for Form {
     fn from(format: Format) -> Self {
         match format {
-            Format::Text => Self::Text,
+            Format::Text | Format::Md => Self::Text,
             Format::Json => Self::Json,
         }
     }

@@ -182,11 +182,25 @@ impl Description {
         Subject::ALL.into_iter().flat_map(of)
     }
 
+    /// Whether it is what `text`, such an output, says.
+    #[must_use]
+    pub fn is_said_by(&self, text: &str) -> bool {
+        let said: Result<Said, _> = serde_json::from_str(text);
+        said.is_ok_and(|said| said.name == self.said.name)
+    }
+
     /// Whether one of its machines is called `name`.
     #[must_use]
     pub fn has_machine(&self, name: &str) -> bool {
         self.all_machines()
             .any(|arn| arn.rsplit(':').next() == Some(name))
+    }
+
+    /// The type of its machines, `STANDARD` or `EXPRESS`; `None` where none drive it.
+    #[must_use]
+    pub fn machine_type(&self) -> Option<&str> {
+        let machines = self.said.machines.as_ref();
+        machines.map(|machines| machines.kind.as_str())
     }
 
     /// What its facts travel on; `None` where nobody hears them.

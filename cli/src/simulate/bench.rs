@@ -1,5 +1,6 @@
 //! How fast the lab is, on this machine, on one core.
 
+pub mod calibration;
 pub mod patience;
 
 use std::collections::BTreeMap;

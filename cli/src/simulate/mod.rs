@@ -11,7 +11,7 @@ mod ending;
 mod judge;
 pub mod mutants;
 mod operator;
-mod parallel;
+pub(crate) mod parallel;
 mod parity;
 pub mod planted;
 mod play;
@@ -401,7 +401,7 @@ fn seed_of(options: &Options, world: u64) -> u64 {
 
 /// The result of a call on the lab: it waits for nothing but virtual time, which
 /// it lets pass itself.
-pub(super) fn ready<T>(call: impl Future<Output = T>) -> Outcome<T> {
+pub(crate) fn ready<T>(call: impl Future<Output = T>) -> Outcome<T> {
     let mut call = std::pin::pin!(call);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..1_000_000 {

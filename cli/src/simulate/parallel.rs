@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::terminal::exit::Outcome;
 
 /// What `work` gives for each number below `many`, in order.
-pub(super) fn in_parallel<T: Send>(
+pub(crate) fn in_parallel<T: Send>(
     threads: usize,
     many: u64,
     work: impl Fn(u64) -> Outcome<T> + Sync,

@@ -13,12 +13,19 @@ pub enum Format {
     Text,
     /// For programs: one JSON document.
     Json,
+    /// For documents: Markdown, of `duet compare` only.
+    Md,
 }
 
 /// What a command found. Data goes to standard output; all else to standard error.
 pub trait Report: Serialize {
     /// The report for people, without a trailing newline.
     fn text(&self) -> String;
+
+    /// The report for a document, without a trailing newline, if it has such a form.
+    fn markdown(&self) -> Option<String> {
+        None
+    }
 
     /// How the command ends.
     fn exit(&self) -> Exit {
@@ -34,6 +41,7 @@ pub fn print(report: &impl Report, format: Format) -> Outcome<Exit> {
     let text = match format {
         Format::Text => report.text(),
         Format::Json => serde_json::to_string_pretty(report).map_err(Problem::environment)?,
+        Format::Md => report.markdown().unwrap_or_else(|| report.text()),
     };
     terminal::line(&text)?;
     Ok(report.exit())

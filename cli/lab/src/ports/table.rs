@@ -16,9 +16,10 @@ use crate::definitions::Index;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::indexes::Indexes;
-use crate::latency::{STORE, TEAR};
+use crate::latency::TEAR;
 use crate::meter::{read_units, scan_units, too_large, write_units};
 use crate::plant::Plant;
+use crate::profile::{Hop, WaitsFor};
 use crate::random::mix;
 
 /// How long a read may lag behind a write, in milliseconds.
@@ -125,7 +126,7 @@ pub(crate) struct TablePort {
 
 impl Store for TablePort {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, StoreFault> {
-        self.host.call(STORE).await;
+        self.takes(Hop::StoreRead, 0).await;
         let (fails, hangs, lags, tears) = {
             let mut inner = self.host.lock();
             (
@@ -147,7 +148,7 @@ impl Store for TablePort {
         if tears {
             // BatchGetItem reads each item for itself (API_BatchGetItem): what
             // is written meanwhile shows in those that are read last.
-            self.host.call(TEAR).await;
+            self.host.lingers(WaitsFor::Store, TEAR).await;
             let later = self.table.load(keys).await?;
             for ((key, item), later) in keys.iter().zip(&mut items).zip(later) {
                 if !is_record(key) {
@@ -181,7 +182,13 @@ impl Store for TablePort {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        self.host.call(STORE).await;
+        let one = writes.len() == 1;
+        let hop = if one {
+            Hop::StoreWrite
+        } else {
+            Hop::StoreTransaction
+        };
+        self.takes(hop, writes.len()).await;
         let (fails, collides, hangs, dies) = {
             let mut inner = self.host.lock();
             (
@@ -239,9 +246,19 @@ fn per_delivery(key: Key, delivery: u64) -> Key {
 }
 
 impl TablePort {
+    /// The table takes its time. What a third party's table takes is the third party's.
+    async fn takes(&self, hop: Hop, size: usize) {
+        let waits_for = if self.ledger {
+            WaitsFor::ThirdParty
+        } else {
+            hop.waits_for()
+        };
+        self.host.call_as(waits_for, hop, size as u64).await;
+    }
+
     /// The table is asked for all that it lists, or holds.
     async fn scan(&self) -> Result<(), StoreFault> {
-        self.host.call(STORE).await;
+        self.takes(Hop::StoreRead, 0).await;
         let (fails, hangs) = {
             let mut inner = self.host.lock();
             (
@@ -364,7 +381,7 @@ impl TablePort {
                 if !states.is_empty() {
                     self.table.commit(states).await?;
                 }
-                self.host.call(STORE).await;
+                self.takes(Hop::StoreWrite, 1).await;
                 let dies = self.host.lock().strikes(Fault::CrashBeforeCommit);
                 if dies {
                     self.host.die().await;

@@ -9,8 +9,9 @@ use duet_payment::ports as payment;
 use super::Table;
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::latency::{SLUGGISH, THIRD_PARTY};
+use crate::latency::SLUGGISH;
 use crate::plant::Plant;
+use crate::profile::{Hop, WaitsFor};
 
 /// The payment provider, as the payment service sees it.
 #[derive(Debug, Clone)]
@@ -31,10 +32,10 @@ enum Manner {
 
 impl Host {
     async fn third_party(&self, undoes: bool) -> Manner {
-        self.call(THIRD_PARTY).await;
+        self.call(Hop::ThirdParty).await;
         let slow = self.lock().strikes(Fault::Slow);
         if slow {
-            self.call(SLUGGISH).await;
+            self.lingers(WaitsFor::ThirdParty, SLUGGISH).await;
         }
         let mut inner = self.lock();
         if undoes && inner.strikes(Fault::Compensation) {

@@ -1,0 +1,112 @@
+//! `duet compare`: the variants side by side.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use clap::Args;
+use duet_lab::Profile;
+
+use super::choose::{Faults, Variants, profile};
+use crate::compare::failure::{self, Trouble};
+use crate::compare::{self, Options};
+use crate::shop::scenario::{self, Scenario};
+use crate::simulate::threads;
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::global::{Global, On};
+use crate::terminal::report::{Format, print};
+use crate::world::lab;
+
+/// `duet compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Only this variant; may be repeated [default: all].
+    #[command(flatten)]
+    pub variants: Variants,
+    /// Whose orders are timed and paid for; each has to go its way alone.
+    #[arg(long, value_name = "NAME", default_value = "happy", value_parser = scenario::named)]
+    pub scenario: &'static Scenario,
+    /// How long things take in the lab: as measured on AWS, or in tests.
+    #[arg(long, value_name = "NAME", default_value = "aws-2024", value_parser = profile)]
+    pub profile: Arc<Profile>,
+    /// In so many worlds, each with what the profile assumes elsewhere in its range.
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub draws: u32,
+    /// So many orders of each variant in each draw.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub orders: u32,
+    /// So many orders in each row about failure; 0 leaves these out.
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub failures: u32,
+    /// A row about failure in place of the usual ones: a kind of fault, or an outage with a length; may be repeated.
+    #[arg(long, value_name = "KIND[@SERVICE|STEP][:Ns][:RATE]")]
+    pub failure: Vec<Trouble>,
+    /// What goes wrong while time and money are measured.
+    #[command(flatten)]
+    pub faults: Faults,
+    /// What decides all that is drawn.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// End with 1 when a million orders cost more than this under any variant, in US dollars.
+    #[arg(long, value_name = "USD", value_parser = amount)]
+    pub budget: Option<f64>,
+    /// Compare nothing: check a comparison in JSON, from a file or `-`, its sums, and the figures between marks in README.md and docs/ against it.
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    /// With --check: write anew what differs in README.md and docs/.
+    #[arg(long, requires = "check")]
+    pub write: bool,
+}
+
+fn amount(text: &str) -> Result<f64, String> {
+    let amount: f64 = text.parse().map_err(|e| format!("{text}: {e}"))?;
+    match amount.is_finite() && amount >= 0.0 {
+        true => Ok(amount),
+        false => Err(format!("{text} is no amount of money")),
+    }
+}
+
+/// Checks the comparison in `file` against itself and the documents.
+fn check(file: &Path, args: &Compare, format: Format) -> Outcome<Exit> {
+    let text = match file.as_os_str() == "-" {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(file),
+    };
+    let text = text.map_err(|e| Problem::usage(format!("{}: {e}", file.display())))?;
+    let root = std::env::current_dir().map_err(Problem::environment)?;
+    let checked = compare::check::run(&compare::check::read(&text)?, &root, args.write)?;
+    print(&checked, format)
+}
+
+/// Compares as the command line says.
+pub(super) fn run(global: &Global, args: &Compare) -> Outcome<Exit> {
+    if let Some(file) = &args.check {
+        return check(file, args, global.output);
+    }
+    if global.on != On::Lab {
+        return Err(Problem::usage(
+            "only the lab can place the same orders under the same faults and meter them",
+        )
+        .hint("leave out --on, or add --on lab"));
+    }
+    let definitions = lab::definitions(&BTreeMap::new())?;
+    let troubles = match args.failure.as_slice() {
+        [] => failure::usual().map_err(Problem::environment)?,
+        some => some.to_vec(),
+    };
+    let options = Options {
+        variants: args.variants.built_in()?,
+        scenario: args.scenario,
+        profile: args.profile.clone(),
+        draws: args.draws,
+        orders: args.orders,
+        faults: args.faults.rules(),
+        troubles,
+        troubled: args.failures,
+        seed: args.seed,
+        budget: args.budget,
+        threads: threads(),
+    };
+    print(&compare::run(&definitions, &options)?, global.output)
+}

@@ -1,0 +1,264 @@
+//! Who knows whom: two readings of the same deployed rules and definitions.
+//!
+//! With *services* as nodes, a service depends on whom it calls, or whose facts
+//! it has a rule for; a workflow depends on the services that it calls. With
+//! *contracts* as nodes, services depend on facts or commands, and never on
+//! each other.
+//!
+//! | metric | formula | source |
+//! |---|---|---|
+//! | afferent, efferent, instability | Ca, Ce, Ce / (Ca + Ce) | Martin 1994 |
+//! | density | edges / (n (n - 1)) | graph theory |
+//! | mutual pairs | pairs of services that depend on each other | Rud et al. 2006 |
+//! | propagation cost, core | share of ones in the transitive closure, its diagonal included; the largest strongly connected component | MacCormack, Baldwin: Hidden Structure, HBS 13-093 |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duet_lab::{Definitions, Machine};
+use petgraph::algo::{has_path_connecting, tarjan_scc};
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::shop::services::{LISTENERS, SERVICES, Subject};
+use crate::shop::variant::{Description, Entry};
+
+/// Both readings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Coupling {
+    /// With services, and workflows, as nodes.
+    pub services: Graph,
+    /// With facts or commands as nodes beside them.
+    pub contracts: Graph,
+}
+
+/// What a graph of dependencies comes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    /// How many nodes.
+    pub nodes: usize,
+    /// How many dependencies.
+    pub edges: usize,
+    /// The share of all possible dependencies that there are.
+    pub density: f64,
+    /// The most nodes that depend on each other in a circle.
+    pub largest_cycle: usize,
+    /// Pairs that depend on each other.
+    pub mutual_pairs: usize,
+    /// The share of pairs of which one depends on the other, directly or not;
+    /// each depends on itself.
+    pub propagation_cost: f64,
+    /// Each node by itself.
+    pub each: BTreeMap<String, Node>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// How many depend on it.
+    pub afferent: usize,
+    /// On how many it depends.
+    pub efferent: usize,
+    /// Efferent of all; absent where there is neither.
+    pub instability: Option<f64>,
+    /// On whom it depends.
+    pub knows: Vec<String>,
+}
+
+type Edges = BTreeSet<(String, String)>;
+
+/// The coupling of the variant of `description`: of the business services, and
+/// of the workflows that new orders and registrations enter.
+#[must_use]
+pub fn of(definitions: &Definitions, description: &Description) -> Coupling {
+    let mut services = Edges::new();
+    let mut contracts = Edges::new();
+    for subject in Subject::ALL {
+        if let Entry::Machine(arn) = description.entry(subject)
+            && let Some(machine) = definitions.machines.iter().find(|it| &it.arn == arn)
+        {
+            called(definitions, machine, &mut services, &mut contracts);
+        }
+    }
+    if let Some(facts) = description.facts() {
+        heard(definitions, &facts.bus, &mut services, &mut contracts);
+    }
+    Coupling {
+        services: Graph::of(&services),
+        contracts: Graph::of(&contracts),
+    }
+}
+
+/// The services that `machine` calls, and their commands.
+fn called(
+    definitions: &Definitions,
+    machine: &Machine,
+    services: &mut Edges,
+    contracts: &mut Edges,
+) {
+    let workflow = machine
+        .name
+        .split_once('-')
+        .map_or(machine.name.as_str(), |(_, rest)| rest);
+    let workflow = format!("workflow {workflow}");
+    for (state, _) in machine.machine.tasks() {
+        let literal = |path: &[&str]| machine.machine.literal(state, path);
+        let Some(function) = literal(&["FunctionName"]) else {
+            continue;
+        };
+        let known = definitions
+            .functions
+            .iter()
+            .find(|it| it.name == function || it.arn == function);
+        let Some(service) = known.map(|it| it.service.clone()) else {
+            continue;
+        };
+        services.insert((workflow.clone(), service.clone()));
+        if let Some(command) = literal(&["Payload", "command"]) {
+            contracts.insert((workflow.clone(), command.to_owned()));
+            contracts.insert((service, command.to_owned()));
+        }
+    }
+}
+
+/// Which services have rules on `bus`, for whose facts.
+fn heard(definitions: &Definitions, bus: &str, services: &mut Edges, contracts: &mut Edges) {
+    let named = |name: &str| name.rsplit('/').next() == bus.rsplit('/').next();
+    for rule in definitions.rules.iter().filter(|rule| !rule.gone) {
+        if !named(&definitions.buses[rule.bus].name) {
+            continue;
+        }
+        let listeners = rule.targets.iter().filter_map(|target| {
+            let queue = target.queue?;
+            let feeds = definitions.mappings.iter().find(|it| it.queue == queue)?;
+            Some(definitions.functions[feeds.function].service.clone())
+        });
+        for listener in listeners.filter(|it| !LISTENERS.contains(&it.as_str())) {
+            for source in texts(&rule.written["source"]) {
+                let Some(speaker) = source.strip_prefix("duet.") else {
+                    continue;
+                };
+                if !SERVICES.contains(&speaker) {
+                    continue;
+                }
+                if speaker != listener {
+                    services.insert((listener.clone(), speaker.to_owned()));
+                }
+                for fact in texts(&rule.written["detail-type"]) {
+                    contracts.insert((listener.clone(), fact.clone()));
+                    contracts.insert((speaker.to_owned(), fact));
+                }
+            }
+        }
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let all = list.as_array().into_iter().flatten();
+    all.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+impl Graph {
+    fn of(edges: &Edges) -> Self {
+        let mut graph: DiGraph<&str, ()> = DiGraph::new();
+        let mut known: BTreeMap<&str, NodeIndex> = BTreeMap::new();
+        for (from, to) in edges {
+            let mut node = |name| *known.entry(name).or_insert_with(|| graph.add_node(name));
+            let (from, to) = (node(from.as_str()), node(to.as_str()));
+            graph.add_edge(from, to, ());
+        }
+        let nodes = graph.node_count();
+        let reached = graph.node_indices().flat_map(|from| {
+            let graph = &graph;
+            graph
+                .node_indices()
+                .filter(move |to| has_path_connecting(graph, from, *to, None))
+        });
+        let share = |part: usize, of: usize| part as f64 / of.max(1) as f64;
+        let mutual = edges
+            .iter()
+            .filter(|(from, to)| from < to && edges.contains(&(to.clone(), from.clone())));
+        Self {
+            nodes,
+            edges: edges.len(),
+            density: share(edges.len(), nodes * nodes.saturating_sub(1)),
+            largest_cycle: tarjan_scc(&graph).iter().map(Vec::len).max().unwrap_or(0),
+            mutual_pairs: mutual.count(),
+            propagation_cost: share(reached.count(), nodes * nodes),
+            each: known.keys().map(|name| node(name, edges)).collect(),
+        }
+    }
+}
+
+fn node(name: &str, edges: &Edges) -> (String, Node) {
+    let knows: Vec<String> = edges
+        .iter()
+        .filter(|(from, _)| from == name)
+        .map(|(_, to)| to.clone())
+        .collect();
+    let afferent = edges.iter().filter(|(_, to)| to == name).count();
+    let (efferent, all) = (knows.len(), knows.len() + afferent);
+    let node = Node {
+        afferent,
+        efferent,
+        instability: (all > 0).then(|| efferent as f64 / all as f64),
+        knows,
+    };
+    (name.to_owned(), node)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::shop::variant::Style;
+    use crate::world::lab::definitions;
+
+    /// By style: nodes, edges, largest circle, mutual pairs, propagation cost.
+    fn figures(fraud: &str) -> BTreeMap<Style, (usize, usize, usize, usize, String)> {
+        let parameters = BTreeMap::from([("Fraud".to_owned(), fraud.to_owned())]);
+        let definitions = definitions(&parameters).unwrap();
+        let all = Description::all(&definitions.outputs).unwrap();
+        let of = |it: &&Description| {
+            let graph = of(&definitions, it).services;
+            let cost = format!("{:.2}", graph.propagation_cost);
+            (
+                it.variant.style,
+                (
+                    graph.nodes,
+                    graph.edges,
+                    graph.largest_cycle,
+                    graph.mutual_pairs,
+                    cost,
+                ),
+            )
+        };
+        all.iter().map(of).collect()
+    }
+
+    /// One dependency of these is the order service's on notification: it hears
+    /// that an owed notice was given after all.
+    #[test]
+    fn fraud_detection_couples_the_bus_more_and_the_workflow_hardly() {
+        let (before, after) = (figures("off"), figures("on"));
+        let row = |nodes, edges, cycle, mutual, cost: &str| {
+            (nodes, edges, cycle, mutual, cost.to_owned())
+        };
+        let [workflow, bus] = [Style::Orchestration, Style::Choreography];
+        assert_eq!(before[&workflow], row(8, 7, 1, 0, "0.23"));
+        assert_eq!(after[&workflow], row(9, 9, 1, 0, "0.22"));
+        assert_eq!(before[&bus], row(6, 12, 5, 4, "0.86"));
+        assert_eq!(after[&bus], row(7, 17, 7, 6, "1.00"));
+    }
+
+    #[test]
+    fn with_contracts_as_nodes_nothing_goes_in_circles() {
+        let definitions = definitions(&BTreeMap::new()).unwrap();
+        for description in Description::all(&definitions.outputs).unwrap() {
+            let contracts = of(&definitions, description).contracts;
+            assert!(contracts.edges > 10, "{}", description.variant.name);
+            assert_eq!((contracts.largest_cycle, contracts.mutual_pairs), (1, 0));
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! The comparison for people: blocks of rows, one column a variant, and a
+//! sentence under each that says how to read it.
+
+use super::failure::Row;
+use super::time::Spread;
+use super::{Comparison, money};
+use crate::terminal::exit::Exit;
+use crate::terminal::report::{Report, table, trimmed};
+
+/// A block: a question's rows.
+struct Block {
+    title: &'static str,
+    about: &'static str,
+    rows: Vec<Vec<String>>,
+    reading: String,
+}
+
+/// `n` with its thousands apart.
+fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if n < 0 { format!("-{text}") } else { text }
+}
+
+/// `value` with so many decimals, and its thousands apart.
+pub(super) fn decimal(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let whole = grouped(whole.parse().unwrap_or(0));
+    let sign = if value < 0.0 && text.contains(|c: char| ('1'..='9').contains(&c)) {
+        "-"
+    } else {
+        ""
+    };
+    format!("{sign}{whole}{rest}")
+}
+
+/// US dollars, to the cent, or as small as they are.
+fn dollars(usd: f64) -> String {
+    let cents = (usd * 100.0).round() as i64;
+    match cents {
+        0 if usd > 0.0 => "< 0.01".to_owned(),
+        _ => decimal(usd, 2),
+    }
+}
+
+/// A quantile with the range it lies in.
+fn ranged(spread: &Spread, name: &str, value: i64) -> String {
+    match spread.range.get(name) {
+        None => "none".to_owned(),
+        Some([least, most]) => {
+            format!(
+                "{} [{} to {}]",
+                grouped(value),
+                grouped(*least),
+                grouped(*most)
+            )
+        }
+    }
+}
+
+/// `names` as one says them.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+impl Comparison {
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.variants.iter().map(|column| &column.name)
+    }
+
+    /// A row: its title, and a cell for each variant.
+    fn row(&self, title: &str, cell: impl Fn(&str) -> String) -> Vec<String> {
+        let cells = self.names().map(|name| cell(name));
+        std::iter::once(title.to_owned()).chain(cells).collect()
+    }
+
+    fn time_block(&self) -> Block {
+        let mut rows = Vec::new();
+        let time = |name: &str| &self.time[name];
+        for (title, quantile, value) in [
+            ("decided, p10", "p10", (|it| it.p10) as fn(&Spread) -> i64),
+            ("decided, p50", "p50", |it| it.p50),
+            ("decided, p90", "p90", |it| it.p90),
+            ("decided, p99", "p99", |it| it.p99),
+        ] {
+            rows.push(self.row(title, |name| {
+                let spread = &time(name).decided_ms;
+                ranged(spread, quantile, value(spread))
+            }));
+        }
+        rows.push(self.row("cold, p50", |name| {
+            let spread = &time(name).cold_decided_ms;
+            ranged(spread, "p50", spread.p50)
+        }));
+        rows.push(self.row("rejected and whole, p50", |name| {
+            let spread = &time(name).whole_ms;
+            ranged(spread, "p50", spread.p50)
+        }));
+        let parts = self.time.values().flat_map(|time| time.share.keys());
+        let parts: std::collections::BTreeSet<&String> = parts.collect();
+        let mut parts: Vec<(&String, f64)> = parts
+            .into_iter()
+            .map(|part| {
+                let most = self.time.values().map(|it| it.share.get(part).copied());
+                (part, most.flatten().fold(0.0, f64::max))
+            })
+            .filter(|(_, most)| *most >= 0.005)
+            .collect();
+        parts.sort_by(|one, other| other.1.total_cmp(&one.1));
+        for (part, _) in parts {
+            let title = format!("  of it: {}", part.replace('_', " "));
+            rows.push(self.row(&title, |name| {
+                let share = time(name).share.get(part).copied().unwrap_or(0.0);
+                format!("{:.0} %", share * 100.0)
+            }));
+        }
+        Block {
+            title: "TIME",
+            about: "milliseconds from placing an order; in brackets the range over the draws of what is assumed",
+            rows,
+            reading: self.time_reading(),
+        }
+    }
+
+    fn time_reading(&self) -> String {
+        if !self.settings.profile_is_of_aws {
+            return format!(
+                "The profile {} is for tests: these times say nothing about AWS.",
+                self.settings.profile
+            );
+        }
+        let mut all: Vec<&String> = self.names().collect();
+        all.sort_by_key(|name| self.time[*name].decided_ms.p50);
+        let mut said = Vec::new();
+        for pair in all.windows(2) {
+            let [faster, slower] = [pair[0], pair[1]];
+            let together = self
+                .indistinguishable
+                .iter()
+                .any(|both| both.contains(faster) && both.contains(slower));
+            let ratio = self.time[slower].decided_ms.p50 as f64
+                / self.time[faster].decided_ms.p50.max(1) as f64;
+            said.push(match together {
+                true => format!(
+                    "{faster} and {slower} cannot be told apart: for all that is known, either may be the faster."
+                ),
+                false => format!("{slower} takes {ratio:.1} times as long as {faster}."),
+            });
+        }
+        if said.is_empty() {
+            said.push("With one variant there is nothing to compare.".to_owned());
+        }
+        said.join(" ")
+    }
+
+    fn money_block(&self) -> Block {
+        let mut rows = Vec::new();
+        for group in [
+            "coordination",
+            "functions",
+            "storage",
+            "logs",
+            "notices",
+            "total",
+        ] {
+            let title = match group {
+                "total" => "a million orders, at least".to_owned(),
+                group => format!("  {group}"),
+            };
+            rows.push(self.row(&title, |name| {
+                dollars(self.money[name].per_million_usd[group])
+            }));
+        }
+        rows.push(self.row("  of it: waiting for a third party", |name| {
+            dollars(self.money[name].third_party_usd)
+        }));
+        rows.push(self.row("a month with no order, at least", |name| {
+            dollars(self.money[name].standing_month_usd)
+        }));
+        for (title, unit) in [
+            ("units an order: transitions", "transitions"),
+            ("  events", "events"),
+            ("  queue requests", "queue_requests"),
+            ("  invocations", "invocations"),
+            ("  write units", "write_units"),
+            ("  bytes of log lines", "log_bytes"),
+            ("  retries", "retries"),
+        ] {
+            rows.push(self.row(title, |name| {
+                let units = self.money[name].units.get(unit).copied().unwrap_or(0.0);
+                format!("{units:.1}")
+            }));
+        }
+        Block {
+            title: "MONEY",
+            about: "US dollars, us-east-1, from metered units and dated list prices",
+            rows,
+            reading: self.money_reading(),
+        }
+    }
+
+    fn money_reading(&self) -> String {
+        let mut said: Vec<String> = self.break_even.iter().map(even).collect();
+        let stale = self.prices.iter().filter(|price| price.stale).count();
+        let second = self.prices.iter().filter(|it| it.price.second_hand).count();
+        let second = match second {
+            1 => "one is".to_owned(),
+            many => format!("{many} are"),
+        };
+        said.push(format!(
+            "{stale} of {} prices are older than 180 days, and {second} second-hand.",
+            self.prices.len()
+        ));
+        let missing = self.money.values().next();
+        let missing = missing.map_or(&[][..], |money| &money.not_established);
+        said.push(format!(
+            "Not established, so not in it: {}.",
+            listed(missing)
+        ));
+        if let Some(budget) = &self.budget {
+            said.push(match budget.exceeded_by.as_slice() {
+                [] => format!("All stay within {} a million orders.", dollars(budget.usd)),
+                some => format!(
+                    "Over the budget of {} a million orders: {}.",
+                    dollars(budget.usd),
+                    listed(some)
+                ),
+            });
+        }
+        said.join(" ")
+    }
+
+    fn failure_block(&self) -> Option<Block> {
+        let mut faults: Vec<&String> = self.failure.iter().map(|row| &row.fault).collect();
+        faults.dedup();
+        let first = faults.first()?;
+        let orders = self.failure.iter().find(|row| row.fault == **first);
+        let orders = orders.map_or(0, |row| row.orders);
+        let rows = faults.iter().map(|fault| {
+            self.row(fault, |name| {
+                let row = self.failure.iter();
+                let mut row = row.filter(|row| row.fault == **fault && row.variant == name);
+                row.next().map_or_else(String::new, |row| cell(row))
+            })
+        });
+        let rows = rows.collect();
+        let worst = self.names().map(|name| {
+            let rows = self.failure.iter().filter(|row| &row.variant == name);
+            let worst = rows.max_by_key(|row| row.lost);
+            match worst {
+                Some(row) if row.lost > 0 => {
+                    format!(
+                        "{name} loses most to {} ({} of {orders})",
+                        row.fault, row.lost
+                    )
+                }
+                _ => format!("{name} loses none"),
+            }
+        });
+        let worst: Vec<String> = worst.collect();
+        Some(Block {
+            title: "FAILURE",
+            about: "good orders lost, and what an operator finds: D dead letters, P parked orders, F failed executions",
+            rows,
+            reading: format!("Of {orders} good orders in each row {}.", worst.join(", ")),
+        })
+    }
+
+    fn coupling_block(&self) -> Block {
+        let graph = |name: &str| &self.coupling[name].services;
+        let mut rows = vec![
+            self.row("nodes: services, workflows", |name| {
+                graph(name).nodes.to_string()
+            }),
+            self.row("dependencies", |name| graph(name).edges.to_string()),
+            self.row("  share of all possible", |name| {
+                format!("{:.2}", graph(name).density)
+            }),
+            self.row("largest circle", |name| {
+                graph(name).largest_cycle.to_string()
+            }),
+            self.row("pairs that know each other", |name| {
+                graph(name).mutual_pairs.to_string()
+            }),
+            self.row("reached by a change, share", |name| {
+                format!("{:.2}", graph(name).propagation_cost)
+            }),
+        ];
+        let contracts = |name: &str| &self.coupling[name].contracts;
+        rows.push(self.row("with facts or commands as nodes", |name| {
+            format!("{} dependencies", contracts(name).edges)
+        }));
+        rows.push(self.row(
+            "  largest circle",
+            |name| match contracts(name).largest_cycle {
+                1 => "none".to_owned(),
+                many => many.to_string(),
+            },
+        ));
+        let mut all: Vec<&String> = self.names().collect();
+        all.sort_by_key(|name| graph(name).edges);
+        let reading = match all.as_slice() {
+            [least, .., most] => format!(
+                "Between services {most} has more dependencies than {least} ({} against {}); with contracts as nodes nobody depends on a service.",
+                graph(most).edges,
+                graph(least).edges
+            ),
+            _ => "With one variant there is nothing to compare.".to_owned(),
+        };
+        Block {
+            title: "COUPLING",
+            about: "who knows whom, from the deployed rules and definitions",
+            rows,
+            reading,
+        }
+    }
+
+    fn guarantees_block(&self) -> Block {
+        let mut questions: Vec<&String> = Vec::new();
+        for row in &self.guarantees {
+            if !questions.contains(&&row.question) {
+                questions.push(&row.question);
+            }
+        }
+        let rows = questions.iter().map(|question| {
+            self.row(question, |name| {
+                let its = self.guarantees.iter();
+                let its = its.filter(|it| it.question == **question && it.variant == name);
+                let answers: Vec<&str> = its.map(|it| it.answer.as_str()).collect();
+                answers.join("; ")
+            })
+        });
+        let shown = self
+            .guarantees
+            .iter()
+            .filter(|it| it.source.contains("run"));
+        Block {
+            title: "GUARANTEES",
+            about: "what AWS's documents promise; --output json names the document of each",
+            rows: rows.collect(),
+            reading: format!(
+                "{} of {} answers are shown by a run of the lab, the others are AWS's word.",
+                shown.count(),
+                self.guarantees.len()
+            ),
+        }
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        let mut blocks = vec![self.time_block(), self.money_block()];
+        blocks.extend(self.failure_block());
+        blocks.extend([self.guarantees_block(), self.coupling_block()]);
+        blocks
+    }
+
+    /// The block called `title`, as Markdown without its heading.
+    pub(super) fn block(&self, title: &str) -> Option<String> {
+        let mut blocks = self.blocks().into_iter();
+        let block = blocks.find(|block| block.title.eq_ignore_ascii_case(title))?;
+        Some(self.table(&block))
+    }
+
+    fn table(&self, block: &Block) -> String {
+        let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
+        let mut header = vec![String::new()];
+        header.extend(self.names().map(|name| format!("`{name}`")));
+        let rule: Vec<String> = header.iter().map(|_| "---".to_owned()).collect();
+        let mut lines = vec![line(&header), line(&rule)];
+        lines.extend(block.rows.iter().map(|row| line(row)));
+        format!("{}\n\n{}", lines.join("\n"), block.reading)
+    }
+
+    fn heading(&self) -> String {
+        let it = &self.settings;
+        let faults = match it.faults.as_slice() {
+            [] => String::new(),
+            some => format!(", with {}", some.join(", ")),
+        };
+        format!(
+            "Scenario {}{faults}; {} draws of {} orders for each variant, seed {}.\nLab, profile {}: {} rows measured, {} assumed; patience {} s.",
+            it.scenario,
+            it.draws,
+            it.orders,
+            it.seed,
+            it.profile,
+            it.measured_rows,
+            it.assumed_rows,
+            it.patience_s
+        )
+    }
+}
+
+/// Where two variants cost the same.
+fn even(row: &money::BreakEven) -> String {
+    let [one, other] = &row.variants;
+    let cheaper = &row.cheaper_per_order;
+    let dearer = if cheaper == one { other } else { one };
+    match row.orders_a_month {
+        Some(orders) => format!(
+            "From {} orders a month on {cheaper} costs less than {dearer}; below it costs more.",
+            grouped(orders as i64)
+        ),
+        None => format!("{cheaper} costs less than {dearer}, however many orders there are."),
+    }
+}
+
+/// What became of the orders of a row.
+fn cell(row: &Row) -> String {
+    let mut text = match row.lost {
+        0 => "none lost".to_owned(),
+        lost => {
+            let share = f64::from(lost) / f64::from(row.orders.max(1));
+            format!("{lost} lost ({:.0} %)", share * 100.0)
+        }
+    };
+    for (letter, many) in [
+        ("D", row.dead_letters),
+        ("P", row.parked),
+        ("F", row.failed_executions),
+    ] {
+        if many > 0 {
+            text.push_str(&format!(" {letter}{many}"));
+        }
+    }
+    text
+}
+
+impl Report for Comparison {
+    fn text(&self) -> String {
+        let mut parts = vec![self.heading()];
+        for block in self.blocks() {
+            let mut header = vec![block.title];
+            header.extend(self.names().map(String::as_str));
+            let mut rows = table(&header);
+            block.rows.into_iter().for_each(|row| rows.add_row(row));
+            parts.push(format!(
+                "{}\n({})\n{}",
+                trimmed(&rows),
+                block.about,
+                block.reading
+            ));
+        }
+        parts.join("\n\n")
+    }
+
+    fn markdown(&self) -> Option<String> {
+        let mut parts = vec![self.heading()];
+        for block in self.blocks() {
+            let title = &block.title[..1];
+            let rest = block.title[1..].to_lowercase();
+            parts.push(format!(
+                "## {title}{rest}\n\n{}.\n\n{}",
+                block.about,
+                self.table(&block)
+            ));
+        }
+        Some(parts.join("\n\n"))
+    }
+
+    fn exit(&self) -> Exit {
+        self.verdict()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(-1_000), "-1,000");
+        assert_eq!(dollars(1_234.567), "1,234.57");
+        assert_eq!(dollars(0.001), "< 0.01");
+        assert_eq!(dollars(0.0), "0.00");
+    }
+}
