@@ -237,6 +237,12 @@ impl Profile {
         PROFILES.iter().find(|it| it.name == name).cloned()
     }
 
+    /// The profile for tests.
+    #[must_use]
+    pub fn fast() -> Arc<Self> {
+        PROFILES[0].clone()
+    }
+
     /// Whether its times are of AWS, or at least meant to be.
     #[must_use]
     pub fn is_of_aws(&self) -> bool {

@@ -10,7 +10,7 @@ use duet_lab::Profile;
 
 use super::choose::{Faults, Variants, profile};
 use crate::compare::failure::{self, Trouble};
-use crate::compare::{self, Options};
+use crate::compare::{self, Options, PROFILE};
 use crate::shop::scenario::{self, Scenario};
 use crate::simulate::threads;
 use crate::terminal::exit::{Exit, Outcome, Problem};
@@ -28,7 +28,7 @@ pub struct Compare {
     #[arg(long, value_name = "NAME", default_value = "happy", value_parser = scenario::named)]
     pub scenario: &'static Scenario,
     /// How long things take in the lab: as measured on AWS, or in tests.
-    #[arg(long, value_name = "NAME", default_value = "aws-2024", value_parser = profile)]
+    #[arg(long, value_name = "NAME", default_value = PROFILE, value_parser = profile)]
     pub profile: Arc<Profile>,
     /// In so many worlds, each with what the profile assumes elsewhere in its range.
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]

@@ -1,9 +1,12 @@
 //! `duet demo`: every scenario under every variant, or a drill.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use duet_lab::Config;
 
 use super::choose::{Faults, Variants};
+use crate::compare;
 use crate::ops::demo;
 use crate::ops::drill::{self, Drill};
 use crate::ops::faulty::Faulty;
@@ -12,6 +15,7 @@ use crate::shop::scenario::{self, Scenario};
 use crate::target::Target;
 #[cfg(feature = "aws")]
 use crate::target::open::on;
+use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::{Global, On};
 use crate::terminal::report::{Format, print};
@@ -47,6 +51,12 @@ pub struct Demo {
 }
 
 impl Demo {
+    /// Whether it is the demo as it comes.
+    fn is_plain(&self) -> bool {
+        let faults = self.faults.rules();
+        faults.is_empty() && self.variants.names.is_empty() && self.orders.is_none()
+    }
+
     /// Refuses what only the lab can do.
     ///
     /// # Errors
@@ -75,7 +85,14 @@ pub(super) async fn run(global: &Global, demo: &Demo) -> Outcome<Exit> {
         return run_drill(global, drill, demo).await;
     }
     match global.on {
-        On::Lab => scenarios(&lab(demo, 30, &[])?, demo, format).await,
+        On::Lab => {
+            let exit = scenarios(&lab(demo, 30, &[])?, demo, format).await?;
+            // A whole demo ends with the comparison in short.
+            if format == Format::Text && demo.scenarios.is_empty() && demo.is_plain() {
+                terminal::line(&compare::in_short(&lab::definitions(&BTreeMap::new())?)?)?;
+            }
+            Ok(exit)
+        }
         #[cfg(feature = "aws")]
         On::Local => scenarios(&Target::new(global)?.up_as_it_is().await?, demo, format).await,
         #[cfg(feature = "aws")]

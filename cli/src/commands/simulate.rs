@@ -1,11 +1,12 @@
 //! `duet simulate`: many seeded worlds in this process.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::Args;
-use duet_lab::{FaultRule, Plant};
+use duet_lab::{FAST, FaultRule, Plant, Profile};
 
-use super::choose::{Faults, Variants};
+use super::choose::{Faults, Variants, profile};
 use crate::shop::scenario::{self, Scenario};
 use crate::simulate::{self, Options, mutants, planted};
 use crate::terminal::exit::{Exit, Outcome};
@@ -29,6 +30,9 @@ pub struct Simulate {
     /// Only this scenario; may be repeated [default: all, mixed].
     #[arg(long = "scenario", value_name = "NAME", value_parser = scenario::named)]
     pub scenarios: Vec<&'static Scenario>,
+    /// How long things take: as in tests, or as measured on AWS.
+    #[arg(long, value_name = "NAME", default_value = FAST, value_parser = profile)]
+    pub profile: Arc<Profile>,
     /// Orders in one world.
     #[arg(long, default_value_t = 10, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub orders: u32,
@@ -70,6 +74,7 @@ impl Simulate {
             orders: self.orders as usize,
             faults: self.faults.rules(),
             scenarios: self.scenarios.clone(),
+            profile: self.profile.clone(),
             threads: simulate::threads(),
         })
     }

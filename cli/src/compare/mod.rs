@@ -36,8 +36,9 @@ use self::money::{BreakEven, Dated, Money};
 use self::time::{Spread, Time};
 use self::worlds::{Ask, Sample};
 use crate::shop::scenario::{self, Scenario};
-use crate::shop::variant::{Description, Style, Variant};
+use crate::shop::variant::{self, Description, Style, Variant};
 use crate::simulate::parallel::in_parallel;
+use crate::simulate::threads;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 
 /// What the time to wholeness is measured with: a rejection after stock was
@@ -257,6 +258,32 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
         coupling,
         budget,
     })
+}
+
+/// The profile that says most of AWS as it is.
+pub const PROFILE: &str = "aws-2024";
+
+/// The comparison of all built-in variants in a few lines, from few orders.
+///
+/// # Errors
+/// As [`run`].
+pub fn in_short(definitions: &Arc<Definitions>) -> Outcome<String> {
+    let profile = Profile::named(PROFILE).unwrap_or_else(Profile::fast);
+    let happy = scenario::named("happy").map_err(Problem::environment)?;
+    let options = Options {
+        variants: variant::ALL.iter().collect(),
+        scenario: happy,
+        profile,
+        draws: 20,
+        orders: 10,
+        faults: Vec::new(),
+        troubles: Vec::new(),
+        troubled: 0,
+        seed: 1,
+        budget: None,
+        threads: threads(),
+    };
+    Ok(run(definitions, &options)?.in_short())
 }
 
 /// The worlds of each variant, in the order of the variants and the draws.

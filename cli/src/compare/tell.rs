@@ -381,6 +381,33 @@ impl Comparison {
         format!("{}\n\n{}", lines.join("\n"), block.reading)
     }
 
+    /// A line a variant, and what follows of it.
+    pub(super) fn in_short(&self) -> String {
+        let header = [
+            "COMPARED",
+            "MEDIAN, MS",
+            "USD A MILLION ORDERS",
+            "USD A MONTH, IDLE",
+            "DEPENDENCIES",
+        ];
+        let mut rows = table(&header);
+        for name in self.names() {
+            let (time, money) = (&self.time[name], &self.money[name]);
+            rows.add_row([
+                name.clone(),
+                ranged(&time.decided_ms, "p50", time.decided_ms.p50),
+                dollars(money.per_million_usd["total"]),
+                dollars(money.standing_month_usd),
+                self.coupling[name].services.edges.to_string(),
+            ]);
+        }
+        format!(
+            "\n{}\n{}\nMore, and how it comes about: duet compare, docs/comparison.md",
+            trimmed(&rows),
+            self.time_reading()
+        )
+    }
+
     fn heading(&self) -> String {
         let it = &self.settings;
         let faults = match it.faults.as_slice() {

@@ -25,7 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use duet_lab::{Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Rollout, Strike};
+use duet_lab::{
+    Config, Definitions, Fault, FaultRule, Meter, Moment, Plant, Profile, Rollout, Strike,
+};
 use serde::Serialize;
 
 use self::script::{Script, scripts};
@@ -65,6 +67,8 @@ pub struct Options {
     pub faults: Vec<FaultRule>,
     /// Only these scenarios; all when empty.
     pub scenarios: Vec<&'static Scenario>,
+    /// How long things take.
+    pub profile: Arc<Profile>,
     /// Threads to run worlds on.
     pub threads: usize,
 }
@@ -442,6 +446,9 @@ pub(super) fn simulate(
             _ => Rollout::InOrder,
         },
         limit: LIMIT,
+        profile: Some(options.profile.clone()),
+        // Each world's assumptions lie elsewhere.
+        assumptions: seed,
         ..Config::default()
     };
     let lab = Lab::new(definitions, config)?;
@@ -467,6 +474,7 @@ mod tests {
             orders: 10,
             faults,
             scenarios: Vec::new(),
+            profile: Profile::fast(),
             threads: 2,
         }
     }

@@ -200,6 +200,7 @@ mod tests {
             orders: 10,
             faults: FaultRule::all(),
             scenarios: Vec::new(),
+            profile: duet_lab::Profile::fast(),
             threads: 2,
         };
         let report = run(Plant::ALL, &options, &BTreeMap::new()).unwrap();
