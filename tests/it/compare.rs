@@ -107,7 +107,7 @@ fn no_figure_of_the_comparison_stands_outside_marks() {
 
 #[test]
 fn more_orders_do_not_take_away_what_is_assumed() {
-    let (few, many) = (small(&["--orders", "10"]), small(&["--orders", "100"]));
+    let (few, many) = (small(&["--orders", "50"]), small(&["--orders", "500"]));
     for (name, time) in few["time"].as_object().unwrap() {
         let width = |time: &Value| {
             let ends = &time["decided_ms"]["range"]["p50"];

@@ -70,7 +70,7 @@ pub enum Command {
     Simulate(simulate::Simulate),
     /// Compare the variants: time, money, failure, coupling.
     #[command(
-        after_help = choose::with_faults("Examples:\n  duet compare\n  duet compare --scenario card-declined --fault silent@payment:0.3 --output json")
+        after_help = choose::with_faults("Example:\n  duet compare\n  duet compare --scenario card-declined --fault silent@payment:0.3 --output json")
     )]
     Compare(compare::Compare),
     /// Measure how fast something is on this machine.

@@ -161,7 +161,7 @@ impl Comparison {
         if said.is_empty() {
             said.push("With one variant there is nothing to compare.".to_owned());
         }
-        said.join(" ")
+        said.join("\n")
     }
 
     fn money_block(&self) -> Block {
@@ -238,7 +238,7 @@ impl Comparison {
                 ),
             });
         }
-        said.join(" ")
+        said.join("\n")
     }
 
     fn failure_block(&self) -> Option<Block> {
