@@ -26,8 +26,8 @@ pub struct Deployed {
     pub properties: Value,
 }
 
-/// The resources of a type in `kinds` that `files` deploy as a stack called
-/// `stack`, with `parameters` in place of the root template's defaults.
+/// The resources of a type in `kinds`, or of every type if there are none, that
+/// `files` deploy as a stack called `stack`, with `parameters` in place of the root template's defaults.
 ///
 /// # Errors
 /// [`DefinitionError`] naming the file or resource that cannot be worked out.

@@ -158,12 +158,14 @@ impl Stack {
         path.join("/")
     }
 
-    /// The resources whose conditions hold and whose type is in `kinds`.
+    /// The resources whose conditions hold and whose type is in `kinds`; of every
+    /// type if it is empty.
     pub(crate) fn resources(&self, kinds: &[&str]) -> Resolved<Vec<Resource>> {
         let mut found = Vec::new();
         for (logical, resource) in self.template["Resources"].as_object().into_iter().flatten() {
             let kind = resource["Type"].as_str().unwrap_or_default();
-            if !kinds.contains(&kind) || !self.is_deployed(resource)? {
+            let wanted = kinds.is_empty() || kinds.contains(&kind);
+            if !wanted || !self.is_deployed(resource)? {
                 continue;
             }
             found.push(Resource {

@@ -2,7 +2,7 @@
 //!
 //! A figure in a document stands between marks, `<!-- compare PATH -->` and
 //! `<!-- /compare -->`: PATH leads into the comparison as JSON, name by name,
-//! with dots between. A whole block stands between such marks with the path
+//! with dots between; `length` at its end is how many there are of a list. A whole block stands between such marks with the path
 //! `block.TITLE`; it is what `--output md` prints.
 
 use std::fs;
@@ -186,14 +186,22 @@ fn marks(text: &str) -> Result<Vec<Mark>, String> {
     Ok(marks)
 }
 
+/// What `path` leads to.
+fn at<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(json, |at, name| match at {
+        Value::Array(list) => list.get(name.parse::<usize>().ok()?),
+        other => other.get(name),
+    })
+}
+
 /// The figure at `path`, written as `says` is: with as many decimals, its
 /// thousands apart, as a share of a hundred where it stands before a `%`.
 fn figure(json: &Value, path: &str, says: &str) -> Option<String> {
-    let at = path.split('.').try_fold(json, |at, name| match at {
-        Value::Array(list) => list.get(name.parse::<usize>().ok()?),
-        other => other.get(name),
-    })?;
-    match at {
+    if let Some(list) = path.strip_suffix(".length") {
+        let list = at(json, list)?.as_array()?.len();
+        return Some(super::tell::decimal(list as f64, 0));
+    }
+    match at(json, path)? {
         Value::Number(number) => {
             let percent = says.trim_end().ends_with('%');
             let value = number.as_f64()? * if percent { 100.0 } else { 1.0 };
@@ -285,6 +293,7 @@ mod tests {
             ("t", "x", Some("word")),
             ("a.c", "1", None),
             ("l", "1", None),
+            ("l.length", "9", Some("1")),
         ] {
             assert_eq!(figure(&json, path, says).as_deref(), right, "{path}");
         }

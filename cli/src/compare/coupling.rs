@@ -67,62 +67,77 @@ pub struct Node {
 
 type Edges = BTreeSet<(String, String)>;
 
+/// Who calls or hears whom, and by what: the workflow or the service that
+/// depends, the service it depends on, and the command or fact between them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Link {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) by: String,
+    /// The rule, or the state, that says so.
+    pub(super) place: String,
+}
+
 /// The coupling of the variant of `description`: of the business services, and
 /// of the workflows that new orders and registrations enter.
 #[must_use]
 pub fn of(definitions: &Definitions, description: &Description) -> Coupling {
-    let mut services = Edges::new();
-    let mut contracts = Edges::new();
+    Coupling::of(&links(definitions, description))
+}
+
+/// The links of the variant of `description`.
+pub(super) fn links(definitions: &Definitions, description: &Description) -> BTreeSet<Link> {
+    let mut links = BTreeSet::new();
     for subject in Subject::ALL {
         if let Entry::Machine(arn) = description.entry(subject)
             && let Some(machine) = definitions.machines.iter().find(|it| &it.arn == arn)
         {
-            called(definitions, machine, &mut services, &mut contracts);
+            called(definitions, machine, &mut links);
         }
     }
     if let Some(facts) = description.facts() {
-        heard(definitions, &facts.bus, &mut services, &mut contracts);
+        heard(definitions, &facts.bus, &mut links);
     }
-    Coupling {
-        services: Graph::of(&services),
-        contracts: Graph::of(&contracts),
+    links
+}
+
+impl Coupling {
+    pub(super) fn of(links: &BTreeSet<Link>) -> Self {
+        let others = links.iter().filter(|link| link.from != link.to);
+        let services = others.map(|link| (link.from.clone(), link.to.clone()));
+        let contracts = links.iter().flat_map(|link| {
+            let ends = [&link.from, &link.to];
+            ends.map(|end| (end.clone(), link.by.clone()))
+        });
+        Self {
+            services: Graph::of(&services.collect()),
+            contracts: Graph::of(&contracts.collect()),
+        }
     }
 }
 
 /// The services that `machine` calls, and their commands.
-fn called(
-    definitions: &Definitions,
-    machine: &Machine,
-    services: &mut Edges,
-    contracts: &mut Edges,
-) {
-    let workflow = machine
-        .name
-        .split_once('-')
-        .map_or(machine.name.as_str(), |(_, rest)| rest);
-    let workflow = format!("workflow {workflow}");
+fn called(definitions: &Definitions, machine: &Machine, links: &mut BTreeSet<Link>) {
+    let name = machine.name.split_once('-');
+    let name = name.map_or(machine.name.as_str(), |(_, rest)| rest);
     for (state, _) in machine.machine.tasks() {
         let literal = |path: &[&str]| machine.machine.literal(state, path);
-        let Some(function) = literal(&["FunctionName"]) else {
-            continue;
-        };
-        let known = definitions
-            .functions
-            .iter()
-            .find(|it| it.name == function || it.arn == function);
-        let Some(service) = known.map(|it| it.service.clone()) else {
-            continue;
-        };
-        services.insert((workflow.clone(), service.clone()));
-        if let Some(command) = literal(&["Payload", "command"]) {
-            contracts.insert((workflow.clone(), command.to_owned()));
-            contracts.insert((service, command.to_owned()));
+        let function = literal(&["FunctionName"]);
+        let mut known = definitions.functions.iter();
+        let known = known.find(|it| function.is_some_and(|at| it.name == at || it.arn == at));
+        if let (Some(known), Some(command)) = (known, literal(&["Payload", "command"])) {
+            links.insert(Link {
+                from: format!("workflow {name}"),
+                to: known.service.clone(),
+                by: command.to_owned(),
+                place: state.to_owned(),
+            });
         }
     }
 }
 
 /// Which services have rules on `bus`, for whose facts.
-fn heard(definitions: &Definitions, bus: &str, services: &mut Edges, contracts: &mut Edges) {
+fn heard(definitions: &Definitions, bus: &str, links: &mut BTreeSet<Link>) {
     let named = |name: &str| name.rsplit('/').next() == bus.rsplit('/').next();
     for rule in definitions.rules.iter().filter(|rule| !rule.gone) {
         if !named(&definitions.buses[rule.bus].name) {
@@ -134,19 +149,16 @@ fn heard(definitions: &Definitions, bus: &str, services: &mut Edges, contracts: 
             Some(definitions.functions[feeds.function].service.clone())
         });
         for listener in listeners.filter(|it| !LISTENERS.contains(&it.as_str())) {
-            for source in texts(&rule.written["source"]) {
-                let Some(speaker) = source.strip_prefix("duet.") else {
-                    continue;
-                };
-                if !SERVICES.contains(&speaker) {
-                    continue;
-                }
-                if speaker != listener {
-                    services.insert((listener.clone(), speaker.to_owned()));
-                }
+            let sources = texts(&rule.written["source"]);
+            let speakers = sources.iter().filter_map(|it| it.strip_prefix("duet."));
+            for speaker in speakers.filter(|it| SERVICES.contains(it)) {
                 for fact in texts(&rule.written["detail-type"]) {
-                    contracts.insert((listener.clone(), fact.clone()));
-                    contracts.insert((speaker.to_owned(), fact));
+                    links.insert(Link {
+                        from: listener.clone(),
+                        to: speaker.to_owned(),
+                        by: fact,
+                        place: rule.name.clone(),
+                    });
                 }
             }
         }

@@ -10,9 +10,11 @@
 //! | [`failure`] | what becomes of good orders when something goes wrong |
 //! | [`guarantees`] | what is promised, by whom, and what a run shows of it |
 //! | [`coupling`] | the graph of who knows whom |
+//! | [`change`] | what a change touches, and what there is from scratch |
 //! | [`check`] | whether it fits itself, and documents say what it says |
 //! | [`tell`] | the comparison for people: in a terminal, and in Markdown |
 
+pub mod change;
 pub mod check;
 pub mod coupling;
 pub mod failure;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use duet_lab::{Definitions, FaultRule, Meter, Profile, Time as Row};
 use serde::{Deserialize, Serialize};
 
+use self::change::{Change, Scratch};
 use self::coupling::Coupling;
 use self::failure::Trouble;
 use self::guarantees::Guarantee;
@@ -135,6 +138,10 @@ pub struct Comparison {
     pub guarantees: Vec<Guarantee>,
     /// Who knows whom.
     pub coupling: BTreeMap<String, Coupling>,
+    /// What each variant is made of before anything is added.
+    pub scratch: Vec<Scratch>,
+    /// What a change touches.
+    pub change: Vec<Change>,
     /// The most that a million orders may cost, and who costs more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -192,6 +199,7 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
     let mut time = BTreeMap::new();
     let mut money = BTreeMap::new();
     let mut coupling = BTreeMap::new();
+    let (mut scratch, mut changes) = (Vec::new(), Vec::new());
     for ((description, name), samples) in described.iter().zip(&names).zip(&samples) {
         time.insert(name.clone(), Time::of(samples));
         let mut used = Meter::default();
@@ -201,6 +209,8 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
         let costs = money::of(definitions, description, (&used, orders), metrics.len())?;
         money.insert(name.clone(), costs);
         coupling.insert(name.clone(), coupling::of(definitions, description));
+        scratch.push(change::scratch(definitions, description)?);
+        changes.extend(change::all(definitions, description)?);
     }
     let mut indistinguishable = Vec::new();
     for (at, one) in names.iter().enumerate() {
@@ -256,6 +266,8 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
         indistinguishable,
         money,
         coupling,
+        scratch,
+        change: changes,
         budget,
     })
 }

@@ -65,6 +65,15 @@ fn ranged(spread: &Spread, name: &str, value: i64) -> String {
     }
 }
 
+/// `many` of something, as one says it.
+fn counted(many: usize, what: &str) -> String {
+    match many {
+        0 => format!("no {what}"),
+        1 => format!("one {what}"),
+        many => format!("{many} {what}s"),
+    }
+}
+
 /// `names` as one says them.
 fn listed(names: &[String]) -> String {
     match names {
@@ -357,10 +366,94 @@ impl Comparison {
         }
     }
 
+    /// A sentence a kind of change: how much each variant has edited.
+    fn change_reading(&self) -> String {
+        let mut said: Vec<(&str, Vec<String>)> = Vec::new();
+        for it in &self.change {
+            let edits = format!(
+                "{} edits {} and {}",
+                it.variant,
+                counted(it.edited.len(), "service"),
+                counted(it.definitions.len(), "definition")
+            );
+            match said.iter_mut().find(|(kind, _)| *kind == it.kind) {
+                Some((_, edited)) => edited.push(edits),
+                None => said.push((&it.kind, vec![edits])),
+            }
+        }
+        let lines = said
+            .iter()
+            .map(|(kind, edits)| format!("For {kind}, {}.", edits.join("; ")));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn change_block(&self) -> Block {
+        let scratch = |name: &str| self.scratch.iter().find(|it| it.variant == name);
+        let of = |name: &str, tell: fn(&super::change::Scratch) -> usize| {
+            scratch(name).map_or_else(String::new, |it| grouped(tell(it) as i64))
+        };
+        let mut rows = vec![
+            self.row("from scratch: its own resources", |name| {
+                of(name, |it| it.total)
+            }),
+            self.row("  state machines", |name| of(name, |it| it.definitions)),
+            self.row("  rules", |name| of(name, |it| it.rules)),
+            self.row("  lines of templates, definitions", |name| {
+                of(name, |it| it.lines)
+            }),
+            self.row("  lines of policies", |name| of(name, |it| it.policy_lines)),
+        ];
+        let mut kinds: Vec<&String> = self.change.iter().map(|it| &it.kind).collect();
+        kinds.sort_by_key(|kind| self.change.iter().position(|it| &&it.kind == kind));
+        kinds.dedup();
+        for kind in kinds {
+            let change = |name: &str| {
+                let mut its = self.change.iter();
+                its.find(|it| &it.kind == kind && it.variant == name)
+            };
+            let row = |title: &str, tell: &dyn Fn(&super::change::Change) -> String| {
+                self.row(title, |name| change(name).map_or_else(String::new, tell))
+            };
+            let about = self.change.iter().find(|it| &it.kind == kind);
+            let about = about.map_or("", |it| it.about.as_str());
+            rows.push(self.row(&format!("{kind}: {about}"), |_| String::new()));
+            rows.push(row("  services edited", &|it| listed(&it.edited)));
+            rows.push(row("  services deployed anew", &|it| {
+                listed(&it.redeployed)
+            }));
+            rows.push(row("  definitions edited", &|it| listed(&it.definitions)));
+            rows.push(row("  rules that come or go", &|it| it.rules.to_string()));
+            if self
+                .change
+                .iter()
+                .any(|it| &it.kind == kind && it.resources.is_some())
+            {
+                rows.push(row("  own resources: new, changed, gone", &|it| {
+                    it.resources.map_or_else(String::new, |it| {
+                        format!("{}, {}, {}", it.added, it.changed, it.removed)
+                    })
+                }));
+            }
+            rows.push(row("  dependencies, before and after", &|it| {
+                format!("{} -> {}", it.edges[0], it.edges[1])
+            }));
+        }
+        Block {
+            title: "CHANGE",
+            about: "computed from what is deployed; what all variants share is not counted",
+            rows,
+            reading: self.change_reading(),
+        }
+    }
+
     fn blocks(&self) -> Vec<Block> {
         let mut blocks = vec![self.time_block(), self.money_block()];
         blocks.extend(self.failure_block());
-        blocks.extend([self.guarantees_block(), self.coupling_block()]);
+        blocks.extend([
+            self.guarantees_block(),
+            self.coupling_block(),
+            self.change_block(),
+        ]);
         blocks
     }
 
