@@ -265,3 +265,55 @@ fn a_missing_python_is_one_clear_sentence() {
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("Python") && said.contains("3.10"), "{said}");
 }
+
+#[test]
+fn the_state_machines_that_a_template_deploys_are_checked() {
+    let validate = ["asl", "validate", "--template", "template.yaml"];
+    let all = run(&mut duet(&validate));
+    let said = String::from_utf8_lossy(&all.stdout).into_owned();
+    assert!(all.status.success(), "{said}");
+    let machines: Vec<&str> = said
+        .trim()
+        .trim_start_matches("valid: ")
+        .split(", ")
+        .collect();
+    assert!(machines.len() >= 4, "{said}");
+    // One by its logical id, and less of them where a parameter leaves them out.
+    let (_, name) = machines[0].rsplit_once('/').unwrap();
+    let one = run(&mut duet(&[&validate[..], &["--resource", name]].concat()));
+    assert_eq!(
+        String::from_utf8_lossy(&one.stdout).trim(),
+        format!("valid: {}", machines[0])
+    );
+    let off = run(&mut duet(
+        &[&validate[..], &["--parameter", "Fraud=off"]].concat(),
+    ));
+    assert!(off.status.success() && off.stdout.len() < all.stdout.len());
+
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let machine = "Resources:\n  M: { Type: AWS::Serverless::StateMachine, Properties: { DefinitionUri: m.asl.json, DefinitionSubstitutions: { Next: B } } }\n";
+    write("t.yaml", machine);
+    let failed = |says: &str, more: &[&str]| {
+        let args = [&["asl", "validate", "--template", "t.yaml"], more].concat();
+        let output = run(duet(&args).current_dir(dir.path()));
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
+    };
+    failed("m.asl.json", &[]);
+    write(
+        "m.asl.json",
+        r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"${Next}"}}}"#,
+    );
+    failed("B", &[]);
+    failed("it deploys M", &["--resource", "N"]);
+    write(
+        "m.asl.json",
+        r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"${Other}"}}}"#,
+    );
+    failed("nothing is put in for Other", &[]);
+    write("t.yaml", "Resources: {}\n");
+    failed("no state machine", &[]);
+}

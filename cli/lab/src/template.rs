@@ -36,7 +36,15 @@ pub struct DefinitionError {
     pub problem: String,
 }
 
+const NO_FILE: &str = "no such file among the definitions";
+
 impl DefinitionError {
+    /// The file that is missing among the definitions, if that is what is wrong.
+    #[must_use]
+    pub fn missing_file(&self) -> Option<&str> {
+        (self.problem == NO_FILE).then_some(self.place.as_str())
+    }
+
     pub(crate) fn new(place: impl ToString, problem: impl ToString) -> Self {
         Self {
             place: place.to_string(),
@@ -88,7 +96,7 @@ impl Stack {
     ) -> Resolved<Self> {
         let text = files
             .get(path)
-            .ok_or_else(|| DefinitionError::new(path, "no such file among the definitions"))?;
+            .ok_or_else(|| DefinitionError::new(path, NO_FILE))?;
         let yaml: Yaml = serde_norway::from_str(text).map_err(|e| DefinitionError::new(path, e))?;
         let template = long_form(&yaml).map_err(|e| DefinitionError::new(path, e))?;
         let mut parameters = BTreeMap::new();
@@ -140,7 +148,7 @@ impl Stack {
         self.files
             .get(&path)
             .map(String::as_str)
-            .ok_or_else(|| DefinitionError::new(path, "no such file among the definitions"))
+            .ok_or_else(|| DefinitionError::new(path, NO_FILE))
     }
 
     /// The path of the file `name`, which is relative to this template.

@@ -11,6 +11,8 @@ use duet_asl::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::choose::parameter;
+use crate::ops::machines;
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::read;
@@ -24,18 +26,11 @@ pub enum Asl {
         after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl run - --input '{\"a\":1}'"
     )]
     Run(Box<Run>),
-    /// Check a definition as Step Functions does; `${Name}` stands for what deployment puts in.
+    /// Check a definition as Step Functions does, or those that a template deploys.
     #[command(
-        after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl validate -"
+        after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl validate -\n  duet asl validate --template template.yaml --resource OrderMachine"
     )]
-    Validate {
-        /// The definition; `-` is standard input.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// The kind of workflow.
-        #[arg(long = "type", value_enum, default_value_t = Kind::Standard)]
-        kind: Kind,
-    },
+    Validate(Validate),
 }
 
 /// `duet asl run`.
@@ -70,6 +65,26 @@ pub struct Run {
     pub seed: u64,
 }
 
+/// `duet asl validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// The definition; `-` is standard input. `${Name}` stands for what deployment puts in.
+    #[arg(value_name = "FILE", required_unless_present = "template")]
+    pub file: Option<PathBuf>,
+    /// The kind of workflow [default: standard].
+    #[arg(long = "type", value_enum)]
+    pub kind: Option<Kind>,
+    /// A template in place of a definition: its state machines are checked, those of nested stacks too, with what it puts in.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "kind"])]
+    pub template: Option<PathBuf>,
+    /// Only this state machine of the template, by its logical id.
+    #[arg(long, value_name = "NAME", requires = "template")]
+    pub resource: Option<String>,
+    /// A parameter of the template, such as Fraud=off; may be repeated.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "template", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+}
+
 /// The kind of workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -96,11 +111,47 @@ impl From<Kind> for MachineType {
 pub(super) fn run(command: &Asl, format: Format) -> Outcome<Exit> {
     match command {
         Asl::Run(args) => run_definition(args),
-        Asl::Validate { file, kind } => {
-            let findings = findings(&read::text(file)?, (*kind).into());
-            print(&Findings { findings }, format)
+        Asl::Validate(args) => {
+            let checked = match (&args.file, &args.template) {
+                (Some(file), _) => {
+                    let kind = args.kind.unwrap_or(Kind::Standard);
+                    Findings {
+                        findings: findings(&read::text(file)?, kind.into()),
+                        machines: Vec::new(),
+                    }
+                }
+                (None, template) => deployed(template.as_deref(), args)?,
+            };
+            print(&checked, format)
         }
     }
+}
+
+/// Checks the state machines of a template.
+fn deployed(template: Option<&Path>, args: &Validate) -> Outcome<Findings> {
+    let template = template.unwrap_or(Path::new("template.yaml"));
+    let parameters = args.parameters.iter().cloned().collect();
+    let mut all = machines::of(template, &parameters)?;
+    let names: Vec<String> = all.iter().map(|it| it.place.clone()).collect();
+    if let Some(wanted) = &args.resource {
+        all.retain(|it| it.place == *wanted || it.place.ends_with(&format!("/{wanted}")));
+    }
+    if all.is_empty() {
+        let wanted = args.resource.as_deref().unwrap_or("at all");
+        let problem = Problem::usage(format!("the template deploys no state machine {wanted}"));
+        return Err(match names.as_slice() {
+            [] => problem,
+            some => problem.hint(format!("it deploys {}", some.join(", "))),
+        });
+    }
+    let mut checked = Findings::default();
+    for machine in all {
+        checked
+            .findings
+            .extend(duet_asl::validate_as(&machine.definition, machine.kind));
+        checked.machines.push(machine.place);
+    }
+    Ok(checked)
 }
 
 /// What is wrong with `definition`, as it will be once something is put in for
@@ -177,16 +228,22 @@ fn run_definition(args: &Run) -> Outcome<Exit> {
     })
 }
 
-/// What is wrong with a definition.
-#[derive(Debug, Serialize)]
+/// What is wrong with a definition, or with those of a template.
+#[derive(Debug, Default, Serialize)]
 struct Findings {
     findings: Vec<Finding>,
+    /// The state machines of the template, by their places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    machines: Vec<String>,
 }
 
 impl Report for Findings {
     fn text(&self) -> String {
         if self.findings.is_empty() {
-            return "valid".to_owned();
+            return match self.machines.as_slice() {
+                [] => "valid".to_owned(),
+                some => format!("valid: {}", some.join(", ")),
+            };
         }
         let texts: Vec<_> = self.findings.iter().map(ToString::to_string).collect();
         texts.join("\n")

@@ -75,3 +75,14 @@ pub(super) fn profile(name: &str) -> Result<Arc<Profile>, String> {
         format!("no such profile: {name}; there are {}", names.join(", "))
     })
 }
+
+/// A stack parameter, `NAME=VALUE`.
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if valid {
+        Ok((name.to_owned(), value.to_owned()))
+    } else {
+        Err("a parameter's name is alphanumeric".to_owned())
+    }
+}

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::choose::parameter;
 use crate::target::{self, Target};
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
@@ -33,16 +34,6 @@ pub struct Down {
     /// Delete the stack on AWS without being asked for its name: for scripts.
     #[arg(long, requires = "delete")]
     pub yes: bool,
-}
-
-fn parameter(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
-    if valid {
-        Ok((name.to_owned(), value.to_owned()))
-    } else {
-        Err("a parameter's name is alphanumeric".to_owned())
-    }
 }
 
 /// Brings the system up.

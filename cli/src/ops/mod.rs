@@ -11,6 +11,7 @@ pub mod faulty;
 pub mod forget;
 pub mod invariants;
 pub mod logs;
+pub mod machines;
 pub mod orders;
 pub mod place;
 pub mod redrive;

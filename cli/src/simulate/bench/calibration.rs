@@ -4,15 +4,17 @@
 //! The definitions are this module's own: a function that answers at once
 //! behind a queue, a bus, and state machines.
 
-use std::collections::BTreeMap;
+mod machines;
+
 use std::sync::Arc;
 
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Definitions, Files, Hop, Lab, Profile, Quantiles, Row, Stamp, Time};
+use duet_lab::{Config, Hop, Lab, Profile, Quantiles, Row, Stamp, Time};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::machines::{chain, definitions, fan_out, saga};
 use crate::shop::message;
 use crate::simulate::parallel::in_parallel;
 use crate::terminal::exit::{Exit, Outcome, Problem};
@@ -84,109 +86,6 @@ pub struct Calibration {
     pub rows: Vec<Measured>,
     /// The flows.
     pub predicted: Vec<Predicted>,
-}
-
-/// A task that calls the probe with `data` in a payload of about `bytes`.
-fn task(data: &Value, bytes: usize, next: Option<&str>) -> Value {
-    let payload = json!({ "data": data, "metadata": { "subject": "", "variant": "" }, "fill": "" });
-    let fill = bytes.saturating_sub(payload.to_string().len());
-    let mut payload = payload;
-    payload["fill"] = "x".repeat(fill).into();
-    let mut state = json!({
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
-        "Parameters": { "FunctionName": "probe", "Payload": payload },
-        "ResultPath": null,
-    });
-    match next {
-        Some(next) => state["Next"] = next.into(),
-        None => state["End"] = true.into(),
-    }
-    state
-}
-
-/// A machine of `tasks` tasks in a row.
-fn chain(tasks: usize, bytes: usize) -> Value {
-    let name = |n: usize| format!("T{n}");
-    let states = (1..=tasks).map(|n| {
-        let next = (n < tasks).then(|| name(n + 1));
-        (name(n), task(&json!({}), bytes, next.as_deref()))
-    });
-    let states: serde_json::Map<_, _> = states.collect();
-    json!({ "StartAt": "T1", "States": states })
-}
-
-/// A machine of `branches` tasks side by side, after one that starts it.
-fn fan_out(branches: usize) -> Value {
-    let branch = |n: usize| {
-        let name = format!("B{n}");
-        json!({ "StartAt": name, "States": { (name.clone()): task(&json!({}), 32, None) } })
-    };
-    let branches: Vec<Value> = (1..=branches).map(branch).collect();
-    json!({ "StartAt": "First", "States": {
-        "First": task(&json!({}), 32, Some("Side")),
-        "Side": { "Type": "Parallel", "Branches": branches, "End": true },
-    } })
-}
-
-/// A machine that reserves three times, fails at the fourth task, and cancels.
-fn saga() -> Value {
-    let nothing = json!({});
-    let mut fails = task(&json!({ "fails": true }), 32, Some("Never"));
-    fails["Catch"] = json!([{ "ErrorEquals": ["States.ALL"], "Next": "Undo" }]);
-    json!({ "StartAt": "R1", "States": {
-        "R1": task(&nothing, 32, Some("R2")),
-        "R2": task(&nothing, 32, Some("R3")),
-        "R3": task(&nothing, 32, Some("Fails")),
-        "Fails": fails,
-        "Never": { "Type": "Succeed" },
-        "Undo": { "Type": "Pass", "Next": "C3" },
-        "C3": task(&nothing, 32, Some("C2")),
-        "C2": task(&nothing, 32, Some("C1")),
-        "C1": task(&nothing, 32, None),
-    } })
-}
-
-/// Definitions with a probe, a queue, a bus, and `machine`.
-fn definitions(machine: &Value) -> Outcome<Arc<Definitions>> {
-    let get = |logical: &str| json!({ "Fn::GetAtt": [logical, "Arn"] });
-    let policy = json!({ "Statement": [{
-        "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" },
-        "Action": "sqs:SendMessage", "Resource": get("Queue"),
-        "Condition": { "ArnEquals": { "aws:SourceArn": get("Rule") } },
-    }] });
-    let role = "arn:aws:iam::123456789012:role/probe";
-    let template = json!({
-        "Transform": "AWS::Serverless-2016-10-31",
-        "Resources": {
-            "Table": { "Type": "AWS::DynamoDB::Table", "Properties": { "TableName": "probe" } },
-            "Function": { "Type": "AWS::Serverless::Function", "Properties": {
-                "FunctionName": "probe", "CodeUri": "target/lambda/probe", "Timeout": 60, "MemorySize": 128,
-                "Environment": { "Variables": { "DUET_TABLE": { "Ref": "Table" } } },
-            } },
-            "Queue": { "Type": "AWS::SQS::Queue", "Properties": { "QueueName": "probe", "VisibilityTimeout": 360 } },
-            "Mapping": { "Type": "AWS::Lambda::EventSourceMapping", "Properties": {
-                "EventSourceArn": get("Queue"), "FunctionName": { "Ref": "Function" }, "BatchSize": 1,
-            } },
-            "Bus": { "Type": "AWS::Events::EventBus", "Properties": { "Name": "probe" } },
-            "Rule": { "Type": "AWS::Events::Rule", "Properties": {
-                "Name": "probe", "EventBusName": { "Ref": "Bus" }, "EventPattern": { "source": ["probe"] },
-                "Targets": [{ "Id": "queue", "Arn": get("Queue") }],
-            } },
-            "Policy": { "Type": "AWS::SQS::QueuePolicy", "Properties": {
-                "Queues": [{ "Ref": "Queue" }], "PolicyDocument": policy,
-            } },
-            "Machine": { "Type": "AWS::StepFunctions::StateMachine", "Properties": {
-                "StateMachineName": "probe", "DefinitionS3Location": "probe.asl.json", "RoleArn": role,
-            } },
-        },
-    });
-    let files = Files::from([
-        ("template.yaml".to_owned(), template.to_string()),
-        ("probe.asl.json".to_owned(), machine.to_string()),
-    ]);
-    let read = Definitions::read(files, "probe", &BTreeMap::new());
-    read.map(Arc::new).map_err(Problem::environment)
 }
 
 /// A world of the probe.

@@ -1,90 +1,23 @@
-//! The comparison for people: blocks of rows, one column a variant, and a
-//! sentence under each that says how to read it.
+//! The blocks: rows of a question, a cell for each variant, and how to read them.
 
-use super::failure::Row;
-use super::time::Spread;
-use super::{Comparison, money};
-use crate::terminal::exit::Exit;
-use crate::terminal::report::{Report, table, trimmed};
+use std::collections::BTreeSet;
+
+use super::words::{counted, dollars, grouped, listed, ranged};
+use crate::compare::change::{Change, Scratch};
+use crate::compare::failure::Row;
+use crate::compare::time::Spread;
+use crate::compare::{Comparison, money};
 
 /// A block: a question's rows.
-struct Block {
-    title: &'static str,
-    about: &'static str,
-    rows: Vec<Vec<String>>,
-    reading: String,
-}
-
-/// `n` with its thousands apart.
-fn grouped(n: i64) -> String {
-    let digits = n.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if n < 0 { format!("-{text}") } else { text }
-}
-
-/// `value` with so many decimals, and its thousands apart.
-pub(super) fn decimal(value: f64, decimals: usize) -> String {
-    let text = format!("{:.decimals$}", value.abs());
-    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let whole = grouped(whole.parse().unwrap_or(0));
-    let sign = if value < 0.0 && text.contains(|c: char| ('1'..='9').contains(&c)) {
-        "-"
-    } else {
-        ""
-    };
-    format!("{sign}{whole}{rest}")
-}
-
-/// US dollars, to the cent, or as small as they are.
-fn dollars(usd: f64) -> String {
-    let cents = (usd * 100.0).round() as i64;
-    match cents {
-        0 if usd > 0.0 => "< 0.01".to_owned(),
-        _ => decimal(usd, 2),
-    }
-}
-
-/// A quantile with the range it lies in.
-fn ranged(spread: &Spread, name: &str, value: i64) -> String {
-    match spread.range.get(name) {
-        None => "none".to_owned(),
-        Some([least, most]) => {
-            format!(
-                "{} [{} to {}]",
-                grouped(value),
-                grouped(*least),
-                grouped(*most)
-            )
-        }
-    }
-}
-
-/// `many` of something, as one says it.
-fn counted(many: usize, what: &str) -> String {
-    match many {
-        0 => format!("no {what}"),
-        1 => format!("one {what}"),
-        many => format!("{many} {what}s"),
-    }
-}
-
-/// `names` as one says them.
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => "nobody".to_owned(),
-        [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
+pub(super) struct Block {
+    pub(super) title: &'static str,
+    pub(super) about: &'static str,
+    pub(super) rows: Vec<Vec<String>>,
+    pub(super) reading: String,
 }
 
 impl Comparison {
-    fn names(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         self.variants.iter().map(|column| &column.name)
     }
 
@@ -117,7 +50,7 @@ impl Comparison {
             ranged(spread, "p50", spread.p50)
         }));
         let parts = self.time.values().flat_map(|time| time.share.keys());
-        let parts: std::collections::BTreeSet<&String> = parts.collect();
+        let parts: BTreeSet<&String> = parts.collect();
         let mut parts: Vec<(&String, f64)> = parts
             .into_iter()
             .map(|part| {
@@ -142,7 +75,7 @@ impl Comparison {
         }
     }
 
-    fn time_reading(&self) -> String {
+    pub(super) fn time_reading(&self) -> String {
         if !self.settings.profile_is_of_aws {
             return format!(
                 "The profile {} is for tests: these times say nothing about AWS.",
@@ -389,7 +322,7 @@ impl Comparison {
 
     fn change_block(&self) -> Block {
         let scratch = |name: &str| self.scratch.iter().find(|it| it.variant == name);
-        let of = |name: &str, tell: fn(&super::change::Scratch) -> usize| {
+        let of = |name: &str, tell: fn(&Scratch) -> usize| {
             scratch(name).map_or_else(String::new, |it| grouped(tell(it) as i64))
         };
         let mut rows = vec![
@@ -411,7 +344,7 @@ impl Comparison {
                 let mut its = self.change.iter();
                 its.find(|it| &it.kind == kind && it.variant == name)
             };
-            let row = |title: &str, tell: &dyn Fn(&super::change::Change) -> String| {
+            let row = |title: &str, tell: &dyn Fn(&Change) -> String| {
                 self.row(title, |name| change(name).map_or_else(String::new, tell))
             };
             let about = self.change.iter().find(|it| &it.kind == kind);
@@ -446,7 +379,7 @@ impl Comparison {
         }
     }
 
-    fn blocks(&self) -> Vec<Block> {
+    pub(super) fn blocks(&self) -> Vec<Block> {
         let mut blocks = vec![self.time_block(), self.money_block()];
         blocks.extend(self.failure_block());
         blocks.extend([
@@ -455,69 +388,6 @@ impl Comparison {
             self.change_block(),
         ]);
         blocks
-    }
-
-    /// The block called `title`, as Markdown without its heading.
-    pub(super) fn block(&self, title: &str) -> Option<String> {
-        let mut blocks = self.blocks().into_iter();
-        let block = blocks.find(|block| block.title.eq_ignore_ascii_case(title))?;
-        Some(self.table(&block))
-    }
-
-    fn table(&self, block: &Block) -> String {
-        let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
-        let mut header = vec![String::new()];
-        header.extend(self.names().map(|name| format!("`{name}`")));
-        let rule: Vec<String> = header.iter().map(|_| "---".to_owned()).collect();
-        let mut lines = vec![line(&header), line(&rule)];
-        lines.extend(block.rows.iter().map(|row| line(row)));
-        format!("{}\n\n{}", lines.join("\n"), block.reading)
-    }
-
-    /// A line a variant, and what follows of it.
-    pub(super) fn in_short(&self) -> String {
-        let header = [
-            "COMPARED",
-            "MEDIAN, MS",
-            "USD A MILLION ORDERS",
-            "USD A MONTH, IDLE",
-            "DEPENDENCIES",
-        ];
-        let mut rows = table(&header);
-        for name in self.names() {
-            let (time, money) = (&self.time[name], &self.money[name]);
-            rows.add_row([
-                name.clone(),
-                ranged(&time.decided_ms, "p50", time.decided_ms.p50),
-                dollars(money.per_million_usd["total"]),
-                dollars(money.standing_month_usd),
-                self.coupling[name].services.edges.to_string(),
-            ]);
-        }
-        format!(
-            "\n{}\n{}\nMore, and how it comes about: duet compare, docs/comparison.md",
-            trimmed(&rows),
-            self.time_reading()
-        )
-    }
-
-    fn heading(&self) -> String {
-        let it = &self.settings;
-        let faults = match it.faults.as_slice() {
-            [] => String::new(),
-            some => format!(", with {}", some.join(", ")),
-        };
-        format!(
-            "Scenario {}{faults}; {} draws of {} orders for each variant, seed {}.\nLab, profile {}: {} rows measured, {} assumed; patience {} s.",
-            it.scenario,
-            it.draws,
-            it.orders,
-            it.seed,
-            it.profile,
-            it.measured_rows,
-            it.assumed_rows,
-            it.patience_s
-        )
     }
 }
 
@@ -554,56 +424,4 @@ fn cell(row: &Row) -> String {
         }
     }
     text
-}
-
-impl Report for Comparison {
-    fn text(&self) -> String {
-        let mut parts = vec![self.heading()];
-        for block in self.blocks() {
-            let mut header = vec![block.title];
-            header.extend(self.names().map(String::as_str));
-            let mut rows = table(&header);
-            block.rows.into_iter().for_each(|row| rows.add_row(row));
-            parts.push(format!(
-                "{}\n({})\n{}",
-                trimmed(&rows),
-                block.about,
-                block.reading
-            ));
-        }
-        parts.join("\n\n")
-    }
-
-    fn markdown(&self) -> Option<String> {
-        let mut parts = vec![self.heading()];
-        for block in self.blocks() {
-            let title = &block.title[..1];
-            let rest = block.title[1..].to_lowercase();
-            parts.push(format!(
-                "## {title}{rest}\n\n{}.\n\n{}",
-                block.about,
-                self.table(&block)
-            ));
-        }
-        Some(parts.join("\n\n"))
-    }
-
-    fn exit(&self) -> Exit {
-        self.verdict()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_easy_to_read() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        assert_eq!(grouped(-1_000), "-1,000");
-        assert_eq!(dollars(1_234.567), "1,234.57");
-        assert_eq!(dollars(0.001), "< 0.01");
-        assert_eq!(dollars(0.0), "0.00");
-    }
 }
