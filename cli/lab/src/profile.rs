@@ -298,6 +298,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Whether `hop` takes any time of its own.
+    pub(crate) fn knows(&self, hop: Hop) -> bool {
+        self.ready[hop as usize].is_some()
+    }
+
     /// How long `hop` takes, of `size`, for what `drawn` decides.
     pub(crate) fn time(&self, hop: Hop, size: u64, drawn: u64) -> Millis {
         match &self.ready[hop as usize] {
