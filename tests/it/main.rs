@@ -7,6 +7,7 @@
 //! | `templates` | templates and state machines that AWS would refuse |
 //! | `grants` | a permission that nobody needs, or that somebody lacks |
 //! | `cli` | help, errors, exit codes, JSON shapes |
+//! | `changes` | a prediction of what a change touches that no patch bears out |
 //! | `compare` | a comparison that does not add up; documents that say other figures |
 //! | `aws` | a request to the wrong account or endpoint; a deletion nobody asked for |
 //! | `terminal` | somebody's text that steers the terminal it is shown on |
@@ -31,6 +32,7 @@
 
 mod agreement;
 mod aws;
+mod changes;
 mod choreography;
 mod cli;
 mod compare;

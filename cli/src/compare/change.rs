@@ -9,7 +9,8 @@
 //! | a removal | the shop | the same without a service: neither rules nor calls of it |
 //!
 //! A service is edited when it begins or ceases to hear facts of the service
-//! that comes or goes; a definition, when what it calls changes.
+//! that comes or goes, and when a workflow has to tell it of something more that
+//! may be owed; a definition, when what it calls changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -94,6 +95,10 @@ struct Want {
     /// The commands after which it is called, where services are called.
     #[serde(default)]
     after: Vec<String>,
+    /// Whether what it does is owed until it is done. A bus keeps it in a
+    /// dead-letter queue; a workflow tells a service, which has to know the word.
+    #[serde(default)]
+    owed: bool,
     /// The service that goes.
     #[serde(default)]
     without: Option<String>,
@@ -188,7 +193,15 @@ fn one(definitions: &Definitions, description: &Description, want: &Want) -> Out
         .iter()
         .filter(is_rule)
         .filter(|link| Some(&link.to) == subject);
-    let edited: BTreeSet<String> = edited.map(|link| link.from.clone()).collect();
+    let mut edited: BTreeSet<String> = edited.map(|link| link.from.clone()).collect();
+    let definitions_edited = definitions_edited(&before, &after);
+    if want.owed {
+        edited.extend(told_what_is_owed(
+            definitions,
+            description,
+            &definitions_edited,
+        )?);
+    }
     let edited: Vec<String> = edited
         .into_iter()
         .filter(|it| Some(it) != subject)
@@ -204,7 +217,7 @@ fn one(definitions: &Definitions, description: &Description, want: &Want) -> Out
         variant: name.to_owned(),
         redeployed: edited.iter().chain(&want.service).cloned().collect(),
         edited,
-        definitions: definitions_edited(&before, &after),
+        definitions: definitions_edited,
         rules: rules.len(),
         resources,
         edges: [was.edges, is.edges],
@@ -265,6 +278,52 @@ fn definitions_edited(before: &BTreeSet<Link>, after: &BTreeSet<Link>) -> Vec<St
         .into_iter()
         .filter(|name| before.get(*name) != after.get(*name));
     edited.cloned().collect()
+}
+
+/// The services that the definitions `edited` tell what is owed.
+fn told_what_is_owed(
+    definitions: &Definitions,
+    description: &Description,
+    edited: &[String],
+) -> Outcome<BTreeSet<String>> {
+    let files = bundled();
+    let mut told = BTreeSet::new();
+    for machine in own(definitions, description)? {
+        let file = machine.properties["DefinitionS3Location"].as_str();
+        let Some(file) = file.filter(|file| {
+            let name = file.split('.').next().unwrap_or_default();
+            edited.iter().any(|edited| edited == name)
+        }) else {
+            continue;
+        };
+        let folder = machine
+            .template
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
+        let text = files.get(&format!("{folder}/{file}"));
+        let definition = serde_json::from_str(text.map_or("null", String::as_str));
+        let mut open: Vec<serde_json::Value> = vec![definition.map_err(Problem::environment)?];
+        while let Some(value) = open.pop() {
+            let arguments = &value["Arguments"];
+            if let Some(function) = arguments["FunctionName"].as_str()
+                && !arguments["Payload"]["data"]["owed"].is_null()
+            {
+                let name = function.trim_start_matches("${").trim_end_matches('}');
+                let put_in = machine.properties["DefinitionSubstitutions"][name].as_str();
+                let mut known = definitions.functions.iter();
+                let known = known.find(|it| put_in.is_some_and(|at| it.arn == at || it.name == at));
+                told.extend(known.map(|it| it.service.clone()));
+            }
+            match value {
+                serde_json::Value::Object(members) => {
+                    open.extend(members.into_iter().map(|(_, it)| it))
+                }
+                serde_json::Value::Array(items) => open.extend(items),
+                _ => {}
+            }
+        }
+    }
+    Ok(told)
 }
 
 /// What of `before` is otherwise in `after`.
@@ -391,10 +450,12 @@ mod tests {
         let observer = of("an observer");
         let workflow = &observer[&Style::Orchestration];
         assert_eq!(workflow.definitions, ["order"]);
+        // It has to know that points are owed where they cannot be granted.
+        assert_eq!(workflow.edited, ["order"]);
         let bus = &observer[&Style::Choreography];
         assert_eq!((bus.rules, bus.definitions.len()), (1, 0));
+        assert!(bus.edited.is_empty() && bus.redeployed == ["loyalty"]);
         for change in [workflow, bus] {
-            assert!(change.edited.is_empty() && change.redeployed == ["loyalty"]);
             assert_eq!(change.edges[1], change.edges[0] + 1);
         }
     }

@@ -125,6 +125,7 @@ fn called(definitions: &Definitions, machine: &Machine, links: &mut BTreeSet<Lin
         let function = literal(&["FunctionName"]);
         let mut known = definitions.functions.iter();
         let known = known.find(|it| function.is_some_and(|at| it.name == at || it.arn == at));
+        let known = known.filter(|it| !LISTENERS.contains(&it.service.as_str()));
         if let (Some(known), Some(command)) = (known, literal(&["Payload", "command"])) {
             links.insert(Link {
                 from: format!("workflow {name}"),

@@ -1,3 +1,5 @@
+use duet_core::{LISTENERS, SERVICES};
+
 use super::reading::period;
 use super::*;
 
@@ -12,10 +14,12 @@ fn read(parameters: &[(&str, &str)]) -> Definitions {
 #[test]
 fn the_deployed_templates_are_read() {
     let all = read(&[]);
-    assert_eq!(
-        (all.tables.len(), all.functions.len(), all.machines.len()),
-        (10, 17, 4)
-    );
+    let (services, listeners) = (SERVICES.len(), LISTENERS.len());
+    // A table each, and the two third parties' ledgers.
+    assert_eq!(all.tables.len(), services + listeners + 2);
+    // Both entries of a service, a listener's queue, and the two sweeps.
+    assert_eq!(all.functions.len(), 2 * services + listeners + 2);
+    assert_eq!(all.machines.len(), 4);
     let order = &all.queues[all.queue_named("duet-order").unwrap()];
     assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
     let dead = &all.queues[order.redrive.unwrap().0];

@@ -193,7 +193,7 @@ impl Comparison {
             self.row(fault, |name| {
                 let row = self.failure.iter();
                 let mut row = row.filter(|row| row.fault == **fault && row.variant == name);
-                row.next().map_or_else(String::new, |row| cell(row))
+                row.next().map_or_else(String::new, cell)
             })
         });
         let rows = rows.collect();

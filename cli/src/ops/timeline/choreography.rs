@@ -278,7 +278,9 @@ impl<'a> Grower<'a> {
         };
         let event = Event::new(entry.metadata.clone(), fact);
         for (service, command) in contracts::reactions(&event) {
-            let part_of_it = self.sources.with_fraud || service != "fraud";
+            // What a listener did is not looked at.
+            let looked_at = crate::shop::services::SERVICES.contains(&service);
+            let part_of_it = looked_at && (self.sources.with_fraud || service != "fraud");
             let mut steps = self.sources.view.steps.iter();
             let did = steps.any(|step| {
                 let known = step.cause.as_deref();
