@@ -279,7 +279,7 @@ impl<'a> Grower<'a> {
         let event = Event::new(entry.metadata.clone(), fact);
         for (service, command) in contracts::reactions(&event) {
             // What a listener did is not looked at.
-            let looked_at = crate::shop::services::SERVICES.contains(&service);
+            let looked_at = !crate::shop::services::LISTENERS.contains(&service);
             let part_of_it = looked_at && (self.sources.with_fraud || service != "fraud");
             let mut steps = self.sources.view.steps.iter();
             let did = steps.any(|step| {
