@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{duet, json, run, text};
+use crate::harness::{duet, json, local, run, text};
 
 /// A small comparison: its figures are not the documents'.
 fn small(more: &[&str]) -> Value {
@@ -162,7 +162,14 @@ fn what_cannot_be_compared_is_refused_with_what_can() {
             &["compare", "--profile", "aws-1999"],
             "there are fast, aws-2022, aws-2024",
         ),
-        (&["compare", "--on", "local"], "--on lab"),
+        (
+            &["compare", "--on", "local", "--fault", "duplicate"],
+            "--fault is for the lab only",
+        ),
+        (
+            &["compare", "--on", "aws", "--budget", "1"],
+            "--budget is for the lab only",
+        ),
         (&["compare", "--budget", "much"], "much"),
         (&["compare", "--failure", "rain"], "rain"),
         (&["compare", "--check", "nowhere.json"], "nowhere.json"),
@@ -206,4 +213,23 @@ fn a_variant_or_a_fault_can_be_looked_at_alone() {
         // What patience costs.
         assert!(units(&stormy, "invocations") > units(&one, "invocations"));
     }
+}
+
+#[test]
+fn on_an_emulator_orders_are_timed_and_the_rest_is_said_not_to_be_known() {
+    let args = ["compare", "--orders", "3", "--scenario", "card-declined"];
+    let timed = json(&mut local().duet(&[&args[..], &["--output", "json"]].concat()));
+    let variants = timed["variants"].as_array().unwrap();
+    assert!(variants.len() >= 2);
+    for variant in variants {
+        let time = &timed["time"][variant["name"].as_str().unwrap()];
+        for what in ["decided_ms", "whole_ms"] {
+            let (n, p50) = (&time[what]["n"], &time[what]["p50"]);
+            assert!(
+                *n == 3 && p50.as_i64().unwrap() > 0,
+                "{variant} {what}: {time}"
+            );
+        }
+    }
+    assert!(!timed["not_known"].as_array().unwrap().is_empty());
 }

@@ -13,9 +13,14 @@ use crate::compare::failure::{self, Trouble};
 use crate::compare::{self, Options, PROFILE};
 use crate::shop::scenario::{self, Scenario};
 use crate::simulate::threads;
+use crate::target::Target;
+#[cfg(feature = "aws")]
+use crate::target::open::on;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::{Global, On};
 use crate::terminal::report::{Format, print};
+#[cfg(feature = "aws")]
+use crate::world::World;
 use crate::world::lab;
 
 /// `duet compare`.
@@ -79,16 +84,50 @@ fn check(file: &Path, args: &Compare, format: Format) -> Outcome<Exit> {
     print(&checked, format)
 }
 
+impl Compare {
+    /// Refuses what only the lab can do.
+    fn only_times(&self, on: On) -> Outcome<()> {
+        let flags = [
+            ("--fault", !self.faults.rules().is_empty()),
+            ("--failure", !self.failure.is_empty()),
+            ("--budget", self.budget.is_some()),
+        ];
+        match flags.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => {
+                let on = format!("{on:?}").to_lowercase();
+                Err(Problem::usage(format!(
+                    "{flag} is for the lab only: on {on} orders can be timed, and nothing else"
+                ))
+                .hint("add --on lab"))
+            }
+        }
+    }
+}
+
+/// Times orders where the lab is not.
+#[cfg(feature = "aws")]
+async fn elsewhere<W: World>(world: &W, global: &Global, args: &Compare) -> Outcome<Exit> {
+    let on = match global.on {
+        On::Local => "local",
+        _ => "aws",
+    };
+    let variants = world.variants(&args.variants.names)?;
+    let timed = compare::elsewhere::run(world, on, &variants, args.scenario, args.orders);
+    print(&timed.await?, global.output)
+}
+
 /// Compares as the command line says.
-pub(super) fn run(global: &Global, args: &Compare) -> Outcome<Exit> {
+pub(super) async fn run(global: &Global, args: &Compare) -> Outcome<Exit> {
     if let Some(file) = &args.check {
         return check(file, args, global.output);
     }
     if global.on != On::Lab {
-        return Err(Problem::usage(
-            "only the lab can place the same orders under the same faults and meter them",
-        )
-        .hint("leave out --on, or add --on lab"));
+        args.only_times(global.on)?;
+        #[cfg(feature = "aws")]
+        return on!(Target::new(global)?, world => elsewhere(world, global, args).await);
+        #[cfg(not(feature = "aws"))]
+        return Err(Target::absent(global.on));
     }
     let definitions = lab::definitions(&BTreeMap::new())?;
     let troubles = match args.failure.as_slice() {

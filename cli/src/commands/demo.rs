@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use duet_lab::Config;
+use duet_lab::{Config, Profile};
 
 use super::choose::{Faults, Variants};
 use crate::compare;
@@ -114,6 +114,8 @@ fn lab(demo: &Demo, review_seconds: u32, more: &[(&str, &str)]) -> Outcome<Lab> 
         seed: demo.seed.unwrap_or(1),
         faults: demo.faults.rules(),
         keep_succeeded: true,
+        profile: Profile::named(compare::PROFILE),
+        assumptions: demo.seed.unwrap_or(1),
         ..Config::default()
     };
     Lab::new(&definitions, config)

@@ -171,7 +171,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Status => up::status(global).await,
         Command::Demo(args) => demo::run(global, args).await,
         Command::Simulate(args) => simulate::run(args, format),
-        Command::Compare(args) => compare::run(global, args),
+        Command::Compare(args) => compare::run(global, args).await,
         Command::Bench(args) => bench::run(args, format),
         Command::Place(args) => place::run(global, args).await,
         Command::Customer(args) => customer::run(global, args).await,

@@ -12,11 +12,13 @@
 //! | [`coupling`] | the graph of who knows whom |
 //! | [`change`] | what a change touches, and what there is from scratch |
 //! | [`check`] | whether it fits itself, and documents say what it says |
+//! | [`elsewhere`] | what an emulator or AWS can tell of it |
 //! | [`tell`] | the comparison for people: in a terminal, and in Markdown |
 
 pub mod change;
 pub mod check;
 pub mod coupling;
+pub mod elsewhere;
 pub mod failure;
 pub mod guarantees;
 pub mod money;
@@ -115,6 +117,37 @@ pub struct Column {
     pub carried_by: String,
 }
 
+impl Column {
+    fn of(variant: &Variant) -> Self {
+        Self {
+            name: variant.name.to_owned(),
+            style: variant.style,
+            carried_by: variant.carried_by.to_owned(),
+        }
+    }
+}
+
+/// The two of `names` that `are` together, each pair once.
+fn pairs(names: &[String], are: impl Fn(&str, &str) -> bool) -> Vec<[String; 2]> {
+    let mut pairs = Vec::new();
+    for (at, one) in names.iter().enumerate() {
+        let others = names[at + 1..].iter().filter(|other| are(one, other));
+        pairs.extend(others.map(|other| [one.clone(), other.clone()]));
+    }
+    pairs
+}
+
+/// Why orders of `scenario` are not timed, and which could be.
+fn not_plain(scenario: &Scenario) -> Problem {
+    let plain = scenario::ALL.iter().filter(|one| worlds::is_plain(one));
+    let plain: Vec<&str> = plain.map(|one| one.name).collect();
+    Problem::usage(format!(
+        "{} needs more than orders that go their way alone, so its time says nothing",
+        scenario.name
+    ))
+    .hint(format!("choose one of {}", plain.join(", ")))
+}
+
 /// The whole comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
@@ -174,13 +207,7 @@ impl Comparison {
 /// definitions do not fit the code.
 pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Comparison> {
     if !worlds::is_plain(options.scenario) {
-        let plain = scenario::ALL.iter().filter(|one| worlds::is_plain(one));
-        let plain: Vec<&str> = plain.map(|one| one.name).collect();
-        return Err(Problem::usage(format!(
-            "{} needs more than orders that go their way alone, so its time says nothing",
-            options.scenario.name
-        ))
-        .hint(format!("choose one of {}", plain.join(", "))));
+        return Err(not_plain(options.scenario));
     }
     let all = Description::all(&definitions.outputs)?;
     let described = options.variants.iter().map(|variant| {
@@ -212,14 +239,9 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
         scratch.push(change::scratch(definitions, description)?);
         changes.extend(change::all(definitions, description)?);
     }
-    let mut indistinguishable = Vec::new();
-    for (at, one) in names.iter().enumerate() {
-        for other in &names[at + 1..] {
-            if time[one].decided_ms.overlaps(&time[other].decided_ms) {
-                indistinguishable.push([one.clone(), other.clone()]);
-            }
-        }
-    }
+    let indistinguishable = pairs(&names, |one, other| {
+        time[one].decided_ms.overlaps(&time[other].decided_ms)
+    });
     let budget = options.budget.map(|usd| Budget {
         usd,
         exceeded_by: names
@@ -252,11 +274,7 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
         variants: options
             .variants
             .iter()
-            .map(|variant| Column {
-                name: variant.name.to_owned(),
-                style: variant.style,
-                carried_by: variant.carried_by.to_owned(),
-            })
+            .map(|variant| Column::of(variant))
             .collect(),
         break_even: money::break_even(&names, &money),
         prices: money::used(money.values(), worlds::today()),

@@ -26,7 +26,7 @@ pub struct Spread {
     /// of the draw in the middle lies, with 95 % confidence, by how many orders
     /// it has. The rest of the range is what is assumed.
     pub sampling: BTreeMap<String, [i64; 2]>,
-    /// In how many draws.
+    /// In how many draws; 0 where nothing is assumed, and the range is the sampling's.
     pub draws: usize,
 }
 
@@ -95,11 +95,23 @@ impl Spread {
         }
     }
 
+    /// Of times that were measured and rest on no assumption.
+    #[must_use]
+    pub fn measured(times: &[i64]) -> Self {
+        let all = Self::of([times]);
+        Self {
+            range: all.sampling.clone(),
+            draws: 0,
+            ..all
+        }
+    }
+
     /// Whether its median may be the same as the other's, for all that is known:
     /// the ranges overlap, or there are too few draws to have one.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        if self.draws.min(other.draws) < FEW_DRAWS {
+        let few = |it: &Self| (1..FEW_DRAWS).contains(&it.draws);
+        if few(self) || few(other) {
             return true;
         }
         match (self.range.get("p50"), other.range.get("p50")) {

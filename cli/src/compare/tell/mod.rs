@@ -5,8 +5,8 @@ mod blocks;
 mod words;
 
 use self::blocks::Block;
-pub(super) use self::words::decimal;
-use self::words::{dollars, ranged};
+use self::words::dollars;
+pub(super) use self::words::{decimal, ranged};
 use super::Comparison;
 use crate::terminal::exit::Exit;
 use crate::terminal::report::{Report, table, trimmed};

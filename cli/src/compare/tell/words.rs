@@ -38,7 +38,7 @@ pub(super) fn dollars(usd: f64) -> String {
 }
 
 /// A quantile with the range it lies in.
-pub(super) fn ranged(spread: &Spread, name: &str, value: i64) -> String {
+pub(in crate::compare) fn ranged(spread: &Spread, name: &str, value: i64) -> String {
     match spread.range.get(name) {
         None => "none".to_owned(),
         Some([least, most]) => {
