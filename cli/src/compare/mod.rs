@@ -427,3 +427,6 @@ fn failures(
     });
     Ok(rows.collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,8 @@ pub(super) struct Sample {
 
 /// Whether the orders of `scenario` go their way alone: nobody has to decide,
 /// repair or do anything else between. (Registering is left out: an order of a
-/// customer whom nobody knows takes the same way.)
+/// customer whom nobody knows takes the same way, where fraud detection is no
+/// matter.)
 pub(super) fn is_plain(scenario: &Scenario) -> bool {
     let plan = scenario.plan("plain", 1, 60);
     let single = matches!(
@@ -69,7 +70,7 @@ pub(super) fn is_plain(scenario: &Scenario) -> bool {
     );
     let alone = !plan.suspicious && plan.person.is_none() && plan.hopeless.is_none();
     let once = plan.times == 1 && plan.waves.len() == 1 && !plan.forge && !plan.excess;
-    single && alone && once && !plan.repair
+    single && alone && once && !plan.repair && !scenario.fraud
 }
 
 impl Ask<'_> {
