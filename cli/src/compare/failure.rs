@@ -212,9 +212,7 @@ impl Ask<'_> {
             let order = ready(place::find(world, id))??;
             let parked = order.as_ref().is_some_and(|it| !it.owed.is_empty());
             row.parked += u32::from(parked);
-            let ended = order.filter(|it| !parked && has_ended(it));
-            let ended = ended.and_then(|it| it.touched_at.or(it.decided_at));
-            let Some(ended) = ended else {
+            let Some(ended) = order.filter(|_| !parked).and_then(|it| ended_at(&it)) else {
                 row.late += 1;
                 continue;
             };
@@ -261,13 +259,12 @@ fn is_good(order: &Order) -> bool {
     order.fate == Fate::Confirmed && order.owed.is_empty()
 }
 
-fn has_ended(order: &Order) -> bool {
-    match order.fate {
-        Fate::Undecided => false,
-        Fate::Confirmed => true,
-        Fate::Rejected { .. } => {
-            matches!(order.compensation, Compensation::None | Compensation::Done)
-        }
+/// When an order was confirmed, or rejected and undone.
+fn ended_at(order: &Order) -> Option<Timestamp> {
+    match (&order.fate, order.compensation) {
+        (Fate::Confirmed, _) => order.decided_at,
+        (Fate::Rejected { .. }, Compensation::None | Compensation::Done) => order.touched_at,
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::words::{counted, dollars, grouped, listed, ranged};
+use super::words::{counted, dollars, grouped, lasting, listed, ranged};
 use crate::compare::change::{Change, Scratch};
 use crate::compare::failure::Row;
 use crate::compare::time::Spread;
@@ -213,7 +213,7 @@ impl Comparison {
         let worst: Vec<String> = worst.collect();
         Some(Block {
             title: "FAILURE",
-            about: "good orders lost, and what an operator finds: D dead letters, P parked orders, F failed executions",
+            about: "good orders lost; +: how long after the last order, or the outage's end, the last one ended by itself; what an operator finds: D dead letters, P parked orders, F failed executions; and C commands that make all whole",
             rows,
             reading: format!("Of {orders} good orders in each row {}.", worst.join(", ")),
         })
@@ -410,14 +410,19 @@ fn cell(row: &Row) -> String {
     let mut text = match row.lost {
         0 => "none lost".to_owned(),
         lost => {
-            let share = f64::from(lost) / f64::from(row.orders.max(1));
-            format!("{lost} lost ({:.0} %)", share * 100.0)
+            let share = 100.0 * f64::from(lost) / f64::from(row.orders.max(1));
+            let decimals = usize::from(share < 1.0);
+            format!("{share:.decimals$} % lost")
         }
     };
+    if let Some(ms) = row.recovery_ms {
+        text.push_str(&format!(" +{}", lasting(ms)));
+    }
     for (letter, many) in [
         ("D", row.dead_letters),
         ("P", row.parked),
         ("F", row.failed_executions),
+        ("C", row.operator_steps),
     ] {
         if many > 0 {
             text.push_str(&format!(" {letter}{many}"));

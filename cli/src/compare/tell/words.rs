@@ -52,6 +52,16 @@ pub(in crate::compare) fn ranged(spread: &Spread, name: &str, value: i64) -> Str
     }
 }
 
+/// A time that is long enough to be waited for.
+pub(super) fn lasting(ms: i64) -> String {
+    let seconds = ms as f64 / 1_000.0;
+    match seconds {
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 5_400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3_600.0),
+    }
+}
+
 /// `many` of something, as one says it.
 pub(super) fn counted(many: usize, what: &str) -> String {
     match many {
@@ -82,5 +92,8 @@ mod tests {
         assert_eq!(dollars(1_234.567), "1,234.57");
         assert_eq!(dollars(0.001), "< 0.01");
         assert_eq!(dollars(0.0), "0.00");
+        assert_eq!(lasting(1_234), "1.2 s");
+        assert_eq!(lasting(240_000), "4 min");
+        assert_eq!(lasting(7_200_000), "2.0 h");
     }
 }
