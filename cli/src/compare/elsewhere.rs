@@ -115,13 +115,13 @@ pub async fn run<W: World>(
     });
     let time: BTreeMap<String, Elsewhere> = time.collect();
     let names: Vec<String> = variants.iter().map(|it| it.name.to_owned()).collect();
-    let apart = |one: &str, other: &str| !time[one].decided_ms.overlaps(&time[other].decided_ms);
+    let alike = |one: &str, other: &str| time[one].decided_ms.overlaps(&time[other].decided_ms);
     Ok(Timed {
         on,
         scenario: scenario.name,
         orders,
         variants: variants.iter().map(|it| Column::of(it)).collect(),
-        indistinguishable: super::pairs(&names, |one, other| !apart(one, other)),
+        indistinguishable: super::pairs(&names, alike),
         time,
         not_known: NOT_KNOWN,
     })
@@ -132,17 +132,12 @@ impl Report for Timed {
         let names = self.variants.iter().map(|it| it.name.as_str());
         let header: Vec<&str> = std::iter::once("TIME").chain(names).collect();
         let mut rows = table(&header);
-        for (title, quantile, value) in [
-            ("decided, p10", "p10", (|it| it.p10) as fn(&Spread) -> i64),
-            ("decided, p50", "p50", |it| it.p50),
-            ("decided, p90", "p90", |it| it.p90),
-            ("decided, p99", "p99", |it| it.p99),
-        ] {
+        for (at, (quantile, _)) in Spread::default().each().into_iter().enumerate() {
             let cells = self.variants.iter().map(|it| {
                 let spread = &self.time[&it.name].decided_ms;
-                tell::ranged(spread, quantile, value(spread))
+                tell::ranged(spread, quantile, spread.each()[at].1)
             });
-            rows.add_row(std::iter::once(title.to_owned()).chain(cells));
+            rows.add_row(std::iter::once(format!("decided, {quantile}")).chain(cells));
         }
         let cells = self.variants.iter().map(|it| {
             let spread = &self.time[&it.name].whole_ms;

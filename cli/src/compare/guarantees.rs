@@ -48,6 +48,9 @@ struct Promise {
 static PROMISES: LazyLock<Vec<Promise>> =
     LazyLock::new(|| serde_json::from_str(include_str!("guarantees.json")).unwrap_or_default());
 
+/// The source of what no document says.
+pub(super) const SHOWN: &str = "shown by a run of the lab";
+
 /// So many times a mapping's greatest concurrency is a burst.
 const BURST: usize = 20;
 /// Bytes that are more than a workflow may hold, and less than an event may have.
@@ -91,7 +94,7 @@ pub(super) fn of(ask: &Ask<'_>, description: &Description) -> Outcome<Vec<Guaran
         variant: description.variant.name.to_owned(),
         question: question.to_owned(),
         answer,
-        source: "shown by a run of the lab".to_owned(),
+        source: SHOWN.to_owned(),
     };
     let many = burst(ask.definitions);
     all.push(shown(&format!("{many} orders at once"), ask.burst(many)?));

@@ -30,7 +30,7 @@ mod worlds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use duet_lab::{Definitions, FaultRule, Meter, Profile, Time as Row};
+use duet_lab::{Definitions, FaultRule, Meter, Profile, Time as Timing};
 use serde::{Deserialize, Serialize};
 
 use self::change::{Change, Scratch};
@@ -251,7 +251,7 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
             .collect(),
     });
     let patience = definitions.outputs.get("PatienceSeconds");
-    let measured = |row: &&duet_lab::Row| matches!(row.time, Row::Measured { .. });
+    let measured = |row: &&duet_lab::Row| matches!(row.time, Timing::Measured { .. });
     Ok(Comparison {
         settings: Settings {
             on: "lab".to_owned(),

@@ -95,6 +95,13 @@ impl Spread {
         }
     }
 
+    /// The quantiles, by name, from the least on.
+    #[must_use]
+    pub fn each(&self) -> [(&'static str, i64); 4] {
+        let values = [self.p10, self.p50, self.p90, self.p99];
+        std::array::from_fn(|at| (QUANTILES[at].0, values[at]))
+    }
+
     /// Of times that were measured and rest on no assumption.
     #[must_use]
     pub fn measured(times: &[i64]) -> Self {

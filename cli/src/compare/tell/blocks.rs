@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::words::{counted, dollars, grouped, lasting, listed, ranged};
 use crate::compare::change::{Change, Scratch};
 use crate::compare::failure::Row;
+use crate::compare::guarantees::SHOWN;
 use crate::compare::time::Spread;
 use crate::compare::{Comparison, money};
 
@@ -30,15 +31,10 @@ impl Comparison {
     fn time_block(&self) -> Block {
         let mut rows = Vec::new();
         let time = |name: &str| &self.time[name];
-        for (title, quantile, value) in [
-            ("decided, p10", "p10", (|it| it.p10) as fn(&Spread) -> i64),
-            ("decided, p50", "p50", |it| it.p50),
-            ("decided, p90", "p90", |it| it.p90),
-            ("decided, p99", "p99", |it| it.p99),
-        ] {
-            rows.push(self.row(title, |name| {
+        for (at, (quantile, _)) in Spread::default().each().into_iter().enumerate() {
+            rows.push(self.row(&format!("decided, {quantile}"), |name| {
                 let spread = &time(name).decided_ms;
-                ranged(spread, quantile, value(spread))
+                ranged(spread, quantile, spread.each()[at].1)
             }));
         }
         rows.push(self.row("cold, p50", |name| {
@@ -283,10 +279,7 @@ impl Comparison {
                 answers.join("; ")
             })
         });
-        let shown = self
-            .guarantees
-            .iter()
-            .filter(|it| it.source.contains("run"));
+        let shown = self.guarantees.iter().filter(|it| it.source == SHOWN);
         Block {
             title: "GUARANTEES",
             about: "what AWS's documents promise; --output json names the document of each",
