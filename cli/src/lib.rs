@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::commands::Cli;
+use crate::terminal::colour;
 
 /// Does what the command line says, and gives the exit code.
 ///
@@ -28,16 +29,32 @@ pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(said) => {
-            terminal::answer(&said);
+            terminal::answer(&said, asks_for_json());
             return ExitCode::from(said.exit_code() as u8);
         }
     };
+    colour::settle(cli.global.color);
+    let format = cli.global.output;
     let exit = match commands::run(cli).await {
         Ok(exit) => exit,
         Err(problem) => {
-            terminal::tell(&problem.to_string());
+            terminal::refuse(&problem, format);
             problem.exit
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// Whether the command line asks for JSON: looked up by hand, for where it could
+/// not be read.
+fn asks_for_json() -> bool {
+    let mut words = std::env::args().skip(1).peekable();
+    while let Some(word) = words.next() {
+        let is_json = word == "--output=json"
+            || (word == "--output" && words.peek().is_some_and(|next| next == "json"));
+        if is_json {
+            return true;
+        }
+    }
+    false
 }

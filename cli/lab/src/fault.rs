@@ -103,6 +103,18 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Whether it can begin in a world that runs. The others strike once, at the
+    /// beginning of a world, or what the driver of a world does.
+    #[must_use]
+    pub fn can_begin_later(self) -> bool {
+        !matches!(
+            self,
+            Self::Outage | Self::Replay | Self::Update | Self::DoubleSubmission | Self::StaleRead
+        )
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -121,6 +133,20 @@ pub struct FaultRule {
     /// How long an outage lasts, in seconds; drawn if absent. No other kind has
     /// a length of its own.
     pub seconds: Option<u32>,
+}
+
+impl fmt::Display for FaultRule {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if let Some(place) = &self.place {
+            write!(f, "@{place}")?;
+        }
+        if let Some(seconds) = self.seconds {
+            write!(f, ":{seconds}s")?;
+        }
+        write!(f, ":{}", self.rate)
+    }
 }
 
 impl From<Fault> for FaultRule {
@@ -261,6 +287,12 @@ impl Faults {
             only,
             ..Self::default()
         }
+    }
+
+    /// From here on these rules hold, and no others. What struck stays known.
+    pub(crate) fn replace(&mut self, rules: &[FaultRule]) {
+        self.rules = Self::new(self.seed, rules, None).rules;
+        self.quiet = false;
     }
 
     /// Whether any rule is about `kind`.

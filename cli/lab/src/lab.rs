@@ -557,6 +557,25 @@ impl Lab {
         self.host.lock().faults.touched().clone()
     }
 
+    /// From here on faults strike by these rules and by no others; kinds that
+    /// cannot begin later ([`Fault::can_begin_later`]) do not.
+    pub fn set_faults(&mut self, rules: &[FaultRule]) {
+        let rules: Vec<FaultRule> = rules
+            .iter()
+            .filter(|rule| rule.kind.can_begin_later())
+            .cloned()
+            .collect();
+        self.host.lock().faults.replace(&rules);
+    }
+
+    /// The services that were taken out of order by hand.
+    #[must_use]
+    pub fn down(&self) -> Vec<String> {
+        let mut down: Vec<String> = self.down.iter().cloned().collect();
+        down.sort();
+        down
+    }
+
     /// From here on nothing goes wrong any more.
     pub fn stop_faults(&mut self) {
         self.host.lock().faults.quiet = true;

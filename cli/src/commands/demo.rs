@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use duet_core::{Clock as _, SystemClock};
 use duet_lab::{Config, Profile};
 
 use super::choose::{Faults, Variants};
@@ -13,6 +14,8 @@ use crate::ops::faulty::Faulty;
 use crate::shop::parameters::{FRAUD, LITTLE_PATIENCE};
 use crate::shop::scenario::{self, Scenario};
 use crate::target::Target;
+use crate::target::lasting::Made;
+use crate::target::open::left;
 #[cfg(feature = "aws")]
 use crate::target::open::on;
 use crate::terminal;
@@ -48,6 +51,9 @@ pub struct Demo {
     /// What decides where faults strike and what happens first; on the lab only [default: 1].
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
+    /// Keep the world as a lab of this name, to be looked at and repaired; on the lab only.
+    #[arg(long, value_name = "NAME", conflicts_with = "drill")]
+    pub keep: Option<String>,
 }
 
 impl Demo {
@@ -62,18 +68,19 @@ impl Demo {
     /// # Errors
     /// [`Problem`] naming the flag and the remedy.
     fn only_on_the_lab(&self, on: On) -> Outcome<()> {
-        let flag = match (self.faults.rules().as_slice(), self.seed) {
-            ([], None) => return Ok(()),
-            ([], Some(_)) => "--seed",
-            _ => "--fault",
-        };
-        if on == On::Lab {
-            return Ok(());
+        let faults = self.faults.rules();
+        let given = [
+            ("--fault", !faults.is_empty()),
+            ("--seed", self.seed.is_some()),
+            ("--keep", self.keep.is_some()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) if on != On::Lab => Err(Problem::usage(format!(
+                "{flag} is for the lab only: no other world is made from a seed"
+            ))
+            .hint("add --on lab")),
+            _ => Ok(()),
         }
-        Err(Problem::usage(format!(
-            "{flag} is for the lab only: nothing else here can be made to go wrong from a seed"
-        ))
-        .hint("add --on lab"))
     }
 }
 
@@ -86,7 +93,10 @@ pub(super) async fn run(global: &Global, demo: &Demo) -> Outcome<Exit> {
     }
     match global.on {
         On::Lab => {
-            let exit = scenarios(&lab(demo, 30, &[])?, demo, format).await?;
+            let exit = match &demo.keep {
+                Some(name) => kept(global, demo, name).await?,
+                None => scenarios(&lab(demo, 30, &[])?, demo, format).await?,
+            };
             // A whole demo ends with the comparison in short.
             if format == Format::Text && demo.scenarios.is_empty() && demo.is_plain() {
                 terminal::line(&compare::in_short(&lab::definitions(&BTreeMap::new())?)?)?;
@@ -105,11 +115,7 @@ pub(super) async fn run(global: &Global, demo: &Demo) -> Outcome<Exit> {
 /// A fresh world in this process, with little patience, `review_seconds` to decide
 /// a review, `more` parameters, and going wrong in it what `demo` says.
 fn lab(demo: &Demo, review_seconds: u32, more: &[(&str, &str)]) -> Outcome<Lab> {
-    let review_seconds = review_seconds.to_string();
-    let parameters = [LITTLE_PATIENCE, ("ReviewSeconds", &review_seconds)];
-    let all = parameters.iter().chain(more);
-    let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let definitions = lab::definitions(&all.collect())?;
+    let definitions = lab::definitions(&parameters(review_seconds, more))?;
     let config = Config {
         seed: demo.seed.unwrap_or(1),
         faults: demo.faults.rules(),
@@ -119,6 +125,39 @@ fn lab(demo: &Demo, review_seconds: u32, more: &[(&str, &str)]) -> Outcome<Lab> 
         ..Config::default()
     };
     Lab::new(&definitions, config)
+}
+
+/// The parameters of such a world.
+fn parameters(review_seconds: u32, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let review_seconds = review_seconds.to_string();
+    let parameters = [LITTLE_PATIENCE, ("ReviewSeconds", &review_seconds)];
+    let all = parameters.iter().chain(more);
+    all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// Runs the scenarios in a lab that lasts, called `name`.
+async fn kept(global: &Global, demo: &Demo, name: &str) -> Outcome<Exit> {
+    let made = Made {
+        faults: demo
+            .faults
+            .rules()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        profile: Some(compare::PROFILE.to_owned()),
+    };
+    let seed = demo.seed.unwrap_or(1);
+    let dir = Target::new(global)?.lab_called(name)?;
+    let now = SystemClock.now();
+    let lasting = dir.found(parameters(30, &[]), seed, made, now).await?;
+    terminal::hold();
+    let done = scenarios(&lasting.world, demo, global.output).await;
+    let exit = left(done, lasting.close())?;
+    terminal::tell(&format!(
+        "kept as lab {name}: `duet orders --stack {name}` lists its orders, `duet lab use {name}` goes on with it"
+    ));
+    Ok(exit)
 }
 
 /// Runs what the command line chose of the demo.

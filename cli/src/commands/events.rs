@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::ops::events;
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::{look_on, on};
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -65,10 +65,10 @@ pub(super) async fn run(global: &Global, args: &Events) -> Outcome<Exit> {
         }
         Events::Tail { pattern, within } => {
             let pattern = pattern.as_deref().unwrap_or(events::ALL);
-            on!(target, world => events::listen(world, pattern, *within, false, format).await)
+            look_on!(target, world => events::listen(world, pattern, *within, false, format).await)
         }
         Events::Expect { pattern, within } => {
-            on!(target, world => events::listen(world, pattern, *within, true, format).await)
+            look_on!(target, world => events::listen(world, pattern, *within, true, format).await)
         }
     }
 }

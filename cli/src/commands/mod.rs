@@ -14,6 +14,7 @@ pub mod demo;
 pub mod dlq;
 pub mod events;
 pub mod forget;
+pub mod lab;
 pub mod logs;
 pub mod orders;
 pub mod place;
@@ -24,7 +25,11 @@ pub mod review;
 pub mod rules;
 pub mod show;
 pub mod simulate;
+pub mod top;
+pub mod trouble;
 pub mod up;
+
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -62,6 +67,9 @@ pub enum Command {
     /// Tell what is running and deployed.
     #[command(after_help = "Example: duet status --output json")]
     Status,
+    /// The labs that last: list them, use one, drop one.
+    #[command(subcommand)]
+    Lab(lab::Lab),
     /// Run every scenario under every variant and compare.
     #[command(after_help = choose::with_faults("Example: duet demo --scenario happy --scenario card-declined"))]
     Demo(demo::Demo),
@@ -98,6 +106,14 @@ pub enum Command {
     /// Reviews that wait for a person: list, show, decide.
     #[command(subcommand)]
     Review(review::Review),
+    /// Break a service, or let faults strike, to practise on: until `duet mend`.
+    #[command(
+        after_help = choose::with_faults("Example:\n  duet break payment\n  duet place --wait\n  duet mend")
+    )]
+    Break(trouble::Break),
+    /// Mend what was broken on purpose.
+    #[command(after_help = "Example: duet mend payment")]
+    Mend(trouble::Mend),
     /// Retry what a parked order lacks, and nothing else. Safe to run twice.
     #[command(
         after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet repair o-1"
@@ -112,6 +128,9 @@ pub enum Command {
     /// List orders: how each stands, how old it is, what it waits for.
     #[command(after_help = "Example: duet orders --attention --since 1h")]
     Orders(orders::Orders),
+    /// Watch a whole target: orders by state, what waits longest, queues, executions, reviews, dead letters.
+    #[command(after_help = "Example: duet top --once")]
+    Top(top::Top),
     /// Dead letters: not delivered, not processed, and failed executions.
     #[command(subcommand)]
     Dlq(dlq::Dlq),
@@ -146,9 +165,18 @@ pub enum Command {
         /// For which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    #[command(after_help = "Example: duet man > duet.1")]
-    Man,
+    /// Print the manual page of duet or of one command, or write all of them.
+    #[command(
+        after_help = "Example:\n  duet man dlq list > duet-dlq-list.1\n  duet man --dir man1"
+    )]
+    Man {
+        /// Of which command [default: of duet itself].
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+        /// Write the page of every command into this directory.
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Does what the command line says.
@@ -169,6 +197,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Up(args) => up::up(global, args).await,
         Command::Down(args) => up::down(global, args).await,
         Command::Status => up::status(global).await,
+        Command::Lab(args) => lab::run(global, args),
         Command::Demo(args) => demo::run(global, args).await,
         Command::Simulate(args) => simulate::run(args, format),
         Command::Compare(args) => compare::run(global, args).await,
@@ -179,9 +208,12 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Show(args) => show::run(global, args).await,
         Command::Watch(args) => show::watch(global, args).await,
         Command::Review(args) => review::run(global, args).await,
+        Command::Break(args) => trouble::cause(global, args).await,
+        Command::Mend(args) => trouble::mend(global, args).await,
         Command::Repair(args) => repair::run(global, args).await,
         Command::Forget(args) => forget::run(global, args).await,
         Command::Orders(args) => orders::run(global, args).await,
+        Command::Top(args) => top::run(global, args).await,
         Command::Dlq(args) => dlq::run(global, args).await,
         Command::Redrive(args) => redrive::run(global, args).await,
         Command::Logs(args) => logs::run(global, args).await,
@@ -196,13 +228,31 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
             terminal::line(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Exit::Done)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut page)
-                .map_err(Problem::environment)?;
-            terminal::line(String::from_utf8_lossy(&page).trim_end())?;
-            Ok(Exit::Done)
-        }
+        Command::Man { command, dir } => man(command, dir.as_deref()),
     }
+}
+
+/// The manual page of `command`, printed, or all pages written into `dir`.
+fn man(command: &[String], dir: Option<&Path>) -> Outcome<Exit> {
+    if let Some(dir) = dir {
+        let trouble = |e| Problem::environment(format!("{}: {e}", dir.display()));
+        std::fs::create_dir_all(dir).map_err(trouble)?;
+        clap_mangen::generate_to(Cli::command(), dir).map_err(trouble)?;
+        return Ok(Exit::Done);
+    }
+    // Builds the names of commands below commands, such as `duet-dlq-list`.
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let mut of = &root;
+    for word in command {
+        of = of
+            .find_subcommand(word)
+            .ok_or_else(|| Problem::usage(format!("{} has no command {word}", of.get_name())))?;
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(of.clone())
+        .render(&mut page)
+        .map_err(Problem::environment)?;
+    terminal::line(String::from_utf8_lossy(&page).trim_end())?;
+    Ok(Exit::Done)
 }

@@ -45,9 +45,9 @@ pub enum Review {
 /// A person's decision.
 #[derive(Debug, Args)]
 pub struct Decision {
-    /// On which order.
-    #[arg(value_name = "ORDER")]
-    pub order: OrderId,
+    /// On which orders.
+    #[arg(value_name = "ORDER", required = true)]
+    pub orders: Vec<OrderId>,
     /// Who decided, or why; at most 1000 characters.
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
@@ -69,9 +69,9 @@ pub(super) async fn run(global: &Global, args: &Review) -> Outcome<Exit> {
         Review::Approve(decision) => (decision, Verdict::Approve),
         Review::Reject(decision) => (decision, Verdict::Reject),
     };
-    let (order, note) = (&decision.order, decision.note.as_deref());
-    on!(Target::new(global)?, world => print(
-        &review::decide(world, order, verdict, note, decision.within).await?,
-        format,
-    ))
+    let note = decision.note.as_deref();
+    on!(Target::new(global)?, world => match decision.orders.as_slice() {
+        [one] => print(&review::decide(world, one, verdict, note, decision.within).await?, format),
+        some => print(&review::decide_each(world, some, verdict, note, decision.within).await?, format),
+    })
 }

@@ -6,7 +6,7 @@ use duet_core::OrderId;
 use crate::ops::timeline::Form;
 use crate::ops::{show, timeline};
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::{look_on, on};
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -52,7 +52,7 @@ pub(super) async fn run(global: &Global, args: &Show) -> Outcome<Exit> {
 /// Follows it.
 pub(super) async fn watch(global: &Global, args: &Watch) -> Outcome<Exit> {
     let order = args.order.as_str();
-    on!(Target::new(global)?, world => {
+    look_on!(Target::new(global)?, world => {
         show::watch(world, order, args.within, global.output).await
     })
 }

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::choose::parameter;
 use crate::target::{self, Target};
-use crate::terminal::exit::{Exit, Outcome};
-use crate::terminal::global::Global;
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::global::{Global, On};
 use crate::terminal::report::print;
 
 /// `duet up`.
@@ -20,6 +20,9 @@ pub struct Up {
     /// Go on though failed executions cannot be redriven afterwards, without being asked: for scripts.
     #[arg(long)]
     pub yes: bool,
+    /// Set the lab that is there aside, kept as a copy, and begin a new one.
+    #[arg(long)]
+    pub reset: bool,
     /// End the emulator when the process PID does: for test runs.
     #[arg(long, value_name = "PID", hide = true)]
     pub until_exit_of: Option<u32>,
@@ -38,10 +41,15 @@ pub struct Down {
 
 /// Brings the system up.
 pub(super) async fn up(global: &Global, args: &Up) -> Outcome<Exit> {
+    if args.reset && global.on != On::Lab {
+        return Err(Problem::usage("--reset is for the lab only")
+            .hint("`duet down --delete` with the same --on, and then `duet up`"));
+    }
     let wanted = target::Up {
         parameters: args.parameters.clone(),
         deploy: args.deploy,
         yes: args.yes,
+        reset: args.reset,
         until_exit_of: args.until_exit_of,
     };
     print(&Target::new(global)?.up(&wanted).await?, global.output)

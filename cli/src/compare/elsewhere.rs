@@ -13,7 +13,8 @@ use crate::ops::{catalog, place};
 use crate::shop::scenario::Scenario;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::Outcome;
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::World;
 
 /// How long an order may take, in seconds.
@@ -130,8 +131,7 @@ pub async fn run<W: World>(
 impl Report for Timed {
     fn text(&self) -> String {
         let names = self.variants.iter().map(|it| it.name.as_str());
-        let header: Vec<&str> = std::iter::once("TIME").chain(names).collect();
-        let mut rows = table(&header);
+        let mut rows = table(std::iter::once("TIME").chain(names).map(table::prose));
         for (at, (quantile, _)) in Spread::default().each().into_iter().enumerate() {
             let cells = self.variants.iter().map(|it| {
                 let spread = &self.time[&it.name].decided_ms;
@@ -149,7 +149,7 @@ impl Report for Timed {
                 "Scenario {}; {} orders of each variant, one after the other, on {}.\n",
                 self.scenario, self.orders, self.on
             ),
-            trimmed(&rows),
+            rows.text(),
             "(milliseconds from placing an order, by this machine's clock and the services'; in brackets what the number of orders leaves open)".to_owned(),
         ];
         for [one, other] in &self.indistinguishable {

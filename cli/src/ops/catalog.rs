@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::shop::goods::Good;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::World;
 
 /// What seeding did.
@@ -85,13 +86,13 @@ impl Report for Catalogue {
         if self.stock.is_empty() {
             return "the catalogue is empty; `duet catalog seed` fills it".to_owned();
         }
-        let mut rows = table(&[
-            "SKU",
-            "PRICE",
-            "INITIAL",
-            "AVAILABLE",
-            "RESERVED",
-            "SHIPPED",
+        let mut rows = table([
+            table::word("SKU"),
+            table::number("PRICE"),
+            table::number("INITIAL"),
+            table::number("AVAILABLE"),
+            table::number("RESERVED"),
+            table::number("SHIPPED"),
         ]);
         for stock in &self.stock {
             rows.add_row([
@@ -103,6 +104,6 @@ impl Report for Catalogue {
                 stock.shipped.to_string(),
             ]);
         }
-        trimmed(&rows)
+        rows.text()
     }
 }

@@ -21,7 +21,9 @@ use crate::ops::place;
 use crate::shop::services::SERVICES;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::inline;
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
+use crate::terminal::times::span;
 use crate::world::port::operate::{DEAD, Held, Operate};
 
 /// How long letters are held while they are looked at, in seconds.
@@ -508,16 +510,22 @@ impl Sent {
 }
 
 fn rows<'a>(letters: impl Iterator<Item = (&'a Letter, &'a str)>) -> String {
-    let mut rows = table(&["ID", "DIED", "FOR", "WHAT", "ABOUT", "AGE", "CAUSE"]);
+    let mut rows = table([
+        table::word("ID"),
+        table::word("DIED").gives_way(3),
+        table::word("FOR").gives_way(1),
+        table::word("WHAT").gives_way(4),
+        table::word("ABOUT").gives_way(5),
+        table::number("AGE").gives_way(2),
+        table::prose("CAUSE"),
+    ]);
     for (letter, why) in letters {
         let layer = match letter.layer {
             Layer::Undelivered => "undelivered",
             Layer::Unprocessed => "unprocessed",
             Layer::Execution => "execution",
         };
-        let age = letter
-            .age_seconds
-            .map_or(String::new(), |age| format!("{age} s"));
+        let age = letter.age_seconds.map_or(String::new(), span);
         rows.add_row([
             letter.id.as_str(),
             layer,
@@ -528,7 +536,7 @@ fn rows<'a>(letters: impl Iterator<Item = (&'a Letter, &'a str)>) -> String {
             why,
         ]);
     }
-    trimmed(&rows)
+    rows.text()
 }
 
 impl Report for Letters {

@@ -5,9 +5,10 @@ use std::future::Future;
 
 use duet_order::domain::Order;
 
+use crate::ops::trouble::Trouble;
 use crate::shop::scenario::{Plan, Scenario};
 use crate::shop::variant::Variant;
-use crate::terminal::exit::Outcome;
+use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 
 /// How the end of an order is judged.
@@ -43,6 +44,24 @@ pub trait Faulty: World {
         _order: &Order,
     ) -> Outcome<Ending> {
         Ok(Ending::Twin)
+    }
+
+    /// From here on faults strike by the rules of `faults`, and by no others.
+    ///
+    /// # Errors
+    /// [`Problem`] when a rule is none, or no fault can be injected here.
+    fn set_faults(&self, faults: &[String]) -> Outcome<()> {
+        match faults {
+            [] => Ok(()),
+            _ => Err(Problem::usage(
+                "faults strike in the lab only; here `duet break SERVICE` takes a service out of order",
+            )),
+        }
+    }
+
+    /// What was broken on purpose, where that is known.
+    fn trouble(&self) -> Option<Trouble> {
+        None
     }
 
     /// Ends all faults and does an operator's work, where faults can be injected:

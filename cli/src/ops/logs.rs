@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::terminal::exit::{Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::World;
 
 /// What the services logged about something.
@@ -59,8 +60,15 @@ fn read(line: &str, about: &str) -> Option<(Timestamp, Map<String, Value>)> {
 
 impl Report for Logs {
     fn text(&self) -> String {
-        let mut rows = table(&[
-            "TIME", "SERVICE", "ENTRY", "COMMAND", "TRY", "OUTCOME", "MS", "WHY",
+        let mut rows = table([
+            table::word("TIME"),
+            table::word("SERVICE"),
+            table::word("ENTRY").gives_way(3),
+            table::word("COMMAND"),
+            table::number("TRY").gives_way(1),
+            table::word("OUTCOME").states(),
+            table::number("MS").gives_way(2),
+            table::prose("WHY"),
         ]);
         for line in &self.lines {
             let word = |field: &str| match line.get(field) {
@@ -79,7 +87,7 @@ impl Report for Logs {
                 line.get("why").map_or(String::new(), |_| word("why")),
             ]);
         }
-        trimmed(&rows)
+        rows.text()
     }
 }
 

@@ -24,5 +24,7 @@ pub mod show;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+pub mod top;
+pub mod trouble;
 pub mod view;
 mod wait;

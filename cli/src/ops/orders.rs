@@ -13,14 +13,17 @@ use serde::Serialize;
 use crate::ops::place;
 use crate::shop::services::{Subject, TableOf};
 use crate::terminal::exit::Outcome;
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
+use crate::terminal::times::span;
 use crate::world::{Execution, World};
 
 /// An order that is under way for longer than this is called stuck, in seconds.
 pub const STUCK_SECONDS: i64 = 60;
 
-/// Which orders. Several conditions: any of them.
-#[derive(Debug, Clone, Copy, Default)]
+/// Which orders. Several of the first three conditions: any of them. The others
+/// hold on top.
+#[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Undecided, or being undone, for more than [`STUCK_SECONDS`].
     pub stuck: bool,
@@ -28,8 +31,16 @@ pub struct Filter {
     pub failed: bool,
     /// Parked: something is owed. Or undecided, and nobody drives it.
     pub attention: bool,
-    /// Placed no longer ago than this, in seconds; on top of the others.
+    /// Placed no longer ago than this, in seconds.
     pub since: Option<i64>,
+    /// Under one of these variants; any if there is none.
+    pub variants: Vec<String>,
+    /// How it stands begins so, in capitals or not.
+    pub outcome: Option<String>,
+    /// Of this customer.
+    pub customer: Option<String>,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
 }
 
 /// One order.
@@ -55,13 +66,20 @@ pub struct Row {
 pub struct Orders {
     /// One row each.
     pub orders: Vec<Row>,
+    /// How many older ones there are beyond the limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The orders that `filter` takes.
 ///
 /// # Errors
 /// [`crate::terminal::exit::Problem`] when a table does not answer.
-pub async fn list<W: World>(world: &W, filter: Filter) -> Outcome<Orders> {
+pub async fn list<W: World>(world: &W, filter: &Filter) -> Outcome<Orders> {
     let now = world.now();
     let orders = documents::<W, Order>(world, TableOf::Order, "order").await?;
     let reviews = documents::<W, Review>(world, TableOf::Fraud, "review").await?;
@@ -92,7 +110,11 @@ pub async fn list<W: World>(world: &W, filter: Filter) -> Outcome<Orders> {
         }
     }
     rows.sort_by(|a, b| (a.placed_at, &a.order).cmp(&(b.placed_at, &b.order)));
-    Ok(Orders { orders: rows })
+    let more = filter
+        .limit
+        .map_or(0, |limit| rows.len().saturating_sub(limit));
+    let orders = rows.split_off(more);
+    Ok(Orders { orders, more })
 }
 
 /// The documents of a table that stand at `sk`.
@@ -138,15 +160,27 @@ pub async fn left_by<W: World>(world: &W, order: &Order) -> Outcome<Option<Left>
     Ok(left(order, Some(&ended.collect::<Vec<_>>()), now))
 }
 
-fn takes(filter: Filter, order: &Order, left: bool, now: Timestamp) -> bool {
-    let Filter {
+fn takes(filter: &Filter, order: &Order, left: bool, now: Timestamp) -> bool {
+    let &Filter {
         stuck,
         failed,
         attention,
-        since,
+        ..
     } = filter;
     let age = |from: Timestamp| now.duration_since(from).as_secs();
-    if since.is_some_and(|since| age(order.placed.placed_at) > since) {
+    let is_new = filter
+        .since
+        .is_none_or(|since| age(order.placed.placed_at) <= since);
+    let is_of = filter.variants.is_empty() || filter.variants.contains(&order.variant);
+    let is_theirs = filter
+        .customer
+        .as_ref()
+        .is_none_or(|customer| order.placed.customer.as_str() == customer);
+    let stands = filter.outcome.as_ref().is_none_or(|word| {
+        let stands = place::word(&order.standing()).to_lowercase();
+        stands.starts_with(&word.to_lowercase())
+    });
+    if !(is_new && is_of && is_theirs && stands) {
         return false;
     }
     let under_way = order.fate == Fate::Undecided || order.compensation == Compensation::Pending;
@@ -193,16 +227,25 @@ impl Report for Orders {
         if self.orders.is_empty() {
             return "no such orders".to_owned();
         }
-        let mut rows = table(&["ORDER", "VARIANT", "OUTCOME", "AGE", "WAITS FOR"]);
+        let mut rows = table([
+            table::word("ORDER"),
+            table::word("VARIANT").gives_way(1),
+            table::prose("OUTCOME").states(),
+            table::number("AGE").gives_way(2),
+            table::prose("WAITS FOR"),
+        ]);
         for order in &self.orders {
             rows.add_row([
                 order.order.clone(),
                 order.variant.clone(),
                 order.outcome.clone(),
-                format!("{} s", order.age_seconds),
+                span(order.age_seconds),
                 order.waits_for.clone().unwrap_or_default(),
             ]);
         }
-        trimmed(&rows)
+        match self.more {
+            0 => rows.text(),
+            more => format!("{}\nand {more} older", rows.text()),
+        }
     }
 }

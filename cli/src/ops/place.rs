@@ -18,7 +18,10 @@ use crate::shop::scenario::Hopeless;
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::progress::Progress;
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
+use crate::terminal::times::millis;
 use crate::world::{Submitted, World};
 
 /// The most bytes an order may have on its way: Step Functions' limit on state
@@ -147,9 +150,14 @@ pub struct Placed {
     /// How it stands; absent until somebody waited for it.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
-    /// From submission to the end that was waited for.
+    /// From placing it to its decision, by the services' own clocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_ms: Option<i64>,
+    /// Why it was not placed, or not seen to end, where it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(skip)]
+    exit: Exit,
 }
 
 /// All orders of one call.
@@ -160,37 +168,88 @@ pub struct Orders {
 }
 
 /// Submits `orders` and, if `wait` says how many seconds, follows each until it
-/// is decided and no compensation is pending.
+/// is decided and no compensation is pending. One of several that cannot be
+/// submitted, or has not ended in time, is told by its row.
 ///
 /// # Errors
-/// [`Problem`] for the first order that cannot be submitted, or has not ended in time.
+/// [`Problem`] when the only order cannot be submitted, or has not ended in time.
 pub async fn all<W: World>(
     world: &W,
     orders: Vec<(&'static Variant, PlaceOrder)>,
     wait: Option<u64>,
 ) -> Outcome<Orders> {
+    let progress = Progress::new("orders placed", orders.len() as u64);
+    let is_one_of_several = orders.len() > 1;
     let placed = stream::iter(orders)
-        .map(|(variant, order)| async move {
-            let began = world.now();
-            let submitted = submit(world, variant, &order).await?;
-            let mut placed = Placed {
-                order: order.order.to_string(),
-                variant: variant.name,
-                repeat: submitted == Submitted::Already,
-                standing: None,
-                elapsed_ms: None,
-            };
-            if let Some(seconds) = wait {
-                let order = ended(world, order.order.as_str(), seconds).await?;
-                placed.standing = Some(order.standing());
-                placed.elapsed_ms = Some(world.now().duration_since(began).as_millis() as i64);
+        .map(|(variant, order)| {
+            let progress = &progress;
+            async move {
+                let placed = one(world, variant, &order, wait).await;
+                progress.step();
+                match placed {
+                    Err(problem) if is_one_of_several => Ok(Placed {
+                        error: Some(problem.message().to_owned()),
+                        exit: problem.exit,
+                        ..Placed::new(variant, &order)
+                    }),
+                    placed => placed,
+                }
             }
-            Ok::<_, Problem>(placed)
         })
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
     Ok(Orders { orders: placed })
+}
+
+impl Placed {
+    fn new(variant: &'static Variant, order: &PlaceOrder) -> Self {
+        Self {
+            order: order.order.to_string(),
+            variant: variant.name,
+            repeat: false,
+            standing: None,
+            elapsed_ms: None,
+            error: None,
+            exit: Exit::Done,
+        }
+    }
+}
+
+/// Submits `asked` and, if `wait` says so, follows it to its end.
+async fn one<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    asked: &PlaceOrder,
+    wait: Option<u64>,
+) -> Outcome<Placed> {
+    let submitted = submit(world, variant, asked).await?;
+    let mut placed = Placed {
+        repeat: submitted == Submitted::Already,
+        ..Placed::new(variant, asked)
+    };
+    let Some(seconds) = wait else {
+        return Ok(placed);
+    };
+    let order = ended(world, asked.order.as_str(), seconds).await?;
+    // Two that were sent at once under one id: the other one may have come first.
+    if !same(world, asked).await? {
+        return Err(Problem::failed(format!(
+            "order {} was placed at the same time with other content, and that one was taken",
+            asked.order
+        ))
+        .hint("choose another --id"));
+    }
+    let standing = order.standing();
+    if matches!(standing.fate, Fate::Rejected { .. }) {
+        placed.exit = Exit::Failed;
+    }
+    placed.standing = Some(standing);
+    let decided = order
+        .decided_at
+        .map(|at| at.duration_since(order.placed.placed_at));
+    placed.elapsed_ms = decided.map(|took| took.as_millis() as i64);
+    Ok(placed)
 }
 
 /// The order called `id` once it is decided and no compensation is pending.
@@ -247,16 +306,20 @@ pub fn word(standing: &Standing) -> String {
 
 impl Report for Orders {
     fn text(&self) -> String {
-        let mut rows = table(&["ORDER", "VARIANT", "", "ELAPSED"]);
+        let mut rows = table([
+            table::word("ORDER"),
+            table::word("VARIANT").gives_way(1),
+            table::prose("OUTCOME").states(),
+            table::number("TOOK").gives_way(2),
+        ]);
         for placed in &self.orders {
-            let how = match (&placed.standing, placed.repeat) {
-                (Some(standing), _) => word(standing),
-                (None, false) => "submitted".to_owned(),
-                (None, true) => "submitted before".to_owned(),
+            let how = match (&placed.error, &placed.standing, placed.repeat) {
+                (Some(error), ..) => format!("FAILED: {error}"),
+                (None, Some(standing), _) => word(standing),
+                (None, None, false) => "submitted".to_owned(),
+                (None, None, true) => "submitted before".to_owned(),
             };
-            let elapsed = placed
-                .elapsed_ms
-                .map_or(String::new(), |ms| format!("{ms} ms"));
+            let elapsed = placed.elapsed_ms.map_or(String::new(), millis);
             rows.add_row([
                 placed.order.clone(),
                 placed.variant.to_owned(),
@@ -264,21 +327,12 @@ impl Report for Orders {
                 elapsed,
             ]);
         }
-        trimmed(&rows)
+        rows.text()
     }
 
     fn exit(&self) -> Exit {
-        let rejected = |placed: &Placed| {
-            placed
-                .standing
-                .as_ref()
-                .is_some_and(|standing| matches!(standing.fate, Fate::Rejected { .. }))
-        };
-        if self.orders.iter().any(rejected) {
-            Exit::Failed
-        } else {
-            Exit::Done
-        }
+        let exits = self.orders.iter().map(|placed| placed.exit);
+        exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done)
     }
 }
 

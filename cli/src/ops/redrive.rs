@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::ops::place;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::port::operate::{FailedExecution, Operate, Redriven};
 
 /// An execution can be taken up again for so long after it ended: 14 days
@@ -223,7 +224,13 @@ impl Report for Redrive {
         if self.executions.is_empty() {
             return "no execution failed in that time".to_owned();
         }
-        let mut rows = table(&["EXECUTION", "STATUS", "ERROR", "REDRIVEN", "INSTEAD"]);
+        let mut rows = table([
+            table::word("EXECUTION"),
+            table::word("STATUS").states().gives_way(1),
+            table::prose("ERROR").gives_way(2),
+            table::prose("REDRIVEN"),
+            table::prose("INSTEAD"),
+        ]);
         for one in &self.executions {
             let word = match (&one.instead, &one.started, one.redriven) {
                 (Some(_), ..) => "no".to_owned(),
@@ -239,7 +246,7 @@ impl Report for Redrive {
                 one.instead.as_deref().unwrap_or(""),
             ]);
         }
-        trimmed(&rows)
+        rows.text()
     }
 
     fn exit(&self) -> Exit {

@@ -55,6 +55,62 @@ pub struct Missing {
     pub why: String,
 }
 
+/// What was done about several orders.
+#[derive(Debug, Serialize)]
+pub struct AllRepaired {
+    /// The orders that could be looked at.
+    pub orders: Vec<Repaired>,
+    /// Those that could not, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
+}
+
+/// An order that could not be repaired at all.
+#[derive(Debug, Serialize)]
+pub struct Failed {
+    /// Which order.
+    pub order: String,
+    /// Why.
+    pub error: String,
+}
+
+/// The orders that need attention.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub async fn parked<W: World>(world: &W) -> Outcome<Vec<OrderId>> {
+    let filter = orders::Filter {
+        attention: true,
+        ..orders::Filter::default()
+    };
+    let listed = orders::list(world, &filter).await?.orders;
+    let ids = listed.into_iter().map(|row| row.order.parse());
+    ids.collect::<Result<_, _>>().map_err(Problem::environment)
+}
+
+/// Repairs these orders one after the other; one that cannot be repaired keeps
+/// nobody else from it.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub async fn each<W: World>(world: &W, ids: &[OrderId], within: u64) -> Outcome<AllRepaired> {
+    let mut all = AllRepaired {
+        orders: Vec::new(),
+        failed: Vec::new(),
+    };
+    for id in ids {
+        match repair(world, id, within).await {
+            Ok(repaired) => all.orders.push(repaired),
+            Err(problem) if problem.exit == Exit::Environment => return Err(problem),
+            Err(problem) => all.failed.push(Failed {
+                order: id.to_string(),
+                error: problem.message().to_owned(),
+            }),
+        }
+    }
+    Ok(all)
+}
+
 /// Repairs order `id`, each step within `within` seconds.
 ///
 /// # Errors
@@ -410,6 +466,26 @@ impl Report for Repaired {
             Exit::Done
         } else {
             Exit::Failed
+        }
+    }
+}
+
+impl Report for AllRepaired {
+    fn text(&self) -> String {
+        if self.orders.is_empty() && self.failed.is_empty() {
+            return "no order needs attention".to_owned();
+        }
+        let repaired = self.orders.iter().map(Report::text);
+        let failed = self.failed.iter();
+        let failed = failed.map(|one| format!("{}  not repaired: {}", one.order, one.error));
+        repaired.chain(failed).collect::<Vec<_>>().join("\n")
+    }
+
+    fn exit(&self) -> Exit {
+        let all_done = self.orders.iter().all(|one| one.exit() == Exit::Done);
+        match all_done && self.failed.is_empty() {
+            true => Exit::Done,
+            false => Exit::Failed,
         }
     }
 }

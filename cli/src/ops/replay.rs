@@ -19,7 +19,8 @@ use crate::ops::{customer, place};
 use crate::shop::services::TableOf;
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::port::replay::{BusRule, Replayable, queues_of};
 
 /// How long an event may take to be in an archive (EventBridge user guide,
@@ -449,11 +450,11 @@ impl Report for Replay {
         if self.counts.is_empty() {
             lines.push("the journal has no such events".to_owned());
         } else {
-            let mut rows = table(&["EVENT", "COUNT"]);
+            let mut rows = table([table::word("EVENT"), table::number("COUNT")]);
             for (kind, count) in &self.counts {
                 rows.add_row([kind.clone(), count.to_string()]);
             }
-            lines.push(trimmed(&rows));
+            lines.push(rows.text());
         }
         let kept: BTreeSet<&str> = self.rules.iter().map(String::as_str).collect();
         let via = match self.via {

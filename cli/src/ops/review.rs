@@ -16,7 +16,9 @@ use crate::shop::message;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::inline;
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
+use crate::terminal::times::span;
 use crate::world::{Commanded, World};
 
 /// How fraud stands on order `id`.
@@ -224,18 +226,86 @@ pub async fn decide<W: World>(
     Err(Problem::failed(refusal(order, &ended).unwrap_or_default()))
 }
 
+/// What became of several decisions.
+#[derive(Debug, Serialize)]
+pub struct AllDecided {
+    /// Those that took effect.
+    pub decided: Vec<Decided>,
+    /// Those that did not, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
+}
+
+/// A decision that did not take effect.
+#[derive(Debug, Serialize)]
+pub struct Refused {
+    /// On which order.
+    pub order: String,
+    /// Why not.
+    pub error: String,
+}
+
+/// Brings the same decision on several orders; one that is refused keeps nobody
+/// else from theirs.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+pub async fn decide_each<W: World>(
+    world: &W,
+    orders: &[OrderId],
+    verdict: Verdict,
+    note: Option<&str>,
+    within: u64,
+) -> Outcome<AllDecided> {
+    let mut all = AllDecided {
+        decided: Vec::new(),
+        refused: Vec::new(),
+    };
+    for order in orders {
+        match decide(world, order, verdict, note, within).await {
+            Ok(decided) => all.decided.push(decided),
+            Err(problem) if problem.exit == Exit::Failed => all.refused.push(Refused {
+                order: order.to_string(),
+                error: problem.message().to_owned(),
+            }),
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(all)
+}
+
+impl Report for AllDecided {
+    fn text(&self) -> String {
+        let decided = self.decided.iter().map(Report::text);
+        let refused = self.refused.iter();
+        let refused = refused.map(|one| format!("{}  not decided: {}", one.order, one.error));
+        decided.chain(refused).collect::<Vec<_>>().join("\n")
+    }
+
+    fn exit(&self) -> Exit {
+        match self.refused.is_empty() {
+            true => Exit::Done,
+            false => Exit::Failed,
+        }
+    }
+}
+
 impl Report for Reviews {
     fn text(&self) -> String {
         if self.reviews.is_empty() {
             return "no review waits for a person".to_owned();
         }
-        let mut rows = table(&[
-            "ORDER", "VARIANT", "STATUS", "SCORE", "REASONS", "TOTAL", "LEFT",
+        let mut rows = table([
+            table::word("ORDER"),
+            table::word("VARIANT").gives_way(2),
+            table::word("STATUS").states().gives_way(1),
+            table::number("SCORE").gives_way(3),
+            table::prose("REASONS").gives_way(3),
+            table::number("TOTAL"),
+            table::number("LEFT"),
         ]);
         for review in &self.reviews {
-            let left = review
-                .seconds_left
-                .map_or(String::new(), |left| format!("{left} s"));
+            let left = review.seconds_left.map_or(String::new(), span);
             rows.add_row([
                 review.order.clone(),
                 review.variant.clone(),
@@ -246,7 +316,7 @@ impl Report for Reviews {
                 left,
             ]);
         }
-        trimmed(&rows)
+        rows.text()
     }
 }
 
@@ -260,7 +330,7 @@ impl Report for Row {
             lines.push(format!("customer {customer}, total {total}"));
         }
         if let (Some(due), Some(left)) = (self.due, self.seconds_left) {
-            lines.push(format!("closes by itself at {due}, in {left} s"));
+            lines.push(format!("closes by itself at {due}, in {}", span(left)));
         }
         if let Some(at) = self.closed_at {
             lines.push(format!("ended at {at}"));

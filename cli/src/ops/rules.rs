@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::shop::contracts::fields::{schemas_with, within};
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::read;
-use crate::terminal::report::{Format, Report, print, table, trimmed};
+use crate::terminal::report::{Format, Report, print};
+use crate::terminal::table::{self, table};
 use crate::world::port::bus::BusTools;
 pub use crate::world::port::bus::Rule;
 
@@ -182,7 +183,12 @@ impl Report for Matched {
 
 impl Report for Listed {
     fn text(&self) -> String {
-        let mut rows = table(&["RULE", "STATE", "TARGETS", "PATTERN"]);
+        let mut rows = table([
+            table::word("RULE"),
+            table::word("STATE").states().gives_way(1),
+            table::word("TARGETS").gives_way(2),
+            table::code("PATTERN"),
+        ]);
         for rule in &self.rules {
             rows.add_row([
                 rule.name.clone(),
@@ -191,18 +197,22 @@ impl Report for Listed {
                 rule.pattern.to_string(),
             ]);
         }
-        trimmed(&rows)
+        rows.text()
     }
 }
 
 impl Report for Tested {
     fn text(&self) -> String {
-        let mut rows = table(&["RULE", "", "WHY NOT"]);
+        let mut rows = table([
+            table::word("RULE"),
+            table::word("MATCH").states(),
+            table::prose("WHY NOT"),
+        ]);
         for rule in &self.rules {
             let word = if rule.matches { "match" } else { "no" };
             rows.add_row([rule.name.as_str(), word, &rule.why_not]);
         }
-        trimmed(&rows)
+        rows.text()
     }
 }
 

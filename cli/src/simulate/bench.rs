@@ -19,7 +19,8 @@ use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::Variant;
 use crate::shop::{message, scenario};
 use crate::terminal::exit::{Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::World;
 use crate::world::lab::Lab;
 
@@ -270,7 +271,7 @@ fn matches(definitions: &Definitions) -> f64 {
 
 impl Report for LabBench {
     fn text(&self) -> String {
-        let mut rows = table(&["WHAT", "A SECOND"]);
+        let mut rows = table([table::prose("WHAT"), table::number("A SECOND")]);
         rows.add_row([
             "transitions".to_owned(),
             format!("{:.0}", self.transitions_per_s),
@@ -286,7 +287,7 @@ impl Report for LabBench {
         for (variant, rate) in &self.orders_per_s {
             rows.add_row([format!("happy orders, {variant}"), format!("{rate:.0}")]);
         }
-        let mut text = trimmed(&rows);
+        let mut text = rows.text();
         for (variant, growth) in &self.growth {
             text.push_str(&format!(
                 "\n{} orders take {growth:.2} times as long each, {variant}",

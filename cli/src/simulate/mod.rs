@@ -36,6 +36,7 @@ use crate::ops::view::Print;
 use crate::shop::scenario::Scenario;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Outcome, Problem};
+use crate::terminal::progress::Progress;
 use crate::world::lab::{self, Lab};
 use play::{Play, is_borne};
 use shrink::shrink;
@@ -239,6 +240,7 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
     // The first world that went wrong: later ones need not run.
     let stop = AtomicU64::new(u64::MAX);
     let ends: Mutex<BTreeMap<u64, Outcome<End>>> = Mutex::default();
+    let progress = Progress::new("worlds", worlds);
     std::thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
             scope.spawn(|| {
@@ -253,6 +255,7 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
                         ..Cut::default()
                     };
                     let end = simulate(definitions, options, world, &cut);
+                    progress.step();
                     if end.as_ref().map_or(true, |end| !end.findings.is_empty()) {
                         stop.fetch_min(world, Ordering::Relaxed);
                     }

@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 use super::parallel::in_parallel;
 use super::{Cut, Options, REVIEW_SECONDS, simulate, variant_of};
 use crate::terminal::exit::{Exit, Outcome};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::lab;
 
 /// In how many seeds of each variant a mutant is looked for.
@@ -460,14 +461,18 @@ fn of_resources(all: &Definitions) -> Vec<Mutant> {
 
 impl Report for MutantsReport {
     fn text(&self) -> String {
-        let mut rows = table(&["SURVIVES", "CHANGE", "WHY"]);
+        let mut rows = table([
+            table::prose("SURVIVES"),
+            table::prose("CHANGE"),
+            table::prose("WHY"),
+        ]);
         for Survivor { place, change, why } in &self.survivors {
             let why = why.unwrap_or("nobody explains it");
             rows.add_row([place, change, why]);
         }
         format!(
             "{}\n\n{} mutants: {} refused at deployment, {} found, {} survive, {} of these unexplained, {:.1} s",
-            trimmed(&rows),
+            rows.text(),
             self.mutants,
             self.refused,
             self.found,

@@ -8,11 +8,13 @@ use futures_util::FutureExt;
 
 use super::script::Script;
 use crate::ops::faulty::{Ending, Faulty};
+use crate::ops::trouble::Trouble;
 use crate::ops::view::View;
 use crate::shop::scenario::{Plan, Scenario};
 use crate::shop::variant::Variant;
 use crate::terminal::exit::Outcome;
 use crate::world::lab::Lab;
+use crate::world::lab::inputs::Input;
 
 /// How long everything may take to come to rest, in milliseconds.
 pub(super) const REST: i64 = 30 * 24 * 3_600_000;
@@ -25,23 +27,35 @@ impl Lab {
     /// named in `left` and those of orders that are whole, or parked: these are
     /// repaired. Gives whether there was anything.
     pub fn redrive_all(&self, left: &[&str]) -> bool {
-        let (mut worked, failed) = self.with(|lab| {
-            let letters = lab.dead_letters();
+        let (mut worked, failed) = {
+            let state = &mut *self.state();
+            let letters = state.lab.dead_letters();
             for letter in &letters {
                 // What nobody can take is read by a person, and taken away.
                 let parses = serde_json::from_str::<serde_json::Value>(&letter.body).is_ok();
                 let hopeless = !parses || left.iter().any(|marker| letter.body.contains(marker));
-                if hopeless || !lab.redrive(letter) {
-                    lab.discard(letter);
+                let now = state.lab.now();
+                if hopeless || !state.lab.redrive(letter) {
+                    state.lab.discard(letter);
+                    state.record(now, || Input::Discard { letter: letter.at });
+                } else {
+                    state.record(now, || Input::Forward { letter: letter.at });
                 }
             }
-            (!letters.is_empty(), lab.failed_executions())
-        });
+            (!letters.is_empty(), state.lab.failed_executions())
+        };
         for run in failed {
             let id = of_execution(&run.name);
             let done = run.machine.contains("order") && self.is_whole_or_parked(id);
             if !done && !left.contains(&id) {
-                worked |= self.with(|lab| lab.redrive_execution(&run.arn).is_ok());
+                let state = &mut *self.state();
+                let now = state.lab.now();
+                if state.lab.redrive_execution(&run.arn).is_ok() {
+                    state.record(now, || Input::RedriveExecution {
+                        arn: run.arn.clone(),
+                    });
+                    worked = true;
+                }
             }
         }
         worked
@@ -81,11 +95,26 @@ impl Faulty for Lab {
         self.judge(variant, &script, wave, order, false)
     }
 
+    fn set_faults(&self, faults: &[String]) -> Outcome<()> {
+        self.state().set_faults(faults.to_vec())
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        let state = self.state();
+        Some(Trouble {
+            down: state.lab.down(),
+            faults: state.faults.clone(),
+        })
+    }
+
     async fn clear_up(&self) -> Outcome<()> {
-        self.with(|lab| {
-            lab.stop_faults();
-            lab.settle(REST)
-        });
+        {
+            let state = &mut *self.state();
+            let now = state.lab.now();
+            state.lab.stop_faults();
+            state.record(now, || Input::StopFaults);
+            state.lab.settle(REST);
+        }
         for _ in 0..ROUNDS {
             let worked = self.redrive_all(&[]);
             self.with(|lab| lab.settle(REST));

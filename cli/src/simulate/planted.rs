@@ -13,7 +13,8 @@ use super::parallel::in_parallel;
 use super::{Cut, Options, REVIEW_SECONDS, simulate};
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::lab;
 
 /// How many seeds it may take to find a mistake under a variant.
@@ -157,7 +158,12 @@ fn look_for(
 
 impl Report for PlantedReport {
     fn text(&self) -> String {
-        let mut rows = table(&["MISTAKE", "VARIANT", "SEED", "FOUND BY"]);
+        let mut rows = table([
+            table::prose("MISTAKE"),
+            table::word("VARIANT"),
+            table::number("SEED"),
+            table::prose("FOUND BY"),
+        ]);
         for mistake in &self.mistakes {
             let seed = mistake.seed.map_or("-".to_owned(), |seed| seed.to_string());
             let by = mistake.by.clone();
@@ -167,7 +173,7 @@ impl Report for PlantedReport {
         }
         format!(
             "{}\n\n{} of {} found wherever they can show, half of it within {} seeds, {:.1} s",
-            trimmed(&rows),
+            rows.text(),
             self.found,
             self.planted,
             self.median_seeds,

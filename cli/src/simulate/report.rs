@@ -4,7 +4,8 @@ use duet_lab::Moment;
 
 use super::{LEAST_SHARE, Losses, LostOrder, Raced, SimulationReport, Violation};
 use crate::terminal::exit::Exit;
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 
 /// A moment, in words.
 fn told(moment: &Moment) -> String {
@@ -15,13 +16,17 @@ fn told(moment: &Moment) -> String {
 impl Report for SimulationReport {
     fn text(&self) -> String {
         let mut text = Vec::new();
-        let mut outcomes = table(&["OUTCOME", "ORDERS"]);
+        let mut outcomes = table([table::prose("OUTCOME").states(), table::number("ORDERS")]);
         for (outcome, times) in &self.outcomes {
             outcomes.add_row([outcome.clone(), times.to_string()]);
         }
-        text.push(trimmed(&outcomes));
+        text.push(outcomes.text());
         if !self.faults_injected.is_empty() {
-            let mut faults = table(&["FAULT", "STRUCK", "SHARE"]);
+            let mut faults = table([
+                table::word("FAULT"),
+                table::number("STRUCK"),
+                table::number("SHARE"),
+            ]);
             for (kind, times) in &self.faults_injected {
                 let share = self.faults_share.get(kind).copied().unwrap_or(0.0);
                 faults.add_row([
@@ -30,10 +35,15 @@ impl Report for SimulationReport {
                     format!("{:.1} %", share * 100.0),
                 ]);
             }
-            text.extend([String::new(), trimmed(&faults)]);
+            text.extend([String::new(), faults.text()]);
         }
         if self.races.iter().any(|row| row.count > 0) {
-            let mut races = table(&["RACE", "VARIANT", "ORDERS", "FOR EXAMPLE"]);
+            let mut races = table([
+                table::word("RACE"),
+                table::word("VARIANT"),
+                table::number("ORDERS"),
+                table::prose("FOR EXAMPLE").gives_way(1),
+            ]);
             for Raced {
                 name,
                 variant,
@@ -48,9 +58,14 @@ impl Report for SimulationReport {
                     example.clone().unwrap_or_default(),
                 ]);
             }
-            text.extend([String::new(), trimmed(&races)]);
+            text.extend([String::new(), races.text()]);
         }
-        let mut lost = table(&["VARIANT", "GOOD ORDERS", "LOST", "SHARE"]);
+        let mut lost = table([
+            table::word("VARIANT"),
+            table::number("GOOD ORDERS"),
+            table::number("LOST"),
+            table::number("SHARE"),
+        ]);
         for (
             variant,
             Losses {
@@ -67,7 +82,7 @@ impl Report for SimulationReport {
                 format!("{:.2} %", share * 100.0),
             ]);
         }
-        text.extend([String::new(), trimmed(&lost)]);
+        text.extend([String::new(), lost.text()]);
         if self.seeds == 1 {
             for LostOrder { what, timeline } in &self.lost_orders {
                 text.push(format!("lost: {what}"));

@@ -11,12 +11,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
 use duet_core::message::hex;
-use duet_lab::{Config, Definitions, Update, bundled};
+use duet_lab::{Config, Definitions, Profile, Update, bundled};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -53,11 +53,26 @@ struct Header {
     parameters: BTreeMap<String, String>,
     seed: u64,
     start: Timestamp,
+    /// How it differs from a lab that a first command begins.
+    #[serde(flatten)]
+    made: Made,
+}
+
+/// What a lab is made with, beside its parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// The faults that strike from the beginning, as they are written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+    /// How long things take; as in tests if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
 }
 
 impl Header {
     fn new(stack: &str, parameters: BTreeMap<String, String>, start: Timestamp) -> Self {
         Self {
+            made: Made::default(),
             format: FORMAT,
             duet: env!("CARGO_PKG_VERSION").to_owned(),
             definitions: digest(),
@@ -82,6 +97,18 @@ fn digest() -> String {
     hex(&digest.finalize())
 }
 
+/// What a file keeps.
+#[derive(Debug, Clone)]
+struct Kept {
+    header: Header,
+    /// The inputs of all whole commands.
+    entries: Vec<Entry>,
+    /// How many bytes they take.
+    whole: u64,
+    /// The digest of these bytes, to go on with.
+    lines: Sha256,
+}
+
 /// Where the labs of a state directory lie.
 #[derive(Debug, Clone)]
 pub struct LabDir {
@@ -98,8 +125,10 @@ pub struct Lasting {
     header: Header,
     /// Inputs that came before this command.
     before: usize,
-    /// How many bytes of the file are whole lines.
+    /// How many bytes of the file are whole commands.
     whole: u64,
+    /// The digest of these bytes.
+    lines: Sha256,
     opened: Timestamp,
     /// Held while the command runs.
     _lock: File,
@@ -166,6 +195,36 @@ impl LabDir {
         self.file().is_file()
     }
 
+    /// The files with inputs, and their sizes: the lab's own, and those of labs that
+    /// were set aside.
+    pub(super) fn files(&self) -> Outcome<Vec<(PathBuf, u64)>> {
+        if !self.directory.is_dir() {
+            return Ok(Vec::new());
+        }
+        let trouble = self.trouble();
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(&trouble)? {
+            let path = entry.map_err(&trouble)?.path();
+            if path.extension().is_some_and(|it| it == "jsonl") {
+                let bytes = fs::metadata(&path).map_err(&trouble)?.len();
+                files.push((path, bytes));
+            }
+        }
+        Ok(files)
+    }
+
+    /// When the lab began, and how many inputs it had, if there is one.
+    pub(super) fn glance(&self) -> Outcome<Option<(Timestamp, usize)>> {
+        let kept = self.read()?;
+        Ok(kept.map(|kept| (kept.header.start, kept.entries.len())))
+    }
+
+    /// Removes the lab and all that was set aside.
+    pub(super) fn remove(&self) -> Outcome<()> {
+        let _lock = self.lock()?;
+        fs::remove_dir_all(&self.directory).map_err(self.trouble())
+    }
+
     fn trouble(&self) -> impl Fn(std::io::Error) -> Problem {
         let file = self.file();
         move |error| Problem::environment(format!("{}: {error}", file.display()))
@@ -174,13 +233,20 @@ impl LabDir {
     /// Waits until no other command uses the lab.
     fn lock(&self) -> Outcome<File> {
         let trouble = self.trouble();
-        fs::create_dir_all(&self.directory).map_err(&trouble)?;
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.directory.join("lock"))
-            .map_err(&trouble)?;
+        let opened = fs::create_dir_all(&self.directory).and_then(|()| {
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(self.directory.join("lock"))
+        });
+        let lock = match opened {
+            // Whoever may only read changes nothing, and needs no turn.
+            Err(error) if is_read_only(&error) && self.exists() => {
+                return File::open(self.file()).map_err(&trouble);
+            }
+            opened => opened.map_err(&trouble)?,
+        };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -214,40 +280,65 @@ impl LabDir {
         Ok(Some(aside))
     }
 
-    /// The header and the inputs in the file, with the length of its whole lines.
-    fn read(&self) -> Outcome<Option<(Header, Vec<Entry>, u64)>> {
+    /// What is in the file, up to the end of the last whole command.
+    fn read(&self) -> Outcome<Option<Kept>> {
         if !self.exists() {
             return Ok(None);
         }
         let file = self.file();
         let bytes = fs::read(&file).map_err(self.trouble())?;
-        // What a command that was killed left half-written has no end of line.
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        if whole < bytes.len() {
-            terminal::tell(&format!(
-                "warning: the last line of {} is cut off; it is left out",
-                file.display()
-            ));
-        }
-        let mut lines = bytes[..whole]
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
-        let Some(first) = lines.next() else {
-            return Ok(None);
-        };
         let wrong = |line: usize, why: &dyn std::fmt::Display| {
             let text = format!("line {line} of {} cannot be read: {why}", file.display());
             Problem::environment(text).hint(REMEDY)
         };
-        let header: Header = serde_json::from_slice(first).map_err(|e| wrong(1, &e))?;
-        let entries = lines
-            .enumerate()
-            .map(|(n, line)| serde_json::from_slice(line).map_err(|e| wrong(n + 2, &e)))
-            .collect::<Outcome<Vec<Entry>>>()?;
-        Ok(Some((header, entries, whole as u64)))
+        let mut kept: Option<Kept> = None;
+        let mut header = None;
+        let mut entries = Vec::new();
+        let mut lines = Sha256::new();
+        let mut at = 0;
+        for (n, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            // What a command that was killed left half-written has no end of line.
+            let Some(text) = line.strip_suffix(b"\n") else {
+                break;
+            };
+            at += line.len();
+            if n == 0 {
+                header = Some(serde_json::from_slice(text).map_err(|e| wrong(1, &e))?);
+                lines.update(line);
+                continue;
+            }
+            let entry: Entry = serde_json::from_slice(text).map_err(|e| wrong(n + 1, &e))?;
+            let is_end = matches!(entry.input, Input::End { .. });
+            if let Input::End { lines: said, .. } = &entry.input
+                && said
+                    .as_ref()
+                    .is_some_and(|said| *said != hex(&lines.clone().finalize()))
+            {
+                return Err(wrong(
+                    n + 1,
+                    &"a line before it was changed or taken out since it was written",
+                ));
+            }
+            lines.update(line);
+            entries.push(entry);
+            if is_end && let Some(header) = &header {
+                let before = kept.map_or(Vec::new(), |kept| kept.entries);
+                kept = Some(Kept {
+                    header: Header::clone(header),
+                    entries: [before, std::mem::take(&mut entries)].concat(),
+                    whole: at as u64,
+                    lines: lines.clone(),
+                });
+            }
+        }
+        let whole = kept.as_ref().map_or(0, |kept| kept.whole);
+        if whole < bytes.len() as u64 {
+            terminal::tell(&format!(
+                "warning: {} ends in the middle of a command; that command is left out",
+                file.display()
+            ));
+        }
+        Ok(kept)
     }
 
     /// Opens the lab as it is at `wall`, or begins one with the template's
@@ -259,7 +350,10 @@ impl LabDir {
         let lock = self.lock()?;
         match self.read()? {
             Some(read) => self.resume(lock, read, wall),
-            None => self.begin(lock, BTreeMap::new(), wall).await,
+            None => {
+                let header = Header::new(&self.stack, BTreeMap::new(), wall);
+                self.begin(lock, header).await
+            }
         }
     }
 
@@ -280,7 +374,12 @@ impl LabDir {
         // Wrong parameters leave what is there alone.
         definitions(&self.stack, &parameters)?;
         if let Ok(Some(read)) = self.read()
-            && read.0 == Header::new(&self.stack, read.0.parameters.clone(), read.0.start)
+            && read.header
+                == Header::new(
+                    &self.stack,
+                    read.header.parameters.clone(),
+                    read.header.start,
+                )
         {
             let again = lock.try_clone().map_err(self.trouble())?;
             match self.resume(again, read, wall) {
@@ -295,22 +394,44 @@ impl LabDir {
             }
         }
         let aside = self.put_away(wall)?;
-        let lasting = self.begin(lock, parameters, wall).await?;
+        let header = Header::new(&self.stack, parameters, wall);
+        let lasting = self.begin(lock, header).await?;
         Ok((lasting, Brought::Begun(aside)))
     }
 
-    async fn begin(
+    /// Begins a lab of another kind than a first command does.
+    ///
+    /// # Errors
+    /// [`Problem`] when there is a lab of that name, or it cannot be made so.
+    pub async fn found(
         &self,
-        lock: File,
         parameters: BTreeMap<String, String>,
+        seed: u64,
+        made: Made,
         wall: Timestamp,
     ) -> Outcome<Lasting> {
-        let header = Header::new(&self.stack, parameters, wall);
+        let lock = self.lock()?;
+        if self.exists() {
+            return Err(
+                Problem::usage(format!("there is a lab {} already", self.stack))
+                    .hint("choose another name, or remove it with `duet lab drop`"),
+            );
+        }
+        let header = Header {
+            seed,
+            made,
+            ..Header::new(&self.stack, parameters, wall)
+        };
+        self.begin(lock, header).await
+    }
+
+    async fn begin(&self, lock: File, header: Header) -> Outcome<Lasting> {
         let lasting = Lasting {
             world: world(&header)?,
             labs: self.clone(),
             before: 0,
             whole: 0,
+            lines: Sha256::new(),
             opened: header.start,
             header,
             _lock: lock,
@@ -320,14 +441,17 @@ impl LabDir {
         Ok(lasting)
     }
 
-    fn resume(
-        &self,
-        lock: File,
-        (header, entries, whole): (Header, Vec<Entry>, u64),
-        wall: Timestamp,
-    ) -> Outcome<Lasting> {
+    fn resume(&self, lock: File, kept: Kept, wall: Timestamp) -> Outcome<Lasting> {
+        let Kept {
+            header,
+            entries,
+            whole,
+            lines,
+        } = kept;
         let expected = Header {
             duet: header.duet.clone(),
+            seed: header.seed,
+            made: header.made.clone(),
             ..Header::new(&self.stack, header.parameters.clone(), header.start)
         };
         let file = self.file();
@@ -367,10 +491,19 @@ impl LabDir {
             header,
             before,
             whole,
+            lines,
             opened,
             _lock: lock,
         })
     }
+}
+
+/// Whether `error` says that nothing may be written there.
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 fn definitions(
@@ -384,8 +517,20 @@ fn definitions(
 
 /// The world of `header`, at its beginning.
 fn world(header: &Header) -> Outcome<Lab> {
+    let faults = header.made.faults.iter().map(|rule| rule.parse());
+    let profile = match &header.made.profile {
+        None => None,
+        Some(name) => Some(Profile::named(name).ok_or_else(|| {
+            Problem::environment(format!("there is no profile {name} any more")).hint(REMEDY)
+        })?),
+    };
     let config = Config {
         seed: header.seed,
+        faults: faults
+            .collect::<Result<_, String>>()
+            .map_err(Problem::environment)?,
+        profile,
+        assumptions: header.seed,
         start: header.start.as_millisecond(),
         keep_succeeded: true,
         events: true,
@@ -434,12 +579,6 @@ impl Lasting {
             return Ok(());
         }
         state.lab.advance(now);
-        let end = Entry {
-            at: now,
-            input: Input::End {
-                trace: state.trace(),
-            },
-        };
         let mut text = Vec::new();
         let mut line = |value: serde_json::Result<Vec<u8>>| {
             text.extend(value.map_err(Problem::environment)?);
@@ -449,9 +588,23 @@ impl Lasting {
         if self.whole == 0 {
             line(serde_json::to_vec(&self.header))?;
         }
-        for entry in inputs.iter().chain([&end]) {
+        for entry in &inputs {
             line(serde_json::to_vec(entry))?;
         }
+        let end = Entry {
+            at: now,
+            input: Input::End {
+                trace: state.trace(),
+                lines: Some(hex(&self.lines.clone().chain_update(&text).finalize())),
+            },
+        };
+        text.extend(serde_json::to_vec(&end).map_err(Problem::environment)?);
+        text.push(b'\n');
+        self.append(&text)
+    }
+
+    /// Puts `text` behind the whole commands of the file, all of it or nothing.
+    fn append(&self, text: &[u8]) -> Outcome<()> {
         let trouble = self.labs.trouble();
         let mut file = OpenOptions::new()
             .write(true)
@@ -460,8 +613,19 @@ impl Lasting {
             .open(self.labs.file())
             .map_err(&trouble)?;
         file.set_len(self.whole).map_err(&trouble)?;
-        file.seek(SeekFrom::End(0)).map_err(&trouble)?;
-        file.write_all(&text).map_err(&trouble)
+        let written = file
+            .seek(SeekFrom::End(0))
+            .and_then(|_| file.write_all(text))
+            .and_then(|()| file.sync_all());
+        written.map_err(|error| {
+            // What the disk still takes of it goes: the command never happened.
+            let undone = file.set_len(self.whole).and_then(|()| file.sync_all());
+            let hint = match undone {
+                Ok(()) => "nothing of this command is kept; make room and give it again",
+                Err(_) => "what is left of this command is left out by the next one",
+            };
+            trouble(error).hint(hint)
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 mod absent;
 #[cfg(feature = "aws")]
 mod cloud;
+pub mod labs;
 pub mod lasting;
 pub mod open;
 mod report;
@@ -24,10 +25,12 @@ use duet_local::Environment;
 use self::absent::Emulator;
 #[cfg(feature = "aws")]
 use self::cloud::Emulator;
+use self::labs::Labs;
 use self::lasting::{Brought, LabDir};
 use self::open::Opened;
 pub use self::report::{DownReport, StatusReport, UpReport};
 use self::report::{LabStatus, NO_LAB_YET};
+use crate::ops::faulty::Faulty as _;
 use crate::ops::orders;
 use crate::shop::parameters::of_today;
 use crate::terminal::exit::{Outcome, Problem};
@@ -43,15 +46,35 @@ use crate::world::{Deployment, World};
 pub fn root() -> Outcome<PathBuf> {
     let here = std::env::current_dir().map_err(Problem::environment)?;
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    here.ancestors()
-        .chain(built)
+    checkout(&here).or_else(|| checkout(built?)).ok_or_else(|| {
+        Problem::environment("there is no template.yaml here or above")
+            .hint("run duet inside a checkout of the project")
+    })
+}
+
+/// The checkout of the project that `dir` is in.
+fn checkout(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors()
         .find(|dir| dir.join("template.yaml").is_file() && dir.join("infra").is_dir())
         .map(Path::to_path_buf)
+}
+
+/// Where state is kept outside a checkout: `duet` in `$XDG_STATE_HOME`, or in
+/// `~/.local/state` (XDG Base Directory Specification 0.8).
+fn home_of_state() -> Outcome<PathBuf> {
+    let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    given
+        .filter(|dir| dir.is_absolute())
+        .or_else(|| Some(std::env::home_dir()?.join(".local/state")))
+        .map(|dir| dir.join("duet"))
         .ok_or_else(|| {
-            Problem::environment("there is no template.yaml here or above")
-                .hint("run duet inside a checkout of the project")
+            Problem::environment("there is no home directory to keep a lab in")
+                .hint("name a directory with --state")
         })
 }
+
+/// The name of a stack or lab that nobody named.
+const DEFAULT: &str = "duet";
 
 /// How to bring the system up.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +85,8 @@ pub struct Up {
     pub deploy: bool,
     /// Whether what an update takes away may be given up without asking.
     pub yes: bool,
+    /// Whether the lab that is there is set aside for a new one.
+    pub reset: bool,
     /// The process with which the emulator ends.
     pub until_exit_of: Option<u32>,
 }
@@ -72,6 +97,8 @@ pub struct Target {
     #[cfg(feature = "aws")]
     root: PathBuf,
     state: PathBuf,
+    /// The name of the stack, or of the lab.
+    stack: String,
     global: Global,
     #[cfg(feature = "aws")]
     environment: Environment,
@@ -83,19 +110,31 @@ impl Target {
     /// # Errors
     /// [`Problem`] outside a checkout of the project; the lab needs none.
     pub fn new(global: &Global) -> Outcome<Self> {
+        let here = checkout(&std::env::current_dir().map_err(Problem::environment)?);
+        #[cfg(feature = "aws")]
         let root = match (root(), global.on) {
             (Ok(root), _) => root,
-            (Err(_), On::Lab) => std::env::current_dir().map_err(Problem::environment)?,
+            (Err(_), On::Lab) => PathBuf::new(),
             (Err(problem), _) => return Err(problem),
         };
-        let state = global.state.clone().unwrap_or_else(|| root.join(".duet"));
+        let state = match (&global.state, here) {
+            (Some(state), _) => state.clone(),
+            (None, Some(checkout)) => checkout.join(".duet"),
+            (None, None) => home_of_state()?,
+        };
         std::fs::create_dir_all(&state).map_err(|e| {
             Problem::environment(format!("{} cannot be made: {e}", state.display()))
         })?;
+        let stack = match (&global.stack, global.on) {
+            (Some(stack), _) => stack.clone(),
+            (None, On::Lab) => labs::in_use(&state).unwrap_or_else(|| DEFAULT.to_owned()),
+            (None, _) => DEFAULT.to_owned(),
+        };
         let target = Self {
             #[cfg(feature = "aws")]
             root,
             state,
+            stack,
             global: global.clone(),
             #[cfg(feature = "aws")]
             environment: Environment::new(std::env::vars_os()),
@@ -179,10 +218,11 @@ impl Target {
         }
         match self.labs()?.open(SystemClock.now()).await {
             Ok(lasting) => {
-                let orders = orders::list(&lasting.world, orders::Filter::default()).await?;
+                let orders = orders::list(&lasting.world, &orders::Filter::default()).await?;
                 let lab = LabStatus {
                     facts: lasting.facts(),
                     orders: orders.orders.len(),
+                    trouble: lasting.world.trouble().unwrap_or_default(),
                 };
                 let deployment = lasting.world.deployment();
                 Ok(StatusReport {
@@ -198,10 +238,18 @@ impl Target {
     /// is there to them.
     async fn up_lab(&self, up: &Up, began: Instant) -> Outcome<UpReport> {
         let parameters = up.parameters.iter().cloned().collect();
+        let aside = match up.reset {
+            true => self.labs()?.set_aside(SystemClock.now())?,
+            false => None,
+        };
         let (lasting, brought) = self
             .labs()?
             .up(parameters, SystemClock.now(), up.yes)
             .await?;
+        let brought = match brought {
+            Brought::Begun(None) => Brought::Begun(aside),
+            other => other,
+        };
         match brought {
             Brought::AsItWas | Brought::Begun(None) => {}
             Brought::Begun(Some(aside)) => {
@@ -225,15 +273,35 @@ impl Target {
         Ok(self.upped(deployment, began))
     }
 
+    /// The name of the stack, or of the lab.
+    #[must_use]
+    pub fn stack(&self) -> &str {
+        &self.stack
+    }
+
+    /// The labs of this state directory.
+    #[must_use]
+    pub fn all_labs(&self) -> Labs {
+        Labs::of(&self.state, &self.stack)
+    }
+
+    /// Where a lab called `name` lies, or would.
+    ///
+    /// # Errors
+    /// [`Problem`] when no lab can have that name.
+    pub fn lab_called(&self, name: &str) -> Outcome<LabDir> {
+        LabDir::new(&self.state, name)
+    }
+
     /// Where the lab lies.
     fn labs(&self) -> Outcome<LabDir> {
-        LabDir::new(&self.state, &self.global.stack)
+        LabDir::new(&self.state, &self.stack)
     }
 
     fn upped(&self, deployment: Deployment, began: Instant) -> UpReport {
         UpReport {
             on: self.global.on,
-            stack: self.global.stack.clone(),
+            stack: self.stack.clone(),
             endpoint: None,
             account: None,
             deployment,
@@ -249,7 +317,7 @@ impl Target {
     ) -> StatusReport {
         StatusReport {
             on: self.global.on,
-            stack: self.global.stack.clone(),
+            stack: self.stack.clone(),
             emulator,
             endpoint: self.global.endpoint.clone(),
             account: None,

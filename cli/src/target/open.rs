@@ -24,6 +24,7 @@ macro_rules! on {
         match $place.open().await? {
             $crate::target::open::Opened::Lab(lasting) => {
                 let $world = &lasting.world;
+                $crate::terminal::hold();
                 let done = async { $act }.await;
                 $crate::target::open::left(done, lasting.close())
             }
@@ -37,14 +38,37 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// The same for what only looks: a look that finds nothing leaves no trace in a
+/// lab, and moves its clock nowhere.
+macro_rules! look_on {
+    ($place:expr, $world:ident => $act:expr) => {
+        match $place.open().await? {
+            $crate::target::open::Opened::Lab(lasting) => {
+                let $world = &lasting.world;
+                match async { $act }.await {
+                    Ok(exit) => $crate::target::open::left(Ok(exit), lasting.close()),
+                    nothing => nothing,
+                }
+            }
+            #[cfg(feature = "aws")]
+            $crate::target::open::Opened::Aws(world) => {
+                let $world = &*world;
+                async { $act }.await
+            }
+        }
+    };
+}
+pub(crate) use look_on;
+
 /// What a command comes to that did as `done` says and left the lab as `closed` says.
 pub(crate) fn left(done: Outcome<Exit>, closed: Outcome<()>) -> Outcome<Exit> {
+    let told = terminal::release(closed.is_ok());
     match (done, closed) {
         (Err(problem), Err(unwritten)) => {
             terminal::tell(&unwritten.to_string());
             Err(problem)
         }
         (Ok(_), Err(unwritten)) => Err(unwritten),
-        (done, Ok(())) => done,
+        (done, Ok(())) => told.and(done),
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::absent::{Account, Emulator};
 #[cfg(feature = "aws")]
 use super::cloud::{Account, Emulator};
+use crate::ops::trouble::Trouble;
 use crate::target::lasting::Facts;
 use crate::terminal::exit::Exit;
 use crate::terminal::global::On;
@@ -83,6 +84,8 @@ pub(super) struct LabStatus {
     #[serde(flatten)]
     pub(super) facts: Facts,
     pub(super) orders: usize,
+    #[serde(skip_serializing_if = "Trouble::is_none")]
+    pub(super) trouble: Trouble,
 }
 
 impl Report for StatusReport {
@@ -96,16 +99,22 @@ impl Report for StatusReport {
             (None, Some(endpoint)) => lines.push(format!("endpoint {endpoint}")),
             (None, None) => {}
         }
-        if let Some(LabStatus { facts, orders }) = &self.lab {
+        if let Some(LabStatus {
+            facts,
+            orders,
+            trouble,
+        }) = &self.lab
+        {
             lines.push(format!(
-                "lab since {}, now {}: {orders} orders, {} inputs in {}",
-                facts.started,
-                facts.now,
-                facts.inputs,
-                facts.file.display()
+                "lab since {:.0}, now {:.0}: {orders} orders, {} inputs",
+                facts.started, facts.now, facts.inputs
             ));
+            lines.push(format!("in {}", facts.file.display()));
             let given = facts.parameters.iter();
             lines.extend(given.map(|(name, value)| format!("parameter {name}={value}")));
+            if !trouble.is_none() {
+                lines.push(trouble.to_string());
+            }
             if facts.updating {
                 lines.push("an update is under way".to_owned());
             }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// Exit codes. They are part of the interface: scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -62,6 +64,34 @@ impl Problem {
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(hint.to_string());
         self
+    }
+}
+
+impl Exit {
+    /// The code as a word, for programs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Environment => "environment",
+        }
+    }
+}
+
+impl Serialize for Problem {
+    /// `{"error": {"code", "exit", "message", "hint"?}}`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serde_json::json!({
+            "code": self.exit.code(),
+            "exit": self.exit as u8,
+            "message": self.message,
+        });
+        if let Some(hint) = &self.hint {
+            error["hint"] = hint.as_str().into();
+        }
+        serde_json::json!({ "error": error }).serialize(serializer)
     }
 }
 

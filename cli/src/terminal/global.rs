@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use http::Uri;
 
+use super::colour;
 use super::exit::{Outcome, Problem};
 use super::report::Format;
 
@@ -22,19 +23,27 @@ pub struct Global {
         default_value = "lab"
     )]
     pub on: On,
-    /// The name of the stack.
+    /// The name of the stack, or of the lab [default: duet, or the lab that `duet lab use` chose].
     #[arg(
         long,
         global = true,
         env = "DUET_STACK",
         hide_env_values = true,
-        default_value = "duet",
         value_name = "NAME"
     )]
-    pub stack: String,
+    pub stack: Option<String>,
     /// How to print what was found.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Format,
+    /// When to use colour.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    pub color: colour::When,
     /// The directory for what lasts of the lab, and the emulator's state and logs [default: .duet in the project].
     #[arg(
         long,

@@ -7,25 +7,67 @@
 //! JSON document outside a string, but for white space, so a document that goes
 //! through here stays the same document.
 
+pub mod colour;
 pub mod consent;
 pub mod exit;
 pub mod global;
+pub mod progress;
 pub mod read;
 pub mod report;
+pub mod screen;
+pub mod table;
 pub mod times;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::terminal::exit::{Outcome, Problem};
+use crate::terminal::report::Format;
 
-/// Writes one piece of data to standard output, with a newline.
+/// What is said once it is known to be true, see [`hold`].
+static HELD: Mutex<Option<String>> = Mutex::new(None);
+
+/// From here on nothing is written to standard output until [`release`]: what a
+/// command did is told when it is kept, and not before.
+pub fn hold() {
+    *held() = Some(String::new());
+}
+
+/// Writes what was held; with `is_true` false, it is forgotten.
+///
+/// # Errors
+/// When standard output cannot be written, other than because its reader left.
+pub fn release(is_true: bool) -> Outcome<()> {
+    match held().take() {
+        Some(text) if is_true && !text.is_empty() => write(&text),
+        _ => Ok(()),
+    }
+}
+
+fn held() -> MutexGuard<'static, Option<String>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says one piece of data on standard output, with a newline.
 ///
 /// # Errors
 /// When standard output cannot be written, other than because its reader left.
 pub fn line(text: &str) -> Outcome<()> {
-    match writeln!(std::io::stdout().lock(), "{}", harmless(text)) {
+    let text = format!("{}\n", colour::escapes(harmless(text), colour::is_on()));
+    match &mut *held() {
+        Some(all) => {
+            all.push_str(&text);
+            Ok(())
+        }
+        None => write(&text),
+    }
+}
+
+fn write(text: &str) -> Outcome<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::environment(
             format!("standard output cannot be written: {error}"),
         )),
@@ -36,17 +78,40 @@ pub fn line(text: &str) -> Outcome<()> {
 /// Says something on standard error, with a newline. That nobody listens there
 /// is no reason to stop.
 pub fn tell(text: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{}", harmless(text)));
+    let text = colour::escapes(harmless(text), colour::is_on_for_errors());
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// Says why a command could not do its work: for people, or as one line of JSON.
+pub fn refuse(problem: &Problem, format: Format) {
+    match format {
+        Format::Json => tell(&serde_json::to_string(problem).unwrap_or_default()),
+        Format::Text | Format::Md => {
+            let text = problem.to_string();
+            tell(&match text.strip_prefix("error:") {
+                Some(rest) => format!("{}{rest}", colour::paint(colour::Tone::Bad, "error:")),
+                None => text,
+            });
+        }
+    }
 }
 
 /// Says why the command line was not taken, or gives the help that was asked for.
 /// A refusal quotes what was written, so it goes without clap's colours, which
 /// could not be told from somebody's. Help quotes nobody: what the environment
 /// sets is not shown in it.
-pub fn answer(said: &clap::Error) {
-    match said.use_stderr() {
-        true => tell(said.to_string().trim_end()),
-        false => drop(said.print()),
+pub fn answer(said: &clap::Error, as_json: bool) {
+    match (said.use_stderr(), as_json) {
+        (true, false) => tell(said.to_string().trim_end()),
+        (true, true) => {
+            let text = said.to_string();
+            let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let message = message.trim_start_matches("error: ").trim();
+            let hint = hint.trim().lines().next().unwrap_or_default();
+            let hint = hint.strip_prefix("tip: ").unwrap_or("see --help");
+            refuse(&Problem::usage(message).hint(hint), Format::Json);
+        }
+        (false, _) => drop(said.print()),
     }
 }
 
@@ -60,7 +125,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 /// are made visible too, so that nobody's text makes lines of its own.
 #[must_use]
 pub fn inline(text: &str) -> Cow<'_, str> {
-    escaped(text, steers)
+    escaped(text, |c| steers(c) || colour::is_mark(c))
 }
 
 fn escaped(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {

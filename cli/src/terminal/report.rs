@@ -1,6 +1,5 @@
 //! What a command found, told to people or to programs.
 
-use comfy_table::{ContentArrangement, presets};
 use serde::Serialize;
 
 use crate::terminal;
@@ -55,37 +54,4 @@ pub fn took(millis: i64, is_virtual: bool) -> String {
         true => format!("{seconds:.1} s by the lab's clock"),
         false => format!("{seconds:.1} s"),
     }
-}
-
-/// A table as every report has them: no frame, one blank between columns.
-#[derive(Debug)]
-pub struct Table(comfy_table::Table);
-
-impl Table {
-    /// Adds a row. What would steer a terminal is escaped before the columns are
-    /// laid out, so that they stay in line.
-    pub fn add_row(&mut self, cells: impl IntoIterator<Item: AsRef<str>>) {
-        let cells = cells.into_iter();
-        let cells: Vec<String> = cells
-            .map(|cell| terminal::inline(cell.as_ref()).into_owned())
-            .collect();
-        self.0.add_row(cells);
-    }
-}
-
-/// An empty table with these columns.
-#[must_use]
-pub fn table(header: &[&str]) -> Table {
-    let mut table = comfy_table::Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.iter().copied());
-    Table(table)
-}
-
-/// `table` as text, without trailing blanks.
-#[must_use]
-pub fn trimmed(table: &Table) -> String {
-    table.0.trim_fmt()
 }

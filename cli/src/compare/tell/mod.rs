@@ -9,7 +9,8 @@ use self::words::dollars;
 pub(super) use self::words::{decimal, ranged};
 use super::Comparison;
 use crate::terminal::exit::Exit;
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 
 impl Comparison {
     /// A line a variant, and what follows of it.
@@ -21,7 +22,7 @@ impl Comparison {
             "USD A MONTH, IDLE",
             "DEPENDENCIES",
         ];
-        let mut rows = table(&header);
+        let mut rows = table(header.map(table::prose));
         for name in self.names() {
             let (time, money) = (&self.time[name], &self.money[name]);
             rows.add_row([
@@ -34,7 +35,7 @@ impl Comparison {
         }
         format!(
             "\n{}\n{}\nMore, and how it comes about: duet compare, docs/comparison.md",
-            trimmed(&rows),
+            rows.text(),
             self.time_reading()
         )
     }
@@ -80,13 +81,13 @@ impl Report for Comparison {
     fn text(&self) -> String {
         let mut parts = vec![self.heading()];
         for block in self.blocks() {
-            let mut header = vec![block.title];
-            header.extend(self.names().map(String::as_str));
-            let mut rows = table(&header);
+            let names = self.names().map(String::as_str);
+            let header = std::iter::once(block.title).chain(names);
+            let mut rows = table(header.map(table::prose));
             block.rows.into_iter().for_each(|row| rows.add_row(row));
             parts.push(format!(
                 "{}\n({})\n{}",
-                trimmed(&rows),
+                rows.text(),
                 block.about,
                 block.reading
             ));

@@ -1,43 +1,16 @@
 //! What a demo found, in words.
 
-use super::DemoReport;
+use super::{DemoReport, Row};
 use crate::ops::invariants::Invariant;
+use crate::terminal::colour::{Tone, paint};
 use crate::terminal::exit::Exit;
-use crate::terminal::report::{Report, table, took, trimmed};
+use crate::terminal::report::{Report, took};
+use crate::terminal::table::{self, table};
+use crate::terminal::times::millis;
 
 impl Report for DemoReport {
     fn text(&self) -> String {
-        let mut variants: Vec<&str> = Vec::new();
-        for row in &self.rows {
-            if !variants.contains(&row.variant) {
-                variants.push(row.variant);
-            }
-        }
-        let mut header = vec!["SCENARIO", "EXPECTED"];
-        header.extend(&variants);
-        let mut rows = table(&header);
-        for of_scenario in self.rows.chunks(variants.len().max(1)) {
-            let mut cells = vec![
-                of_scenario[0].scenario.to_owned(),
-                of_scenario[0].expected.clone(),
-            ];
-            cells.extend(of_scenario.iter().map(|row| {
-                let seconds = row.elapsed_ms as f64 / 1000.0;
-                match (row.ok, self.faults) {
-                    (true, _) => format!("ok {seconds:.1} s"),
-                    (false, true) if row.races.is_empty() => {
-                        format!("{} {seconds:.1} s", row.outcome)
-                    }
-                    (false, true) => {
-                        let races: Vec<_> = row.races.iter().map(|raced| raced.name).collect();
-                        format!("{} ({}) {seconds:.1} s", row.outcome, races.join(", "))
-                    }
-                    (false, false) => format!("FAILED: {}", row.outcome),
-                }
-            }));
-            rows.add_row(cells);
-        }
-        let mut text = vec![trimmed(&rows), String::new()];
+        let mut text = vec![self.table(), String::new()];
         for Invariant {
             number,
             says,
@@ -45,10 +18,11 @@ impl Report for DemoReport {
             violations,
         } in &self.invariants
         {
-            text.push(format!(
-                "{} {number} {says}",
-                if *holds { "ok    " } else { "BROKEN" }
-            ));
+            let word = match holds {
+                true => paint(Tone::Good, "ok    "),
+                false => paint(Tone::Bad, "BROKEN"),
+            };
+            text.push(folded(&format!("{number} {says}"), &word));
             text.extend(violations.iter().map(|why| format!("         {why}")));
         }
         let ok = self.rows.iter().filter(|row| row.ok).count();
@@ -86,5 +60,88 @@ impl Report for DemoReport {
         let as_expected = self.parity && self.rows.iter().all(|row| row.ok);
         let holds = self.invariants.iter().all(|i| i.holds) && (as_expected || self.faults);
         if holds { Exit::Done } else { Exit::Failed }
+    }
+}
+
+/// Columns of a terminal that lines of prose are folded for.
+const LINE: usize = 80;
+
+/// `prose` behind `mark`, in lines that fit a terminal.
+fn folded(prose: &str, mark: &str) -> String {
+    const INDENT: usize = 9;
+    let mut lines = vec![String::new()];
+    for word in prose.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if INDENT + line.chars().count() + 1 + word.chars().count() <= LINE => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let rest = format!("\n{}", " ".repeat(INDENT));
+    format!("{mark} {}", lines.join(&rest))
+}
+
+impl DemoReport {
+    /// A row a scenario, a mark a variant, the outcome once; below a row, what of
+    /// it a variant has otherwise.
+    fn table(&self) -> String {
+        let mut variants: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !variants.contains(&row.variant) {
+                variants.push(row.variant);
+            }
+        }
+        let mut columns = vec![table::word("SCENARIO")];
+        let numbers: Vec<String> = (1..=variants.len()).map(|n| n.to_string()).collect();
+        columns.extend(numbers.iter().map(|number| table::word(number).states()));
+        columns.extend([table::number("TOOK").gives_way(1), table::prose("OUTCOME")]);
+        let mut rows = table(columns);
+        for same in self.rows.chunks(variants.len().max(1)) {
+            let mut cells = vec![same[0].scenario.to_owned()];
+            cells.extend(same.iter().map(|row| match row.ok {
+                true => "✓".to_owned(),
+                false => "✗".to_owned(),
+            }));
+            cells.extend([took_by(same), same[0].expected.clone()]);
+            rows.add_row(cells);
+            for row in same.iter().filter(|row| !row.ok) {
+                let mut cells = vec![String::new(); variants.len() + 2];
+                cells[0] = format!("  {}", row.variant);
+                cells.push(self.otherwise(row));
+                rows.add_row(cells);
+            }
+        }
+        let names = variants.iter().zip(&numbers);
+        let names: Vec<_> = names
+            .map(|(name, number)| format!("{number} {name}"))
+            .collect();
+        format!("{}\n\n{}", names.join("   "), rows.text())
+    }
+
+    /// How `row` ended, and why it may have.
+    fn otherwise(&self, row: &Row) -> String {
+        if row.races.is_empty() {
+            return match self.faults {
+                true => row.outcome.clone(),
+                false => format!("FAILED: {}", row.outcome),
+            };
+        }
+        let races: Vec<_> = row.races.iter().map(|raced| raced.name).collect();
+        format!("{} ({})", row.outcome, races.join(", "))
+    }
+}
+
+/// How long the variants took for a scenario: from the shortest to the longest.
+fn took_by(same: &[Row]) -> String {
+    let all = same.iter().map(|row| row.elapsed_ms);
+    match (all.clone().min(), all.max()) {
+        (Some(least), Some(most)) if least != most => {
+            format!("{} to {}", millis(least), millis(most))
+        }
+        (Some(only), _) => millis(only),
+        _ => String::new(),
     }
 }

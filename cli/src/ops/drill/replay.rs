@@ -13,7 +13,8 @@ use crate::ops::faulty::Faulty;
 use crate::ops::replay::{self, LAG_SECONDS, Request, Via};
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::port::replay::{BusRule, Ear, Replayable, queues_of};
 
 /// How long a replay, and the consumers after it, may take, in seconds.
@@ -253,15 +254,15 @@ fn differences(before: &Documents, after: &Documents) -> Vec<String> {
 
 impl Report for ReplayDrill {
     fn text(&self) -> String {
-        let mut rows = table(&[
-            "THROUGH",
-            "EVENTS",
-            "RECOGNISED",
-            "CHANGED",
-            "NOTICES",
-            "SAID",
-            "DIED",
-            "",
+        let mut rows = table([
+            table::word("THROUGH"),
+            table::number("EVENTS"),
+            table::number("RECOGNISED"),
+            table::number("CHANGED"),
+            table::number("NOTICES"),
+            table::number("SAID"),
+            table::number("DIED"),
+            table::word("").states(),
         ]);
         for part in &self.parts {
             let via = match part.via {
@@ -281,7 +282,7 @@ impl Report for ReplayDrill {
             row.push(if part.ok { "ok" } else { "NOT OK" }.to_owned());
             rows.add_row(row);
         }
-        let mut lines = vec![trimmed(&rows)];
+        let mut lines = vec![rows.text()];
         let changed = self.parts.iter().flat_map(|part| &part.changed);
         lines.extend(changed.map(|what| format!("changed: {what}")));
         if !self.finished {

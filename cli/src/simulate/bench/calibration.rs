@@ -18,7 +18,8 @@ use self::machines::{chain, definitions, fan_out, saga};
 use crate::shop::message;
 use crate::simulate::parallel::in_parallel;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 
 /// Seconds between two measurements of one world: nothing is under way then.
 const BETWEEN: i64 = 120;
@@ -384,7 +385,14 @@ fn predicted(profile: &Arc<Profile>, samples: u32, threads: usize) -> Outcome<Ve
 
 impl Report for Calibration {
     fn text(&self) -> String {
-        let mut rows = table(&["ROW", "SIZE", "AT", "PROFILE", "LAB", ""]);
+        let mut rows = table([
+            table::prose("ROW"),
+            table::number("SIZE"),
+            table::word("AT"),
+            table::number("PROFILE"),
+            table::number("LAB"),
+            table::prose("READING"),
+        ]);
         for row in &self.rows {
             let name = serde_json::to_value(row.hop).unwrap_or_default();
             for shown in &row.shown {
@@ -402,7 +410,14 @@ impl Report for Calibration {
                 ]);
             }
         }
-        let mut flows = table(&["PREDICTED", "SIZE", "P10", "P50", "P90", "P99"]);
+        let mut flows = table([
+            table::prose("PREDICTED"),
+            table::number("SIZE"),
+            table::number("P10"),
+            table::number("P50"),
+            table::number("P90"),
+            table::number("P99"),
+        ]);
         for flow in &self.predicted {
             let figures = [flow.p10, flow.p50, flow.p90, flow.p99];
             let mut cells = vec![flow.flow.clone(), flow.size.to_string()];
@@ -411,8 +426,8 @@ impl Report for Calibration {
         }
         format!(
             "{}\n\n{}\n\nmilliseconds, profile {}, each row {} times",
-            trimmed(&rows),
-            trimmed(&flows),
+            rows.text(),
+            flows.text(),
             self.profile,
             self.samples
         )

@@ -19,7 +19,8 @@ use crate::shop::{message, scenario};
 use crate::simulate::parallel::in_parallel;
 use crate::simulate::ready;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, trimmed};
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
 use crate::world::World;
 use crate::world::lab::Lab;
 
@@ -340,9 +341,14 @@ impl Report for PatienceBench {
         let mut variants: Vec<&str> = self.rows.iter().map(|row| row.variant).collect();
         variants.sort_unstable();
         variants.dedup();
-        let mut header = vec!["SERVICE", "OUT OF ORDER", "ORDERS"];
-        header.extend(self.rows.iter().map(|row| row.variant).take(variants.len()));
-        let mut rows = table(&header);
+        let mut columns = vec![
+            table::word("SERVICE"),
+            table::prose("OUT OF ORDER"),
+            table::number("ORDERS"),
+        ];
+        let names = self.rows.iter().map(|row| row.variant).take(variants.len());
+        columns.extend(names.map(table::prose));
+        let mut rows = table(columns);
         for same in self.rows.chunks(variants.len().max(1)) {
             let first = &same[0];
             let mut cells = vec![
@@ -362,7 +368,7 @@ impl Report for PatienceBench {
         }
         format!(
             "{}\n\norders lost, with the standard error of the share, at a patience of {} s; where a third party is silent the variants' shares differ by at most {:.1} points",
-            trimmed(&rows),
+            rows.text(),
             self.patience_s,
             self.widest * 100.0
         )

@@ -83,7 +83,7 @@ impl Shop for Stack<'_> {
     const KEEPS: bool = true;
 
     async fn there(&self) -> Outcome<Option<There>> {
-        let found = aws::complete(self.config, &self.at.global.stack).await?;
+        let found = aws::complete(self.config, &self.at.stack).await?;
         Ok(found.map(|found| There {
             fraud: Fraud::of(|name| found.outputs.get(name).cloned()).unwrap_or_default(),
             since: found.updated.unwrap_or(Timestamp::MIN),
@@ -92,7 +92,7 @@ impl Shop for Stack<'_> {
     }
 
     async fn world(&self) -> Outcome<Aws> {
-        Aws::open(self.config, &self.at.global.stack).await
+        Aws::open(self.config, &self.at.stack).await
     }
 
     async fn update(&self, parameters: &Parameters) -> Outcome<()> {
@@ -109,7 +109,7 @@ impl Shop for Stack<'_> {
         }
         Err(Problem::environment(format!(
             "stack {} was not changed: it still has {}",
-            self.at.global.stack,
+            self.at.stack,
             left.join(", ")
         ))
         .hint("an emulator may see nothing to change: `duet down --on local`, then `duet up --on local` again, begins anew"))
@@ -130,7 +130,7 @@ impl Target {
             let has: Vec<_> = there.parameters.into_iter().collect();
             of_today(&has);
         }
-        let there = (self.global.stack.as_str(), &files);
+        let there = (self.stack.as_str(), &files);
         rollout::roll_out(stack, there, parameters, yes)
             .await
             .map(drop)
@@ -203,7 +203,7 @@ impl Target {
         destination: Destination<'_>,
         tags: &[(&str, &str)],
     ) -> duet_local::Result<deploy::Deployed> {
-        tell(&format!("stack {}: deploying", self.global.stack));
+        tell(&format!("stack {}: deploying", self.stack));
         let parameters: Vec<(&str, &str)> = parameters
             .iter()
             .map(|(n, v)| (n.as_str(), v.as_str()))
@@ -211,7 +211,7 @@ impl Target {
         let deploy = Deploy {
             root: &self.root,
             template: Path::new("template.yaml"),
-            stack: &self.global.stack,
+            stack: &self.stack,
             parameters: &parameters,
             tags,
             bucket: None,
@@ -257,8 +257,7 @@ impl Target {
     }
 
     fn note(&self) -> PathBuf {
-        self.state
-            .join(format!("deployed-{}.json", self.global.stack))
+        self.state.join(format!("deployed-{}.json", self.stack))
     }
 
     pub(super) fn last_deployed(&self) -> Option<Note> {

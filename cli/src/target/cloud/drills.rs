@@ -67,12 +67,12 @@ impl Target {
 
     /// A target beside the one that was named, with a stack of its own.
     fn beside(&self) -> Self {
-        let stack = format!("{}{DRILL}", self.global.stack);
+        let stack = format!("{}{DRILL}", self.stack);
         tell(&format!(
             "the drill has a stack of its own; `--stack {stack}` shows what it leaves"
         ));
         let mut beside = self.clone();
-        beside.global.stack = stack;
+        beside.stack = stack;
         beside
     }
 
@@ -96,7 +96,7 @@ impl Target {
     /// # Errors
     /// [`Problem`] when the stack is not named as one for drills.
     pub fn may_break(&self) -> Outcome<()> {
-        let stack = &self.global.stack;
+        let stack = &self.stack;
         if stack.ends_with(DRILL) {
             return Ok(());
         }

@@ -41,7 +41,7 @@ impl Target {
             On::Aws => self.ordinary().await?,
             _ => aws::emulated(&self.endpoint()?),
         };
-        Aws::open(&config, &self.global.stack).await
+        Aws::open(&config, &self.stack).await
     }
 
     pub(in crate::target) async fn open_cloud(&self) -> Outcome<Opened> {
@@ -64,7 +64,7 @@ impl Target {
     /// Asks whom AWS takes us for, and says it.
     async fn account(&self, config: &SdkConfig) -> Outcome<Account> {
         let account = Account::of(config).await?;
-        tell(&format!("{account}, stack {}", self.global.stack));
+        tell(&format!("{account}, stack {}", self.stack));
         Ok(account)
     }
 
@@ -100,7 +100,7 @@ impl Target {
                 let consent = removal::consent(yes)?;
                 let config = self.ordinary().await?;
                 let there = self.account(&config).await?;
-                let done = removal::delete(&config, &there, &self.global.stack, consent).await?;
+                let done = removal::delete(&config, &there, &self.stack, consent).await?;
                 (done, Some(there))
             }
             On::Aws => {
@@ -124,7 +124,7 @@ impl Target {
         if self.global.on == On::Aws {
             let config = self.ordinary().await?;
             let account = Account::of(&config).await?;
-            let (deployment, problem) = match Aws::open(&config, &self.global.stack).await {
+            let (deployment, problem) = match Aws::open(&config, &self.stack).await {
                 Ok(world) => (Some(world.deployment()), None),
                 Err(problem) => (None, Some(problem.to_string())),
             };

@@ -74,12 +74,12 @@ impl Target {
         let deployed = self
             .last_deployed()
             .is_some_and(|note| note.fingerprint == fingerprint)
-            && matches!(aws::outputs(&config, &self.global.stack).await, Ok(Some(_)));
+            && matches!(aws::outputs(&config, &self.stack).await, Ok(Some(_)));
         if !deployed {
             let ours = self.global.endpoint.is_none();
             if !ours {
                 let account = Account::of(&config).await?;
-                removal::may_deploy(&config, &account, &self.global.stack).await?;
+                removal::may_deploy(&config, &account, &self.stack).await?;
             }
             let stack = Stack {
                 at: self,
@@ -92,7 +92,7 @@ impl Target {
             self.roll_out(&stack, &parameters, up.yes).await?;
             self.note_deployed(&fingerprint, &up.parameters)?;
         }
-        let world = Aws::open(&config, &self.global.stack).await?;
+        let world = Aws::open(&config, &self.stack).await?;
         catalog::seed(&world, &goods(None)?).await?;
         Ok(UpReport {
             endpoint: Some(emulator.endpoint),
@@ -104,7 +104,7 @@ impl Target {
         let config = self.ordinary().await?;
         let account = self.account(&config).await?;
         if up.deploy {
-            removal::may_deploy(&config, &account, &self.global.stack).await?;
+            removal::may_deploy(&config, &account, &self.stack).await?;
             let python = self.step("python environment", || {
                 let requirements = self.root.join("infra/local/requirements.txt");
                 python::prepare(&requirements, &self.tools(), &self.environment, &mut tell)
@@ -123,7 +123,7 @@ impl Target {
             };
             self.roll_out(&stack, &parameters, up.yes).await?;
         }
-        let world = Aws::open(&config, &self.global.stack).await;
+        let world = Aws::open(&config, &self.stack).await;
         let world = world.map_err(|problem| match up.deploy {
             true => problem,
             false => problem.hint("to deploy to the account your AWS configuration names: `duet up --on aws --deploy`"),

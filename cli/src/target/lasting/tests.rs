@@ -220,13 +220,117 @@ async fn a_line_cut_off_is_left_out_and_written_over() {
     assert_eq!(outcome(&lasting, &order).await, "Confirmed");
 }
 
+/// `text` without the digests of its lines.
+fn without_digests(text: &str) -> String {
+    let mut kept = text.to_owned();
+    while let Some(from) = kept.find(",\"lines\":\"") {
+        let length = kept[from..].find('}').unwrap();
+        kept.replace_range(from..from + length, "");
+    }
+    kept
+}
+
+#[tokio::test]
+async fn a_command_that_was_cut_short_is_left_out_as_a_whole() {
+    let (_dir, labs) = labs();
+    let lasting = labs.open(wall(0)).await.unwrap();
+    let first = submit(&lasting, "happy", "standard").await;
+    lasting.close().unwrap();
+    let whole = std::fs::read_to_string(labs.file()).unwrap();
+    let lasting = labs.open(wall(10)).await.unwrap();
+    let second = submit(&lasting, "happy", "eventbridge").await;
+    lasting.close().unwrap();
+    let both = std::fs::read_to_string(labs.file()).unwrap();
+    // Cut after each line of the second command but its end.
+    let lines = both[whole.len()..].lines().count();
+    assert!(lines > 2, "{lines}");
+    for kept in 0..lines {
+        let more: String = both[whole.len()..]
+            .split_inclusive('\n')
+            .take(kept)
+            .collect();
+        std::fs::write(labs.file(), format!("{whole}{more}")).unwrap();
+        let lasting = labs.open(wall(20)).await.unwrap();
+        assert_eq!(outcome(&lasting, &first).await, "Confirmed");
+        assert_eq!(outcome(&lasting, &second).await, "unknown", "{kept}");
+    }
+    std::fs::write(labs.file(), &both).unwrap();
+    let lasting = labs.open(wall(20)).await.unwrap();
+    assert_eq!(outcome(&lasting, &second).await, "Confirmed");
+}
+
+#[tokio::test]
+async fn a_line_that_was_edited_or_deleted_is_found() {
+    let (_dir, labs) = labs();
+    for (at, under) in [(0, "standard"), (10, "eventbridge")] {
+        let lasting = labs.open(wall(at)).await.unwrap();
+        submit(&lasting, "happy", under).await;
+        lasting.close().unwrap();
+    }
+    let good = std::fs::read_to_string(labs.file()).unwrap();
+    let lines: Vec<&str> = good.lines().collect();
+    let ends: Vec<usize> = (0..lines.len())
+        .filter(|n| lines[*n].contains("\"kind\":\"end\""))
+        .collect();
+    assert_eq!(ends.len(), 2);
+    // A price that nobody reads, a line of either command, and a whole command.
+    let edited = good.replacen("\"initial\":1000,", "\"initial\":1001,", 1);
+    let without = |taken: std::ops::Range<usize>| {
+        let kept = lines.iter().enumerate();
+        let kept = kept.filter(|(n, _)| !taken.contains(n));
+        kept.map(|(_, line)| format!("{line}\n"))
+            .collect::<String>()
+    };
+    for bad in [
+        edited,
+        without(1..2),
+        without(ends[0] + 1..ends[0] + 2),
+        without(1..ends[0] + 1),
+    ] {
+        std::fs::write(labs.file(), bad).unwrap();
+        let said = labs.open(wall(20)).await.unwrap_err().to_string();
+        assert!(said.contains("changed or taken out"), "{said}");
+    }
+    std::fs::write(labs.file(), good).unwrap();
+    assert!(labs.open(wall(20)).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_was_broken_stays_broken_until_it_is_mended() {
+    use crate::ops::trouble::{self, What};
+    let (_dir, labs) = labs();
+    let payment: What = "payment".parse().unwrap();
+    let silent: What = "silent@delivery:1".parse().unwrap();
+    assert!("paymnt".parse::<What>().unwrap_err().contains("payment"));
+    for (at, under) in [(0, "standard"), (1_000, "eventbridge")] {
+        let lasting = labs.open(wall(at)).await.unwrap();
+        trouble::cause(&lasting.world, &payment).await.unwrap();
+        let both = trouble::cause(&lasting.world, &silent).await.unwrap();
+        assert_eq!((both.down.len(), both.faults.len()), (1, 1));
+        let order = submit(&lasting, "happy", under).await;
+        lasting.close().unwrap();
+        let lasting = labs.open(wall(at + 5)).await.unwrap();
+        assert_eq!(outcome(&lasting, &order).await, "Undecided", "{under}");
+        let left = trouble::mend(&lasting.world, Some(&payment)).await.unwrap();
+        assert_eq!((left.down.len(), left.faults.len()), (0, 1));
+        let left = trouble::mend(&lasting.world, None).await.unwrap();
+        assert!(left.is_none());
+        lasting.close().unwrap();
+        let lasting = labs.open(wall(at + 300)).await.unwrap();
+        assert_eq!(outcome(&lasting, &order).await, "Confirmed", "{under}");
+        lasting.close().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_file_of_other_definitions_or_of_other_deeds_is_refused_with_a_remedy() {
     let (_dir, labs) = labs();
     let lasting = labs.open(wall(0)).await.unwrap();
     submit(&lasting, "happy", "standard").await;
     lasting.close().unwrap();
+    // As a file without digests of its lines, from before there were any.
     let good = std::fs::read_to_string(labs.file()).unwrap();
+    let good = without_digests(&good);
     let refused = async |text: String, part: &str| {
         std::fs::write(labs.file(), text).unwrap();
         let said = labs.open(wall(9)).await.unwrap_err().to_string();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use duet_core::store::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
 use duet_core::{CommandMessage, Timestamp};
+use duet_lab::FaultRule;
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,14 +74,23 @@ pub(crate) enum Input {
         to: Timestamp,
         rules: Vec<String>,
     },
+    /// From then on faults struck by these rules, and by no others.
+    SetFaults { faults: Vec<String> },
+    /// From then on nothing went wrong any more.
+    StopFaults,
     /// A service went down, or came back.
     SetDown { service: String, down: bool },
     /// The stack was updated to these parameters.
     Update {
         parameters: BTreeMap<String, String>,
     },
-    /// A command ended; what had happened by then, as a digest.
-    End { trace: String },
+    /// A command ended; what had happened by then, as a digest, and a digest of
+    /// the file's lines up to here.
+    End {
+        trace: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<String>,
+    },
 }
 
 /// A document as it was after a write.
@@ -113,6 +123,24 @@ impl State {
         if let Some(inputs) = &mut self.inputs {
             inputs.push(Entry { at, input: input() });
         }
+    }
+
+    /// From here on faults strike by these rules, and by no others.
+    pub(crate) fn set_faults(&mut self, faults: Vec<String>) -> Outcome<()> {
+        let rules = faults.iter().map(|rule| rule.parse::<FaultRule>());
+        let rules: Vec<FaultRule> = rules.collect::<Result<_, _>>().map_err(Problem::usage)?;
+        if let Some(rule) = rules.iter().find(|rule| !rule.kind.can_begin_later()) {
+            return Err(Problem::usage(format!(
+                "{} strikes fresh worlds only, in `duet demo` and `duet simulate`",
+                rule.kind
+            ))
+            .hint("`duet break SERVICE` takes a service out of order"));
+        }
+        let now = self.lab.now();
+        self.lab.set_faults(&rules);
+        self.faults.clone_from(&faults);
+        self.record(now, || Input::SetFaults { faults });
+        Ok(())
     }
 
     /// SendMessage of any text about `subject`.
@@ -237,7 +265,12 @@ impl State {
             Input::Update { parameters } => {
                 lab.update(&parameters).map(drop).map_err(Problem::failed)
             }
-            Input::End { trace } if trace == self.trace() => Ok(()),
+            Input::StopFaults => {
+                lab.stop_faults();
+                Ok(())
+            }
+            Input::SetFaults { faults } => self.set_faults(faults),
+            Input::End { trace, .. } if trace == self.trace() => Ok(()),
             Input::End { .. } => Err(Problem::failed("other things happened than the first time")),
         }
     }

@@ -53,6 +53,8 @@ pub(crate) struct State {
     next: u64,
     /// Until when a dead letter is held by whoever looks at it, by its place.
     held: BTreeMap<(usize, u64), Timestamp>,
+    /// The rules of the faults that somebody set, as they were written.
+    pub(crate) faults: Vec<String>,
     /// What came from outside, where that is to be kept.
     pub(crate) inputs: Option<Vec<Came>>,
 }
@@ -83,6 +85,7 @@ impl Lab {
             waiting: BTreeMap::new(),
             next: 0,
             held: BTreeMap::new(),
+            faults: Vec::new(),
             inputs: None,
         }));
         let mut tables = BTreeMap::new();

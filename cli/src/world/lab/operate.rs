@@ -415,7 +415,7 @@ mod tests {
                 attention: true,
                 ..orders::Filter::default()
             };
-            let listed = orders::list(&world, attention).await.unwrap().orders;
+            let listed = orders::list(&world, &attention).await.unwrap().orders;
             assert_eq!(listed.len(), 1, "{}", under.name);
             let done = repair::repair(&world, &order, 600).await.unwrap();
             assert!(done.missing.is_empty(), "{done:?}");
@@ -424,7 +424,7 @@ mod tests {
                 "{}",
                 under.name
             );
-            let listed = orders::list(&world, attention).await.unwrap().orders;
+            let listed = orders::list(&world, &attention).await.unwrap().orders;
             assert!(listed.is_empty());
         }
     }

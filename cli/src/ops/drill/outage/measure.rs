@@ -18,7 +18,8 @@ use crate::ops::{demo, dlq, place};
 use crate::shop::scenario::Expected;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::{Report, table, took, trimmed};
+use crate::terminal::report::{Report, took};
+use crate::terminal::table::{self, table};
 use crate::world::port::operate::Operate;
 
 /// The longest list of what is wrong.
@@ -240,20 +241,20 @@ fn tally(
 
 impl Report for DrillReport {
     fn text(&self) -> String {
-        let mut rows = table(&[
-            "PART",
-            "VARIANT",
-            "ORDERS",
-            "PARKED",
-            "DEAD LETTERS",
-            "FAILED EXECUTIONS",
-            "REDRIVEN",
-            "REPAIRED",
-            "CONFIRMED",
-            "REJECTED",
-            "ATTENTION",
-            "CHARGED TWICE",
-            "",
+        let mut rows = table([
+            table::prose("PART"),
+            table::word("VARIANT"),
+            table::number("ORDERS"),
+            table::number("PARKED").gives_way(2),
+            table::number("DEAD LETTERS").gives_way(4),
+            table::number("FAILED EXECUTIONS").gives_way(4),
+            table::number("REDRIVEN").gives_way(3),
+            table::number("REPAIRED").gives_way(3),
+            table::number("CONFIRMED"),
+            table::number("REJECTED"),
+            table::number("ATTENTION").gives_way(1),
+            table::number("CHARGED TWICE").gives_way(1),
+            table::word("").states(),
         ]);
         for part in &self.parts {
             rows.add_row([
@@ -272,7 +273,7 @@ impl Report for DrillReport {
                 if part.ok { "ok" } else { "FAILED" }.to_owned(),
             ]);
         }
-        let mut text = vec![trimmed(&rows)];
+        let mut text = vec![rows.text()];
         for part in &self.parts {
             let whys = part.wrong.iter();
             text.extend(whys.map(|why| format!("{} {}: {why}", part.name, part.variant)));

@@ -12,7 +12,8 @@ use super::stage::{Batch, Stage};
 use crate::ops::place;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Exit, Outcome};
-use crate::terminal::report::{Report, table, took, trimmed};
+use crate::terminal::report::{Report, took};
+use crate::terminal::table::{self, table};
 use crate::world::World;
 
 /// How often it is looked whether all has ended, in milliseconds.
@@ -180,17 +181,17 @@ async fn load<W: World, T: DeserializeOwned>(
 
 impl Report for RolloutDrill {
     fn text(&self) -> String {
-        let mut rows = table(&[
-            "STAGE",
-            "VARIANT",
-            "ORDERS",
-            "REVIEWS",
-            "CUSTOMERS",
-            "LOST",
-            "PARKED",
-            "TIMED OUT",
-            "ABANDONED",
-            "",
+        let mut rows = table([
+            table::prose("STAGE"),
+            table::word("VARIANT"),
+            table::number("ORDERS"),
+            table::number("REVIEWS").gives_way(2),
+            table::number("CUSTOMERS").gives_way(3),
+            table::number("LOST"),
+            table::number("PARKED").gives_way(1),
+            table::number("TIMED OUT").gives_way(1),
+            table::number("ABANDONED").gives_way(1),
+            table::word("").states(),
         ]);
         for part in &self.parts {
             let counts = [
@@ -207,7 +208,7 @@ impl Report for RolloutDrill {
             row.push(if part.ok { "ok" } else { "FAILED" }.to_owned());
             rows.add_row(row);
         }
-        let mut text = vec![trimmed(&rows)];
+        let mut text = vec![rows.text()];
         for part in &self.parts {
             let whys = part.wrong.iter();
             text.extend(whys.map(|why| format!("{} {}: {why}", part.name, part.variant)));
