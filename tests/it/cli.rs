@@ -78,6 +78,28 @@ fn completions_and_the_manual_come_from_the_command_line_itself() {
         String::from_utf8_lossy(&manual.stdout).starts_with(".ie"),
         "roff"
     );
+    // A page for each command, and each page that a page names is there.
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().to_str().unwrap();
+    assert!(run(&mut duet(&["man", "--dir", at])).status.success());
+    let mut tree = Cli::command();
+    tree.build();
+    for path in leaves(&tree, &[]) {
+        let page = dir.path().join(format!("duet-{}.1", path.join("-")));
+        let text = std::fs::read_to_string(&page).unwrap();
+        let words: Vec<&str> = path.iter().map(String::as_str).collect();
+        let printed = run(&mut duet(&[&["man"], &words[..]].concat()));
+        assert_eq!(
+            String::from_utf8_lossy(&printed.stdout).trim(),
+            text.trim(),
+            "{path:?}"
+        );
+    }
+    let main = std::fs::read_to_string(dir.path().join("duet.1")).unwrap();
+    for named in main.lines().filter_map(|line| line.strip_suffix("(1)")) {
+        let page = format!("{}.1", named.replace('\\', ""));
+        assert!(dir.path().join(&page).is_file(), "{page}");
+    }
 }
 
 #[test]

@@ -235,3 +235,245 @@ fn the_examples_in_the_help_work_as_printed() {
         assert!(done.status.success(), "{command:?}: {script}\n{said}");
     }
 }
+
+#[test]
+fn looking_for_what_is_not_there_moves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    told(state, &["place", "--id", "o-1"]);
+    let file = state.join("lab/duet/inputs.jsonl");
+    let before = std::fs::read(&file).unwrap();
+    let pattern = r#"{"detail-type":["Never"]}"#;
+    for args in [
+        vec!["watch", "typo"],
+        vec!["show", "typo"],
+        vec!["events", "expect", "--pattern", pattern, "--within", "1h"],
+        vec!["orders"],
+        vec!["top", "--once"],
+        vec!["status"],
+    ] {
+        run(&mut lab(state, &args));
+        assert_eq!(std::fs::read(&file).unwrap(), before, "{args:?}");
+    }
+    // An order that is there is followed to its end, and the lab goes on from then.
+    assert!(run(&mut lab(state, &["watch", "o-1"])).status.success());
+    assert_eq!(outcome(state, "o-1"), "Confirmed");
+}
+
+#[test]
+fn a_disk_that_is_full_takes_nothing_of_a_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    told(state, &["place", "--id", "o-0"]);
+    let file = state.join("lab/duet/inputs.jsonl");
+    let before = std::fs::read(&file).unwrap();
+    let order = |n: u32| {
+        format!(
+            r#"{{"order":"full-{n}","customer":"c-1","lines":[{{"sku":"kettle","quantity":1}}],"total":{{"amount":5450,"currency":"EUR"}},"payment_token":"tok_visa","ship_to":{{"name":"A","street":"B 1","city":"C","postcode":"12345","country":"SE"}}}}"#
+        )
+    };
+    let orders: Vec<String> = (0..200).map(order).collect();
+    std::fs::write(state.join("orders.jsonl"), orders.join("\n")).unwrap();
+    // A file may grow to so many blocks of 512 bytes or of 1,024, and no further.
+    let blocks = before.len() / 512 + 4;
+    let exe = env!("CARGO_BIN_EXE_duet");
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {exe} place --file orders.jsonl");
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", &script])
+        .current_dir(state)
+        .env("DUET_STATE", state);
+    let output = run(&mut shell);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(output.stdout.is_empty(), "it told of what was not kept");
+    assert!(said.contains("nothing of this command is kept"), "{said}");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    assert_eq!(
+        told(state, &["orders"])["orders"].as_array().unwrap().len(),
+        1
+    );
+    told(state, &["place", "--file", "orders.jsonl"]);
+    assert_eq!(
+        told(state, &["orders"])["orders"].as_array().unwrap().len(),
+        201
+    );
+}
+
+#[test]
+fn labs_are_listed_chosen_and_dropped_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    told(state, &["place", "--id", "o-1"]);
+    told(state, &["lab", "use", "practice"]);
+    told(state, &["place", "--id", "o-2"]);
+    told(state, &["place", "--id", "o-3", "--stack", "duet"]);
+    let labs = told(state, &["lab", "list"]);
+    let names: Vec<_> = labs["labs"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 2);
+    assert_eq!(
+        (&names[1]["name"], &names[1]["in_use"]),
+        (&"practice".into(), &true.into())
+    );
+    let count = |more: &[&str]| {
+        told(state, &[&["orders"], more].concat())["orders"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!((count(&[]), count(&["--stack", "duet"])), (1, 2));
+    // Nobody at a terminal, and no --yes: nothing goes.
+    let refused = run(lab(state, &["lab", "drop", "practice"]).stdin(std::process::Stdio::null()));
+    assert_eq!(refused.status.code(), Some(2));
+    told(state, &["up", "--reset"]);
+    assert_eq!(count(&[]), 0);
+    let labs = told(state, &["lab", "list"]);
+    assert_eq!(labs["labs"][1]["copies"], 1);
+    told(state, &["lab", "drop", "practice", "--yes"]);
+    assert_eq!(count(&[]), 2, "the lab in use is the usual one again");
+    let gone = run(&mut lab(state, &["lab", "drop", "practice", "--yes"]));
+    assert_eq!(gone.status.code(), Some(1));
+}
+
+#[test]
+fn a_demo_under_faults_can_be_kept_and_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    let args = [
+        "demo",
+        "--keep",
+        "seen",
+        "--fault",
+        "silent@payment:0.5",
+        "--fault",
+        "duplicate:0.3",
+    ];
+    let demo = told(
+        state,
+        &[
+            &args[..],
+            &["--seed", "3", "--scenario", "happy", "--orders", "5"],
+        ]
+        .concat(),
+    );
+    let rows = demo["rows"].as_array().unwrap();
+    let ids = rows
+        .iter()
+        .flat_map(|row| row["orders"].as_array().unwrap());
+    let ids: Vec<&str> = ids.map(|id| id.as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 5 * duet_cli::shop::variant::ALL.len());
+    let orders = told(state, &["orders", "--stack", "seen"]);
+    assert_eq!(orders["orders"].as_array().unwrap().len(), ids.len());
+    for id in ids {
+        told(state, &["show", id, "--stack", "seen"]);
+    }
+    let again = run(&mut lab(state, &args));
+    assert_eq!(again.status.code(), Some(2), "its name is taken");
+}
+
+#[test]
+fn several_orders_are_decided_repaired_and_filtered_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    for (id, customer) in [("r-1", "c-1"), ("r-2", "c-2")] {
+        let args = [
+            "place",
+            "--id",
+            id,
+            "--customer",
+            customer,
+            "--line",
+            "espresso-machine=20",
+        ];
+        told(state, &args);
+    }
+    let done = run(&mut lab(state, &["review", "approve", "r-1", "r-2", "r-3"]));
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(1), "r-3 is unknown");
+    assert!(said.contains("r-3  not decided"), "{said}");
+    assert_eq!(
+        (outcome(state, "r-1"), outcome(state, "r-2")),
+        ("Confirmed".into(), "Confirmed".into())
+    );
+    let listed = |args: &[&str]| -> Vec<String> {
+        let orders = told(state, &[&["orders"], args].concat());
+        let rows = orders["orders"].as_array().unwrap().iter();
+        rows.map(|row| row["order"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(listed(&["--customer", "c-2"]), ["r-2"]);
+    assert_eq!(listed(&["--limit", "1"]), ["r-2"]);
+    assert_eq!(listed(&["--outcome", "confirmed"]), ["r-1", "r-2"]);
+    assert!(listed(&["--outcome", "rejected"]).is_empty());
+    assert!(listed(&["--variant", "eventbridge"]).is_empty());
+    for variant in duet_cli::shop::variant::ALL.iter() {
+        let id = format!("owed-{}", variant.name);
+        let args = [
+            "place",
+            "--id",
+            &id,
+            "--variant",
+            variant.name,
+            "--postcode",
+            "00000",
+        ];
+        let args = [
+            &args[..],
+            &[
+                "--token",
+                "tok_refund_fails_20",
+                "--wait",
+                "--within",
+                "900",
+            ],
+        ]
+        .concat();
+        run(&mut lab(state, &args));
+    }
+    let parked = listed(&["--attention"]);
+    assert_eq!(
+        parked.len(),
+        duet_cli::shop::variant::ALL.len(),
+        "{parked:?}"
+    );
+    let repaired = told(state, &["repair", "--attention", "--within", "900"]);
+    assert_eq!(
+        repaired["orders"].as_array().unwrap().len(),
+        parked.len(),
+        "{repaired:#}"
+    );
+    assert!(listed(&["--attention"]).is_empty());
+}
+
+#[test]
+fn a_failed_execution_is_put_away_with_a_note() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    told(
+        state,
+        &["place", "--scenario", "poison", "--variant", "standard"],
+    );
+    let letters = told(state, &["dlq", "list"]);
+    let id = letters["letters"][0]["id"].as_str().unwrap().to_owned();
+    let redrive = || {
+        run(&mut lab(state, &["redrive", "--failed-since", "1h"]))
+            .status
+            .code()
+    };
+    assert_eq!(redrive(), Some(1), "it can never be taken up again");
+    let nobody = run(&mut lab(state, &["dlq", "ack", "nobody", "--note", "x"]));
+    assert_eq!(nobody.status.code(), Some(1));
+    told(
+        state,
+        &["dlq", "ack", &id, "--note", "a test", "--by", "ada"],
+    );
+    assert!(
+        told(state, &["dlq", "list"])["letters"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    let all = told(state, &["dlq", "list", "--acknowledged"]);
+    assert_eq!(all["letters"][0]["id"], id.as_str());
+    assert_eq!(redrive(), Some(0));
+}

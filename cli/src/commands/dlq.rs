@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use crate::ops::dlq;
 use crate::target::Target;
 use crate::target::open::on;
+use crate::terminal::consent::Consent;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -17,7 +18,38 @@ use crate::terminal::times::seconds;
 pub enum Dlq {
     /// List dead letters of both layers, and failed executions beside them.
     #[command(after_help = "Example: duet dlq list --queue payment --older-than 1h")]
-    List(Selection),
+    List {
+        /// Which ones [default: all].
+        #[command(flatten)]
+        which: Selection,
+        /// At most so many, the oldest.
+        #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// Also the failed executions that were put away with `duet dlq ack`.
+        #[arg(long)]
+        acknowledged: bool,
+    },
+    /// Put a failed execution away that nobody will take up again, with a note.
+    #[command(
+        after_help = "Example: duet dlq ack o-17 --note 'the order was a test'\n(an id that `duet dlq list` prints, of an execution)"
+    )]
+    Ack {
+        /// The execution's name.
+        #[arg(value_name = "EXECUTION")]
+        execution: String,
+        /// Why it is left as it is.
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+        /// Who says so.
+        #[arg(
+            long,
+            value_name = "NAME",
+            env = "USER",
+            hide_env_values = true,
+            default_value = "somebody"
+        )]
+        by: String,
+    },
     /// Show one message.
     #[command(
         after_help = "Example:\n  duet dlq show 5c1a9d4e-0000-4000-8000-000000000000 --body\n(an id that `duet dlq list` prints)"
@@ -46,14 +78,20 @@ pub enum Dlq {
         #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
         rate: u32,
     },
-    /// Remove one message for good.
+    /// Remove one message for good, or all that died of the same.
     #[command(
-        after_help = "Example: duet dlq drop 5c1a9d4e-0000-4000-8000-000000000000\n(an id that `duet dlq list` prints)"
+        after_help = "Example:\n  duet dlq drop 5c1a9d4e-0000-4000-8000-000000000000\n  duet dlq drop --cause 'no JSON' --yes\n(an id that `duet dlq list` prints)"
     )]
     Drop {
         /// Its id.
-        #[arg(value_name = "ID")]
-        id: String,
+        #[arg(value_name = "ID", required_unless_present = "cause")]
+        id: Option<String>,
+        /// Every message with this in its cause.
+        #[arg(long, value_name = "TEXT", conflicts_with = "id")]
+        cause: Option<String>,
+        /// Without being asked, where there are several: for scripts.
+        #[arg(long, requires = "cause")]
+        yes: bool,
     },
 }
 
@@ -81,6 +119,8 @@ impl Selection {
             order: self.order.clone(),
             cause: self.cause.clone(),
             older_than: self.older_than,
+            limit: None,
+            acknowledged: false,
         }
     }
 }
@@ -89,8 +129,17 @@ impl Selection {
 pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
     let (target, format) = (Target::new(global)?, global.output);
     match args {
-        Dlq::List(which) => {
-            on!(target, world => print(&dlq::list(world, &which.filter()).await?, format))
+        Dlq::List {
+            which,
+            limit,
+            acknowledged,
+        } => {
+            let filter = dlq::Filter {
+                limit: Some(*limit as usize),
+                acknowledged: *acknowledged,
+                ..which.filter()
+            };
+            on!(target, world => print(&dlq::list(world, &filter).await?, format))
         }
         Dlq::Show { id, body, export } => on!(target, world => {
             let shown = match export {
@@ -107,6 +156,30 @@ pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
             &dlq::redrive(world, &which.filter(), *dry_run, *rate).await?,
             format,
         )),
-        Dlq::Drop { id } => on!(target, world => print(&dlq::discard(world, id).await?, format)),
+        Dlq::Ack {
+            execution,
+            note,
+            by,
+        } => on!(target, world => {
+            print(&dlq::acknowledged::put(world, execution, by, note).await?, format)
+        }),
+        Dlq::Drop { id: Some(id), .. } => {
+            on!(target, world => print(&dlq::discard(world, id).await?, format))
+        }
+        Dlq::Drop { cause, yes, .. } => {
+            const NOTHING: &str = "nothing was removed";
+            let consent = Consent::of(*yes, NOTHING, "add --yes")?;
+            let filter = dlq::Filter {
+                cause: cause.clone(),
+                ..dlq::Filter::default()
+            };
+            on!(target, world => {
+                let there = dlq::list(world, &filter).await?.letters;
+                let there = there.iter().filter(|one| one.layer != dlq::Layer::Execution).count();
+                let question = format!("{there} messages go for good; type {there}:");
+                consent.obtain(&there.to_string(), &question, NOTHING)?;
+                print(&dlq::discard_all(world, &filter).await?, format)
+            })
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::ops::top::{self, Look};
 use crate::ops::{repair, show};
 use crate::target::Target;
 use crate::target::open::{look_on, on};
+use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::Global;
 use crate::terminal::report::{Format, Report, print};
@@ -30,8 +31,7 @@ pub struct Top {
 }
 
 /// The keys that there are.
-const KEYS: &str =
-    "q leave  up/down choose  enter show  r repair  d redrive dead letters  e executions";
+const KEYS: &str = "q leave  ↑↓ choose  ⏎ show  r repair  d redrive dead letters  e executions";
 
 /// How long one repair may take, in seconds.
 const WITHIN: u64 = 60;
@@ -43,9 +43,9 @@ const SINCE: i64 = 24 * 60 * 60;
 /// Looks once, or goes on until somebody leaves.
 pub(super) async fn run(global: &Global, args: &Top) -> Outcome<Exit> {
     let target = Target::new(global)?;
-    let is_live = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let is_live = terminal::terminals()[0] && std::io::stdin().is_terminal();
     if args.once || !is_live || global.output != Format::Text {
-        return look_on!(target, world => print(&top::look(world, target.stack()).await?, global.output));
+        return look_on!(target, world => print(&top::look(world, target.name()).await?, global.output));
     }
     let mut seen = Seen {
         look: see(&target).await?,
@@ -79,7 +79,7 @@ pub(super) async fn run(global: &Global, args: &Top) -> Outcome<Exit> {
 async fn see(target: &Target) -> Outcome<Look> {
     let mut look = Look::default();
     let seen = look_on!(target, world => {
-        look = top::look(world, target.stack()).await?;
+        look = top::look(world, target.name()).await?;
         Ok(Exit::Done)
     });
     seen.map(|_| look)

@@ -6,6 +6,8 @@
 //! whoever may write to a dead-letter queue may write any target there. Listings tell ids, names and causes,
 //! never a body: it may hold personal data.
 
+pub mod acknowledged;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -181,6 +183,10 @@ pub struct Filter {
     pub cause: Option<String>,
     /// Only those sent at least so many seconds ago.
     pub older_than: Option<i64>,
+    /// At most so many of a list, the oldest.
+    pub limit: Option<usize>,
+    /// Also the executions that somebody has put away, see [`acknowledged`].
+    pub acknowledged: bool,
 }
 
 impl Filter {
@@ -214,6 +220,13 @@ impl Filter {
 pub struct Letters {
     /// One row each, the oldest first.
     pub letters: Vec<Letter>,
+    /// How many newer ones there are beyond the limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Looks at every dead letter that `filter` takes, and leaves all where they are.
@@ -225,10 +238,9 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
     let homes = world.homes();
     let mut letters = Vec::new();
     for queue in world.dead_letter_queues() {
-        for held in world.hold(&queue, HOLD_SECONDS).await? {
-            letters.push(Letter::of(&held, &homes, now));
-            world.release(&held).await?;
-        }
+        let held = world.hold(&queue, HOLD_SECONDS).await?;
+        letters.extend(held.iter().map(|held| Letter::of(held, &homes, now)));
+        world.release(&held).await?;
     }
     for failed in world.failed_executions().await? {
         // One whose order was made whole since is history, no dead letter.
@@ -240,6 +252,10 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
         if order.is_some_and(|order| ended(&order) && order.owed.is_empty()) {
             continue;
         }
+        if !filter.acknowledged && acknowledged::find(world, &failed.name).await?.is_some() {
+            continue;
+        }
+        let failed = world.explained(failed).await?;
         letters.push(Letter {
             subject: Some(failed.subject().to_owned()),
             id: failed.name,
@@ -256,7 +272,10 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
     }
     letters.retain(|letter| filter.takes(letter));
     letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
-    Ok(Letters { letters })
+    let limit = filter.limit.unwrap_or(usize::MAX);
+    let more = letters.len().saturating_sub(limit);
+    letters.truncate(limit);
+    Ok(Letters { letters, more })
 }
 
 /// How often a letter is looked for, a second apart.
@@ -288,13 +307,11 @@ async fn find<W: Operate>(world: &W, id: &str) -> Outcome<Held> {
             world.pause(1_000).await;
         }
         for queue in world.dead_letter_queues() {
-            for held in world.hold(&queue, HOLD_SECONDS).await? {
-                if held.id == id {
-                    found = Some(held);
-                } else {
-                    world.release(&held).await?;
-                }
+            let mut others = world.hold(&queue, HOLD_SECONDS).await?;
+            if let Some(at) = others.iter().position(|held| held.id == id) {
+                found = Some(others.swap_remove(at));
             }
+            world.release(&others).await?;
         }
         if found.is_some() {
             break;
@@ -331,7 +348,7 @@ async fn shown<W: Operate>(
     export: Option<&Path>,
 ) -> Outcome<Shown> {
     let held = find(world, id).await?;
-    world.release(&held).await?;
+    world.release(std::slice::from_ref(&held)).await?;
     if let Some(file) = export {
         let mut options = std::fs::OpenOptions::new();
         let opened = options.write(true).create_new(true).mode(0o600).open(file);
@@ -365,6 +382,38 @@ pub async fn discard<W: Operate>(world: &W, id: &str) -> Outcome<Dropped> {
     let dropped = Letter::of(&held, &world.homes(), world.now());
     world.discard(&held).await?;
     Ok(Dropped { dropped })
+}
+
+/// Letters were dropped.
+#[derive(Debug, Serialize)]
+pub struct AllDropped {
+    /// The letters that are no more.
+    pub dropped: Vec<Letter>,
+}
+
+/// Removes every message that `filter` takes, for good. Failed executions stay.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer: what was removed by then is gone.
+pub async fn discard_all<W: Operate>(world: &W, filter: &Filter) -> Outcome<AllDropped> {
+    let homes = world.homes();
+    let mut all = AllDropped {
+        dropped: Vec::new(),
+    };
+    for queue in world.dead_letter_queues() {
+        let mut others = Vec::new();
+        for held in world.hold(&queue, MOVE_SECONDS).await? {
+            let letter = Letter::of(&held, &homes, world.now());
+            if filter.takes(&letter) {
+                world.discard(&held).await?;
+                all.dropped.push(letter);
+            } else {
+                others.push(held);
+            }
+        }
+        world.release(&others).await?;
+    }
+    Ok(all)
 }
 
 /// What a redrive did.
@@ -410,6 +459,7 @@ pub async fn redrive<W: Operate>(
     let mut hopeless = BTreeSet::new();
     for queue in world.dead_letter_queues() {
         let mut mine = Vec::new();
+        let mut others = Vec::new();
         let mut before = BTreeSet::new();
         for held in world.hold(&queue, MOVE_SECONDS).await? {
             before.insert(held.id.clone());
@@ -418,13 +468,14 @@ pub async fn redrive<W: Operate>(
                 mine.push((held, letter));
                 continue;
             }
-            world.release(&held).await?;
+            others.push(held);
             match letter.homeless() {
                 _ if !filter.takes(&letter) => {}
                 Some(why) => report.kept.push(Kept { letter, why }),
                 None => report.redriven.push(letter),
             }
         }
+        world.release(&others).await?;
         let mut sent = Sent {
             letters: Vec::new(),
             before,
@@ -446,7 +497,7 @@ pub async fn redrive<W: Operate>(
                 },
             };
             if let Some(why) = obstacle {
-                world.release(&held).await?;
+                world.release(&[held]).await?;
                 report.kept.push(Kept { letter, why });
                 continue;
             }
@@ -495,7 +546,8 @@ impl Sent {
     /// Takes out what lies in `queue` again: a new message with the same text.
     async fn back<W: Operate>(&mut self, world: &W, queue: &str) -> Outcome<Vec<Kept>> {
         let mut back = Vec::new();
-        for held in world.hold(queue, HOLD_SECONDS).await? {
+        let all = world.hold(queue, HOLD_SECONDS).await?;
+        for held in &all {
             let same = |(body, _): &(String, Letter)| *body == held.body;
             let at = self.letters.iter().position(same);
             if let Some(at) = at.filter(|_| !self.before.contains(&held.id)) {
@@ -503,8 +555,8 @@ impl Sent {
                 let why = format!("it came back: {}", letter.cause);
                 back.push(Kept { letter, why });
             }
-            world.release(&held).await?;
         }
+        world.release(&all).await?;
         Ok(back)
     }
 }
@@ -544,7 +596,11 @@ impl Report for Letters {
         if self.letters.is_empty() {
             return "no dead letters".to_owned();
         }
-        rows(self.letters.iter().map(|l| (l, l.cause.as_str())))
+        let listed = rows(self.letters.iter().map(|l| (l, l.cause.as_str())));
+        match self.more {
+            0 => listed,
+            more => format!("{listed}\nand {more} newer; --limit shows more"),
+        }
     }
 }
 
@@ -575,6 +631,18 @@ impl Report for Shown {
 impl Report for Dropped {
     fn text(&self) -> String {
         format!("dropped {} from {}", self.dropped.id, self.dropped.place)
+    }
+}
+
+impl Report for AllDropped {
+    fn text(&self) -> String {
+        match self.dropped.len() {
+            0 => "no such dead letters".to_owned(),
+            some => format!(
+                "dropped {some}\n{}",
+                rows(self.dropped.iter().map(|l| (l, l.cause.as_str())))
+            ),
+        }
     }
 }
 

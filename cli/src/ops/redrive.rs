@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use duet_order::domain::{Compensation, Fate};
 use serde::Serialize;
 
+use crate::ops::dlq::acknowledged;
 use crate::ops::place;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::Report;
@@ -60,6 +61,7 @@ pub enum Which {
 pub async fn run<W: Operate>(world: &W, which: &Which, dry_run: bool) -> Outcome<Redrive> {
     let mut executions = Vec::new();
     for one in chosen(world, which).await? {
+        let one = world.explained(one).await?;
         let instead = match obstacle(world, &one).await? {
             Some(Obstacle { why, anew: true }) => Some(format!("{why}; {}", offer(&one))),
             Some(Obstacle { why, .. }) => Some(why),
@@ -94,6 +96,7 @@ pub async fn start_again<W: Operate>(world: &W, which: &Which, dry_run: bool) ->
         if !done.insert((one.machine.clone(), one.subject().to_owned())) {
             continue;
         }
+        let one = world.explained(one).await?;
         let (started, instead) = match obstacle(world, &one).await? {
             Some(Obstacle { why, anew: false }) => (None, Some(why)),
             _ if dry_run => (None, None),
@@ -142,10 +145,20 @@ async fn chosen<W: Operate>(world: &W, which: &Which) -> Outcome<Vec<FailedExecu
         Which::Named(name) => {
             failed.retain(|one| [&one.name, &one.arn].contains(&name) || one.subject() == name);
         }
-        Which::Since(seconds) => failed.retain(|one| {
-            one.ended_at
-                .is_some_and(|at| now.duration_since(at).as_secs() <= *seconds)
-        }),
+        Which::Since(seconds) => {
+            failed.retain(|one| {
+                one.ended_at
+                    .is_some_and(|at| now.duration_since(at).as_secs() <= *seconds)
+            });
+            // What somebody has put away is nobody's work any more.
+            let mut left = Vec::new();
+            for one in failed {
+                if acknowledged::find(world, &one.name).await?.is_none() {
+                    left.push(one);
+                }
+            }
+            failed = left;
+        }
         Which::These(names) => failed.retain(|one| names.contains(one.subject())),
     }
     if let (Which::Named(name), true) = (which, failed.is_empty()) {

@@ -275,7 +275,7 @@ impl Target {
 
     /// The name of the stack, or of the lab.
     #[must_use]
-    pub fn stack(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.stack
     }
 

@@ -5,7 +5,6 @@
 //! is written. So no escape of somebody else's ever passes for one of ours.
 
 use std::borrow::Cow;
-use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
@@ -36,9 +35,12 @@ pub enum Tone {
     Heading,
 }
 
+/// The mark that ends a colour.
+const RESET: char = '\u{fdd0}';
+
 /// Each mark, and the escape it becomes (SGR, ECMA-48 8.3.117).
 const MARKS: [(char, &str); 6] = [
-    ('\u{fdd0}', "\u{1b}[0m"),
+    (RESET, "\u{1b}[0m"),
     ('\u{fdd1}', "\u{1b}[32m"),
     ('\u{fdd2}', "\u{1b}[33m"),
     ('\u{fdd3}', "\u{1b}[1;31m"),
@@ -59,8 +61,9 @@ pub fn settle(when: When) {
         When::Never => false,
         When::Auto => shows && !refused && !dumb,
     };
-    OUT.get_or_init(|| is_on(std::io::stdout().is_terminal()));
-    ERR.get_or_init(|| is_on(std::io::stderr().is_terminal()));
+    let [out, err] = super::terminals();
+    OUT.get_or_init(|| is_on(out));
+    ERR.get_or_init(|| is_on(err));
 }
 
 /// Whether standard output has colours.
@@ -85,7 +88,7 @@ pub fn paint(tone: Tone, text: &str) -> String {
     };
     let lines = text.split('\n').map(|line| match line.trim().is_empty() {
         true => line.to_owned(),
-        false => format!("{mark}{line}\u{fdd0}"),
+        false => format!("{mark}{line}{RESET}"),
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -142,14 +145,22 @@ pub(crate) fn marked(text: &str) -> String {
         ("\u{1b}[38;5;1m", '\u{fdd3}'),
         ("\u{1b}[38;5;6m", '\u{fdd4}'),
         ("\u{1b}[1m", '\u{fdd5}'),
-        ("\u{1b}[39m", '\u{fdd0}'),
-        ("\u{1b}[0m", '\u{fdd0}'),
+        ("\u{1b}[39m", RESET),
+        ("\u{1b}[0m", RESET),
     ];
     let mut text = text.to_owned();
     for (escape, mark) in STYLES {
         text = text.replace(escape, mark.encode_utf8(&mut [0; 4]));
     }
-    text
+    let lines = text.lines().map(|line| {
+        // Blanks that fill a cell up to its column's width.
+        let cut = line.trim_end_matches([' ', RESET]);
+        match line[cut.len()..].contains(RESET) {
+            true => format!("{cut}{RESET}"),
+            false => cut.to_owned(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Whether `c` stands for a colour on the way to a terminal.

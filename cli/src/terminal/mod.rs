@@ -20,7 +20,7 @@ pub mod times;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::terminal::exit::{Outcome, Problem};
@@ -73,6 +73,15 @@ fn write(text: &str) -> Outcome<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether standard output and standard error are terminals.
+#[must_use]
+pub fn terminals() -> [bool; 2] {
+    [
+        std::io::stdout().is_terminal(),
+        std::io::stderr().is_terminal(),
+    ]
 }
 
 /// Says something on standard error, with a newline. That nobody listens there

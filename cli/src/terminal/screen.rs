@@ -10,6 +10,7 @@ use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Borders, Paragraph, Wrap};
 use ratatui::{Frame, Terminal};
 
+use crate::terminal::colour;
 use crate::terminal::exit::{Outcome, Problem};
 
 /// A key that means something on a screen.
@@ -115,7 +116,11 @@ impl Page {
         ]);
         let [title, top, middle, foot] = areas.areas(frame.area());
         let bold = Style::new().add_modifier(Modifier::BOLD);
-        let shown = |text: &str| super::inline(text).into_owned();
+        // Colours are a text's on its way to a stream; here they would be letters.
+        let shown = |text: &str| {
+            let plain = colour::escapes(text.into(), false);
+            super::inline(&plain).into_owned()
+        };
         frame.render_widget(Line::styled(shown(&self.title), bold), title);
         let lines = |some: &[String]| some.iter().map(|line| Line::raw(shown(line))).collect();
         let text: Vec<Line<'_>> = lines(&self.head);

@@ -14,6 +14,11 @@ struct State {
     /// By queue and id: a message, and whether it is held.
     letters: BTreeMap<(String, String), (Value, bool)>,
     sent: Vec<Value>,
+    /// Whether a receive that does not wait sees nothing two times in five, as one
+    /// that asks a few of a queue's servers.
+    is_short: bool,
+    receives: u32,
+    let_go: Vec<usize>,
 }
 
 /// The queues of the stack `shop`.
@@ -68,7 +73,17 @@ impl Queues {
         let at = (word("QueueUrl"), word("ReceiptHandle"));
         let state = &mut *self.0.lock().unwrap();
         match asked.operation.as_str() {
+            "GetQueueAttributes" => {
+                let all = state.letters.iter();
+                let visible = all.filter(|((queue, _), (_, held))| *queue == at.0 && !held);
+                json!({ "Attributes": { "ApproximateNumberOfMessages": visible.count().to_string() } })
+            }
             "ReceiveMessage" => {
+                state.receives += 1;
+                let waits = body["WaitTimeSeconds"].as_i64().unwrap_or(0) > 0;
+                if state.is_short && !waits && state.receives % 5 < 2 {
+                    return json!({});
+                }
                 let mut received = Vec::new();
                 for ((queue, _), (letter, held)) in &mut state.letters {
                     if *queue == at.0 && !*held && received.len() < 10 {
@@ -78,11 +93,16 @@ impl Queues {
                 }
                 json!({ "Messages": received })
             }
-            "ChangeMessageVisibility" => {
-                if let Some((_, held)) = state.letters.get_mut(&at) {
-                    *held = body["VisibilityTimeout"] != 0;
+            "ChangeMessageVisibilityBatch" => {
+                let entries = body["Entries"].as_array().unwrap();
+                for entry in entries {
+                    let one = entry["ReceiptHandle"].as_str().unwrap().to_owned();
+                    if let Some((_, held)) = state.letters.get_mut(&(at.0.clone(), one)) {
+                        *held = entry["VisibilityTimeout"] != 0;
+                    }
                 }
-                json!({})
+                state.let_go.push(entries.len());
+                json!({ "Successful": [], "Failed": [] })
             }
             "SendMessage" => {
                 state.sent.push(body);
@@ -170,4 +190,35 @@ fn a_letter_goes_to_a_queue_of_this_stack_or_nowhere() {
     assert_eq!(attributes.keys().collect::<Vec<_>>(), ["tenant"]);
     // What was refused lies where it was, and can be seen.
     assert_eq!(queues.visible(undelivered), away);
+}
+
+#[test]
+fn fifty_letters_are_found_though_receives_fall_short() {
+    let queues = Queues::default();
+    let undelivered = "http://sqs.test/123456789012/shop-undelivered";
+    for n in 0..50 {
+        let home = "arn:aws:sqs:eu-north-1:123456789012:shop-order";
+        queues.put(
+            undelivered,
+            &format!("l-{n:02}"),
+            json!({ "TARGET_ARN": home }),
+        );
+    }
+    queues.0.lock().unwrap().is_short = true;
+    let server = queues.served();
+    let args = [
+        "dlq",
+        "redrive",
+        "--dry-run",
+        "--output",
+        "json",
+        "--endpoint",
+    ];
+    let (code, found, told) = said(&run(&mut at_aws(&[&args[..], &[&server.url]].concat())));
+    assert_eq!(code, Some(0), "{told}");
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["redriven"].as_array().unwrap().len(), 50);
+    // They are let go ten at a time, and lie there as before.
+    assert_eq!(queues.0.lock().unwrap().let_go, [10; 5]);
+    assert_eq!(queues.visible(undelivered).len(), 50);
 }

@@ -193,9 +193,12 @@ impl Going {
     pub async fn lost<W: Operate>(&self, world: &W) -> Outcome<(Vec<Need>, bool)> {
         let (mut lost, mut told) = (Needs::default(), true);
         for failed in world.failed_executions().await? {
-            let last = self.machines.contains(&failed.machine)
-                && failed.redrivable != Some(false)
-                && redrive::is_eligible(world, &failed).await?;
+            if !self.machines.contains(&failed.machine) {
+                continue;
+            }
+            let failed = world.explained(failed).await?;
+            let last =
+                failed.redrivable != Some(false) && redrive::is_eligible(world, &failed).await?;
             if last {
                 told &= failed.redrivable.is_some();
                 let what = format!("failed executions on {}", failed.machine);

@@ -11,6 +11,7 @@ pub mod stacks;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::config::Credentials;
@@ -69,7 +70,9 @@ pub fn emulated(endpoint: &str) -> SdkConfig {
 /// # Errors
 /// [`Problem`] when no region is configured.
 pub async fn ordinary(endpoint: Option<&str>) -> Outcome<SdkConfig> {
-    let mut chain = aws_config::defaults(BehaviorVersion::latest());
+    // An account's limits are shared with its functions: who is throttled slows down.
+    let patient = RetryConfig::adaptive().with_max_attempts(6);
+    let mut chain = aws_config::defaults(BehaviorVersion::latest()).retry_config(patient);
     if let Some(endpoint) = endpoint {
         chain = chain.endpoint_url(endpoint);
     }

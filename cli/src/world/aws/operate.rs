@@ -6,11 +6,15 @@ use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionRedriveStatus, ExecutionStatus};
 use aws_sdk_sqs::primitives::Blob;
-use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageAttributeValue,
+    MessageSystemAttributeName,
+};
 use duet_core::Timestamp;
 use duet_edge::wires::{QUEUE, REASON};
 
 use super::error::unreachable;
+use super::replay::{ALL, VISIBLE};
 use super::{Aws, execution_arn};
 use crate::shop::services::TableOf;
 use crate::shop::variant::Description;
@@ -40,6 +44,12 @@ const ADDED: [&str; 12] = [
     QUEUE,
 ];
 
+/// How long a receive waits for messages, in seconds.
+const LONG_POLL_SECONDS: i32 = 2;
+
+/// So many empty answers, one after the other, say that there is nothing more.
+const SILENT: u32 = 3;
+
 /// What the name of a service's table ends with while the service is out of
 /// order: a table that is not there.
 const OUT_OF_ORDER: &str = "-out-of-order";
@@ -60,14 +70,21 @@ impl Operate for Aws {
             .collect()
     }
 
+    /// By long polling, for a short poll asks a few of a queue's servers only (SQS
+    /// developer guide, "Short and long polling"), until as many are held as the
+    /// queue says that it has.
     async fn hold(&self, queue: &str, seconds: i32) -> Outcome<Vec<Held>> {
+        let there = self.count(queue, &VISIBLE).await?;
         let mut held: BTreeMap<String, Held> = BTreeMap::new();
+        let mut silent = 0;
         loop {
+            let is_all = held.len() as u64 >= there;
             let answer = self
                 .queues
                 .receive_message()
                 .queue_url(queue)
                 .max_number_of_messages(10)
+                .wait_time_seconds(if is_all { 0 } else { LONG_POLL_SECONDS })
                 .visibility_timeout(seconds)
                 .message_system_attribute_names(MessageSystemAttributeName::All)
                 .message_attribute_names("All")
@@ -79,25 +96,49 @@ impl Operate for Aws {
                 let one = of_message(queue, message);
                 held.insert(one.id.clone(), one);
             }
-            // An empty answer, or only what is held already: that was all.
-            if held.len() == known {
+            // An empty answer, or only what is held already.
+            silent = if held.len() == known { silent + 1 } else { 0 };
+            // The queue's own count is about right, and others may look, too.
+            if silent >= SILENT || (silent > 0 && is_all) {
                 return Ok(held.into_values().collect());
             }
         }
     }
 
-    async fn release(&self, held: &Held) -> Outcome<()> {
-        let shown = self
-            .queues
-            .change_message_visibility()
-            .queue_url(&held.queue)
-            .receipt_handle(&held.receipt)
-            .visibility_timeout(0);
-        shown
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| unreachable("SQS", &error))
+    async fn release(&self, held: &[Held]) -> Outcome<()> {
+        let mut by_queue: BTreeMap<&str, Vec<&Held>> = BTreeMap::new();
+        for one in held {
+            by_queue.entry(&one.queue).or_default().push(one);
+        }
+        for (queue, held) in by_queue {
+            for batch in held.chunks(10) {
+                let entries = batch.iter().enumerate().map(|(n, one)| {
+                    ChangeMessageVisibilityBatchRequestEntry::builder()
+                        .id(n.to_string())
+                        .receipt_handle(&one.receipt)
+                        .visibility_timeout(0)
+                        .build()
+                });
+                let entries = entries.collect::<Result<_, _>>();
+                let shown = self.queues.change_message_visibility_batch();
+                let shown = shown
+                    .queue_url(queue)
+                    .set_entries(Some(entries.map_err(Problem::environment)?))
+                    .send()
+                    .await
+                    .map_err(|error| unreachable("SQS", &error))?;
+                // What is not shown now shows itself when the hold runs out.
+                if let Some(failed) = shown.failed().first() {
+                    return Err(Problem::environment(format!(
+                        "SQS does not let go of {} messages in {}: {}",
+                        shown.failed().len(),
+                        name_of(queue),
+                        failed.code()
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn forward(&self, held: &Held, home: &str) -> Outcome<()> {
@@ -145,31 +186,34 @@ impl Operate for Aws {
                 ExecutionStatus::TimedOut,
                 ExecutionStatus::Aborted,
             ] {
-                for found in self.executions_on(machine, status).await? {
-                    let described = self
-                        .workflows
-                        .describe_execution()
-                        .execution_arn(found.execution_arn())
-                        .send()
-                        .await
-                        .map_err(|error| unreachable("Step Functions", &error))?;
-                    all.push(FailedExecution {
-                        arn: found.execution_arn().to_owned(),
-                        name: found.name().to_owned(),
-                        machine: name_of(machine),
-                        variant,
-                        status: found.status().as_str().to_owned(),
-                        error: described.error().map(str::to_owned),
-                        started_at: instant(Some(found.start_date())),
-                        ended_at: instant(found.stop_date()),
-                        redrivable: described
-                            .redrive_status()
-                            .map(|status| *status == ExecutionRedriveStatus::Redrivable),
-                    });
-                }
+                let found = self.executions_on(machine, status).await?;
+                all.extend(found.into_iter().map(|found| FailedExecution {
+                    arn: found.execution_arn().to_owned(),
+                    name: found.name().to_owned(),
+                    machine: name_of(machine),
+                    variant,
+                    status: found.status().as_str().to_owned(),
+                    error: None,
+                    started_at: instant(Some(found.start_date())),
+                    ended_at: instant(found.stop_date()),
+                    redrivable: None,
+                }));
             }
         }
         Ok(all)
+    }
+
+    async fn explained(&self, failed: FailedExecution) -> Outcome<FailedExecution> {
+        let described = self.workflows.describe_execution();
+        let described = described.execution_arn(&failed.arn).send().await;
+        let described = described.map_err(|error| unreachable("Step Functions", &error))?;
+        Ok(FailedExecution {
+            error: described.error().map(str::to_owned),
+            redrivable: described
+                .redrive_status()
+                .map(|status| *status == ExecutionRedriveStatus::Redrivable),
+            ..failed
+        })
     }
 
     async fn running_executions(&self) -> Outcome<Vec<RunningExecution>> {
@@ -186,7 +230,7 @@ impl Operate for Aws {
 
     async fn messages(&self, queue: &str) -> Outcome<Option<u64>> {
         match self.queue_named(queue).await? {
-            Some(url) => self.count(&url).await.map(Some),
+            Some(url) => self.count(&url, &ALL).await.map(Some),
             None => Ok(None),
         }
     }

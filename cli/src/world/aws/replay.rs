@@ -21,6 +21,16 @@ use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying,
 const BATCH: usize = 10;
 const BATCH_BYTES: usize = 512 * 1024;
 
+/// What a queue has to hand out.
+pub(super) const VISIBLE: [QueueAttributeName; 1] =
+    [QueueAttributeName::ApproximateNumberOfMessages];
+
+/// … and what is in somebody's hands, too.
+pub(super) const ALL: [QueueAttributeName; 2] = [
+    QueueAttributeName::ApproximateNumberOfMessages,
+    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+];
+
 impl Aws {
     /// The URL of the queue with this ARN; `None` when there is no such queue,
     /// or it is no queue's.
@@ -44,13 +54,9 @@ impl Aws {
         }
     }
 
-    /// How many messages the queue with this URL has to hand out or in
-    /// somebody's hands, about.
-    pub(super) async fn count(&self, url: &str) -> Outcome<u64> {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
+    /// How many messages the queue with this URL has, about: those that `names`
+    /// count.
+    pub(super) async fn count(&self, url: &str, names: &[QueueAttributeName]) -> Outcome<u64> {
         let counts = self.queues.get_queue_attributes().queue_url(url);
         let counts = counts.set_attribute_names(Some(names.to_vec()));
         let counts = counts.send().await;
@@ -226,7 +232,7 @@ impl Replayable for Aws {
         let mut busy = 0;
         for queue in queues {
             if let Some(url) = self.queue_url(queue).await? {
-                busy += self.count(&url).await?;
+                busy += self.count(&url, &ALL).await?;
             }
         }
         Ok(busy)

@@ -72,10 +72,12 @@ impl Operate for Lab {
         Ok(all)
     }
 
-    async fn release(&self, held: &Held) -> Outcome<()> {
+    async fn release(&self, held: &[Held]) -> Outcome<()> {
         let state = &mut *self.state();
-        let letter = state.letter(held)?;
-        state.held.remove(&letter.at);
+        for one in held {
+            let letter = state.letter(one)?;
+            state.held.remove(&letter.at);
+        }
         Ok(())
     }
 
@@ -349,7 +351,7 @@ mod tests {
         let held = world.hold(&queue, 60).await.unwrap();
         assert_eq!(held.len(), 1);
         assert!(world.hold(&queue, 60).await.unwrap().is_empty());
-        world.release(&held[0]).await.unwrap();
+        world.release(&held[..1]).await.unwrap();
         assert_eq!(world.hold(&queue, 60).await.unwrap().len(), 1);
         world.pause(61_000).await;
         assert_eq!(world.hold(&queue, 60).await.unwrap().len(), 1);

@@ -131,8 +131,8 @@ pub trait Operate: World {
     /// Everything in the dead-letter queue `queue`, held for `seconds`.
     fn hold(&self, queue: &str, seconds: i32) -> impl Future<Output = Outcome<Vec<Held>>> + Send;
 
-    /// Lets go of a held message.
-    fn release(&self, held: &Held) -> impl Future<Output = Outcome<()>> + Send;
+    /// Lets go of held messages, which are seen again at once.
+    fn release(&self, held: &[Held]) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Sends a held message with its own attributes to the queue called `home`,
     /// and removes it from the dead-letter queue once it is there. A queue that is
@@ -142,8 +142,18 @@ pub trait Operate: World {
     /// Removes a held message for good.
     fn discard(&self, held: &Held) -> impl Future<Output = Outcome<()>> + Send;
 
-    /// Every execution that did not succeed.
+    /// Every execution that did not succeed. Its error, and whether it would be
+    /// redriven, may be missing until somebody asks for it, see [`Self::explained`].
     fn failed_executions(&self) -> impl Future<Output = Outcome<Vec<FailedExecution>>> + Send;
+
+    /// `failed`, with its error and whether it would be redriven, where the target
+    /// says so only of one at a time.
+    fn explained(
+        &self,
+        failed: FailedExecution,
+    ) -> impl Future<Output = Outcome<FailedExecution>> + Send {
+        async { Ok(failed) }
+    }
 
     /// Every execution that has not ended.
     fn running_executions(&self) -> impl Future<Output = Outcome<Vec<RunningExecution>>> + Send;

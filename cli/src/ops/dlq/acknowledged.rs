@@ -1,0 +1,91 @@
+//! Failed executions that nobody will take up again: put away, with a note.
+//!
+//! An execution cannot be deleted (Step Functions keeps it for 90 days), so what a
+//! person decided about it is kept beside it, in the order service's table.
+
+use duet_core::Timestamp;
+use duet_core::store::{Expect, Key, Store, Write};
+use serde::{Deserialize, Serialize};
+
+use crate::shop::services::TableOf;
+use crate::terminal::exit::{Outcome, Problem};
+use crate::terminal::inline;
+use crate::terminal::report::Report;
+use crate::world::port::operate::Operate;
+
+/// The longest note, in characters.
+const MAX_NOTE: usize = 1_000;
+
+/// What somebody decided about a failed execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// The execution's name.
+    pub execution: String,
+    /// Who says so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why it is left as it is.
+    pub note: String,
+}
+
+fn key(execution: &str) -> Key {
+    Key::new(format!("execution#{execution}"), "acknowledged")
+}
+
+/// What was decided about `execution`, if anything.
+///
+/// # Errors
+/// [`Problem`] when the table does not answer.
+pub async fn find<W: Operate>(world: &W, execution: &str) -> Outcome<Option<Acknowledged>> {
+    let found = world.table(TableOf::Order).load(&[key(execution)]).await?;
+    let found = found.into_iter().flatten().next();
+    Ok(found.map(|item| item.read()).transpose()?)
+}
+
+/// Puts the failed execution called `execution` away: it is listed no more.
+///
+/// # Errors
+/// [`Problem`] when no execution of that name failed, or the table does not answer.
+pub async fn put<W: Operate>(
+    world: &W,
+    execution: &str,
+    by: &str,
+    note: &str,
+) -> Outcome<Acknowledged> {
+    if note.trim().is_empty() || note.chars().count() > MAX_NOTE {
+        return Err(Problem::usage(format!(
+            "--note has 1 to {MAX_NOTE} characters"
+        )));
+    }
+    let failed = world.failed_executions().await?;
+    if !failed.iter().any(|one| one.name == execution) {
+        return Err(
+            Problem::failed(format!("no failed execution is called {execution}")).hint(
+                "a message is sent back with `duet dlq redrive`, or removed with `duet dlq drop`",
+            ),
+        );
+    }
+    let decided = Acknowledged {
+        execution: execution.to_owned(),
+        by: by.to_owned(),
+        at: world.now(),
+        note: note.to_owned(),
+    };
+    let write = Write::put(key(execution), &decided, Expect::Anything);
+    let written = world.table(TableOf::Order).commit(vec![write]).await;
+    written.map_err(Problem::environment)?;
+    Ok(decided)
+}
+
+impl Report for Acknowledged {
+    fn text(&self) -> String {
+        format!(
+            "{} is put away, by {} at {:.0}: {}",
+            self.execution,
+            inline(&self.by),
+            self.at,
+            inline(&self.note)
+        )
+    }
+}
