@@ -62,6 +62,8 @@ pub fn settle(when: When) {
         When::Auto => shows && !refused && !dumb,
     };
     let [out, err] = super::terminals();
+    // Whoever lays tables out looks at NO_COLOR, too; what is asked for goes first.
+    ratatui::crossterm::style::force_color_output(is_on(out));
     OUT.get_or_init(|| is_on(out));
     ERR.get_or_init(|| is_on(err));
 }

@@ -144,7 +144,10 @@ impl Table {
         if colour::is_on() {
             inner.enforce_styling();
         }
-        let bold = |name: &str| Cell::new(name).add_attribute(Attribute::Bold);
+        let bold = |name: &str| match colour::is_on() {
+            true => Cell::new(name).add_attribute(Attribute::Bold),
+            false => Cell::new(name),
+        };
         inner.set_header(shown.iter().map(|at| bold(&self.columns[*at].name)));
         for row in &self.rows {
             let cells = shown
@@ -176,7 +179,8 @@ impl Table {
     /// A cell of the column `at`, in the colour of its state if it is one.
     fn cell(&self, at: usize, says: &str) -> Cell {
         let cell = Cell::new(says);
-        let tone = self.columns[at].is_state.then(|| colour::tone(says));
+        let has_colour = colour::is_on() && self.columns[at].is_state;
+        let tone = has_colour.then(|| colour::tone(says));
         match tone.flatten() {
             Some(Tone::Good) => cell.fg(Color::DarkGreen),
             Some(Tone::Declined) => cell.fg(Color::DarkYellow),
