@@ -117,7 +117,7 @@ impl<'l, 'e> Search<'l, 'e> {
                     if self.try_all(others, limit)? {
                         return Some(true);
                     }
-                    if self.settled.len() == before {
+                    if self.settled.len() == before && nothing_absent(others) {
                         // This leaf bound no array element, so no other leaf leaves the other fields more freedom.
                         return Some(false);
                     }
@@ -170,7 +170,7 @@ impl<'l, 'e> Search<'l, 'e> {
             }
             let fits = self.leaves.settle(*leaf, &mut self.settled);
             let holds = fits && self.remember(fields, lists, last, at + 1, tried);
-            let free = fits && self.settled.len() == before;
+            let free = fits && self.settled.len() == before && nothing_absent(&fields[at + 1..]);
             self.settled.truncate(before);
             if holds {
                 return true;
@@ -181,4 +181,9 @@ impl<'l, 'e> Search<'l, 'e> {
         }
         !present && field.takes_absence() && self.remember(fields, lists, last, at + 1, tried)
     }
+}
+
+/// Whether none of the fields may hold by being absent, for which an element settled on can only help.
+fn nothing_absent(fields: &[FieldTest]) -> bool {
+    !fields.iter().any(FieldTest::takes_absence)
 }
