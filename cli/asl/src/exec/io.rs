@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// State data may be this long as UTF-8 JSON.
-pub(super) const MAX_DATA: usize = 256 * 1_024;
+pub(crate) const MAX_DATA: usize = 256 * 1_024;
 /// All variables of an execution together may be this long.
 const MAX_VARIABLES: usize = 10 * 1_024 * 1_024;
 

@@ -28,6 +28,7 @@ pub use api::{
     AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
 };
 use clock::{Alarm, Timer, after};
+pub(crate) use io::MAX_DATA;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::cmp::Reverse;
