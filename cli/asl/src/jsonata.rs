@@ -12,6 +12,7 @@
 
 mod convert;
 mod host;
+mod rewrite;
 mod survey;
 
 use crate::env::Env;
@@ -27,6 +28,18 @@ use survey::{Survey, direct_path};
 
 /// An expression that loops without end stops after this long, as on AWS.
 const TIME_LIMIT_MS: u64 = 5_000;
+
+/// How deep an expression may nest: measured on AWS, five shapes agree (floci-io/floci#2737).
+const MAX_DEPTH: usize = 100;
+/// Levels that a call takes on AWS and not in this evaluator: there, `1 + $f($n - 1)` called with 31 reaches
+/// the limit, and with 32 passes it.
+const CALL_LEVELS: usize = 3;
+/// Items a sequence may have: AWS takes `[1..873782]` and no more, which is some 7 MB.
+const MAX_ITEMS: usize = 873_782;
+/// AWS's words for it.
+const MEMORY: &str =
+    "Expression evaluation memory limit exceeded: Check for excessive memory usage";
+const STACK: &str = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive. Depth=101 max=100";
 
 /// Which parts of a variable an expression reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +86,8 @@ pub(crate) struct Expr {
     number: Option<Value>,
     /// A plain path: the variable and the names after it.
     direct: Option<(Box<str>, Vec<Box<str>>)>,
+    /// Nests deeper than AWS evaluates.
+    too_deep: bool,
     /// Calls one of the functions the host provides.
     hosted: bool,
     /// Defines a function, and so may recurse.
@@ -102,13 +117,14 @@ impl Expr {
         in_catch: bool,
     ) -> Result<Expr, Vec<Refusal>> {
         let source = source.trim();
-        let ast = parser::parse(source).map_err(|e| {
+        let mut ast = parser::parse(source).map_err(|e| {
             let text = e.to_string();
             // AWS gives the parser's words without its code.
             let words = jsonata_core::evaluator::error_code_prefix(&text)
                 .map_or(text.as_str(), |code| text[code.len() + 1..].trim());
             vec![Refusal::Invalid(words.to_owned())]
         })?;
+        rewrite::rewrite(&mut ast);
         let mut survey = Survey {
             in_catch,
             ..Survey::default()
@@ -131,6 +147,7 @@ impl Expr {
             direct: direct_path(&ast),
             ast,
             needs: survey.needs,
+            too_deep: survey.deepest > MAX_DEPTH,
             hosted: survey.hosted,
             recursive: survey.recursive,
         })
@@ -144,6 +161,9 @@ impl Expr {
         if let Some(value) = self.walk(env) {
             return Ok(value);
         }
+        if self.too_deep {
+            return Err(self.failure(&format!("threw an error during evaluation: {STACK}")));
+        }
         let mut context = Context::new();
         for (name, need) in &self.needs {
             if &**name == "states" {
@@ -154,6 +174,12 @@ impl Expr {
         }
         let options = EvaluatorOptions {
             timeout_ms: self.recursive.then_some(TIME_LIMIT_MS),
+            max_stack_depth: Some(if self.recursive {
+                MAX_DEPTH - CALL_LEVELS
+            } else {
+                MAX_DEPTH
+            }),
+            max_sequence_length: Some(MAX_ITEMS),
             ..EvaluatorOptions::default()
         };
         let mut evaluator = Evaluator::with_options(context, options);
@@ -197,10 +223,17 @@ impl Expr {
     }
 
     fn threw(&self, error: &EvaluatorError) -> Failure {
-        self.failure(&format!(
-            "threw an error during evaluation. {}",
-            error.message()
-        ))
+        let message = error.message();
+        // What AWS's own limits say carries no code, and comes after a colon.
+        let limit = match message.get(..5) {
+            Some("D1011" | "U1001") => Some(STACK),
+            Some("D2015") => Some(MEMORY),
+            _ => (message == MEMORY).then_some(MEMORY),
+        };
+        self.failure(&match limit {
+            Some(limit) => format!("threw an error during evaluation: {limit}"),
+            None => format!("threw an error during evaluation. {message}"),
+        })
     }
 
     /// The value of a plain path, when it leads through objects alone to

@@ -155,7 +155,9 @@ impl Path {
     /// Follows the path from `root`, the value its [`Root`] stands for.
     pub(crate) fn follow<'a>(&self, root: &'a Value) -> Found<'a> {
         match &self.query {
-            Query::Many(query) => query.follow(root, root).map_or(Found::Missing, Found::Value),
+            Query::Many(query) => query
+                .follow(root, root)
+                .map_or(Found::Missing, Found::Value),
             Query::Definite { steps, function } => {
                 let mut at = root;
                 for step in steps {
@@ -302,6 +304,16 @@ mod tests {
             "$-x",
             "$.a.foo()",
             "$x y",
+            "$.a[?(@.b ==)]",
+            "$.a[?(@.b = 1)]",
+            "$.a[?(@.b]",
+            "$.a[?('x')]",
+            "$.a[?(@.b =~ /(/)]",
+            "$.a['b",
+            "$.a[x]",
+            "$.a.",
+            "$.a.length().b",
+            "$.a b",
         ] {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }

@@ -4,7 +4,7 @@
 //! time. A simulator with delays of its own drives [`Execution`] directly.
 
 use crate::env::size;
-use crate::exec::{MAX_DATA, Effect, Execution, ExecutionOptions, Status, TaskCall, TaskError};
+use crate::exec::{Effect, Execution, ExecutionOptions, MAX_DATA, Status, TaskCall, TaskError};
 use crate::history::HistoryEvent;
 use crate::mock::MockCase;
 use crate::model::{Pattern, StateMachine};

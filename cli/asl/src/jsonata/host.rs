@@ -3,6 +3,7 @@
 //! Behaviour at the edges (an empty array, no step, an unknown algorithm) as
 //! measured on AWS: most of it is "nothing", which then fails the field.
 
+use super::rewrite::{NUMBER, number};
 use crate::env::{Env, digest, iso, uuid};
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError};
 use jsonata_core::parser;
@@ -74,11 +75,31 @@ pub(super) fn register(evaluator: &mut Evaluator, env: &Env<'_>) -> Result<(), E
     })?;
     evaluator.register_fn_override("partition", |args: &[JValue]| Ok(partition(args)))?;
     evaluator.register_fn_override("range", range)?;
+    evaluator.register_fn_override(NUMBER, to_number)?;
     evaluator.register_fn_override("eval", |_: &[JValue]| {
         Err(error(
             "T1006: Attempted to invoke a non-function: $eval is not available, use $parse".into(),
         ))
     })
+}
+
+/// `$number(value)` of JSONata 2.0.6.
+fn to_number(args: &[JValue]) -> Result<JValue, EvaluatorError> {
+    match args.first() {
+        None => Ok(JValue::Undefined),
+        Some(value) if value.is_undefined() => Ok(JValue::Undefined),
+        Some(JValue::Number(n)) => Ok(JValue::Number(*n)),
+        Some(JValue::Bool(b)) => Ok(JValue::Number(f64::from(u8::from(*b)))),
+        Some(JValue::String(text)) => number(text).map(JValue::Number).ok_or_else(|| {
+            error(format!(
+                "D3030: Unable to cast value to a number: {}",
+                serde_json::Value::from(&**text)
+            ))
+        }),
+        Some(_) => Err(error(
+            "T0410: Argument 1 of function \"number\" does not match function signature".into(),
+        )),
+    }
 }
 
 fn error(text: String) -> EvaluatorError {
@@ -114,7 +135,7 @@ fn range(args: &[JValue]) -> Result<JValue, EvaluatorError> {
     }
     let count = end.abs_diff(start) / step.unsigned_abs() + 1;
     if count > 360_145 {
-        return Err(error("Expression evaluation memory limit exceeded".into()));
+        return Err(error(super::MEMORY.into()));
     }
     let items: Vec<JValue> = (0..count as i64)
         .map(|i| JValue::from_f64((start + i * step) as f64))

@@ -195,7 +195,9 @@ impl Operand {
 
     fn value<'a>(&'a self, item: &'a Value, root: &'a Value) -> Option<Cow<'a, Value>> {
         match self {
-            Operand::Path(query, from_root) => query.value(if *from_root { root } else { item }, root),
+            Operand::Path(query, from_root) => {
+                query.value(if *from_root { root } else { item }, root)
+            }
             Operand::Value(value) => Some(Cow::Borrowed(value)),
             Operand::Pattern(_) => None,
         }
@@ -224,7 +226,9 @@ impl Operand {
 impl Operator {
     fn holds(self, left: Option<&Value>, right: Option<&Value>) -> bool {
         let list = |value: Option<&Value>, test: &dyn Fn(&[Value]) -> bool| {
-            value.and_then(Value::as_array).is_some_and(|items| test(items))
+            value
+                .and_then(Value::as_array)
+                .is_some_and(|items| test(items))
         };
         let within = |value: &Value, items: &[Value]| items.iter().any(|i| equal(value, i));
         let sets = |test: &dyn Fn(&[Value], &[Value]) -> bool| {

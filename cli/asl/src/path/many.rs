@@ -134,17 +134,17 @@ fn walk<'a>(
             };
             let length = items.len() as i64;
             let clamp = |at: i64| (if at < 0 { length + at } else { at }).clamp(0, length) as usize;
-            let (from, to) = (
-                clamp(from.unwrap_or(0)),
-                clamp(to.unwrap_or(length)),
-            );
+            let (from, to) = (clamp(from.unwrap_or(0)), clamp(to.unwrap_or(length)));
             each(items.get(from..to).into_iter().flatten(), rest, root, found)
         }
         Segment::Wildcard => each(children(at), rest, root, found),
         Segment::Filter(filter) => match at {
-            Value::Array(items) => {
-                each(items.iter().filter(|i| filter.holds(i, root)), rest, root, found)
-            }
+            Value::Array(items) => each(
+                items.iter().filter(|i| filter.holds(i, root)),
+                rest,
+                root,
+                found,
+            ),
             Value::Object(_) if filter.holds(at, root) => walk(rest, at, root, false, found),
             Value::Object(_) => Ok(()),
             _ => missing(),

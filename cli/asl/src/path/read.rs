@@ -43,7 +43,9 @@ impl<'a> Reader<'a> {
 
     /// The text up to where `end` says.
     pub(super) fn until(&mut self, end: impl FnMut(char) -> bool) -> &'a str {
-        let (text, rest) = self.rest.split_at(self.rest.find(end).unwrap_or(self.rest.len()));
+        let (text, rest) = self
+            .rest
+            .split_at(self.rest.find(end).unwrap_or(self.rest.len()));
         self.rest = rest;
         text
     }
@@ -75,7 +77,8 @@ impl<'a> Reader<'a> {
                     return Err(format!("'{name}()' takes no arguments here"));
                 }
                 function = Some(
-                    Function::named(name).ok_or_else(|| format!("unsupported function '{name}()'"))?,
+                    Function::named(name)
+                        .ok_or_else(|| format!("unsupported function '{name}()'"))?,
                 );
             } else if name == "*" {
                 segments.push(Segment::Wildcard);

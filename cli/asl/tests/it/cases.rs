@@ -1,8 +1,6 @@
 //! Small definitions with what is right for each, from a file.
 
-use duet_asl::{
-    MockConfig, RunError, RunOptions, Severity, StateMachine, Status, run, validate,
-};
+use duet_asl::{MockConfig, RunError, RunOptions, Severity, StateMachine, Status, run, validate};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -83,9 +81,15 @@ fn runs(file: &str, case: &Value) -> Result<(), String> {
     let history = serde_json::to_string(&report.history).unwrap();
     let status = serde_json::to_value(report.status).unwrap();
     let as_wanted = want["status"] == status
-        && want.get("output").is_none_or(|output| report.output.as_deref() == Some(output))
-        && want.get("error").is_none_or(|error| report.error.as_deref() == error.as_str())
-        && want["history_has"].as_str().is_none_or(|event| history.contains(event));
+        && want
+            .get("output")
+            .is_none_or(|output| report.output.as_deref() == Some(output))
+        && want
+            .get("error")
+            .is_none_or(|error| report.error.as_deref() == error.as_str())
+        && want["history_has"]
+            .as_str()
+            .is_none_or(|event| history.contains(event));
     if as_wanted {
         return Ok(());
     }
@@ -94,5 +98,8 @@ fn runs(file: &str, case: &Value) -> Result<(), String> {
     } else {
         format!("{:?} {:?}", report.error, report.cause)
     };
-    Err(format!("{status} {}", shown.chars().take(300).collect::<String>()))
+    Err(format!(
+        "{status} {}",
+        shown.chars().take(300).collect::<String>()
+    ))
 }

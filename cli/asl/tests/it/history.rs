@@ -174,7 +174,7 @@ fn assigned_variables_are_texts_of_json() {
 fn a_failed_expression_is_an_event() {
     let definition = single(
         "JSONata",
-        json!({"Type": "Task", "Resource": LAMBDA, "Arguments": {"x": "{% $states.input.a %}"}}),
+        json!({"Type": "Task", "Resource": LAMBDA, "Arguments": {"FunctionName": "f", "x": "{% $states.input.a %}"}}),
     );
     let history = echo(&definition, json!({})).history.unwrap();
     assert_eq!(

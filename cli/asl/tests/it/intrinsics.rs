@@ -17,7 +17,7 @@ fn each_gives_what_aws_documents() {
     for (text, expect) in [
         (
             "States.Format('Hi {}, you are {} {}', $.name, $.n, $.obj.y)",
-            json!("Hi Ann, you are 7 {\"a\":1}"),
+            json!("Hi Ann, you are 7 {a=1}"),
         ),
         (
             r"States.Format('\{\} it\'s {} \\', 'x')",
@@ -128,6 +128,65 @@ fn what_they_cannot_do_is_a_runtime_error() {
             ),
             "{cause}"
         );
+    }
+}
+
+/// JSONata 2.0.6, and AWS's limits as measured on the service.
+#[test]
+fn jsonata_is_2_0_6_within_aws_limits() {
+    let pass = |text: &str| {
+        let state = json!({"Type": "Pass", "Output": format!("{{% {text} %}}")});
+        single("JSONata", state)
+    };
+    let chain = |n: usize| vec!["1"; n].join("+");
+    let wrapped =
+        |n: usize, open: &str, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let recursive =
+        |n: usize| format!("($f := function($n) {{ $n = 0 ? 0 : 1 + $f($n - 1) }}; $f({n}))");
+    for (text, expect) in [
+        (chain(100), json!(100)),
+        (wrapped(99, "(", ")"), json!(1)),
+        (recursive(31), json!(31)),
+        ("$count([1..873782])".into(), json!(873_782)),
+        ("$number('12.50')".into(), json!(12.5)),
+        ("$number('-1e2')".into(), json!(-100)),
+        ("$number('0x1F')".into(), json!(31)),
+        ("$number(true)".into(), json!(1)),
+        ("$map(['1', '2'], $number)".into(), json!([1, 2])),
+        ("'7' ~> $number".into(), json!(7)),
+        ("$sum($states.input.xs.$number())".into(), json!(6)),
+        ("$string(1e20)".into(), json!("100000000000000000000")),
+        ("$string(1e21)".into(), json!("1e+21")),
+        ("$string(0.1 + 0.2)".into(), json!("0.3")),
+        ("0.1 + 0.2".into(), json!(0.300_000_000_000_000_04)),
+    ] {
+        assert_eq!(
+            output(&pass(&text), json!({"xs": ["1", "2", "3"]})),
+            expect,
+            "{text}"
+        );
+    }
+    for (text, why) in [
+        (chain(101), "evaluation: Stack overflow error"),
+        (wrapped(100, "(", ")"), "evaluation: Stack overflow error"),
+        (recursive(32), "evaluation: Stack overflow error"),
+        (
+            "$count([1..873783])".into(),
+            "evaluation: Expression evaluation memory limit exceeded",
+        ),
+        (
+            "$range(1, 360146, 1)".into(),
+            "evaluation: Expression evaluation memory limit exceeded",
+        ),
+        ("$number(' 12')".into(), "evaluation. D3030"),
+        ("$number('+12')".into(), "evaluation. D3030"),
+        ("$number('.5')".into(), "evaluation. D3030"),
+        ("$number('5.')".into(), "evaluation. D3030"),
+        ("$map([' 1'], $number)".into(), "evaluation. D3030"),
+    ] {
+        let (error, cause) = failure(&pass(&text), json!({}));
+        assert_eq!(error, "States.QueryEvaluationError", "{text}");
+        assert!(cause.contains(why), "{text}: {cause}");
     }
 }
 
