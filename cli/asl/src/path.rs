@@ -187,8 +187,11 @@ impl Path {
 
 /// A JSON number, written without a fraction when it has none.
 pub(crate) fn number(n: f64) -> Value {
-    if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 {
+    // The doubles next below 2^63 and 2^64 are whole, and exact as integers.
+    if n.fract() == 0.0 && n.abs() < 9_223_372_036_854_775_808.0 {
         (n as i64).into()
+    } else if n.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(&n) {
+        (n as u64).into()
     } else {
         serde_json::Number::from_f64(n).map_or(Value::Null, Value::Number)
     }

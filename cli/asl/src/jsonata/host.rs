@@ -21,7 +21,7 @@ pub(super) fn register(evaluator: &mut Evaluator, env: &Env<'_>) -> Result<(), E
     evaluator.register_fn_override("random", move |args: &[JValue]| {
         Ok(JValue::from_f64(
             match args.first().and_then(JValue::as_f64) {
-                Some(seed) => fastrand::Rng::with_seed(seed as i64 as u64).f64(),
+                Some(seed) => java_random(seed as i64),
                 None => host.borrow_mut().f64(),
             },
         ))
@@ -81,6 +81,20 @@ pub(super) fn register(evaluator: &mut Evaluator, env: &Env<'_>) -> Result<(), E
             "T1006: Attempted to invoke a non-function: $eval is not available, use $parse".into(),
         ))
     })
+}
+
+/// The first `nextDouble()` of Java's `Random(seed)`, which is what AWS gives: 0.7275636800328681 for 42
+/// (floci-io/floci#2662).
+fn java_random(seed: i64) -> f64 {
+    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
+    const MASK: u64 = (1 << 48) - 1;
+    let mut state = (seed as u64 ^ MULTIPLIER) & MASK;
+    let mut next = |bits: u32| {
+        state = state.wrapping_mul(MULTIPLIER).wrapping_add(0xB) & MASK;
+        state >> (48 - bits)
+    };
+    let (high, low) = (next(26), next(27));
+    ((high << 27) + low) as f64 / (1_u64 << 53) as f64
 }
 
 /// `$number(value)` of JSONata 2.0.6.

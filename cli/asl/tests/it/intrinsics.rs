@@ -155,6 +155,14 @@ fn jsonata_is_2_0_6_within_aws_limits() {
         ("$map(['1', '2'], $number)".into(), json!([1, 2])),
         ("'7' ~> $number".into(), json!(7)),
         ("$sum($states.input.xs.$number())".into(), json!(6)),
+        (
+            "$match('ab', /(z)?(b)/)".into(),
+            json!({"match": "b", "index": 1, "groups": [null, "b"]}),
+        ),
+        (
+            "9007199254740992 + 2".into(),
+            json!(9_007_199_254_740_994_i64),
+        ),
         ("$string(1e20)".into(), json!("100000000000000000000")),
         ("$string(1e21)".into(), json!("1e+21")),
         ("$string(0.1 + 0.2)".into(), json!("0.3")),
@@ -210,6 +218,7 @@ fn jsonata_has_its_own_six() {
         ),
         ("$parse($states.input.text).a[1]", json!(2)),
         ("$random(7) = $random(7)", json!(true)),
+        ("$random(42)", json!(0.727_563_680_032_868_1)),
         ("$length($uuid())", json!(36)),
         (
             "$map($states.input.xs, function($x) { $parse('{\"v\":' & $x & '}').v })",
