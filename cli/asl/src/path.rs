@@ -307,6 +307,8 @@ mod tests {
             "$-x",
             "$.a.foo()",
             "$x y",
+            "$.a[?@.b]",
+            "$.a[?(@.b) && (@.c)]",
             "$.a[?(@.b ==)]",
             "$.a[?(@.b = 1)]",
             "$.a[?(@.b]",
@@ -330,5 +332,78 @@ mod tests {
         inject(&mut v, at("$.a[1]").reference().unwrap(), json!("x")).unwrap();
         assert_eq!(v, json!({"a": [1, "x"], "b": {"c": 3}}));
         assert!(inject(&mut v, at("$.a.b").reference().unwrap(), json!(3)).is_err());
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic() {
+        const PIECES: [&str; 40] = [
+            "$",
+            ".",
+            "..",
+            "[",
+            "]",
+            "'",
+            "\"",
+            "a",
+            "é",
+            "*",
+            "?",
+            "?(",
+            "(",
+            ")",
+            "@",
+            "@.a",
+            "==",
+            "=~",
+            "/",
+            "/i",
+            "in",
+            "nin",
+            "[1,",
+            "1",
+            "-1",
+            ":",
+            ",",
+            "&&",
+            "||",
+            "!",
+            "<",
+            "length()",
+            "sum()",
+            " ",
+            "\\",
+            "{",
+            "}",
+            "null",
+            "🦀",
+            "['a','b']",
+        ];
+        let value = json!({"a": [{"a": 1, "b": [1, "x"]}, 7, "é"], "é": {"a": null}});
+        let mut random = fastrand::Rng::with_seed(16);
+        let mut read = 0;
+        for _ in 0..60_000 {
+            let mut path = String::from("$");
+            for _ in 0..random.usize(0..12) {
+                path.push_str(PIECES[random.usize(0..PIECES.len())]);
+            }
+            if let Ok(path) = Path::parse(&path) {
+                read += 1;
+                let _ = path.follow(&value);
+            }
+            let _ = crate::intrinsic::Call::parse(&format!("States.Array({path})"));
+        }
+        assert!(read > 500, "{read}");
+    }
+
+    #[test]
+    fn deep_filters_are_refused_and_not_followed() {
+        for path in [
+            format!("$.a[?({}@.b{})]", "(".repeat(9_000), ")".repeat(9_000)),
+            format!("$.a[?({}@.b)]", "!".repeat(9_000)),
+            format!("$.a[?(@.b in {})]", "[".repeat(9_000)),
+            format!("$.a{}", "[?(@.a".repeat(9_000)),
+        ] {
+            assert!(Path::parse(&path).is_err());
+        }
     }
 }

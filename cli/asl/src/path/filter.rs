@@ -79,7 +79,7 @@ const WORDS: [(&str, Operator); 10] = [
 ];
 
 impl Filter {
-    /// Reads `(…)`; the parentheses may be left out.
+    /// Reads what stands between the filter's parentheses.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Filter, String> {
         let filter = Self::or(reader)?;
         reader.skip();

@@ -104,7 +104,14 @@ impl<'a> Reader<'a> {
             if self.depth > MAX_DEPTH {
                 return Err(format!("filters nest deeper than {MAX_DEPTH}"));
             }
+            // One pair of parentheses around it all: the library takes no other spelling.
+            if !self.take("(") {
+                return Err("a filter stands between '?(' and ')'".into());
+            }
             let filter = Filter::read(self)?;
+            if !self.take(")") {
+                return Err("a filter stands between '?(' and ')'".into());
+            }
             self.depth -= 1;
             Segment::Filter(Box::new(filter))
         } else if self.rest.starts_with(['\'', '"']) {
