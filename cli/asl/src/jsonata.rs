@@ -26,14 +26,16 @@ use serde_json::Value;
 use std::sync::Arc;
 use survey::{Survey, direct_path};
 
-/// An expression that loops without end stops after this long, as on AWS.
-const TIME_LIMIT_MS: u64 = 5_000;
+/// Calls of functions with a name that an expression may make. AWS ends an expression that loops without end after
+/// seconds; the number stands for them, so that no outcome depends on how fast a machine is.
+const MAX_CALLS: u32 = 200_000;
+/// AWS's words for it.
+const ENDLESS: &str = "Expression evaluation timeout: Check for infinite loop";
+/// The last resort against what calls itself without a name.
+const TIME_LIMIT_MS: u64 = 60_000;
 
 /// How deep an expression may nest: measured on AWS, five shapes agree (floci-io/floci#2737).
 const MAX_DEPTH: usize = 100;
-/// Levels that a call takes on AWS and not in this evaluator: there, `1 + $f($n - 1)` called with 31 reaches
-/// the limit, and with 32 passes it.
-const CALL_LEVELS: usize = 3;
 /// Items a sequence may have: AWS takes `[1..873782]` and no more, which is some 7 MB.
 const MAX_ITEMS: usize = 873_782;
 /// AWS's words for it.
@@ -133,6 +135,7 @@ impl Expr {
         if !survey.refusals.is_empty() {
             return Err(survey.refusals);
         }
+        let counted = survey.recursive && rewrite::count_calls(&mut ast);
         if survey.looks_up {
             // `%` can climb to anything above: nothing may be left out.
             survey.needs.iter_mut().for_each(|(_, n)| *n = Need::All);
@@ -148,7 +151,7 @@ impl Expr {
             ast,
             needs: survey.needs,
             too_deep: survey.deepest > MAX_DEPTH,
-            hosted: survey.hosted,
+            hosted: survey.hosted || counted,
             recursive: survey.recursive,
         })
     }
@@ -174,11 +177,7 @@ impl Expr {
         }
         let options = EvaluatorOptions {
             timeout_ms: self.recursive.then_some(TIME_LIMIT_MS),
-            max_stack_depth: Some(if self.recursive {
-                MAX_DEPTH - CALL_LEVELS
-            } else {
-                MAX_DEPTH
-            }),
+            max_stack_depth: Some(MAX_DEPTH),
             max_sequence_length: Some(MAX_ITEMS),
             ..EvaluatorOptions::default()
         };
@@ -228,7 +227,10 @@ impl Expr {
         let limit = match message.get(..5) {
             Some("D1011" | "U1001") => Some(STACK),
             Some("D2015") => Some(MEMORY),
-            _ => (message == MEMORY).then_some(MEMORY),
+            Some("D1012") => Some(ENDLESS),
+            _ => [MEMORY, ENDLESS]
+                .into_iter()
+                .find(|limit| message == *limit),
         };
         self.failure(&match limit {
             Some(limit) => format!("threw an error during evaluation: {limit}"),

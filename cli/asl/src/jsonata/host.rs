@@ -3,12 +3,12 @@
 //! Behaviour at the edges (an empty array, no step, an unknown algorithm) as
 //! measured on AWS: most of it is "nothing", which then fails the field.
 
-use super::rewrite::{NUMBER, number};
+use super::rewrite::{CALLED, NUMBER, number};
 use crate::env::{Env, digest, iso, uuid};
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// The functions Step Functions adds, and those whose answer must come
@@ -76,6 +76,14 @@ pub(super) fn register(evaluator: &mut Evaluator, env: &Env<'_>) -> Result<(), E
     evaluator.register_fn_override("partition", |args: &[JValue]| Ok(partition(args)))?;
     evaluator.register_fn_override("range", range)?;
     evaluator.register_fn_override(NUMBER, to_number)?;
+    let calls = Cell::new(0_u32);
+    evaluator.register_fn_override(CALLED, move |_: &[JValue]| {
+        calls.set(calls.get() + 1);
+        if calls.get() > super::MAX_CALLS {
+            return Err(error(super::ENDLESS.into()));
+        }
+        Ok(JValue::Undefined)
+    })?;
     evaluator.register_fn_override("eval", |_: &[JValue]| {
         Err(error(
             "T1006: Attempted to invoke a non-function: $eval is not available, use $parse".into(),

@@ -1,86 +1,156 @@
-//! Sends calls of built-in functions that differ from JSONata 2.0.6 to the host's.
+//! What is changed in an expression before it is evaluated.
 //!
-//! Only `$number`: 2.0.6 takes neither blanks nor a plus sign nor a bare dot (D3030).
+//! Built-in functions that differ from JSONata 2.0.6 are sent to the host's. Only `$number`: 2.0.6 takes neither
+//! blanks nor a plus sign nor a bare dot (D3030). And functions with a name, which may call themselves, count their
+//! calls, so that an expression without end is ended by a number and not by a clock.
 
-use jsonata_core::ast::{AstNode, PathStep, Stage};
+use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
 /// The name under which the host provides `$number`.
 pub(super) const NUMBER: &str = "number_of_2_0_6";
 
+/// The name under which the host counts a call.
+pub(super) const CALLED: &str = "called";
+
+/// Makes each function that has a name count its calls; says whether there is one.
+///
+/// The counting is put where it makes the way to the next call no longer, for that way is bounded too.
+pub(super) fn count_calls(ast: &mut AstNode) -> bool {
+    let mut found = false;
+    each_part(ast, &mut |part| {
+        if let AstNode::Binary {
+            op: BinaryOp::ColonEqual,
+            rhs,
+            ..
+        } = part
+            && let AstNode::Lambda { body, .. } = &mut **rhs
+        {
+            found = true;
+            count(body);
+        }
+    });
+    found
+}
+
+fn count(body: &mut AstNode) {
+    match body {
+        AstNode::Block(items) => items.insert(0, called()),
+        AstNode::Conditional { condition, .. } => counted(condition),
+        AstNode::Function { args, .. } if matches!(args.first(), Some(a) if !matches!(a, AstNode::Placeholder)) =>
+        {
+            counted(&mut args[0]);
+        }
+        AstNode::Binary {
+            op: BinaryOp::And | BinaryOp::Or,
+            lhs,
+            ..
+        } => counted(lhs),
+        AstNode::Binary { lhs, rhs, .. } => {
+            let mut calls = false;
+            each_part(rhs, &mut |part| {
+                calls |= matches!(part, AstNode::Function { .. } | AstNode::Call { .. });
+            });
+            counted(if calls { lhs } else { rhs });
+        }
+        body => counted(body),
+    }
+}
+
+fn counted(part: &mut AstNode) {
+    let inner = std::mem::replace(part, AstNode::Null);
+    *part = AstNode::Block(vec![called(), inner]);
+}
+
+fn called() -> AstNode {
+    AstNode::Function {
+        name: CALLED.into(),
+        args: Vec::new(),
+        is_builtin: true,
+    }
+}
+
 /// Replaces what is called `$number`, with an argument or as a value; without one it reads the context.
 pub(super) fn rewrite(ast: &mut AstNode) {
-    match ast {
+    each_part(ast, &mut |part| match part {
         AstNode::Variable(name) if name == "number" => {
-            *ast = AstNode::Lambda {
+            *part = AstNode::Lambda {
                 params: vec!["value".into()],
                 body: Box::new(call(vec![AstNode::Variable("value".into())])),
                 signature: None,
                 thunk: false,
             };
         }
-        AstNode::Function { name, args, .. } => {
-            args.iter_mut().for_each(rewrite);
-            if name == "number" && args.len() == 1 && !matches!(args[0], AstNode::Placeholder) {
-                *ast = call(std::mem::take(args));
-            }
+        AstNode::Function { name, args, .. }
+            if name == "number" && args.len() == 1 && !matches!(args[0], AstNode::Placeholder) =>
+        {
+            *part = call(std::mem::take(args));
         }
-        AstNode::Path { steps } => steps.iter_mut().for_each(step),
+        _ => {}
+    });
+}
+
+/// Each part of an expression, those within it first.
+fn each_part(ast: &mut AstNode, act: &mut dyn FnMut(&mut AstNode)) {
+    match ast {
+        AstNode::Function { args, .. } => args.iter_mut().for_each(|a| each_part(a, act)),
+        AstNode::Path { steps } => steps.iter_mut().for_each(|s| step(s, act)),
         AstNode::Binary { lhs, rhs, .. } => {
-            rewrite(lhs);
-            rewrite(rhs);
+            each_part(lhs, act);
+            each_part(rhs, act);
         }
         AstNode::Unary { operand: inner, .. } | AstNode::FunctionApplication(inner) => {
-            rewrite(inner)
+            each_part(inner, act);
         }
         AstNode::Call { procedure, args } => {
-            rewrite(procedure);
-            args.iter_mut().for_each(rewrite);
+            each_part(procedure, act);
+            args.iter_mut().for_each(|a| each_part(a, act));
         }
-        AstNode::Lambda { body, .. } => rewrite(body),
+        AstNode::Lambda { body, .. } => each_part(body, act),
         AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
-            items.iter_mut().for_each(rewrite);
+            items.iter_mut().for_each(|i| each_part(i, act));
         }
-        AstNode::Object(pairs) => pairs.iter_mut().for_each(pair),
+        AstNode::Object(pairs) => pairs.iter_mut().for_each(|p| pair(p, act)),
         AstNode::ObjectTransform { input, pattern } => {
-            rewrite(input);
-            pattern.iter_mut().for_each(pair);
+            each_part(input, act);
+            pattern.iter_mut().for_each(|p| pair(p, act));
         }
         AstNode::Conditional {
             condition,
             then_branch,
             else_branch,
         } => {
-            rewrite(condition);
-            rewrite(then_branch);
-            else_branch.iter_mut().for_each(|e| rewrite(e));
+            each_part(condition, act);
+            each_part(then_branch, act);
+            else_branch.iter_mut().for_each(|e| each_part(e, act));
         }
         AstNode::Sort { input, terms } => {
-            rewrite(input);
-            terms.iter_mut().for_each(|(term, _)| rewrite(term));
+            each_part(input, act);
+            terms.iter_mut().for_each(|(term, _)| each_part(term, act));
         }
         AstNode::Transform {
             location,
             update,
             delete,
         } => {
-            rewrite(location);
-            rewrite(update);
-            delete.iter_mut().for_each(|d| rewrite(d));
+            each_part(location, act);
+            each_part(update, act);
+            delete.iter_mut().for_each(|d| each_part(d, act));
         }
         _ => {}
     }
+    act(ast);
 }
 
-fn pair((key, value): &mut (AstNode, AstNode)) {
-    rewrite(key);
-    rewrite(value);
+fn pair((key, value): &mut (AstNode, AstNode), act: &mut dyn FnMut(&mut AstNode)) {
+    each_part(key, act);
+    each_part(value, act);
 }
 
-fn step(step: &mut PathStep) {
-    rewrite(&mut step.node);
+fn step(step: &mut PathStep, act: &mut dyn FnMut(&mut AstNode)) {
+    each_part(&mut step.node, act);
     for stage in &mut step.stages {
         if let Stage::Filter(predicate) = stage {
-            rewrite(predicate);
+            each_part(predicate, act);
         }
     }
 }

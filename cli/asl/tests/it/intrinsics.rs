@@ -148,6 +148,18 @@ fn jsonata_is_2_0_6_within_aws_limits() {
         (wrapped(99, "(", ")"), json!(1)),
         (recursive(31), json!(31)),
         ("$count([1..873782])".into(), json!(873_782)),
+        (
+            "($f := function($x) { $x > 99999 ? $x : $f($x + 1) }; $f(1))".into(),
+            json!(100_000),
+        ),
+        (
+            "($f := function($n) { $n = 0 ? 0 : $f($n - 1) + 1 }; $f(31))".into(),
+            json!(31),
+        ),
+        (
+            "($inc := function($x) { $x + 1 }; $map([1, 2], $inc))".into(),
+            json!([2, 3]),
+        ),
         ("$number('12.50')".into(), json!(12.5)),
         ("$number('-1e2')".into(), json!(-100)),
         ("$number('0x1F')".into(), json!(31)),
@@ -185,6 +197,14 @@ fn jsonata_is_2_0_6_within_aws_limits() {
         (
             "$range(1, 360146, 1)".into(),
             "evaluation: Expression evaluation memory limit exceeded",
+        ),
+        (
+            "($f := function($x) { $f($x + 1) }; $f(1))".into(),
+            "evaluation: Expression evaluation timeout",
+        ),
+        (
+            "($f := function($x) { $x < 0 ? 0 : $f($x + 1) }; $f(1))".into(),
+            "evaluation: Expression evaluation timeout",
         ),
         ("$number(' 12')".into(), "evaluation. D3030"),
         ("$number('+12')".into(), "evaluation. D3030"),
