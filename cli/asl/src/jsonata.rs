@@ -38,6 +38,8 @@ const TIME_LIMIT_MS: u64 = 60_000;
 const MAX_DEPTH: usize = 100;
 /// Items a sequence may have: AWS takes `[1..873782]` and no more, which is some 7 MB.
 const MAX_ITEMS: usize = 873_782;
+/// Bytes that one value may hold: the same bound, and a text of 2^22 characters is within it and of 2^23 is not.
+const MAX_HELD: usize = 6_990_256;
 /// AWS's words for it.
 const MEMORY: &str =
     "Expression evaluation memory limit exceeded: Check for excessive memory usage";

@@ -45,7 +45,8 @@
 //! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
 //! makes 150,000 transitions at one instant counts as having used its five minutes.
 //! AWS bounds what a JSONata expression holds to some 7 MB; here that bound is on the
-//! items of a sequence, and a text may grow beyond it.
+//! items of a sequence and on what functions are called with, and other texts may grow
+//! beyond it.
 
 mod choice;
 mod env;

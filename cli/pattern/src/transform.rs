@@ -212,6 +212,7 @@ impl InputTransformer {
                         Source::Predefined(RULE_ARN) => Some(context.rule_arn.into()),
                         Source::Predefined(RULE_NAME) => Some(context.rule_name.into()),
                         Source::Predefined(INGESTION_TIME) => Some(context.ingestion_time.into()),
+                        Source::Predefined(EVENT) if *quoted && self.json => return None,
                         Source::Predefined(EVENT) => {
                             text.push_str(&without_quotes_if(*quoted, header(event)));
                             continue;

@@ -77,6 +77,7 @@ fn a_json_template_that_is_no_json_once_filled_delivers_nothing() {
         // An object or a list within quotes.
         r#"{"note": "ship <skus>"}"#,
         r#"{"note": "<to>"}"#,
+        r#"{"note": "<aws.events.event>"}"#,
         // Not escaped, so no longer JSON.
         r#"{"said": "<said>"}"#,
     ] {

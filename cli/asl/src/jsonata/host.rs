@@ -77,10 +77,13 @@ pub(super) fn register(evaluator: &mut Evaluator, env: &Env<'_>) -> Result<(), E
     evaluator.register_fn_override("range", range)?;
     evaluator.register_fn_override(NUMBER, to_number)?;
     let calls = Cell::new(0_u32);
-    evaluator.register_fn_override(CALLED, move |_: &[JValue]| {
+    evaluator.register_fn_override(CALLED, move |args: &[JValue]| {
         calls.set(calls.get() + 1);
         if calls.get() > super::MAX_CALLS {
             return Err(error(super::ENDLESS.into()));
+        }
+        if args.iter().any(|value| held(value) > super::MAX_HELD) {
+            return Err(error(super::MEMORY.into()));
         }
         Ok(JValue::Undefined)
     })?;
@@ -89,6 +92,16 @@ pub(super) fn register(evaluator: &mut Evaluator, env: &Env<'_>) -> Result<(), E
             "T1006: Attempted to invoke a non-function: $eval is not available, use $parse".into(),
         ))
     })
+}
+
+/// Bytes that a value holds, as AWS seems to count: eight a number, one a character. Of lists only the length is
+/// looked at, for this is asked at every call.
+fn held(value: &JValue) -> usize {
+    match value {
+        JValue::String(text) => text.len(),
+        JValue::Array(items) => items.len() * 8,
+        _ => 8,
+    }
 }
 
 /// The first `nextDouble()` of Java's `Random(seed)`, which is what AWS gives: 0.7275636800328681 for 42

@@ -23,48 +23,49 @@ pub(super) fn count_calls(ast: &mut AstNode) -> bool {
             rhs,
             ..
         } = part
-            && let AstNode::Lambda { body, .. } = &mut **rhs
+            && let AstNode::Lambda { params, body, .. } = &mut **rhs
         {
             found = true;
-            count(body);
+            count(body, params);
         }
     });
     found
 }
 
-fn count(body: &mut AstNode) {
+fn count(body: &mut AstNode, params: &[String]) {
     match body {
-        AstNode::Block(items) => items.insert(0, called()),
-        AstNode::Conditional { condition, .. } => counted(condition),
+        AstNode::Block(items) => items.insert(0, called(params)),
+        AstNode::Conditional { condition, .. } => counted(condition, params),
         AstNode::Function { args, .. } if matches!(args.first(), Some(a) if !matches!(a, AstNode::Placeholder)) =>
         {
-            counted(&mut args[0]);
+            counted(&mut args[0], params);
         }
         AstNode::Binary {
             op: BinaryOp::And | BinaryOp::Or,
             lhs,
             ..
-        } => counted(lhs),
+        } => counted(lhs, params),
         AstNode::Binary { lhs, rhs, .. } => {
             let mut calls = false;
             each_part(rhs, &mut |part| {
                 calls |= matches!(part, AstNode::Function { .. } | AstNode::Call { .. });
             });
-            counted(if calls { lhs } else { rhs });
+            counted(if calls { lhs } else { rhs }, params);
         }
-        body => counted(body),
+        body => counted(body, params),
     }
 }
 
-fn counted(part: &mut AstNode) {
+fn counted(part: &mut AstNode, params: &[String]) {
     let inner = std::mem::replace(part, AstNode::Null);
-    *part = AstNode::Block(vec![called(), inner]);
+    *part = AstNode::Block(vec![called(params), inner]);
 }
 
-fn called() -> AstNode {
+/// The host sees what the function was called with.
+fn called(params: &[String]) -> AstNode {
     AstNode::Function {
         name: CALLED.into(),
-        args: Vec::new(),
+        args: params.iter().cloned().map(AstNode::Variable).collect(),
         is_builtin: true,
     }
 }

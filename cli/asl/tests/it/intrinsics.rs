@@ -143,11 +143,17 @@ fn jsonata_is_2_0_6_within_aws_limits() {
         |n: usize, open: &str, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
     let recursive =
         |n: usize| format!("($f := function($n) {{ $n = 0 ? 0 : 1 + $f($n - 1) }}; $f({n}))");
+    let doubled = |n: usize| {
+        format!(
+            "($p := function($s, $n) {{ $n = 0 ? $s : $p($s & $s, $n - 1) }}; $length($p('x', {n})))"
+        )
+    };
     for (text, expect) in [
         (chain(100), json!(100)),
         (wrapped(99, "(", ")"), json!(1)),
         (recursive(31), json!(31)),
         ("$count([1..873782])".into(), json!(873_782)),
+        (doubled(22), json!(4_194_304)),
         (
             "($f := function($x) { $x > 99999 ? $x : $f($x + 1) }; $f(1))".into(),
             json!(100_000),
@@ -196,6 +202,10 @@ fn jsonata_is_2_0_6_within_aws_limits() {
         ),
         (
             "$range(1, 360146, 1)".into(),
+            "evaluation: Expression evaluation memory limit exceeded",
+        ),
+        (
+            doubled(23),
             "evaluation: Expression evaluation memory limit exceeded",
         ),
         (
