@@ -205,12 +205,15 @@ impl Expr {
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Result<T, Failure> {
         let value = self.evaluate(env)?;
-        convert(&value).ok_or_else(|| {
-            self.failure(&format!(
-                "returned an unexpected result type. Expected '{expected}', but was '{}' for value: {value}",
-                type_name(&value)
-            ))
-        })
+        convert(&value).ok_or_else(|| self.unexpected(expected, &value))
+    }
+
+    /// The failure of a value that is of the wrong type for the field.
+    pub(crate) fn unexpected(&self, expected: &str, value: &Value) -> Failure {
+        self.failure(&format!(
+            "returned an unexpected result type. Expected '{expected}', but was '{}' for value: {value}",
+            type_name(value)
+        ))
     }
 
     pub(crate) fn failure(&self, what: &str) -> Failure {

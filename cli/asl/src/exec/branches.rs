@@ -8,6 +8,7 @@ use crate::env::MapItem;
 use crate::failure::Failure;
 use crate::history::Detail;
 use crate::model::{Items, Kind, Language, MapState, State, StateId};
+use crate::template::Template;
 use crate::{Data, path};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -137,12 +138,13 @@ impl Execution {
                 .enumerate()
                 .map(|(i, (k, v))| item(i, json!({"Key": k, "Value": v}), Some(k.as_str().into())))
                 .collect()),
-            other if language == Language::Jsonata => Err(Failure::evaluation(
-                &"Items".into(),
-                format!(
-                    "The field 'Items' must evaluate to an array or an object, but it is {other}"
+            other if language == Language::Jsonata => Err(match &map.items {
+                Items::Template(Template::Jsonata(expr)) => expr.unexpected("array", &other),
+                _ => Failure::evaluation(
+                    &"Items".into(),
+                    format!("The field 'Items' must be an array or an object, but it is {other}"),
                 ),
-            )),
+            }),
             other => Err(Failure::runtime(format!(
                 "Reference path '{}' must point to array, but it is {other}",
                 match &map.items {
