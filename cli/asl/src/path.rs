@@ -17,7 +17,7 @@ mod many;
 mod read;
 
 use filter::Filter;
-use function::Function;
+use function::Call;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) enum Step {
 enum Query {
     Definite {
         steps: Vec<Step>,
-        function: Option<Function>,
+        function: Option<Call>,
     },
     Many(Box<Many>),
 }
@@ -53,7 +53,7 @@ enum Query {
 #[derive(Debug)]
 struct Many {
     segments: Vec<Segment>,
-    function: Option<Function>,
+    function: Option<Call>,
 }
 
 /// One step of such a path.
@@ -175,7 +175,7 @@ impl Path {
                 }
                 match function {
                     None => Found::Value(Cow::Borrowed(at)),
-                    Some(f) => match f.apply(at) {
+                    Some(f) => match f.apply(at, root) {
                         Some(v) => Found::Value(Cow::Owned(v)),
                         None => Found::Missing,
                     },

@@ -330,7 +330,7 @@ fn pattern(reader: &mut Reader<'_>) -> Result<Regex, String> {
 }
 
 /// A JSON value, with single quotes too, or a text without any: one word.
-fn literal(reader: &mut Reader<'_>) -> Result<Value, String> {
+pub(super) fn literal(reader: &mut Reader<'_>) -> Result<Value, String> {
     reader.skip();
     if reader.rest.starts_with(['\'', '"']) {
         return reader.quoted().map(Value::String);

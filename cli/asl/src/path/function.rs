@@ -1,9 +1,64 @@
 //! Functions at the end of a path, as Jayway's library has them.
 
-use super::number;
+use super::{Query, number};
 use serde_json::Value;
+use std::borrow::Cow;
 
-/// A function without arguments.
+/// A function with its arguments.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) function: Function,
+    pub(super) args: Vec<Arg>,
+}
+
+/// An argument: a value, or a path from the root.
+#[derive(Debug)]
+pub(super) enum Arg {
+    Value(Value),
+    Path(Query),
+}
+
+impl Call {
+    /// The function of a value; nothing where the library fails. `root` is what the arguments start from.
+    pub(super) fn apply(&self, value: &Value, root: &Value) -> Option<Value> {
+        if self.args.is_empty() {
+            return self.function.apply(value);
+        }
+        let args = self
+            .args
+            .iter()
+            .map(|arg| match arg {
+                Arg::Value(value) => Some(Cow::Borrowed(value)),
+                Arg::Path(query) => query.value(root, root),
+            })
+            .collect::<Option<Vec<_>>>()?;
+        match self.function {
+            Function::Index => {
+                let items = value.as_array()?;
+                let at = super::position(args.first()?.as_i64()?, items.len())?;
+                items.get(at).cloned()
+            }
+            Function::Append => {
+                let mut items = value.as_array()?.clone();
+                items.extend(args.into_iter().map(Cow::into_owned));
+                Some(items.into())
+            }
+            // Of the value's own elements, if it has some, and of the arguments.
+            function => {
+                let mut all = value.as_array().cloned().unwrap_or_default();
+                for arg in args {
+                    match arg.into_owned() {
+                        Value::Array(items) => all.extend(items),
+                        item => all.push(item),
+                    }
+                }
+                function.apply(&all.into())
+            }
+        }
+    }
+}
+
+/// What a function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
     Length,
@@ -15,6 +70,9 @@ pub(super) enum Function {
     Keys,
     First,
     Last,
+    Index,
+    Append,
+    Concat,
 }
 
 impl Function {
@@ -29,12 +87,14 @@ impl Function {
             "keys" => Function::Keys,
             "first" => Function::First,
             "last" => Function::Last,
+            "index" => Function::Index,
+            "append" => Function::Append,
+            "concat" => Function::Concat,
             _ => return None,
         })
     }
 
-    /// The function of a value; nothing where the library fails.
-    pub(super) fn apply(self, value: &Value) -> Option<Value> {
+    fn apply(self, value: &Value) -> Option<Value> {
         match self {
             Function::Length => match value {
                 Value::Array(a) => Some(a.len().into()),
@@ -48,6 +108,11 @@ impl Function {
                 .map(|map| map.keys().map(String::as_str).map(Value::from).collect()),
             Function::First => value.as_array()?.first().cloned(),
             Function::Last => value.as_array()?.last().cloned(),
+            Function::Concat => {
+                let texts = value.as_array()?.iter().filter_map(Value::as_str);
+                Some(texts.collect::<String>().into())
+            }
+            Function::Index | Function::Append => None,
             _ => self.aggregate(value),
         }
     }

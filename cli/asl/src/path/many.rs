@@ -35,7 +35,7 @@ impl Query {
                 }
                 match function {
                     None => Some(Cow::Borrowed(at)),
-                    Some(function) => function.apply(at).map(Cow::Owned),
+                    Some(function) => function.apply(at, root).map(Cow::Owned),
                 }
             }
         }
@@ -48,13 +48,13 @@ impl Many {
         let mut found = Places::new();
         walk(&self.segments, at, root, true, &mut found).ok()?;
         let scans = self.segments.iter().any(|s| matches!(s, Segment::Scan));
-        match self.function {
+        match &self.function {
             Some(function) if scans => {
                 let all = found.into_iter().map(Cow::into_owned).collect();
-                function.apply(&Value::Array(all)).map(Cow::Owned)
+                function.apply(&Value::Array(all), root).map(Cow::Owned)
             }
             Some(function) => {
-                let each = found.iter().map(|value| function.apply(value));
+                let each = found.iter().map(|value| function.apply(value, root));
                 let each = each.collect::<Option<Vec<_>>>()?;
                 self.one_or_all(each.into_iter().map(Cow::Owned).collect())
             }

@@ -1,7 +1,8 @@
 //! Reading what follows a path's root.
 
-use super::filter::Filter;
-use super::{Function, Many, Query, Segment, Step};
+use super::filter::{Filter, literal};
+use super::function::{Arg, Call, Function};
+use super::{Many, Query, Segment, Step};
 
 /// Filters may nest this deep.
 const MAX_DEPTH: usize = 32;
@@ -72,14 +73,13 @@ impl<'a> Reader<'a> {
                     || within_filter && (c.is_whitespace() || "=<>!~&|),]".contains(c))
             });
             if self.take("(") {
-                self.skip();
-                if !self.take(")") {
-                    return Err(format!("'{name}()' takes no arguments here"));
-                }
-                function = Some(
-                    Function::named(name)
-                        .ok_or_else(|| format!("unsupported function '{name}()'"))?,
-                );
+                let args = self.args()?;
+                let named = Function::named(name)
+                    .ok_or_else(|| format!("unsupported function '{name}()'"))?;
+                function = Some(Call {
+                    function: named,
+                    args,
+                });
             } else if name == "*" {
                 segments.push(Segment::Wildcard);
             } else if name.is_empty() {
@@ -91,6 +91,35 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(compiled(segments, function))
+    }
+
+    /// A function's arguments, after the first parenthesis: JSON, or paths from the root.
+    fn args(&mut self) -> Result<Vec<Arg>, String> {
+        let mut args = Vec::new();
+        self.skip();
+        if self.take(")") {
+            return Ok(args);
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("functions nest deeper than {MAX_DEPTH}"));
+        }
+        loop {
+            self.skip();
+            args.push(if self.take("$") {
+                Arg::Path(self.query(true)?)
+            } else {
+                Arg::Value(literal(self)?)
+            });
+            self.skip();
+            if self.take(")") {
+                self.depth -= 1;
+                return Ok(args);
+            }
+            if !self.take(",") {
+                return Err("a function's '(' is not closed".into());
+            }
+        }
     }
 
     /// What stands between brackets, after the first.
@@ -186,7 +215,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A path of names and indexes alone is walked without more ado.
-fn compiled(segments: Vec<Segment>, function: Option<Function>) -> Query {
+fn compiled(segments: Vec<Segment>, function: Option<Call>) -> Query {
     let steps: Option<Vec<Step>> = segments
         .iter()
         .map(|segment| match segment {
