@@ -227,7 +227,28 @@ fn order(kind: Kind, a: &Value, b: &Value) -> Option<Ordering> {
 /// An RFC 3339 timestamp with a capital `T` and a capital `Z` or an offset.
 pub(crate) fn timestamp(value: &Value) -> Option<jiff::Timestamp> {
     let text = value.as_str()?;
-    if text.as_bytes().get(10) != Some(&b'T') || text.contains(['z', 't', '[']) {
+    // `0` stands for a digit; the fraction comes between the seconds and the zone.
+    let shaped = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(b, s)| match s {
+                b'0' => b.is_ascii_digit(),
+                s => b == s,
+            })
+    };
+    let (time, rest) = text.split_at_checked(19)?;
+    let zone = match rest.strip_prefix('.') {
+        None => rest,
+        Some(rest) => {
+            let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            if zone.len() == rest.len() {
+                return None;
+            }
+            zone
+        }
+    };
+    if !shaped(time, "0000-00-00T00:00:00")
+        || !["Z", "+00:00", "-00:00"].iter().any(|z| shaped(zone, z))
+    {
         return None;
     }
     text.parse().ok()
@@ -300,6 +321,14 @@ mod tests {
             "2026-03-14 01:59:00Z",
             "noon",
             "2026-03-14",
+            "2026-03-14T01:59Z",
+            "2026-03-14T01:59:00",
+            "2026-03-14T01:59:00+02",
+            "2026-03-14T01:59:00,5Z",
+            "2026-03-14T01:59:00.Z",
+            "2026-13-14T01:59:00Z",
+            "2026-02-30T01:59:00Z",
+            "+002026-03-14T01:59:00Z",
         ] {
             assert!(timestamp(&bad.into()).is_none(), "{bad}");
         }

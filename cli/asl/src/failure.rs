@@ -8,7 +8,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Matches every error but `States.DataLimitExceeded` and `States.Runtime`.
+/// Matches every error but `States.DataLimitExceeded` and `States.Runtime`; the former too
+/// where it is a task's answer that is too large.
 pub const ALL: &str = "States.ALL";
 /// Matches every error but timeouts (and the two that `States.ALL` leaves out).
 pub const TASK_FAILED: &str = "States.TaskFailed";
@@ -38,6 +39,8 @@ pub(crate) struct Failure {
 pub(crate) enum Origin {
     /// The task, a Fail state, or a branch: passed on as it is.
     Reported,
+    /// A task whose answer is too large, which `States.ALL` was recorded to catch (2024-03-21).
+    Answer,
     /// The interpreter: the cause is prefixed with the state it happened in.
     Interpreter,
     /// A JSONata field, named relative to its state: the history gets an
@@ -80,6 +83,12 @@ impl Failure {
         }
     }
 
+    /// The same failure, of a task's answer.
+    pub(crate) fn of_an_answer(mut self) -> Self {
+        self.origin = Origin::Answer;
+        self
+    }
+
     /// A task that ran out of time (no cause, as AWS records it).
     pub(crate) fn timeout(heartbeat: bool) -> Self {
         Failure {
@@ -103,7 +112,10 @@ impl Failure {
         if self.error == name {
             return true;
         }
-        let wild = self.error != DATA_LIMIT && self.error != RUNTIME;
+        let wild = match &*self.error {
+            DATA_LIMIT => self.origin == Origin::Answer,
+            error => error != RUNTIME,
+        };
         match name {
             ALL => wild,
             TASK_FAILED => wild && self.error != TIMEOUT && self.error != HEARTBEAT_TIMEOUT,
@@ -135,6 +147,10 @@ mod tests {
         assert_eq!(
             matched(&Failure::interpreter(DATA_LIMIT, "big")),
             [DATA_LIMIT]
+        );
+        assert_eq!(
+            matched(&Failure::interpreter(DATA_LIMIT, "big").of_an_answer()),
+            [ALL, TASK_FAILED, DATA_LIMIT]
         );
         assert!(matched(&Failure::runtime("bug")).is_empty());
     }

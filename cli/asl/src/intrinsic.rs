@@ -257,11 +257,11 @@ fn array(value: &Value) -> Result<&[Value], String> {
         .ok_or_else(|| format!("expected an array, got {value}"))
 }
 
-/// Numbers are rounded to the nearest integer.
+/// Numbers are rounded to the nearest integer, halves up, as Java's `Math.round` does (recorded: -1.5 is -1).
 fn integer(value: &Value) -> Result<i64, String> {
     value
         .as_i64()
-        .or_else(|| value.as_f64().map(|n| n.round() as i64))
+        .or_else(|| value.as_f64().map(|n| (n + 0.5).floor() as i64))
         .ok_or_else(|| format!("expected a number, got {value}"))
 }
 
@@ -305,8 +305,7 @@ fn format(args: &[Cow<'_, Value>]) -> Result<String, String> {
             '{' if chars.peek() == Some(&'}') => {
                 chars.next();
                 match values.next().map(Cow::as_ref) {
-                    Some(Value::String(s)) => out.push_str(s),
-                    Some(other) => out.push_str(&other.to_string()),
+                    Some(value) => shown(value, &mut out),
                     None => return Err("there are more '{}' than values".into()),
                 }
             }
@@ -318,6 +317,32 @@ fn format(args: &[Cow<'_, Value>]) -> Result<String, String> {
         return Err("there are more values than '{}'".into());
     }
     Ok(out)
+}
+
+/// A value as `States.Format` writes it: lists and objects as Java does, `{k=[1, a]}` (recorded 2023).
+fn shown(value: &Value, out: &mut String) {
+    match value {
+        Value::String(s) => out.push_str(s),
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { ", " });
+                shown(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(map) => {
+            out.push('{');
+            for (i, (key, value)) in map.iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { ", " });
+                out.push_str(key);
+                out.push('=');
+                shown(value, out);
+            }
+            out.push('}');
+        }
+        other => out.push_str(&other.to_string()),
+    }
 }
 
 /// A cursor over the text of a call.
@@ -410,7 +435,9 @@ impl<'a> Reader<'a> {
                 }
                 '\\' => match chars.next() {
                     Some((_, '\'')) => out.push('\''),
-                    Some((_, c)) => out.extend(['\\', c]),
+                    Some((_, c @ ('{' | '}' | '\\'))) => out.extend(['\\', c]),
+                    // Recorded: AWS refuses any other.
+                    Some((_, c)) => return Err(format!("'\\{c}' is no escape in a string")),
                     None => break,
                 },
                 c => out.push(c),

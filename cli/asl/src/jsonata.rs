@@ -12,6 +12,7 @@
 
 mod convert;
 mod host;
+mod rewrite;
 mod survey;
 
 use crate::env::Env;
@@ -25,8 +26,24 @@ use serde_json::Value;
 use std::sync::Arc;
 use survey::{Survey, direct_path};
 
-/// An expression that loops without end stops after this long, as on AWS.
-const TIME_LIMIT_MS: u64 = 5_000;
+/// Calls of functions with a name that an expression may make. AWS ends an expression that loops without end after
+/// seconds; the number stands for them, so that no outcome depends on how fast a machine is.
+const MAX_CALLS: u32 = 200_000;
+/// AWS's words for it.
+const ENDLESS: &str = "Expression evaluation timeout: Check for infinite loop";
+/// The last resort against what calls itself without a name.
+const TIME_LIMIT_MS: u64 = 60_000;
+
+/// How deep an expression may nest: measured on AWS, five shapes agree (floci-io/floci#2737).
+const MAX_DEPTH: usize = 100;
+/// Items a sequence may have: AWS takes `[1..873782]` and no more, which is some 7 MB.
+const MAX_ITEMS: usize = 873_782;
+/// Bytes that one value may hold: the same bound, and a text of 2^22 characters is within it and of 2^23 is not.
+const MAX_HELD: usize = 6_990_256;
+/// AWS's words for it.
+const MEMORY: &str =
+    "Expression evaluation memory limit exceeded: Check for excessive memory usage";
+const STACK: &str = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive. Depth=101 max=100";
 
 /// Which parts of a variable an expression reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +90,8 @@ pub(crate) struct Expr {
     number: Option<Value>,
     /// A plain path: the variable and the names after it.
     direct: Option<(Box<str>, Vec<Box<str>>)>,
+    /// Nests deeper than AWS evaluates.
+    too_deep: bool,
     /// Calls one of the functions the host provides.
     hosted: bool,
     /// Defines a function, and so may recurse.
@@ -102,13 +121,14 @@ impl Expr {
         in_catch: bool,
     ) -> Result<Expr, Vec<Refusal>> {
         let source = source.trim();
-        let ast = parser::parse(source).map_err(|e| {
+        let mut ast = parser::parse(source).map_err(|e| {
             let text = e.to_string();
             // AWS gives the parser's words without its code.
             let words = jsonata_core::evaluator::error_code_prefix(&text)
                 .map_or(text.as_str(), |code| text[code.len() + 1..].trim());
             vec![Refusal::Invalid(words.to_owned())]
         })?;
+        rewrite::rewrite(&mut ast);
         let mut survey = Survey {
             in_catch,
             ..Survey::default()
@@ -117,6 +137,7 @@ impl Expr {
         if !survey.refusals.is_empty() {
             return Err(survey.refusals);
         }
+        let counted = survey.recursive && rewrite::count_calls(&mut ast);
         if survey.looks_up {
             // `%` can climb to anything above: nothing may be left out.
             survey.needs.iter_mut().for_each(|(_, n)| *n = Need::All);
@@ -131,7 +152,8 @@ impl Expr {
             direct: direct_path(&ast),
             ast,
             needs: survey.needs,
-            hosted: survey.hosted,
+            too_deep: survey.deepest > MAX_DEPTH,
+            hosted: survey.hosted || counted,
             recursive: survey.recursive,
         })
     }
@@ -144,6 +166,9 @@ impl Expr {
         if let Some(value) = self.walk(env) {
             return Ok(value);
         }
+        if self.too_deep {
+            return Err(self.failure(&format!("threw an error during evaluation: {STACK}")));
+        }
         let mut context = Context::new();
         for (name, need) in &self.needs {
             if &**name == "states" {
@@ -154,6 +179,8 @@ impl Expr {
         }
         let options = EvaluatorOptions {
             timeout_ms: self.recursive.then_some(TIME_LIMIT_MS),
+            max_stack_depth: Some(MAX_DEPTH),
+            max_sequence_length: Some(MAX_ITEMS),
             ..EvaluatorOptions::default()
         };
         let mut evaluator = Evaluator::with_options(context, options);
@@ -178,12 +205,15 @@ impl Expr {
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Result<T, Failure> {
         let value = self.evaluate(env)?;
-        convert(&value).ok_or_else(|| {
-            self.failure(&format!(
-                "returned an unexpected result type. Expected '{expected}', but was '{}' for value: {value}",
-                type_name(&value)
-            ))
-        })
+        convert(&value).ok_or_else(|| self.unexpected(expected, &value))
+    }
+
+    /// The failure of a value that is of the wrong type for the field.
+    pub(crate) fn unexpected(&self, expected: &str, value: &Value) -> Failure {
+        self.failure(&format!(
+            "returned an unexpected result type. Expected '{expected}', but was '{}' for value: {value}",
+            type_name(value)
+        ))
     }
 
     pub(crate) fn failure(&self, what: &str) -> Failure {
@@ -197,10 +227,20 @@ impl Expr {
     }
 
     fn threw(&self, error: &EvaluatorError) -> Failure {
-        self.failure(&format!(
-            "threw an error during evaluation. {}",
-            error.message()
-        ))
+        let message = error.message();
+        // What AWS's own limits say carries no code, and comes after a colon.
+        let limit = match message.get(..5) {
+            Some("D1011" | "U1001") => Some(STACK),
+            Some("D2015") => Some(MEMORY),
+            Some("D1012") => Some(ENDLESS),
+            _ => [MEMORY, ENDLESS]
+                .into_iter()
+                .find(|limit| message == *limit),
+        };
+        self.failure(&match limit {
+            Some(limit) => format!("threw an error during evaluation: {limit}"),
+            None => format!("threw an error during evaluation. {message}"),
+        })
     }
 
     /// The value of a plain path, when it leads through objects alone to

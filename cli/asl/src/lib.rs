@@ -29,11 +29,14 @@
 //!
 //! # Where the facts come from
 //! The States Language specification, the Step Functions developer guide and API
-//! reference, and public recordings of the service's answers and histories. Two
-//! places where they differ: the guide says that `States.ALL` does not match
-//! `States.DataLimitExceeded`, recordings of 2024 show it caught, and this crate
-//! follows the guide; the history names a missed heartbeat `States.Timeout`, and
-//! here it is caught under that name and under `States.HeartbeatTimeout`.
+//! reference, and public recordings of the service's answers and histories. Where
+//! they differ: the guide says that `States.ALL` does not match
+//! `States.DataLimitExceeded`, recordings of 2024 show it caught for a task's
+//! answer, and this crate follows the recordings there and the guide elsewhere; a
+//! Map over an object was refused on JSONPath in 2024, and today's guide allows it;
+//! the history names a missed heartbeat `States.Timeout`, and here it is caught
+//! under that name and under `States.HeartbeatTimeout`. `docs/lab.md` has a row
+//! for each fact.
 //!
 //! # What is not here
 //! Distributed Map, activities and nested executions are refused by name when a
@@ -41,6 +44,9 @@
 //! follows (the last event), and the causes of failures for which no recording
 //! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
 //! makes 150,000 transitions at one instant counts as having used its five minutes.
+//! AWS bounds what a JSONata expression holds to some 7 MB; here that bound is on the
+//! items of a sequence and on what functions are called with, and other texts may grow
+//! beyond it.
 
 mod choice;
 mod env;

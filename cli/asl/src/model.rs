@@ -45,6 +45,9 @@ pub(crate) enum Language {
     Jsonata,
 }
 
+/// The largest number of seconds AWS takes for a wait, a timeout or a heartbeat.
+pub(crate) const MAX_SECONDS: u64 = 99_999_999;
+
 /// A state's place in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StateId(pub(crate) u32);

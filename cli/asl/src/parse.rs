@@ -5,7 +5,9 @@
 //! stop the reading. The compiled machine exists only when there is no error.
 
 mod choice;
+mod duplicates;
 mod fields;
+mod integrations;
 mod state;
 mod table;
 
@@ -20,6 +22,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 type Object = Map<String, Value>;
+
+/// API_CreateStateMachine: a definition has at most 1 MiB.
+const MAX_DEFINITION: usize = 1_024 * 1_024;
 
 impl StateMachine {
     /// Compiles a Standard definition.
@@ -110,6 +115,13 @@ impl Compiler {
             self.schema("", "Definition must be a valid JSON object");
             return None;
         }
+        if definition.len() > MAX_DEFINITION {
+            self.schema(
+                "",
+                format!("The definition is longer than {MAX_DEFINITION} bytes"),
+            );
+            return None;
+        }
         let value: Value = match serde_json::from_str(definition) {
             Ok(value) => value,
             Err(e) => {
@@ -126,6 +138,7 @@ impl Compiler {
             self.schema("", "Definition must be a valid JSON object");
             return None;
         };
+        self.duplicates(definition);
         if let Some(language) = object.get("QueryLanguage") {
             self.language = self.query_language(language, "");
         }
@@ -165,6 +178,26 @@ impl Compiler {
                 .and_then(Value::as_str)
                 .map(str::to_owned),
         })
+    }
+
+    /// Names that an object has twice: of states, or of anything else.
+    fn duplicates(&mut self, definition: &str) {
+        for duplicates::Duplicate { at, name } in duplicates::duplicates(definition) {
+            let here = format!("{at}/{name}");
+            if at.ends_with("/States") {
+                self.error(
+                    codes::DUPLICATE_STATE_NAME,
+                    &here,
+                    format!("Duplicate State name: {name}"),
+                );
+            } else {
+                self.error(
+                    codes::INVALID_JSON,
+                    &here,
+                    format!("Duplicate field '{name}'"),
+                );
+            }
+        }
     }
 
     /// Reads a `QueryLanguage`: anything but the exact word JSONPath counts as
@@ -277,7 +310,17 @@ impl Compiler {
                 Some(source) => self
                     .expression(source, at, location, in_catch)
                     .map_or_else(|| constant(value), |e| Template::Jsonata(Box::new(e))),
-                None => constant(value),
+                None => {
+                    // The guide: opened or closed improperly, it is a validation error.
+                    if text.trim_start().starts_with("{%") || text.trim_end().ends_with("%}") {
+                        self.error(
+                            codes::INVALID_JSONATA,
+                            at,
+                            "An expression must start with '{%' and end with '%}', without blanks around them",
+                        );
+                    }
+                    constant(value)
+                }
             },
             Value::Array(items) => {
                 let items: Vec<Template> = items

@@ -3,13 +3,23 @@
 //! Owns reading a path once and following it many times, and injecting a
 //! result at a reference path. It does not know where roots come from.
 //!
+//! The dialect is that of Jayway's library, which the service uses (its words
+//! stand in recorded causes): a dot before a bracket, lists of names, functions
+//! at the end, filters with operators of their own.
+//!
 //! A path that names exactly one place is *definite*: it is walked directly.
-//! One that may select several (`*`, `..`, slices, unions, filters) is handed to
-//! an RFC 9535 engine and always gives an array, as AWS's own library does.
+//! One that may select several (`*`, `..`, slices, unions, filters) goes through
+//! [`many`] and always gives an array.
 
+mod filter;
+mod function;
+mod many;
+mod read;
+
+use filter::Filter;
+use function::Call;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// What a path starts from.
@@ -34,18 +44,33 @@ pub(crate) enum Step {
 enum Query {
     Definite {
         steps: Vec<Step>,
-        function: Option<Function>,
+        function: Option<Call>,
     },
-    Many(Box<serde_json_path::JsonPath>),
+    Many(Box<Many>),
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Function {
-    Length,
-    Min,
-    Max,
-    Sum,
-    Avg,
+/// A path with steps that may select several places.
+#[derive(Debug)]
+struct Many {
+    segments: Vec<Segment>,
+    function: Option<Call>,
+}
+
+/// One step of such a path.
+#[derive(Debug)]
+enum Segment {
+    Name(Box<str>),
+    Index(i64),
+    /// `['a','b']`
+    Names(Vec<Box<str>>),
+    /// `[0,2]`
+    Indexes(Vec<i64>),
+    /// `[1:3]`
+    Slice(Option<i64>, Option<i64>),
+    Wildcard,
+    Filter(Box<Filter>),
+    /// `..`: what follows is looked for at every depth.
+    Scan,
 }
 
 /// A compiled path.
@@ -79,6 +104,7 @@ impl Path {
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
             let (name, rest) = rest.split_at(end);
+            let name = name.trim_end();
             if name.is_empty() {
                 (Root::Current, rest)
             } else if is_identifier(name) {
@@ -87,7 +113,7 @@ impl Path {
                 return Err(format!("'{name}' is not a variable name"));
             }
         };
-        let query = parse_query(rest).map_err(|e| format!("{e} in path '{source}'"))?;
+        let query = read::query(rest.trim_end()).map_err(|e| format!("{e} in path '{source}'"))?;
         Ok(Path {
             source: source.into(),
             root,
@@ -129,10 +155,9 @@ impl Path {
     /// Follows the path from `root`, the value its [`Root`] stands for.
     pub(crate) fn follow<'a>(&self, root: &'a Value) -> Found<'a> {
         match &self.query {
-            Query::Many(query) => {
-                let all = query.query(root).all().into_iter().cloned().collect();
-                Found::Value(Cow::Owned(Value::Array(all)))
-            }
+            Query::Many(query) => query
+                .follow(root, root)
+                .map_or(Found::Missing, Found::Value),
             Query::Definite { steps, function } => {
                 let mut at = root;
                 for step in steps {
@@ -150,7 +175,7 @@ impl Path {
                 }
                 match function {
                     None => Found::Value(Cow::Borrowed(at)),
-                    Some(f) => match f.apply(at) {
+                    Some(f) => match f.apply(at, root) {
                         Some(v) => Found::Value(Cow::Owned(v)),
                         None => Found::Missing,
                     },
@@ -160,34 +185,13 @@ impl Path {
     }
 }
 
-impl Function {
-    fn apply(self, value: &Value) -> Option<Value> {
-        if let Function::Length = self {
-            return match value {
-                Value::Array(a) => Some(a.len().into()),
-                Value::Object(o) => Some(o.len().into()),
-                Value::String(s) => Some(s.chars().count().into()),
-                _ => None,
-            };
-        }
-        let numbers: Vec<f64> = value.as_array()?.iter().filter_map(Value::as_f64).collect();
-        if numbers.is_empty() {
-            return None;
-        }
-        let sum: f64 = numbers.iter().sum();
-        Some(number(match self {
-            Function::Min => numbers.iter().copied().fold(f64::INFINITY, f64::min),
-            Function::Max => numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            Function::Sum | Function::Length => sum,
-            Function::Avg => sum / numbers.len() as f64,
-        }))
-    }
-}
-
 /// A JSON number, written without a fraction when it has none.
 pub(crate) fn number(n: f64) -> Value {
-    if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 {
+    // The doubles next below 2^63 and 2^64 are whole, and exact as integers.
+    if n.fract() == 0.0 && n.abs() < 9_223_372_036_854_775_808.0 {
         (n as i64).into()
+    } else if n.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(&n) {
+        (n as u64).into()
     } else {
         serde_json::Number::from_f64(n).map_or(Value::Null, Value::Number)
     }
@@ -232,131 +236,6 @@ pub(crate) fn inject(target: &mut Value, steps: &[Step], value: Value) -> Result
     Ok(())
 }
 
-/// Reads the part after the root.
-fn parse_query(mut rest: &str) -> Result<Query, String> {
-    let mut steps = Vec::new();
-    let mut function = None;
-    let mut definite = true;
-    // The same path in RFC 9535 spelling, should it prove indefinite.
-    let mut rfc = String::from("$");
-    while !rest.is_empty() {
-        if function.is_some() {
-            return Err("a function must come last".into());
-        }
-        if let Some(after) = rest.strip_prefix('[') {
-            let end = bracket_end(after)?;
-            let inner = after[..end].trim();
-            rest = &after[end + 1..];
-            if let Some(name) = quoted_name(inner) {
-                push_name(&mut rfc, &name);
-                steps.push(Step::Name(name.into()));
-            } else if let Ok(i) = inner.parse::<i64>() {
-                let _ = write!(rfc, "[{i}]");
-                steps.push(Step::Index(i));
-            } else {
-                definite = false;
-                let _ = write!(rfc, "[{inner}]");
-            }
-            continue;
-        }
-        let Some(mut after) = rest.strip_prefix('.') else {
-            return Err(format!("expected '.' or '[' before '{rest}'"));
-        };
-        let descend = after.starts_with('.');
-        if descend {
-            definite = false;
-            after = &after[1..];
-            rfc.push_str("..");
-            if let Some(inside) = after.strip_prefix('[') {
-                let end = bracket_end(inside)?;
-                let _ = write!(rfc, "[{}]", &inside[..end]);
-                rest = &inside[end + 1..];
-                continue;
-            }
-        }
-        let end = after.find(['.', '[']).unwrap_or(after.len());
-        let (name, next) = after.split_at(end);
-        rest = next;
-        if name == "*" {
-            definite = false;
-            rfc.push_str("[*]");
-        } else if let Some(call) = name.strip_suffix("()") {
-            function = Some(match call {
-                "length" | "size" => Function::Length,
-                "min" => Function::Min,
-                "max" => Function::Max,
-                "sum" => Function::Sum,
-                "avg" => Function::Avg,
-                other => return Err(format!("unsupported function '{other}()'")),
-            });
-        } else if name.is_empty() {
-            return Err("a field name is missing".into());
-        } else if name.contains(['@', ',', ':', '?', '\'', '"', '(', ')', ' ']) {
-            return Err(format!("'{name}' must be written ['…']"));
-        } else {
-            push_name(&mut rfc, name);
-            steps.push(Step::Name(name.into()));
-        }
-    }
-    if definite {
-        return Ok(Query::Definite { steps, function });
-    }
-    if function.is_some() {
-        return Err("a function cannot follow a path that selects many values".into());
-    }
-    serde_json_path::JsonPath::parse(&rfc)
-        .map(|q| Query::Many(Box::new(q)))
-        .map_err(|e| e.to_string())
-}
-
-fn push_name(rfc: &mut String, name: &str) {
-    let escaped = name.replace('\\', "\\\\").replace('\'', "\\'");
-    let _ = write!(rfc, "['{escaped}']");
-}
-
-/// Where the bracket that opened just before `text` closes.
-fn bracket_end(text: &str) -> Result<usize, String> {
-    let mut depth = 1;
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        if escaped {
-            escaped = false;
-            continue;
-        }
-        match (quote, c) {
-            (_, '\\') => escaped = true,
-            (Some(q), c) if q == c => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '[') => depth += 1,
-            (None, ']') => {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(at);
-                }
-            }
-            _ => {}
-        }
-    }
-    Err("a '[' is not closed".into())
-}
-
-/// `'name'` or `"name"` with nothing else around it.
-fn quoted_name(inner: &str) -> Option<String> {
-    let quote = inner.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-    let mut name = String::new();
-    let mut chars = inner[1..].chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => name.push(chars.next()?),
-            c if c == quote => return chars.next().is_none().then_some(name),
-            c => name.push(c),
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,7 +276,7 @@ mod tests {
             ("$.items[?(@.k == 'a')]", json!([{"n": 1, "k": "a"}])),
             ("$.items[0:1].k", json!(["a"])),
             ("$.items[0,1].n", json!([1, 5])),
-            ("$.nothing[*]", json!([])),
+            ("$.items[9:].n", json!([])),
         ] {
             let got = get(path, &v).unwrap();
             let sorted = |v: &Value| {
@@ -428,6 +307,18 @@ mod tests {
             "$-x",
             "$.a.foo()",
             "$x y",
+            "$.a[?@.b]",
+            "$.a[?(@.b) && (@.c)]",
+            "$.a[?(@.b ==)]",
+            "$.a[?(@.b = 1)]",
+            "$.a[?(@.b]",
+            "$.a[?('x')]",
+            "$.a[?(@.b =~ /(/)]",
+            "$.a['b",
+            "$.a[x]",
+            "$.a.",
+            "$.a.length().b",
+            "$.a b",
         ] {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }
@@ -441,5 +332,78 @@ mod tests {
         inject(&mut v, at("$.a[1]").reference().unwrap(), json!("x")).unwrap();
         assert_eq!(v, json!({"a": [1, "x"], "b": {"c": 3}}));
         assert!(inject(&mut v, at("$.a.b").reference().unwrap(), json!(3)).is_err());
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic() {
+        const PIECES: [&str; 40] = [
+            "$",
+            ".",
+            "..",
+            "[",
+            "]",
+            "'",
+            "\"",
+            "a",
+            "é",
+            "*",
+            "?",
+            "?(",
+            "(",
+            ")",
+            "@",
+            "@.a",
+            "==",
+            "=~",
+            "/",
+            "/i",
+            "in",
+            "nin",
+            "[1,",
+            "1",
+            "-1",
+            ":",
+            ",",
+            "&&",
+            "||",
+            "!",
+            "<",
+            "length()",
+            "sum()",
+            " ",
+            "\\",
+            "{",
+            "}",
+            "null",
+            "🦀",
+            "['a','b']",
+        ];
+        let value = json!({"a": [{"a": 1, "b": [1, "x"]}, 7, "é"], "é": {"a": null}});
+        let mut random = fastrand::Rng::with_seed(16);
+        let mut read = 0;
+        for _ in 0..60_000 {
+            let mut path = String::from("$");
+            for _ in 0..random.usize(0..12) {
+                path.push_str(PIECES[random.usize(0..PIECES.len())]);
+            }
+            if let Ok(path) = Path::parse(&path) {
+                read += 1;
+                let _ = path.follow(&value);
+            }
+            let _ = crate::intrinsic::Call::parse(&format!("States.Array({path})"));
+        }
+        assert!(read > 500, "{read}");
+    }
+
+    #[test]
+    fn deep_filters_are_refused_and_not_followed() {
+        for path in [
+            format!("$.a[?({}@.b{})]", "(".repeat(9_000), ")".repeat(9_000)),
+            format!("$.a[?({}@.b)]", "!".repeat(9_000)),
+            format!("$.a[?(@.b in {})]", "[".repeat(9_000)),
+            format!("$.a{}", "[?(@.a".repeat(9_000)),
+        ] {
+            assert!(Path::parse(&path).is_err());
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! Owns a small driver: tasks answer at once, waits and backoffs take no real
 //! time. A simulator with delays of its own drives [`Execution`] directly.
 
-use crate::exec::{Effect, Execution, ExecutionOptions, Status, TaskCall, TaskError};
+use crate::env::size;
+use crate::exec::{Effect, Execution, ExecutionOptions, MAX_DATA, Status, TaskCall, TaskError};
 use crate::history::HistoryEvent;
 use crate::mock::MockCase;
 use crate::model::{Pattern, StateMachine};
@@ -83,6 +84,12 @@ pub enum RunError {
         /// The other remedy, for Lambda tasks.
         echo: &'static str,
     },
+    /// The input is larger than StartExecution takes.
+    #[error("the input has {bytes} bytes, and StartExecution takes at most {MAX_DATA}")]
+    InputTooLarge {
+        /// Its size as compact JSON.
+        bytes: usize,
+    },
     /// The execution waits for something that never comes.
     #[error("the execution waits for a task that nothing will answer")]
     Stuck,
@@ -91,7 +98,8 @@ pub enum RunError {
 /// Runs `machine` on `input` until it ends.
 ///
 /// # Errors
-/// [`RunError::Unmocked`] when a task is neither mocked nor echoed.
+/// [`RunError::Unmocked`] when a task is neither mocked nor echoed, [`RunError::InputTooLarge`] when AWS would not
+/// start it (API_StartExecution: 262,144 bytes).
 pub fn run(
     machine: &Arc<StateMachine>,
     input: Value,
@@ -103,6 +111,10 @@ pub fn run(
         task_echo,
         start,
     } = options;
+    let bytes = size(&input);
+    if bytes > MAX_DATA {
+        return Err(RunError::InputTooLarge { bytes });
+    }
     let mut now = start;
     let mut run = Execution::start(machine, input, &execution, now);
     while run.status() == Status::Running {

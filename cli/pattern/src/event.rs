@@ -90,7 +90,7 @@ impl Paths {
             first: vec![NONE; self.fields as usize],
             leaves: Vec::with_capacity(16),
             places: Vec::new(),
-            arrays: 0,
+            arrays: Vec::new(),
         };
         if let Value::Object(_) = event {
             self.value(0, event, NONE, &mut leaves);
@@ -112,17 +112,19 @@ impl Paths {
                 }
             }
             Value::Array(items) => {
-                let array = leaves.arrays;
-                leaves.arrays += 1;
+                let array = leaves.open();
                 for (index, item) in items.iter().enumerate() {
                     // A plain value in an array is one of the field's values; only what lies inside an element belongs to it.
-                    let inside = if matches!(item, Value::Object(_) | Value::Array(_)) {
-                        leaves.enter(array, index, place)
+                    if matches!(item, Value::Object(_) | Value::Array(_)) {
+                        let inside = leaves.enter(array, index, place);
+                        self.value(at, item, inside, leaves);
+                        leaves.places[inside as usize].until = leaves.count();
                     } else {
-                        place
-                    };
-                    self.value(at, item, inside, leaves);
+                        self.value(at, item, place, leaves);
+                        leaves.arrays[array as usize].plain = true;
+                    }
                 }
+                leaves.arrays[array as usize].until = leaves.count();
             }
             leaf => {
                 if let Some(field) = step.field {
@@ -209,56 +211,102 @@ impl<'de> Visitor<'de> for Wanted<'_> {
 #[derive(serde::Deserialize)]
 struct Key<'k>(#[serde(borrow)] Cow<'k, str>);
 
-/// The leaves found in one event, grouped by field.
+/// The leaves found in one event, in the order in which they stand there, and grouped by field.
 #[derive(Debug)]
 pub(crate) struct Leaves<'e> {
     first: Vec<u32>,
     leaves: Vec<Leaf<'e>>,
     places: Vec<Place>,
-    arrays: u32,
+    arrays: Vec<Array>,
 }
 
 /// One value of a field.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leaf<'e> {
     pub(crate) value: &'e Value,
+    /// Where it stands among all leaves.
+    pub(crate) at: u32,
     place: u32,
     next: u32,
 }
 
-/// An element of an array, and the element that array lies in.
+impl Leaf<'_> {
+    /// Whether the field has a further value behind this one.
+    pub(crate) fn has_more(&self) -> bool {
+        self.next != NONE
+    }
+}
+
+/// An array: its leaves stand together.
+#[derive(Debug, Clone, Copy)]
+struct Array {
+    from: u32,
+    until: u32,
+    /// Some of its values are plain: they stand among its elements and belong to none.
+    plain: bool,
+}
+
+/// An element of an array, the element that array lies in, and its leaves.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     array: u32,
     index: usize,
     outer: u32,
+    from: u32,
+    until: u32,
 }
 
 /// The array elements that a match has settled on so far, one for each array.
-pub(crate) type Settled = Vec<(u32, usize)>;
+pub(crate) type Settled = Vec<Choice>;
 
+/// One element of one array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Choice {
+    pub(crate) array: u32,
+    index: usize,
+    place: u32,
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "an event has at most 1 MiB"
+)]
 impl<'e> Leaves<'e> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "an event has at most 1 MiB"
-    )]
+    fn count(&self) -> u32 {
+        self.leaves.len() as u32
+    }
+
+    fn open(&mut self) -> u32 {
+        let from = self.count();
+        self.arrays.push(Array {
+            from,
+            until: from,
+            plain: false,
+        });
+        (self.arrays.len() - 1) as u32
+    }
+
     fn enter(&mut self, array: u32, index: usize, outer: u32) -> u32 {
+        let from = self.count();
         self.places.push(Place {
             array,
             index,
             outer,
+            from,
+            until: from,
         });
         (self.places.len() - 1) as u32
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "an event has at most 1 MiB"
-    )]
     fn add(&mut self, field: FieldId, value: &'e Value, place: u32) {
-        let new = self.leaves.len() as u32;
-        let next = std::mem::replace(&mut self.first[field as usize], new);
-        self.leaves.push(Leaf { value, place, next });
+        let at = self.count();
+        let next = std::mem::replace(&mut self.first[field as usize], at);
+        self.leaves.push(Leaf {
+            value,
+            at,
+            place,
+            next,
+        });
     }
 
     /// Whether some leaf may lie in an element of an array.
@@ -266,13 +314,52 @@ impl<'e> Leaves<'e> {
         !self.places.is_empty()
     }
 
-    /// The values of a field, in no particular order.
+    /// How many arrays the walk came through.
+    pub(crate) fn arrays(&self) -> usize {
+        self.arrays.len()
+    }
+
+    /// The values of a field, the last of the event first.
     pub(crate) fn of(&self, field: FieldId) -> impl Iterator<Item = Leaf<'e>> {
         let mut at = self.first.get(field as usize).copied().unwrap_or(NONE);
         std::iter::from_fn(move || {
             let leaf = *self.leaves.get(at as usize)?;
             at = leaf.next;
             Some(leaf)
+        })
+    }
+
+    /// The arrays that a leaf lies in, the innermost first.
+    pub(crate) fn around(&self, leaf: Leaf<'_>) -> impl Iterator<Item = u32> {
+        let mut at = leaf.place;
+        std::iter::from_fn(move || {
+            let place = self.places.get(at as usize)?;
+            at = place.outer;
+            Some(place.array)
+        })
+    }
+
+    /// Where the next leaf may stand that does not contradict what is settled, if this one does: behind the array, or at
+    /// the beginning of the element that was settled on.
+    pub(crate) fn beyond(&self, leaf: Leaf<'_>, settled: &[Choice]) -> Option<u32> {
+        let at = leaf.at;
+        settled.iter().find_map(|choice| {
+            let array = self.arrays.get(choice.array as usize)?;
+            let place = self.places.get(choice.place as usize)?;
+            if at < array.from || at >= array.until || (place.from <= at && at < place.until) {
+                return None;
+            }
+            if array.plain {
+                return self
+                    .around(leaf)
+                    .any(|around| around == choice.array)
+                    .then_some(at + 1);
+            }
+            Some(if at < place.from && place.from < place.until {
+                place.from
+            } else {
+                array.until
+            })
         })
     }
 
@@ -284,12 +371,17 @@ impl<'e> Leaves<'e> {
             array,
             index,
             outer,
+            ..
         }) = self.places.get(at as usize)
         {
-            match settled.iter().find(|(known, _)| *known == array) {
-                Some((_, known)) if *known != index => return false,
+            match settled.iter().find(|choice| choice.array == array) {
+                Some(choice) if choice.index != index => return false,
                 Some(_) => {}
-                None => settled.push((array, index)),
+                None => settled.push(Choice {
+                    array,
+                    index,
+                    place: at,
+                }),
             }
             at = outer;
         }

@@ -8,8 +8,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::event::{Leaves, Settled};
-use crate::pattern::{Alternative, Pattern, hold};
+use crate::event::Leaves;
+use crate::pattern::{Alternative, Pattern};
+use crate::search::Search;
 
 /// What became of a pattern on one event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,7 +82,7 @@ pub fn explain(pattern: &Pattern, event: &Value) -> Explanation {
 }
 
 fn attempt(alternative: &Alternative, leaves: &Leaves<'_>, event: &Value) -> Attempt {
-    let holds = event.is_object() && hold(&alternative.fields, leaves, &mut Settled::new());
+    let holds = event.is_object() && Search::new(leaves).hold(&alternative.fields);
     let fields: Vec<FieldOutcome> = alternative
         .fields
         .iter()

@@ -8,6 +8,7 @@ use serde_json::Number;
 use crate::address::Block;
 use crate::dialect::Dialect;
 use crate::error::PatternError;
+use crate::fold::Folded;
 use crate::json::Node;
 use crate::number::millionths;
 use crate::operator::{Bound, Operator};
@@ -46,11 +47,11 @@ pub(crate) fn expression(
             Operator::Suffix,
             Operator::SuffixIgnoreCase,
         )?,
-        "equals-ignore-case" => Operator::IgnoreCase(text(
+        "equals-ignore-case" => Operator::IgnoreCase(Folded::new(&text(
             value,
             at,
             "equals-ignore-case match pattern must be a string",
-        )?),
+        )?)),
         "wildcard" => wildcard(value, at)?,
         // AWS's own words: its check of `cidr` was copied from `prefix`.
         "cidr" => Operator::Cidr(
@@ -97,7 +98,7 @@ fn affix(
     at: &str,
     name: &str,
     exact: fn(Box<str>) -> Operator,
-    ignore_case: fn(Box<str>) -> Operator,
+    ignore_case: fn(Folded) -> Operator,
 ) -> Result<Operator, PatternError> {
     let Node::Object(members) = value else {
         return text(value, at, &format!("{name} match pattern must be a string")).map(exact);
@@ -124,7 +125,7 @@ fn affix(
     if members.len() > 1 {
         return Err(PatternError::new(at, ONE_KEY));
     }
-    Ok(ignore_case(text))
+    Ok(ignore_case(Folded::new(&text)))
 }
 
 /// `anything-but`: a value or a list of them, or an operator with a text or a list of them.
@@ -171,7 +172,7 @@ fn anything_but(value: &Node, at: &str) -> Result<Operator, PatternError> {
                 "wildcard" => wildcard,
                 "equals-ignore-case" => |value, at| {
                     let message = "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.";
-                    text(value, at, message).map(Operator::IgnoreCase)
+                    text(value, at, message).map(|text| Operator::IgnoreCase(Folded::new(&text)))
                 },
                 _ => {
                     return Err(PatternError::new(
@@ -181,6 +182,9 @@ fn anything_but(value: &Node, at: &str) -> Result<Operator, PatternError> {
                 }
             };
             let refused = match value {
+                Node::Array(items) if items.is_empty() => {
+                    return Err(PatternError::new(at, "Empty arrays are not allowed"));
+                }
                 Node::Array(items) => each(items, at, one)?,
                 Node::Text(_) | Node::Number(_) => vec![one(value, at)?],
                 _ => return Err(PatternError::new(at, NOT_A_VALUE)),

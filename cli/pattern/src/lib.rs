@@ -19,13 +19,16 @@
 //! - A field is its dotted path. `{"detail": {"state": ..}}` and `{"detail.state": ..}` are one field, in patterns and in events.
 //! - Only leaves have values. An object is no leaf, and `[]` holds none, so `exists: true` fails on both.
 //! - `anything-but` holds for every value that is not listed, also of another type and also `null`, but not for a missing field.
-//! - A number compares within ±5,000,000,000 and six decimals; beyond that only an equal spelling of an exact value matches.
+//! - A pattern's numbers lie within ±5,000,000,000 and have at most six decimals; an event's numbers beyond that are still
+//!   above or below them. The guide does not say so; Event Ruler's newer versions compare any double.
 //! - A string that is an IP address matches other spellings of that address.
 //! - Fields that lie in one array must match in the same element of it. `exists: false` looks only at the elements that the
 //!   fields before it (in the order of their paths) have settled on.
 //! - `$or` needs at least two objects, none with a field named like an operator; else it is a field called `$or`.
 //!
-//! Not modelled: EventBridge's complexity score for many wildcards ("Rule is too complex"), whose limit is not published.
+//! - A rule whose wildcards are too complex is refused, counted as Event Ruler does; EventBridge's limit is not published,
+//!   and chosen between what it was seen to take and to refuse.
+//! - Ignoring case, a pattern's character stands for its lower and its upper form, and for nothing else.
 //!
 //! # Why an own matcher
 //!
@@ -49,11 +52,13 @@
 //! ```
 
 mod address;
+mod complexity;
 mod dialect;
 mod error;
 mod event;
 pub mod explain;
 mod expression;
+mod fold;
 mod json;
 mod matcher;
 mod number;
@@ -61,6 +66,7 @@ mod operator;
 mod parse;
 mod path;
 mod pattern;
+mod search;
 mod transform;
 mod wildcard;
 

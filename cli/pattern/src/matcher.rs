@@ -1,11 +1,12 @@
 //! Many patterns at once. See the crate's documentation for why this is not an automaton.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
-use crate::event::{FieldId, Leaves, Paths, Settled};
+use crate::event::{FieldId, Paths};
 use crate::operator::Operator;
-use crate::pattern::{FieldTest, Pattern, hold};
+use crate::pattern::{FieldTest, Pattern};
+use crate::search::Search;
 
 /// Patterns compiled together, each under a key of the caller's (a rule's name, say).
 #[derive(Debug, Clone)]
@@ -100,17 +101,25 @@ impl<K> Matcher<K> {
         let mut found = Vec::new();
         if event.is_object() {
             let leaves = self.paths.leaves(event);
-            let mut settled = Settled::new();
+            let mut search = Search::new(&leaves);
             for &at in &self.always {
-                self.try_candidate(at, &leaves, &mut settled, &mut found);
+                self.try_candidate(at, &mut search, &mut found);
             }
             for index in &self.by_text {
-                for leaf in leaves.of(index.field) {
+                let mut seen: FxHashSet<&str> = FxHashSet::default();
+                for (nth, leaf) in leaves.of(index.field).enumerate() {
                     let Value::String(text) = leaf.value else {
                         continue;
                     };
-                    for &at in index.by_text.get(text.as_str()).into_iter().flatten() {
-                        self.try_candidate(at, &leaves, &mut settled, &mut found);
+                    let Some(candidates) = index.by_text.get(text.as_str()) else {
+                        continue;
+                    };
+                    // A text that comes again leads to the same candidates; one value needs no looking back.
+                    if (nth > 0 || leaf.has_more()) && !seen.insert(text) {
+                        continue;
+                    }
+                    for &at in candidates {
+                        self.try_candidate(at, &mut search, &mut found);
                     }
                 }
             }
@@ -130,15 +139,9 @@ impl<K> Matcher<K> {
         self.paths.read(event).map(|event| self.matches(&event))
     }
 
-    fn try_candidate(
-        &self,
-        at: u32,
-        leaves: &Leaves<'_>,
-        settled: &mut Settled,
-        found: &mut Vec<u32>,
-    ) {
+    fn try_candidate(&self, at: u32, search: &mut Search<'_, '_>, found: &mut Vec<u32>) {
         let candidate = &self.candidates[at as usize];
-        if !found.contains(&candidate.key) && hold(&candidate.fields, leaves, settled) {
+        if !found.contains(&candidate.key) && search.hold(&candidate.fields) {
             found.push(candidate.key);
         }
     }

@@ -52,3 +52,9 @@ pub(crate) fn millionths(number: &Number) -> Result<i64, Incomparable> {
         Err(Incomparable::Precision)
     }
 }
+
+/// The number for comparing it with bounds, which always lie within the limits: in millionths, what
+/// cannot be compared exactly as the double that it is.
+pub(crate) fn order(number: &Number) -> f64 {
+    millionths(number).map_or_else(|_| number.as_f64().unwrap_or(f64::NAN) * 1e6, |n| n as f64)
+}

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use serde_json::{Number, Value};
 
 use crate::address::{self, Block};
-use crate::number::millionths;
+use crate::fold::Folded;
+use crate::number::{millionths, order};
 use crate::wildcard::Wildcard;
 
 /// One way in which a leaf of an event may be what a pattern asks for.
@@ -21,9 +22,9 @@ pub(crate) enum Operator {
     Null,
     Prefix(Box<str>),
     Suffix(Box<str>),
-    IgnoreCase(Box<str>),
-    PrefixIgnoreCase(Box<str>),
-    SuffixIgnoreCase(Box<str>),
+    IgnoreCase(Folded),
+    PrefixIgnoreCase(Folded),
+    SuffixIgnoreCase(Folded),
     Wildcard(Wildcard),
     Cidr(Block),
     Numeric {
@@ -68,46 +69,28 @@ impl Operator {
             (Self::Null, Value::Null) | (Self::Exists, _) => true,
             (Self::Prefix(prefix), Value::String(text)) => text.starts_with(&**prefix),
             (Self::Suffix(suffix), Value::String(text)) => text.ends_with(&**suffix),
-            (Self::IgnoreCase(wanted), Value::String(text)) => {
-                rest_after_folded(text.chars(), wanted.chars())
-                    .is_some_and(|mut rest| rest.next().is_none())
-            }
-            (Self::PrefixIgnoreCase(prefix), Value::String(text)) => {
-                rest_after_folded(text.chars(), prefix.chars()).is_some()
-            }
-            (Self::SuffixIgnoreCase(suffix), Value::String(text)) => {
-                rest_after_folded(text.chars().rev(), suffix.chars().rev()).is_some()
-            }
+            (Self::IgnoreCase(wanted), Value::String(text)) => wanted.equals(text),
+            (Self::PrefixIgnoreCase(prefix), Value::String(text)) => prefix.begins(text),
+            (Self::SuffixIgnoreCase(suffix), Value::String(text)) => suffix.ends(text),
             (Self::Wildcard(wildcard), Value::String(text)) => wildcard.matches(text),
             (Self::Cidr(block), Value::String(text)) => {
                 address::parse(text).is_some_and(|ip| block.holds(ip))
             }
             (Self::Numeric { low, high }, Value::Number(number)) => {
-                millionths(number).is_ok_and(|n| {
-                    low.is_none_or(|l| n > l.millionths || (l.inclusive && n == l.millionths))
-                        && high
-                            .is_none_or(|h| n < h.millionths || (h.inclusive && n == h.millionths))
-                })
+                let n = order(number);
+                // Bounds are at most 5·10^15 millionths, which a double holds exactly.
+                let above = |bound: Bound| {
+                    let m = bound.millionths as f64;
+                    n > m || (bound.inclusive && n == m)
+                };
+                let below = |bound: Bound| {
+                    let m = bound.millionths as f64;
+                    n < m || (bound.inclusive && n == m)
+                };
+                low.is_none_or(above) && high.is_none_or(below)
             }
             (Self::NoneOf(refused), leaf) => !refused.iter().any(|operator| operator.accepts(leaf)),
             _ => false,
         }
     }
-}
-
-/// What is left of `text` after a start that equals `wanted` but for case, character by character.
-fn rest_after_folded<T: Iterator<Item = char>>(
-    mut text: T,
-    wanted: impl Iterator<Item = char>,
-) -> Option<T> {
-    for w in wanted {
-        let t = text.next()?;
-        let same = t == w
-            || t.to_lowercase().eq(w.to_lowercase())
-            || t.to_uppercase().eq(w.to_uppercase());
-        if !same {
-            return None;
-        }
-    }
-    Some(text)
 }

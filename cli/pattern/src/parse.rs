@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::address;
+use crate::complexity::{LIMIT, TOO_COMPLEX, complexity};
 use crate::dialect::{Dialect, Duplicates};
 use crate::error::PatternError;
 use crate::expression::expression;
@@ -66,7 +67,38 @@ pub(crate) fn alternatives(dialect: &Dialect, text: &str) -> Result<Vec<Fields>,
     }
     let mut rules = vec![Fields::new()];
     Parser { dialect }.object(members, "$", "", &mut rules)?;
+    check_complexity(&rules)?;
     Ok(rules)
+}
+
+/// Event Ruler judges together what alternatives ask of one field after the same fields before it.
+fn check_complexity(rules: &[Fields]) -> Result<(), PatternError> {
+    let wild = |test: &Test| match &test.operator {
+        Operator::Wildcard(_) => true,
+        Operator::NoneOf(refused) => refused.iter().any(|o| matches!(o, Operator::Wildcard(_))),
+        _ => false,
+    };
+    let mut machines: BTreeMap<Vec<&str>, Vec<&Arc<[Test]>>> = BTreeMap::new();
+    for rule in rules {
+        let mut before: Vec<&str> = Vec::new();
+        for (path, tests) in rule {
+            before.push(path);
+            if tests.iter().any(wild) {
+                let machine = machines.entry(before.clone()).or_default();
+                if !machine.iter().any(|known| Arc::ptr_eq(known, tests)) {
+                    machine.push(tests);
+                }
+            }
+            before.extend(tests.iter().map(|test| &*test.source));
+        }
+    }
+    for (before, machine) in machines {
+        if complexity(machine.into_iter().flat_map(|tests| tests.iter())) > LIMIT {
+            let field = before.last().copied().unwrap_or_default();
+            return Err(PatternError::new(format!("$.{field}"), TOO_COMPLEX));
+        }
+    }
+    Ok(())
 }
 
 struct Parser<'d> {

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::dialect::Dialect;
 use crate::error::PatternError;
-use crate::event::{FieldId, Leaves, Paths, Settled};
+use crate::event::{FieldId, Leaves, Paths};
 use crate::operator::{Operator, Test};
 use crate::parse;
+use crate::search::Search;
 
 /// An event pattern that EventBridge would take.
 #[derive(Debug, Clone)]
@@ -85,10 +86,25 @@ impl Pattern {
             return false;
         }
         let leaves = self.paths.leaves(event);
-        let mut settled = Settled::new();
+        self.held_by(&mut Search::new(&leaves))
+    }
+
+    /// The same, found by the search that large arrays need, and how many values it looked at: for tests of how the work
+    /// grows with the event.
+    #[must_use]
+    pub fn matches_counting(&self, event: &Value) -> (bool, u64) {
+        if !event.is_object() {
+            return (false, 0);
+        }
+        let leaves = self.paths.leaves(event);
+        let mut search = Search::remembering(&leaves);
+        (self.held_by(&mut search), search.steps())
+    }
+
+    fn held_by(&self, search: &mut Search<'_, '_>) -> bool {
         self.alternatives
             .iter()
-            .any(|alternative| hold(&alternative.fields, &leaves, &mut settled))
+            .any(|alternative| search.hold(&alternative.fields))
     }
 
     /// The dotted paths of the fields that the pattern looks at, sorted, each once.
@@ -123,49 +139,13 @@ impl FieldTest {
         values.any(|leaf| self.accepts(leaf.value))
     }
 
-    fn accepts(&self, value: &Value) -> bool {
+    pub(crate) fn accepts(&self, value: &Value) -> bool {
         self.tests.iter().any(|test| test.operator.accepts(value))
     }
 
-    fn takes_absence(&self) -> bool {
+    pub(crate) fn takes_absence(&self) -> bool {
         self.tests
             .iter()
             .any(|test| test.operator == Operator::Absent)
     }
-}
-
-/// Whether the fields hold together.
-pub(crate) fn hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut Settled) -> bool {
-    // With arrays, every choice of elements may have to be tried. One field that no element satisfies spares that.
-    let hopeless = leaves.within_arrays()
-        && fields
-            .iter()
-            .any(|field| !field.holds_alone(leaves) && !field.takes_absence());
-    !hopeless && all_hold(fields, leaves, settled)
-}
-
-/// Whether a choice of one leaf for each field exists that satisfies all tests within the same array elements.
-fn all_hold(fields: &[FieldTest], leaves: &Leaves<'_>, settled: &mut Settled) -> bool {
-    let Some((field, others)) = fields.split_first() else {
-        return true;
-    };
-    let before = settled.len();
-    let mut present = false;
-    for leaf in leaves.of(field.field) {
-        if leaves.settle(leaf, settled) {
-            present = true;
-            if field.accepts(leaf.value) {
-                if all_hold(others, leaves, settled) {
-                    settled.truncate(before);
-                    return true;
-                }
-                if settled.len() == before {
-                    // This leaf bound no array element, so no other leaf leaves the other fields more freedom.
-                    return false;
-                }
-            }
-        }
-        settled.truncate(before);
-    }
-    !present && field.takes_absence() && all_hold(others, leaves, settled)
 }

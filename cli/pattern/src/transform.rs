@@ -7,7 +7,8 @@
 //! | outside quotes | any | its JSON |
 //! | inside quotes | text | the text, not escaped (the guide: "EventBridge doesn't escape values") |
 //! | inside quotes | number, boolean, null | its JSON |
-//! | inside quotes | object, array | its JSON without the quotation marks |
+//! | inside quotes of a text | object, array | its JSON without the quotation marks |
+//! | inside quotes of a JSON template | object, array | nothing is delivered |
 //! | outside quotes | nothing at that path | `""` |
 //! | inside quotes | nothing at that path | nothing |
 //!
@@ -115,14 +116,16 @@ impl TargetInput {
         }
     }
 
-    /// The text that the target receives, or `None` where `InputPath` leads nowhere, so that there is nothing to send.
+    /// The text that the target receives, or `None` where `InputPath` leads nowhere, so that there is nothing to send, and
+    /// where a JSON template is no JSON once it is filled: EventBridge delivers nothing, and the dead letter's ERROR_CODE is
+    /// `INVALID_JSON` (eb-rule-dlq; validated against AWS on 2025-10-08).
     #[must_use]
     pub fn render(&self, event: &Value, context: RuleContext<'_>) -> Option<String> {
         match self {
             Self::Event => Some(event.to_string()),
             Self::Constant(text) => Some(text.clone()),
             Self::Path(path) => path.find(event).map(|value| value.to_string()),
-            Self::Transformer(transformer) => Some(transformer.render(event, context)),
+            Self::Transformer(transformer) => transformer.render(event, context),
         }
     }
 }
@@ -131,6 +134,8 @@ impl TargetInput {
 #[derive(Debug, Clone)]
 pub struct InputTransformer {
     pieces: Vec<Piece>,
+    /// Whether the template is a JSON object or array, and not a text.
+    json: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -186,15 +191,17 @@ impl InputTransformer {
             parsed.insert(name.as_str(), parse_path(target, path)?);
         }
         let pieces = split(target, template, &parsed)?;
-        let transformer = Self { pieces };
+        let json = template.trim_start().starts_with(['{', '[']);
+        let transformer = Self { pieces, json };
         transformer.check_json(target)?;
         Ok(transformer)
     }
 
-    /// Fills the template. A JSON result is minified, as the guide says; a result that is no JSON (because a quoted
-    /// placeholder brought a quotation mark) is given as it is, and it is the target that will refuse it.
+    /// Fills the template. A JSON result is minified, as the guide says. There is none where a JSON template is no JSON once
+    /// it is filled, or has an object or a list within quotes; a text that is no JSON (because a quoted placeholder brought
+    /// a quotation mark) is given as it is, and it is the target that will refuse it.
     #[must_use]
-    pub fn render(&self, event: &Value, context: RuleContext<'_>) -> String {
+    pub fn render(&self, event: &Value, context: RuleContext<'_>) -> Option<String> {
         let mut text = String::new();
         for piece in &self.pieces {
             match piece {
@@ -205,6 +212,7 @@ impl InputTransformer {
                         Source::Predefined(RULE_ARN) => Some(context.rule_arn.into()),
                         Source::Predefined(RULE_NAME) => Some(context.rule_name.into()),
                         Source::Predefined(INGESTION_TIME) => Some(context.ingestion_time.into()),
+                        Source::Predefined(EVENT) if *quoted && self.json => return None,
                         Source::Predefined(EVENT) => {
                             text.push_str(&without_quotes_if(*quoted, header(event)));
                             continue;
@@ -215,16 +223,20 @@ impl InputTransformer {
                         None if *quoted => {}
                         None => text.push_str("\"\""),
                         Some(Value::String(value)) if *quoted => text.push_str(&value),
+                        Some(Value::Object(_) | Value::Array(_)) if *quoted && self.json => {
+                            return None;
+                        }
                         Some(value) => {
-                            text.push_str(&without_quotes_if(*quoted, value.to_string()))
+                            text.push_str(&without_quotes_if(*quoted, value.to_string()));
                         }
                     }
                 }
             }
         }
         match documents(&text) {
-            Ok(1) => minify(&text),
-            _ => text,
+            Ok(1) => Some(minify(&text)),
+            _ if self.json => None,
+            _ => Some(text),
         }
     }
 

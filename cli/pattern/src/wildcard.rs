@@ -33,6 +33,11 @@ impl Wildcard {
         Ok(Self { pieces })
     }
 
+    /// The literal pieces.
+    pub(crate) fn pieces(&self) -> &[String] {
+        &self.pieces
+    }
+
     /// Whether the whole text matches. Linear in practice: each piece is found at its first place, which never loses a match.
     pub(crate) fn matches(&self, text: &str) -> bool {
         let [first, middle @ .., last] = self.pieces.as_slice() else {

@@ -164,6 +164,15 @@ fn absence_is_judged_in_the_elements_settled_before_it() {
 }
 
 #[test]
+fn absence_is_helped_by_an_element_settled_on() {
+    // The plain `x` binds nothing and `b` is there; the `x` of the list within binds an element that has no `b`.
+    let pattern = || json!({"a": [{"anything-but": [""]}], "a.b": [{"exists": false}]});
+    check(pattern(), json!({"a": ["x", {"b": ""}, ["x"]]}), true);
+    check(pattern(), json!({"a": [["x"], {"b": ""}, "x"]}), true);
+    check(pattern(), json!({"a": ["x", {"b": ""}]}), false);
+}
+
+#[test]
 fn large_arrays_are_no_trouble() {
     let lines: Vec<Value> = (0..2_000)
         .map(|i| json!({"sku": "s", "quantity": i}))

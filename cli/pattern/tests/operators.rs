@@ -273,8 +273,8 @@ fn numeric() {
     );
     field(
         json!([{"numeric": ["<", 0]}]),
-        &[json!(-0.000_001), json!(-5_000_000_000_i64)],
-        &[json!(0), json!(-5_000_000_001_i64)],
+        &[json!(-0.000_001), json!(-5_000_000_001_i64)],
+        &[json!(0), json!(5_000_000_001_i64)],
     );
     field(
         json!([{"numeric": ["<=", 0]}]),
@@ -283,8 +283,13 @@ fn numeric() {
     );
     field(
         json!([{"numeric": [">", 0]}]),
-        &[json!(1), json!(5_000_000_000_i64)],
-        &[json!(0), json!(5_000_000_001_i64), json!(null)],
+        &[
+            json!(1),
+            json!(5_000_000_001_i64),
+            json!(0.000_000_1),
+            json!(1e300),
+        ],
+        &[json!(0), json!(-1e300), json!(null)],
     );
     field(
         json!([{"numeric": [">=", 0]}]),
@@ -301,7 +306,11 @@ fn numeric() {
         &[json!(0), json!(4.999_999)],
         &[json!(5)],
     );
-    field(json!([{"numeric": [">", 0]}]), &[], &[json!(0.123_456_7)]);
+    field(
+        json!([{"numeric": [">", 0.123_456]}]),
+        &[json!(0.123_456_7)],
+        &[json!(0.123_455_9)],
+    );
 }
 
 #[test]

@@ -62,14 +62,31 @@ fn placeholders() {
             r#"{"none":"","quoted":""}"#,
         ),
         (r#"{"said": <said>}"#, r#"{"said":"a \"b\""}"#),
-        // Not escaped, so no longer JSON: given as it is.
-        (r#"{"said": "<said>"}"#, r#"{"said": "a "b""}"#),
         (r#"<total>"#, "42"),
         ("\"first <id>\"\n\"second\"", "\"first o-1\"\n\"second\""),
         (r#"{"a < b": "1 > <total>"}"#, r#"{"a < b":"1 > 42"}"#),
     ] {
         renders(template, expected);
     }
+}
+
+/// Validated against AWS on 2025-10-08: nothing is delivered; the dead letter's ERROR_CODE is INVALID_JSON.
+#[test]
+fn a_json_template_that_is_no_json_once_filled_delivers_nothing() {
+    for template in [
+        // An object or a list within quotes.
+        r#"{"note": "ship <skus>"}"#,
+        r#"{"note": "<to>"}"#,
+        r#"{"note": "<aws.events.event>"}"#,
+        // Not escaped, so no longer JSON.
+        r#"{"said": "<said>"}"#,
+    ] {
+        let target = json!({"Id": "t1", "InputTransformer": {"InputPathsMap": paths(), "InputTemplate": template}});
+        let input = TargetInput::from_target(&target).unwrap();
+        assert_eq!(input.render(&event(), CONTEXT), None, "{template}");
+    }
+    // A text is no JSON template: what is within its quotes loses its quotation marks.
+    renders(r#""ship <skus>""#, r#""ship [s1,s2]""#);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What an execution and its driver say to each other.
 
+use super::Execution;
+use crate::history::HistoryEvent;
 use crate::model::Resource;
 use crate::{Data, Millis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Where an execution stands, in AWS's words.
@@ -142,5 +145,90 @@ impl Default for ExecutionOptions {
             history: true,
             context: None,
         }
+    }
+}
+
+/// What an execution tells of itself.
+impl Execution {
+    /// Where the execution stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The output of a succeeded execution.
+    #[must_use]
+    pub fn output(&self) -> Option<&Data> {
+        self.output.as_ref()
+    }
+
+    /// The error of a failed or aborted execution. A timed out one has none, as on AWS.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// The cause that goes with [`Self::error`].
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The events so far; empty unless history was asked for.
+    #[must_use]
+    pub fn history(&self) -> &[HistoryEvent] {
+        &self.history.events
+    }
+
+    /// How many events there are, kept or not.
+    #[must_use]
+    pub fn event_count(&self) -> u64 {
+        self.history.count
+    }
+
+    /// Billed state transitions: each state entered, each retry, each redrive.
+    #[must_use]
+    pub fn transitions(&self) -> u64 {
+        self.transitions
+    }
+
+    /// When it started.
+    #[must_use]
+    pub fn started(&self) -> Millis {
+        self.identity.started
+    }
+
+    /// When it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Millis> {
+        self.ended
+    }
+
+    /// The execution's ARN.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.identity.execution_arn
+    }
+
+    /// The execution's input.
+    #[must_use]
+    pub fn input(&self) -> &Data {
+        &self.identity.input
+    }
+
+    /// How often it was redriven.
+    #[must_use]
+    pub fn redrive_count(&self) -> u32 {
+        self.identity.redrives
+    }
+
+    /// The next time something falls due by itself.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Millis> {
+        self.timers
+            .iter()
+            .filter(|Reverse(t)| self.is_live(t))
+            .map(|Reverse(t)| t.at)
+            .min()
     }
 }

@@ -1,13 +1,14 @@
 //! Parallel branches and Map iterations: starting, joining, cutting, reviving.
 
-use super::io::View;
+use super::io::{View, within_limit};
 use super::states::Progress;
 use super::thread::{Activity, Join, Slot, Thread};
 use super::{Effect, Execution, Status, TaskId};
 use crate::env::MapItem;
 use crate::failure::Failure;
 use crate::history::Detail;
-use crate::model::{Items, Kind, MapState, State, StateId};
+use crate::model::{Items, Kind, Language, MapState, State, StateId};
+use crate::template::Template;
 use crate::{Data, path};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -60,10 +61,10 @@ impl Execution {
         map: &MapState,
     ) -> Result<Progress, Failure> {
         let effective = self.effective(thread, state)?;
-        let items = self.items(thread, map, &effective)?;
+        let items = self.items(thread, state.language, map, &effective)?;
         let limit = match &map.max_concurrency {
             None => 0,
-            Some(n) => self.number(thread, n, &effective, "MaxConcurrency")?,
+            Some(n) => self.number(thread, n, &effective, "MaxConcurrency", 0..=u64::MAX)?,
         };
         let limit = match usize::try_from(limit).unwrap_or(usize::MAX) {
             0 => MAX_CONCURRENCY,
@@ -97,6 +98,7 @@ impl Execution {
     fn items(
         &self,
         thread: usize,
+        language: Language,
         map: &MapState,
         effective: &Data,
     ) -> Result<Vec<Arc<MapItem>>, Failure> {
@@ -124,24 +126,26 @@ impl Execution {
                 key,
             })
         };
-        match (source.into_owned(), &map.items) {
-            (Value::Array(values), _) => Ok(values
+        match source.into_owned() {
+            Value::Array(values) => Ok(values
                 .into_iter()
                 .enumerate()
                 .map(|(i, v)| item(i, v, None))
                 .collect()),
-            (Value::Object(fields), Items::Template(_)) => Ok(fields
+            // In both languages, by today's guide; in 2024 AWS was recorded to refuse objects on JSONPath.
+            Value::Object(fields) => Ok(fields
                 .into_iter()
                 .enumerate()
                 .map(|(i, (k, v))| item(i, json!({"Key": k, "Value": v}), Some(k.as_str().into())))
                 .collect()),
-            (other, Items::Template(_)) => Err(Failure::evaluation(
-                &"Items".into(),
-                format!(
-                    "The field 'Items' must evaluate to an array or an object, but it is {other}"
+            other if language == Language::Jsonata => Err(match &map.items {
+                Items::Template(Template::Jsonata(expr)) => expr.unexpected("array", &other),
+                _ => Failure::evaluation(
+                    &"Items".into(),
+                    format!("The field 'Items' must be an array or an object, but it is {other}"),
                 ),
-            )),
-            (other, _) => Err(Failure::runtime(format!(
+            }),
+            other => Err(Failure::runtime(format!(
                 "Reference path '{}' must point to array, but it is {other}",
                 match &map.items {
                     Items::Path(path) => path::Path::source(path),
@@ -178,7 +182,9 @@ impl Execution {
                     item: Some(&item),
                     ..View::of(&effective)
                 };
-                self.fill(thread, selector, view)?
+                let input = self.fill(thread, selector, view)?;
+                within_limit(&input, &state.name)?;
+                input
             }
         };
         let name = state.name.clone();

@@ -10,10 +10,11 @@ use crate::model::{Assign, Kind, Language, Number, ResultPath, Rule, Selected, S
 use crate::path::{Path, inject};
 use crate::template::Template;
 use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// State data may be this long as UTF-8 JSON.
-pub(super) const MAX_DATA: usize = 256 * 1_024;
+pub(crate) const MAX_DATA: usize = 256 * 1_024;
 /// All variables of an execution together may be this long.
 const MAX_VARIABLES: usize = 10 * 1_024 * 1_024;
 
@@ -124,13 +125,14 @@ impl Execution {
         Ok(arguments)
     }
 
-    /// A number of seconds or of things.
+    /// A number of seconds or of things, within the limits the definition is held to.
     pub(super) fn number(
         &self,
         thread: usize,
         number: &Number,
         effective: &Data,
         name: &str,
+        allowed: RangeInclusive<u64>,
     ) -> Result<u64, Failure> {
         // AWS takes whole numbers; 5.0 is one.
         let whole = |v: &Value| {
@@ -143,7 +145,11 @@ impl Execution {
         match number {
             Number::Const(n) => Ok(*n),
             Number::Jsonata(expr) => self.with_env(thread, View::default(), |env| {
-                expr.evaluate_as(env, "number", whole)
+                let n = expr.evaluate_as(env, "number", whole)?;
+                if allowed.contains(&n) {
+                    return Ok(n);
+                }
+                Err(expr.failure(&format!("returned {n}, which is {}", outside(&allowed))))
             }),
             Number::Path(path) => self.with_env(thread, View::of(effective), |env| {
                 let value = env.value(path).ok_or_else(|| {
@@ -152,12 +158,24 @@ impl Execution {
                         path.source()
                     ))
                 })?;
-                whole(&value).ok_or_else(|| {
+                // A text that spells a number was recorded to be read as one here (2024-11-18).
+                let spelled = || {
+                    let text = value.as_str().filter(|_| name == "MaxConcurrency")?;
+                    text.parse().ok()
+                };
+                let n = whole(&value).or_else(spelled).ok_or_else(|| {
                     Failure::runtime(format!(
                         "The {name}Path parameter must reference a non-negative integer, but {} is {value}",
                         path.source()
                     ))
-                })
+                })?;
+                if allowed.contains(&n) {
+                    return Ok(n);
+                }
+                Err(Failure::runtime(format!(
+                    "The {name}Path parameter references {n}, which is {}",
+                    outside(&allowed)
+                )))
             }),
         }
     }
@@ -260,6 +278,10 @@ impl Execution {
             .map(|(_, v)| size(v))
             .sum()
     }
+}
+
+fn outside(allowed: &RangeInclusive<u64>) -> String {
+    format!("not between {} and {}.", allowed.start(), allowed.end())
 }
 
 /// Puts a result where `ResultPath` wants it.

@@ -21,13 +21,15 @@ mod thread;
 
 use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
-use crate::history::{Detail, History, HistoryEvent, MAX_EVENTS};
+use crate::history::{Detail, History, MAX_EVENTS};
 use crate::model::{MachineType, StateMachine};
 use crate::{Data, Millis};
 pub use api::{
     AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
 };
 use clock::{Alarm, Timer, after};
+pub(crate) use io::MAX_DATA;
+use io::within_limit;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -139,6 +141,11 @@ impl Execution {
             role,
         });
         this.set_deadline();
+        // StartExecution refuses it; whoever starts without asking gets no further.
+        if let Err(failure) = within_limit(&input, machine_name) {
+            this.fail_execution(0, &failure);
+            return this;
+        }
         // The first state's event follows nothing, not even ExecutionStarted.
         this.spawn(Thread::new(machine.start, input, 0));
         this.settle();
@@ -286,88 +293,6 @@ impl Execution {
         self.revive(event);
         self.settle();
         Ok(())
-    }
-
-    /// Where the execution stands.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.status
-    }
-
-    /// The output of a succeeded execution.
-    #[must_use]
-    pub fn output(&self) -> Option<&Data> {
-        self.output.as_ref()
-    }
-
-    /// The error of a failed or aborted execution. A timed out one has none, as on AWS.
-    #[must_use]
-    pub fn error(&self) -> Option<&str> {
-        self.error.as_deref()
-    }
-
-    /// The cause that goes with [`Self::error`].
-    #[must_use]
-    pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
-    }
-
-    /// The events so far; empty unless history was asked for.
-    #[must_use]
-    pub fn history(&self) -> &[HistoryEvent] {
-        &self.history.events
-    }
-
-    /// How many events there are, kept or not.
-    #[must_use]
-    pub fn event_count(&self) -> u64 {
-        self.history.count
-    }
-
-    /// Billed state transitions: each state entered, each retry, each redrive.
-    #[must_use]
-    pub fn transitions(&self) -> u64 {
-        self.transitions
-    }
-
-    /// When it started.
-    #[must_use]
-    pub fn started(&self) -> Millis {
-        self.identity.started
-    }
-
-    /// When it ended, if it has.
-    #[must_use]
-    pub fn ended(&self) -> Option<Millis> {
-        self.ended
-    }
-
-    /// The execution's ARN.
-    #[must_use]
-    pub fn arn(&self) -> &str {
-        &self.identity.execution_arn
-    }
-
-    /// The execution's input.
-    #[must_use]
-    pub fn input(&self) -> &Data {
-        &self.identity.input
-    }
-
-    /// How often it was redriven.
-    #[must_use]
-    pub fn redrive_count(&self) -> u32 {
-        self.identity.redrives
-    }
-
-    /// The next time something falls due by itself.
-    #[must_use]
-    pub fn next_wake(&self) -> Option<Millis> {
-        self.timers
-            .iter()
-            .filter(|Reverse(t)| self.is_live(t))
-            .map(|Reverse(t)| t.at)
-            .min()
     }
 
     // ---- threads

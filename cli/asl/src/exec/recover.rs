@@ -6,7 +6,7 @@ use super::{Alarm, Execution};
 use crate::Data;
 use crate::failure::{Failure, Origin};
 use crate::history::Detail;
-use crate::model::{Catcher, Language, State};
+use crate::model::{Catcher, Kind, Language, State};
 use crate::retry::choose;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -29,7 +29,13 @@ impl Execution {
             self.set_timer(self.now.saturating_add(delay), activity, Alarm::Wake);
             return false;
         }
-        if matches!(self.thread(thread).activity, Activity::Join(_)) {
+        // A Map that fails before it starts, over what is no list, says so too, as AWS was recorded to do.
+        let map = matches!(state.kind, Kind::Map(_));
+        if match &self.thread(thread).activity {
+            Activity::Join(_) => true,
+            Activity::Attempt => map,
+            _ => false,
+        } {
             let kind = state.kind.name();
             self.record(thread, || Detail::State {
                 kind,
@@ -58,7 +64,10 @@ impl Execution {
     /// Names the state in the cause of what the interpreter found, once.
     fn told(&mut self, thread: usize, state: &State, mut failure: Failure) -> Failure {
         let origin = std::mem::replace(&mut failure.origin, Origin::Reported);
-        if matches!(origin, Origin::Reported | Origin::Heartbeat) {
+        if matches!(
+            origin,
+            Origin::Reported | Origin::Answer | Origin::Heartbeat
+        ) {
             failure.origin = origin;
             return failure;
         }

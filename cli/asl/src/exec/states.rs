@@ -9,11 +9,17 @@ use super::{
 use crate::choice::timestamp;
 use crate::failure::{Failure, RUNTIME};
 use crate::history::{Assigned, Detail};
-use crate::model::{Choice, Kind, MachineType, Pattern, State, StateId, Task, Wait};
+use crate::model::{
+    Choice, Kind, Language, MAX_SECONDS, MachineType, Pattern, State, StateId, Task, Wait,
+};
+use crate::template::Template;
 use crate::{Data, Millis};
 use base64::Engine as _;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// The longest wait in seconds, 2^31 - 1.
+const MAX_WAIT_SECONDS: Millis = 2_147_483_647;
 
 /// What became of a state's work for now.
 pub(super) enum Progress {
@@ -150,7 +156,7 @@ impl Execution {
                 let result = match result {
                     Some(fixed) => Some(fixed.clone()),
                     // A JSONata Pass has no result: its Output says it all.
-                    None if state.language == crate::model::Language::Jsonata => None,
+                    None if state.language == Language::Jsonata => None,
                     None => Some(self.arguments(thread, state, &effective, None)?),
                 };
                 self.done(thread, state, &effective, result)
@@ -224,19 +230,21 @@ impl Execution {
         let until: Millis = match wait {
             Wait::Seconds(seconds) => after(
                 self.now,
-                self.number(thread, seconds, &effective, "Seconds")?,
+                self.number(thread, seconds, &effective, "Seconds", 0..=MAX_SECONDS)?,
             ),
             Wait::Timestamp(template) => {
                 let value = self.fill(thread, template, View::of(&effective))?;
                 timestamp(&value)
-                    .ok_or_else(|| {
-                        Failure::runtime(format!(
-                            "The Timestamp must be an ISO 8601 timestamp such as 2026-03-14T01:59:00Z, but it is {value}"
-                        ))
-                    })?
+                    .ok_or_else(|| no_timestamp(state.language, template, &value))?
                     .as_millisecond()
             }
         };
+        // Recorded: AWS fails a wait of more than 2^31 seconds.
+        if until.saturating_sub(self.now) / 1_000 > MAX_WAIT_SECONDS {
+            return Err(Failure::runtime(format!(
+                "The state waits longer than {MAX_WAIT_SECONDS} seconds."
+            )));
+        }
         if until <= self.now {
             return self.done(thread, state, &effective, None);
         }
@@ -262,7 +270,7 @@ impl Execution {
         let seconds = |number: &Option<_>, name| {
             number
                 .as_ref()
-                .map(|n| self.number(thread, n, &effective, name))
+                .map(|n| self.number(thread, n, &effective, name, 1..=MAX_SECONDS))
                 .transpose()
         };
         let timeout = seconds(&task.timeout, "TimeoutSeconds")?;
@@ -350,7 +358,9 @@ impl Execution {
                 } else {
                     &resource.service
                 };
-                within_limit(&value, who).map(|()| Arc::new(value))
+                within_limit(&value, who)
+                    .map(|()| Arc::new(value))
+                    .map_err(Failure::of_an_answer)
             }
             Err(TaskError { error, cause }) => Err(Failure::reported(error, cause)),
         };
@@ -393,6 +403,29 @@ impl Execution {
             error: (&*failure.error).into(),
             cause: failure.cause.clone(),
         });
+    }
+}
+
+/// A bad timestamp fails by the language: on JSONata as an expression does (recorded 2024-12-27).
+fn no_timestamp(language: Language, template: &Template, value: &Value) -> Failure {
+    const WHAT: &str = "a valid ISO-8601 extended offset date-time format string";
+    match (language, template) {
+        (Language::Jsonata, Template::Jsonata(expr)) => {
+            expr.failure(&format!("did not return {WHAT}: {value}"))
+        }
+        (Language::Jsonata, _) => Failure::evaluation(
+            &"Timestamp".into(),
+            format!("The field 'Timestamp' is not {WHAT}: {value}"),
+        ),
+        (Language::JsonPath, Template::Path(path, _)) => Failure::runtime(format!(
+            "The TimestampPath parameter does not reference {WHAT}: {} == {}",
+            path.source(),
+            plain_text(value)
+        )),
+        (Language::JsonPath, _) => Failure::runtime(format!(
+            "The Timestamp parameter is not {WHAT}: {}",
+            plain_text(value)
+        )),
     }
 }
 

@@ -60,8 +60,13 @@ pub(super) fn to_jsonata(value: &Value, need: &Need) -> JValue {
 }
 
 /// The JSON value of a result. Numbers JSON cannot write become the names
-/// JavaScript gives them, as on AWS; functions and nothing are no value.
+/// JavaScript gives them, as measured on AWS (floci-io/floci#2737). A function is no value, and nothing is none
+/// either: within a list it is null (a group that did not match), of an object it is no member.
 pub(super) fn from_jsonata(value: &JValue) -> Option<Value> {
+    let item = |value: &JValue| match value {
+        JValue::Undefined => Some(Value::Null),
+        value => from_jsonata(value),
+    };
     Some(match value {
         JValue::Null => Value::Null,
         JValue::Bool(b) => Value::Bool(*b),
@@ -71,11 +76,10 @@ pub(super) fn from_jsonata(value: &JValue) -> Option<Value> {
         }
         JValue::Number(n) => number(*n),
         JValue::String(s) => Value::String(s.to_string()),
-        JValue::Array(items) => {
-            Value::Array(items.iter().map(from_jsonata).collect::<Option<_>>()?)
-        }
+        JValue::Array(items) => Value::Array(items.iter().map(item).collect::<Option<_>>()?),
         JValue::Object(map) => Value::Object(
             map.iter()
+                .filter(|(_, v)| !v.is_undefined())
                 .map(|(k, v)| Some((k.clone(), from_jsonata(v)?)))
                 .collect::<Option<Map<_, _>>>()?,
         ),

@@ -1,7 +1,7 @@
 //! One walk over an expression: what it reads and calls, and what AWS refuses in it.
 
 use super::{Need, Refusal};
-use jsonata_core::ast::{AstNode, PathStep, Stage};
+use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
 /// `$name` or `$name.a.b` with nothing else to it.
 pub(super) fn direct_path(ast: &AstNode) -> Option<(Box<str>, Vec<Box<str>>)> {
@@ -45,6 +45,9 @@ pub(super) struct Survey {
     pub(super) looks_up: bool,
     pub(super) hosted: bool,
     pub(super) recursive: bool,
+    pub(super) depth: usize,
+    /// How deep its parts nest.
+    pub(super) deepest: usize,
 }
 
 impl Survey {
@@ -70,6 +73,11 @@ impl Survey {
         }
     }
 
+    fn invalid(&mut self, symbol: &str) {
+        let text = format!("The symbol \"{symbol}\" cannot be used as a unary operator");
+        self.refusals.push(Refusal::Invalid(text));
+    }
+
     fn name(&mut self, name: &str) {
         if matches!(
             name,
@@ -83,6 +91,7 @@ impl Survey {
                 | "partition"
                 | "range"
                 | "eval"
+                | super::rewrite::NUMBER
         ) {
             self.hosted = true;
         }
@@ -91,6 +100,13 @@ impl Survey {
     /// `top` says whether a bare name here would read the context item that
     /// Step Functions does not provide.
     pub(super) fn visit(&mut self, ast: &AstNode, top: bool) {
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        self.node(ast, top);
+        self.depth -= 1;
+    }
+
+    fn node(&mut self, ast: &AstNode, top: bool) {
         match ast {
             AstNode::Name(n) if top => {
                 self.refuse(format!(
@@ -108,7 +124,13 @@ impl Survey {
             }
             AstNode::ParentVariable(_) => self.refuse("Reference to '$$' is not supported.".into()),
             AstNode::Path { steps } => self.path(steps, top),
-            AstNode::Binary { lhs, rhs, .. } => {
+            AstNode::Binary { op, lhs, rhs } => {
+                // Step Functions has JSONata 2.0.6, whose parser does not know the operators of 2.1.
+                match op {
+                    BinaryOp::Coalesce => self.invalid("?"),
+                    BinaryOp::Default => self.invalid(":"),
+                    _ => {}
+                }
                 self.visit(lhs, top);
                 self.visit(rhs, top);
             }
@@ -123,7 +145,10 @@ impl Survey {
             }
             AstNode::Lambda { body, .. } => {
                 self.recursive = true;
+                // Its depth is that of its calls.
+                let outer = std::mem::take(&mut self.depth);
                 self.visit(body, top);
+                self.depth = outer;
             }
             AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
                 items.iter().for_each(|i| self.visit(i, top));

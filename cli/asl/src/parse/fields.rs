@@ -3,18 +3,15 @@
 use super::{Compiler, Object};
 use crate::jsonata::delimited;
 use crate::model::{
-    Assign, Catcher, Language, MachineType, Number, Pattern, Recovery, Resource, ResultPath,
-    Retrier, Selected,
+    Assign, Catcher, Language, MAX_SECONDS, Number, Recovery, ResultPath, Retrier, Selected,
 };
 use crate::parse::state::Site;
 use crate::path::{Path, Root, is_identifier};
 use crate::template::Template;
-use crate::validate::codes;
 use serde_json::Value;
-use std::sync::Arc;
 
-/// The largest number of seconds AWS takes.
-const MAX_SECONDS: u64 = 99_999_999;
+/// The guide, "Handling errors": `MaxDelaySeconds` is at most this.
+const MAX_DELAY_SECONDS: u64 = 31_622_400;
 
 impl Compiler {
     /// A whole number from `min` up.
@@ -215,7 +212,14 @@ impl Compiler {
         site: &Site<'_>,
         to: &mut super::state::Edges<'_, '_>,
     ) -> Recovery {
-        let mut recovery = Recovery::default();
+        Recovery {
+            retry: self.retriers(fields, site),
+            catch: self.catchers(fields, site, to),
+        }
+    }
+
+    fn retriers(&mut self, fields: &Object, site: &Site<'_>) -> Vec<Retrier> {
+        let mut retriers = Vec::new();
         for (_, last, value, at) in self.entries(fields, "Retry", site.at) {
             let errors = self.error_equals(&value, &at, last);
             let seconds = |c: &mut Self, name: &str, min: u64| {
@@ -225,6 +229,12 @@ impl Compiler {
             let interval = seconds(self, "IntervalSeconds", 1);
             let max_attempts = seconds(self, "MaxAttempts", 0);
             let max_delay = seconds(self, "MaxDelaySeconds", 1);
+            if max_delay.is_some_and(|delay| delay > MAX_DELAY_SECONDS) {
+                self.schema(
+                    &format!("{at}/MaxDelaySeconds"),
+                    format!("Maximum value is {MAX_DELAY_SECONDS}"),
+                );
+            }
             if max_delay.is_some_and(|delay| delay <= interval.unwrap_or(1)) {
                 self.schema(
                     &format!("{at}/MaxDelaySeconds"),
@@ -262,7 +272,7 @@ impl Compiler {
                     "Comment",
                 ],
             );
-            recovery.retry.push(Retrier {
+            retriers.push(Retrier {
                 errors,
                 interval_seconds: interval.unwrap_or(1) as f64,
                 max_attempts: u32::try_from(max_attempts.unwrap_or(3)).unwrap_or(u32::MAX),
@@ -271,6 +281,16 @@ impl Compiler {
                 full_jitter,
             });
         }
+        retriers
+    }
+
+    fn catchers(
+        &mut self,
+        fields: &Object,
+        site: &Site<'_>,
+        to: &mut super::state::Edges<'_, '_>,
+    ) -> Vec<Catcher> {
+        let mut catchers = Vec::new();
         for (i, last, value, at) in self.entries(fields, "Catch", site.at) {
             let errors = self.error_equals(&value, &at, last);
             let catch_site = Site {
@@ -297,7 +317,7 @@ impl Compiler {
             } else {
                 None
             };
-            recovery.catch.push(Catcher {
+            catchers.push(Catcher {
                 errors,
                 next: next.unwrap_or(crate::model::StateId(0)),
                 result_path: if jsonata {
@@ -309,7 +329,7 @@ impl Compiler {
                 output,
             });
         }
-        recovery
+        catchers
     }
 
     /// The entries of an array of objects: index, whether it is the last, fields, place.
@@ -377,114 +397,4 @@ impl Compiler {
             }
         }
     }
-
-    /// Reads what a task calls. A substitution (`${Name}`) that stands for the
-    /// whole ARN counts as a function.
-    pub(super) fn resource(&mut self, fields: &Object, at: &str) -> Option<Resource> {
-        let here = format!("{at}/Resource");
-        let Some(arn) = fields.get("Resource") else {
-            self.schema(at, "These fields are required: [Resource]");
-            return None;
-        };
-        let Some(arn) = arn.as_str() else {
-            self.schema(&here, "Expected value of type [STRING]");
-            return None;
-        };
-        let plain = without_substitutions(arn);
-        let parts: Vec<&str> = plain.splitn(6, ':').collect();
-        let function = Resource {
-            arn: arn.into(),
-            service: "lambda".into(),
-            action: arn.into(),
-            pattern: Pattern::Function,
-        };
-        if plain == "_" {
-            return Some(function);
-        }
-        let [scheme, _, owner, _, _, rest] = parts[..] else {
-            return self.invalid_resource(&here, arn);
-        };
-        if scheme != "arn" && scheme != "_" {
-            return self.invalid_resource(&here, arn);
-        }
-        if owner == "lambda" && rest.starts_with("function:") {
-            return Some(function);
-        }
-        if owner != "states" {
-            return self.invalid_resource(&here, arn);
-        }
-        if rest.starts_with("activity:") {
-            self.refuse_here(
-                &here,
-                "an activity",
-                "use a Lambda function or a task token",
-            );
-            return None;
-        }
-        let (service, action) = match rest.strip_prefix("aws-sdk:") {
-            Some(sdk) => {
-                let (service, action) = sdk.split_once(':').unwrap_or((sdk, ""));
-                (format!("aws-sdk:{service}"), action)
-            }
-            None => {
-                let (service, action) = rest.split_once(':').unwrap_or((rest, ""));
-                (service.to_owned(), action)
-            }
-        };
-        let (verb, suffix) = action.split_once('.').unwrap_or((action, ""));
-        if verb.is_empty() {
-            return self.invalid_resource(&here, arn);
-        }
-        let pattern = match suffix {
-            "" => Pattern::RequestResponse,
-            "waitForTaskToken" => Pattern::TaskToken,
-            "sync" | "sync:2" => Pattern::Sync,
-            _ => return self.invalid_resource(&here, arn),
-        };
-        if pattern == Pattern::Sync && service == "states" {
-            self.refuse_here(
-                &here,
-                &format!("a nested execution (states:{action})"),
-                "inline the child's states, or mock it as a Lambda task",
-            );
-            return None;
-        }
-        if self.kind == MachineType::Express && pattern != Pattern::RequestResponse {
-            self.schema(
-                &here,
-                format!("Express state machine does not support '.{suffix}' service integration"),
-            );
-        }
-        Some(Resource {
-            arn: arn.into(),
-            service: service.into(),
-            action: Arc::from(action),
-            pattern,
-        })
-    }
-
-    fn invalid_resource(&mut self, at: &str, arn: &str) -> Option<Resource> {
-        self.error(
-            codes::INVALID_RESOURCE,
-            at,
-            format!("'{arn}' is not the ARN of a function or of a service integration"),
-        );
-        None
-    }
-}
-
-/// `arn` with each `${...}` replaced by one character, for those hold colons.
-fn without_substitutions(arn: &str) -> String {
-    let mut out = String::new();
-    let mut rest = arn;
-    while let Some(start) = rest.find("${") {
-        let Some(end) = rest[start..].find('}') else {
-            break;
-        };
-        out.push_str(&rest[..start]);
-        out.push('_');
-        rest = &rest[start + end + 1..];
-    }
-    out.push_str(rest);
-    out
 }

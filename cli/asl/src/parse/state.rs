@@ -306,8 +306,9 @@ impl Compiler {
                 "HeartbeatSeconds must be smaller than TimeoutSeconds",
             );
         }
+        self.credentials(fields, site);
         Some(Kind::Task(Box::new(Task {
-            resource: self.resource(fields, site.at)?,
+            resource: self.resource(fields, site)?,
             timeout,
             heartbeat,
         })))
@@ -330,7 +331,9 @@ impl Compiler {
             Wait::Seconds(self.number(fields, "Seconds", 0, site)?)
         } else {
             if one == "Timestamp"
-                && fields[one].as_str().is_some_and(|t| delimited(t).is_none())
+                && fields[one]
+                    .as_str()
+                    .is_some_and(|t| site.language == Language::JsonPath || delimited(t).is_none())
                 && choice::timestamp(&fields[one]).is_none()
             {
                 self.schema(
@@ -346,6 +349,9 @@ impl Compiler {
         if !fields.contains_key("Branches") {
             self.schema(at, "These fields are required: [Branches]");
             return None;
+        }
+        if matches!(fields.get("Branches"), Some(Value::Array(none)) if none.is_empty()) {
+            self.schema(&format!("{at}/Branches"), "Branches must not be empty");
         }
         let mut branches = Vec::new();
         for (_, _, branch, at) in self.entries(fields, "Branches", at) {

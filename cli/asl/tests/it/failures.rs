@@ -113,10 +113,14 @@ fn names_that_wildcards_leave_out() {
 #[test]
 fn too_much_data_is_refused() {
     let big = "x".repeat(262_144);
+    // Recorded in 2024: States.ALL catches it where it is a task's answer.
     let mut world = World::start(
         &task(json!({"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "C"}]})),
         json!({}),
     );
+    world.succeed(json!(big));
+    assert_eq!(world.run.status(), Status::Succeeded);
+    let mut world = World::start(&task(json!({})), json!({}));
     world.succeed(json!(big));
     assert_eq!(world.run.error(), Some("States.DataLimitExceeded"));
     assert_eq!(
@@ -129,6 +133,17 @@ fn too_much_data_is_refused() {
     let mut world = World::start(&task(json!({})), json!({}));
     world.succeed(json!("x".repeat(262_142)));
     assert_eq!(world.run.status(), Status::Succeeded);
+    // So does what it starts with, also where it is only passed on.
+    let world = World::start(&task(json!({})), json!(big));
+    assert_eq!(world.run.error(), Some("States.DataLimitExceeded"));
+    // And what a Map gives to an iteration.
+    let map = single(
+        "JSONata",
+        json!({"Type": "Map", "Items": [1], "ItemSelector": ["{% $states.input %}", "{% $states.input %}"],
+            "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "Output": 1, "End": true}}}}),
+    );
+    let report = echo(&map, json!("x".repeat(200_000)));
+    assert_eq!(report.error.as_deref(), Some("States.DataLimitExceeded"));
     // A state's own output counts too.
     let double = single(
         "JSONata",

@@ -174,7 +174,7 @@ fn assigned_variables_are_texts_of_json() {
 fn a_failed_expression_is_an_event() {
     let definition = single(
         "JSONata",
-        json!({"Type": "Task", "Resource": LAMBDA, "Arguments": {"x": "{% $states.input.a %}"}}),
+        json!({"Type": "Task", "Resource": LAMBDA, "Arguments": {"FunctionName": "f", "x": "{% $states.input.a %}"}}),
     );
     let history = echo(&definition, json!({})).history.unwrap();
     assert_eq!(
@@ -192,4 +192,33 @@ fn a_failed_expression_is_an_event() {
         (&json!("Arguments/x"), &json!("S"))
     );
     assert_eq!(details["error"], "States.QueryEvaluationError");
+}
+
+/// Thirteen recordings: a Map over what is no list says that it failed, caught or not.
+#[test]
+fn a_map_over_no_list_has_failed() {
+    let map = |catch: Value| {
+        let mut definition = json!({"QueryLanguage": "JSONata", "StartAt": "M", "States": {
+            "M": {"Type": "Map", "Items": "{% $states.input %}", "End": true,
+                "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}},
+            "C": {"Type": "Succeed"}}});
+        if catch.is_null() {
+            definition["States"].as_object_mut().unwrap().remove("C");
+        } else {
+            definition["States"]["M"]["Catch"] = catch;
+        }
+        trail(&echo(&definition, json!("kettle")).history.unwrap())
+    };
+    let start = [
+        "1<0 ExecutionStarted",
+        "2<0 MapStateEntered",
+        "3<2 EvaluationFailed",
+        "4<3 MapStateFailed",
+    ];
+    let failed = map(Value::Null);
+    assert_eq!(failed[..4], start);
+    assert_eq!(failed[4..], ["5<4 ExecutionFailed"]);
+    let caught = map(json!([{"ErrorEquals": ["States.QueryEvaluationError"], "Next": "C"}]));
+    assert_eq!(caught[..4], start);
+    assert_eq!(caught[4], "5<4 MapStateExited");
 }

@@ -17,7 +17,7 @@ fn each_gives_what_aws_documents() {
     for (text, expect) in [
         (
             "States.Format('Hi {}, you are {} {}', $.name, $.n, $.obj.y)",
-            json!("Hi Ann, you are 7 {\"a\":1}"),
+            json!("Hi Ann, you are 7 {a=1}"),
         ),
         (
             r"States.Format('\{\} it\'s {} \\', 'x')",
@@ -131,6 +131,103 @@ fn what_they_cannot_do_is_a_runtime_error() {
     }
 }
 
+/// JSONata 2.0.6, and AWS's limits as measured on the service.
+#[test]
+fn jsonata_is_2_0_6_within_aws_limits() {
+    let pass = |text: &str| {
+        let state = json!({"Type": "Pass", "Output": format!("{{% {text} %}}")});
+        single("JSONata", state)
+    };
+    let chain = |n: usize| vec!["1"; n].join("+");
+    let wrapped =
+        |n: usize, open: &str, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let recursive =
+        |n: usize| format!("($f := function($n) {{ $n = 0 ? 0 : 1 + $f($n - 1) }}; $f({n}))");
+    let doubled = |n: usize| {
+        format!(
+            "($p := function($s, $n) {{ $n = 0 ? $s : $p($s & $s, $n - 1) }}; $length($p('x', {n})))"
+        )
+    };
+    for (text, expect) in [
+        (chain(100), json!(100)),
+        (wrapped(99, "(", ")"), json!(1)),
+        (recursive(31), json!(31)),
+        ("$count([1..873782])".into(), json!(873_782)),
+        (doubled(22), json!(4_194_304)),
+        (
+            "($f := function($x) { $x > 99999 ? $x : $f($x + 1) }; $f(1))".into(),
+            json!(100_000),
+        ),
+        (
+            "($f := function($n) { $n = 0 ? 0 : $f($n - 1) + 1 }; $f(31))".into(),
+            json!(31),
+        ),
+        (
+            "($inc := function($x) { $x + 1 }; $map([1, 2], $inc))".into(),
+            json!([2, 3]),
+        ),
+        ("$number('12.50')".into(), json!(12.5)),
+        ("$number('-1e2')".into(), json!(-100)),
+        ("$number('0x1F')".into(), json!(31)),
+        ("$number(true)".into(), json!(1)),
+        ("$map(['1', '2'], $number)".into(), json!([1, 2])),
+        ("'7' ~> $number".into(), json!(7)),
+        ("$sum($states.input.xs.$number())".into(), json!(6)),
+        (
+            "$match('ab', /(z)?(b)/)".into(),
+            json!({"match": "b", "index": 1, "groups": [null, "b"]}),
+        ),
+        (
+            "9007199254740992 + 2".into(),
+            json!(9_007_199_254_740_994_i64),
+        ),
+        ("$string(1e20)".into(), json!("100000000000000000000")),
+        ("$string(1e21)".into(), json!("1e+21")),
+        ("$string(0.1 + 0.2)".into(), json!("0.3")),
+        ("0.1 + 0.2".into(), json!(0.300_000_000_000_000_04)),
+    ] {
+        assert_eq!(
+            output(&pass(&text), json!({"xs": ["1", "2", "3"]})),
+            expect,
+            "{text}"
+        );
+    }
+    for (text, why) in [
+        (chain(101), "evaluation: Stack overflow error"),
+        (wrapped(100, "(", ")"), "evaluation: Stack overflow error"),
+        (recursive(32), "evaluation: Stack overflow error"),
+        (
+            "$count([1..873783])".into(),
+            "evaluation: Expression evaluation memory limit exceeded",
+        ),
+        (
+            "$range(1, 360146, 1)".into(),
+            "evaluation: Expression evaluation memory limit exceeded",
+        ),
+        (
+            doubled(23),
+            "evaluation: Expression evaluation memory limit exceeded",
+        ),
+        (
+            "($f := function($x) { $f($x + 1) }; $f(1))".into(),
+            "evaluation: Expression evaluation timeout",
+        ),
+        (
+            "($f := function($x) { $x < 0 ? 0 : $f($x + 1) }; $f(1))".into(),
+            "evaluation: Expression evaluation timeout",
+        ),
+        ("$number(' 12')".into(), "evaluation. D3030"),
+        ("$number('+12')".into(), "evaluation. D3030"),
+        ("$number('.5')".into(), "evaluation. D3030"),
+        ("$number('5.')".into(), "evaluation. D3030"),
+        ("$map([' 1'], $number)".into(), "evaluation. D3030"),
+    ] {
+        let (error, cause) = failure(&pass(&text), json!({}));
+        assert_eq!(error, "States.QueryEvaluationError", "{text}");
+        assert!(cause.contains(why), "{text}: {cause}");
+    }
+}
+
 #[test]
 fn jsonata_has_its_own_six() {
     let eval = |text: &str| {
@@ -151,6 +248,7 @@ fn jsonata_has_its_own_six() {
         ),
         ("$parse($states.input.text).a[1]", json!(2)),
         ("$random(7) = $random(7)", json!(true)),
+        ("$random(42)", json!(0.727_563_680_032_868_1)),
         ("$length($uuid())", json!(36)),
         (
             "$map($states.input.xs, function($x) { $parse('{\"v\":' & $x & '}').v })",

@@ -5,14 +5,17 @@
     reason = "helpers outside test functions may take the shortcuts tests may"
 )]
 
+mod cases;
 mod chaos;
 mod data;
 mod failures;
 mod history;
 mod intrinsics;
 mod jsonata;
+mod jsonpath;
 mod mocks;
 mod project;
+mod refusals;
 mod timing;
 mod validation;
 mod wild;

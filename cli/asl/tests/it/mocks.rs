@@ -26,7 +26,7 @@ fn shop(case: &str, task_echo: bool) -> Result<RunReport, RunError> {
     let definition = json!({"StartAt": "Pay", "States": {
         "Pay": {"Type": "Task", "Resource": LAMBDA, "Parameters": {"FunctionName": "pay", "Payload.$": "$"}, "ResultPath": "$.pay",
             "Retry": [{"ErrorEquals": ["Transient"], "IntervalSeconds": 3}], "Next": "Ask"},
-        "Ask": {"Type": "Task", "Resource": CALLBACK, "Parameters": {"MessageBody": {"t.$": "$$.Task.Token"}},
+        "Ask": {"Type": "Task", "Resource": CALLBACK, "Parameters": {"QueueUrl": "q", "MessageBody": {"t.$": "$$.Task.Token"}},
             "ResultPath": "$.ask", "Next": "Ship"},
         "Ship": {"Type": "Task", "Resource": FUNCTION, "ResultPath": "$.ship", "End": true}}});
     let mocks = MockConfig::parse(&file())

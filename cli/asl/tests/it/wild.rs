@@ -127,7 +127,7 @@ fn an_import_in_jsonpath() {
                 "Known": {"Type": "Choice", "Default": "Store", "Choices": [
                     {"And": [{"Variable": "$.row.id", "IsPresent": true}, {"Variable": "$.row.id", "StringMatches": "old-*"}], "Next": "Skip"}]},
                 "Skip": {"Type": "Pass", "Result": "skipped", "End": true},
-                "Store": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem", "Parameters": {"Item.$": "$.row"},
+                "Store": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem", "Parameters": {"TableName": "t", "Item.$": "$.row"},
                     "ResultSelector": {"ok.$": "$.SdkHttpMetadata.HttpStatusCode"}, "OutputPath": "$.ok",
                     "Retry": [{"ErrorEquals": ["DynamoDB.ProvisionedThroughputExceededException"], "IntervalSeconds": 2}], "End": true}}},
             "Next": "Count"},
