@@ -78,6 +78,14 @@ fn dead_letters_and_events_are_found_by_later_commands() {
     let id = letters["letters"][0]["id"].as_str().unwrap();
     let cause = letters["letters"][0]["cause"].as_str().unwrap();
     assert!(cause.starts_with("no JSON from line 1"), "{cause}");
+    let nowhere = run(&mut lab(state, &["dlq", "list", "--queue", "ordr"]));
+    assert_eq!(nowhere.status.code(), Some(2), "a name that nobody has");
+    let plan = run(&mut lab(state, &["dlq", "redrive", "--dry-run"]));
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(
+        plan.contains("GOES TO") && plan.contains("duet-order"),
+        "{plan}"
+    );
     told(state, &["dlq", "drop", id]);
     let letters = told(state, &["dlq", "list"]);
     assert!(letters["letters"].as_array().unwrap().is_empty());

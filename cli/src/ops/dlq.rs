@@ -7,6 +7,7 @@
 //! never a body: it may hold personal data.
 
 pub mod acknowledged;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -21,11 +22,7 @@ use serde_json::Value;
 
 use crate::ops::place;
 use crate::shop::services::SERVICES;
-use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::inline;
-use crate::terminal::report::Report;
-use crate::terminal::table::{self, table};
-use crate::terminal::times::span;
+use crate::terminal::exit::{Outcome, Problem};
 use crate::world::port::operate::{DEAD, Held, Operate};
 
 /// How long letters are held while they are looked at, in seconds.
@@ -190,6 +187,29 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Refuses the name of a queue that nobody has: it would be no dead letters.
+    fn check<W: Operate>(&self, world: &W) -> Outcome<()> {
+        let Some(queue) = self.queue.as_deref() else {
+            return Ok(());
+        };
+        let homes = world.homes();
+        let dead = world.dead_letter_queues();
+        let is_one = SERVICES.contains(&queue)
+            || ["workflow", "unknown"].contains(&queue)
+            || homes.contains_key(queue)
+            || dead.iter().any(|url| name(url) == queue);
+        match is_one {
+            true => Ok(()),
+            false => Err(
+                Problem::usage(format!("there is no queue {queue}")).hint(format!(
+                    "name a service ({}), `workflow`, or a queue such as {}",
+                    SERVICES.join(", "),
+                    homes.keys().next().map_or("stack-order", String::as_str)
+                )),
+            ),
+        }
+    }
+
     fn takes(&self, letter: &Letter) -> bool {
         let queue = self.queue.as_ref().is_none_or(|queue| {
             [&letter.place, &letter.consumer].contains(&queue)
@@ -236,6 +256,7 @@ fn is_zero(number: &usize) -> bool {
 pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
     let now = world.now();
     let homes = world.homes();
+    filter.check(world)?;
     let mut letters = Vec::new();
     for queue in world.dead_letter_queues() {
         let held = world.hold(&queue, HOLD_SECONDS).await?;
@@ -455,6 +476,7 @@ pub async fn redrive<W: Operate>(
         kept: Vec::new(),
     };
     let homes = world.homes();
+    filter.check(world)?;
     let mut tried = BTreeSet::new();
     let mut hopeless = BTreeSet::new();
     for queue in world.dead_letter_queues() {
@@ -558,115 +580,5 @@ impl Sent {
         }
         world.release(&all).await?;
         Ok(back)
-    }
-}
-
-fn rows<'a>(letters: impl Iterator<Item = (&'a Letter, &'a str)>) -> String {
-    let mut rows = table([
-        table::word("ID"),
-        table::word("DIED").gives_way(3),
-        table::word("FOR").gives_way(1),
-        table::word("WHAT").gives_way(4),
-        table::word("ABOUT").gives_way(5),
-        table::number("AGE").gives_way(2),
-        table::prose("CAUSE"),
-    ]);
-    for (letter, why) in letters {
-        let layer = match letter.layer {
-            Layer::Undelivered => "undelivered",
-            Layer::Unprocessed => "unprocessed",
-            Layer::Execution => "execution",
-        };
-        let age = letter.age_seconds.map_or(String::new(), span);
-        rows.add_row([
-            letter.id.as_str(),
-            layer,
-            &letter.consumer,
-            letter.kind.as_deref().unwrap_or("-"),
-            letter.subject.as_deref().unwrap_or("-"),
-            &age,
-            why,
-        ]);
-    }
-    rows.text()
-}
-
-impl Report for Letters {
-    fn text(&self) -> String {
-        if self.letters.is_empty() {
-            return "no dead letters".to_owned();
-        }
-        let listed = rows(self.letters.iter().map(|l| (l, l.cause.as_str())));
-        match self.more {
-            0 => listed,
-            more => format!("{listed}\nand {more} newer; --limit shows more"),
-        }
-    }
-}
-
-impl Report for Shown {
-    fn text(&self) -> String {
-        let mut lines = vec![rows(std::iter::once((
-            &self.letter,
-            self.letter.cause.as_str(),
-        )))];
-        lines.push(match (&self.letter.home, self.letter.homeless()) {
-            (Some(home), _) => format!("in {}, goes back to {home}", self.letter.place),
-            (None, why) => format!(
-                "in {}, goes back nowhere: {}",
-                self.letter.place,
-                why.unwrap_or_default()
-            ),
-        });
-        for (name, value) in &self.attributes {
-            lines.push(format!("{}: {}", inline(name), inline(value)));
-        }
-        lines.extend(self.body.clone());
-        let exported = self.exported.iter();
-        lines.extend(exported.map(|file| format!("its text is in {}", file.display())));
-        lines.join("\n")
-    }
-}
-
-impl Report for Dropped {
-    fn text(&self) -> String {
-        format!("dropped {} from {}", self.dropped.id, self.dropped.place)
-    }
-}
-
-impl Report for AllDropped {
-    fn text(&self) -> String {
-        match self.dropped.len() {
-            0 => "no such dead letters".to_owned(),
-            some => format!(
-                "dropped {some}\n{}",
-                rows(self.dropped.iter().map(|l| (l, l.cause.as_str())))
-            ),
-        }
-    }
-}
-
-impl Report for Redrive {
-    fn text(&self) -> String {
-        let did = if self.dry_run { "would be" } else { "were" };
-        let mut lines = vec![format!("{} {did} sent back", self.redriven.len())];
-        if !self.redriven.is_empty() {
-            let sent = |l: &Letter| l.home.clone().unwrap_or_default();
-            let homes: Vec<_> = self.redriven.iter().map(|l| (l, sent(l))).collect();
-            lines.push(rows(homes.iter().map(|(l, home)| (*l, home.as_str()))));
-        }
-        if !self.kept.is_empty() {
-            lines.push(format!("{} stay", self.kept.len()));
-            lines.push(rows(self.kept.iter().map(|k| (&k.letter, k.why.as_str()))));
-        }
-        lines.join("\n")
-    }
-
-    fn exit(&self) -> Exit {
-        if self.kept.is_empty() {
-            Exit::Done
-        } else {
-            Exit::Failed
-        }
     }
 }

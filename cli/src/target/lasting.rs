@@ -9,18 +9,22 @@
 //! One command at a time; what a command put in is appended when it ends. One
 //! that is killed never happened.
 
+mod file;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
 use duet_core::message::hex;
 use duet_lab::{Config, Definitions, Profile, Update, bundled};
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use self::file::Made;
+use self::file::{Header, Kept, append};
 use crate::ops::{catalog, rollout};
 use crate::shop::goods::goods;
 use crate::terminal;
@@ -29,85 +33,11 @@ use crate::world::World;
 use crate::world::lab::Lab;
 use crate::world::lab::inputs::{Entry, Input};
 
-/// The form of the file.
-const FORMAT: u32 = 1;
-
-/// The seed of every lab that lasts.
-const SEED: u64 = 1;
-
 /// The least time between two commands. People take longer; scripts see what
 /// the command before has led to.
 const BETWEEN: SignedDuration = SignedDuration::from_secs(1);
 
 const REMEDY: &str = "`duet down --on lab --delete`, with the same --stack, sets it aside, lasting as a copy, and the next command begins a new one";
-
-/// The first line: what the world is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
-    format: u32,
-    /// The version of duet that began it.
-    duet: String,
-    /// A digest of the definitions.
-    definitions: String,
-    stack: String,
-    parameters: BTreeMap<String, String>,
-    seed: u64,
-    start: Timestamp,
-    /// How it differs from a lab that a first command begins.
-    #[serde(flatten)]
-    made: Made,
-}
-
-/// What a lab is made with, beside its parameters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
-    /// The faults that strike from the beginning, as they are written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<String>,
-    /// How long things take; as in tests if there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
-}
-
-impl Header {
-    fn new(stack: &str, parameters: BTreeMap<String, String>, start: Timestamp) -> Self {
-        Self {
-            made: Made::default(),
-            format: FORMAT,
-            duet: env!("CARGO_PKG_VERSION").to_owned(),
-            definitions: digest(),
-            stack: stack.to_owned(),
-            parameters,
-            seed: SEED,
-            // A lab counts in milliseconds.
-            start: Timestamp::from_millisecond(start.as_millisecond()).unwrap_or(start),
-        }
-    }
-}
-
-/// A digest of the definitions that travel in this binary.
-fn digest() -> String {
-    let mut digest = Sha256::new();
-    for (path, text) in bundled() {
-        digest.update(path.as_bytes());
-        digest.update([0]);
-        digest.update(text.as_bytes());
-        digest.update([0]);
-    }
-    hex(&digest.finalize())
-}
-
-/// What a file keeps.
-#[derive(Debug, Clone)]
-struct Kept {
-    header: Header,
-    /// The inputs of all whole commands.
-    entries: Vec<Entry>,
-    /// How many bytes they take.
-    whole: u64,
-    /// The digest of these bytes, to go on with.
-    lines: Sha256,
-}
 
 /// Where the labs of a state directory lie.
 #[derive(Debug, Clone)]
@@ -287,58 +217,7 @@ impl LabDir {
         }
         let file = self.file();
         let bytes = fs::read(&file).map_err(self.trouble())?;
-        let wrong = |line: usize, why: &dyn std::fmt::Display| {
-            let text = format!("line {line} of {} cannot be read: {why}", file.display());
-            Problem::environment(text).hint(REMEDY)
-        };
-        let mut kept: Option<Kept> = None;
-        let mut header = None;
-        let mut entries = Vec::new();
-        let mut lines = Sha256::new();
-        let mut at = 0;
-        for (n, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            // What a command that was killed left half-written has no end of line.
-            let Some(text) = line.strip_suffix(b"\n") else {
-                break;
-            };
-            at += line.len();
-            if n == 0 {
-                header = Some(serde_json::from_slice(text).map_err(|e| wrong(1, &e))?);
-                lines.update(line);
-                continue;
-            }
-            let entry: Entry = serde_json::from_slice(text).map_err(|e| wrong(n + 1, &e))?;
-            let is_end = matches!(entry.input, Input::End { .. });
-            if let Input::End { lines: said, .. } = &entry.input
-                && said
-                    .as_ref()
-                    .is_some_and(|said| *said != hex(&lines.clone().finalize()))
-            {
-                return Err(wrong(
-                    n + 1,
-                    &"a line before it was changed or taken out since it was written",
-                ));
-            }
-            lines.update(line);
-            entries.push(entry);
-            if is_end && let Some(header) = &header {
-                let before = kept.map_or(Vec::new(), |kept| kept.entries);
-                kept = Some(Kept {
-                    header: Header::clone(header),
-                    entries: [before, std::mem::take(&mut entries)].concat(),
-                    whole: at as u64,
-                    lines: lines.clone(),
-                });
-            }
-        }
-        let whole = kept.as_ref().map_or(0, |kept| kept.whole);
-        if whole < bytes.len() as u64 {
-            terminal::tell(&format!(
-                "warning: {} ends in the middle of a command; that command is left out",
-                file.display()
-            ));
-        }
-        Ok(kept)
+        Kept::of(&bytes, &file)
     }
 
     /// Opens the lab as it is at `wall`, or begins one with the template's
@@ -600,32 +479,7 @@ impl Lasting {
         };
         text.extend(serde_json::to_vec(&end).map_err(Problem::environment)?);
         text.push(b'\n');
-        self.append(&text)
-    }
-
-    /// Puts `text` behind the whole commands of the file, all of it or nothing.
-    fn append(&self, text: &[u8]) -> Outcome<()> {
-        let trouble = self.labs.trouble();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.labs.file())
-            .map_err(&trouble)?;
-        file.set_len(self.whole).map_err(&trouble)?;
-        let written = file
-            .seek(SeekFrom::End(0))
-            .and_then(|_| file.write_all(text))
-            .and_then(|()| file.sync_all());
-        written.map_err(|error| {
-            // What the disk still takes of it goes: the command never happened.
-            let undone = file.set_len(self.whole).and_then(|()| file.sync_all());
-            let hint = match undone {
-                Ok(()) => "nothing of this command is kept; make room and give it again",
-                Err(_) => "what is left of this command is left out by the next one",
-            };
-            trouble(error).hint(hint)
-        })
+        append(&self.labs.file(), self.whole, &text)
     }
 }
 

@@ -1,3 +1,4 @@
+use super::file::digest;
 use super::*;
 use crate::ops::dlq::{self, Filter};
 use crate::ops::{demo, place, repair, review};
@@ -341,7 +342,7 @@ async fn a_file_of_other_definitions_or_of_other_deeds_is_refused_with_a_remedy(
     let other = good.replacen("\"format\":1", "\"format\":2", 1);
     refused(other, "with other definitions").await;
     let other = good.replacen("\"seed\":1", "\"seed\":2", 1);
-    refused(other, "with other definitions").await;
+    refused(other, "does not do as the one that wrote").await;
     let trace = good.rfind("\"trace\":\"").unwrap() + 9;
     let mut other = good.clone();
     other.replace_range(trace..trace + 4, "zzzz");
