@@ -19,7 +19,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::commands::Cli;
-use crate::terminal::colour;
+use crate::terminal::global::On;
+use crate::terminal::{colour, interrupt};
 
 /// Does what the command line says, and gives the exit code.
 ///
@@ -35,6 +36,12 @@ pub async fn main() -> ExitCode {
     };
     colour::settle(cli.global.color);
     let format = cli.global.output;
+    interrupt::watch(match cli.global.on {
+        On::Lab => "nothing of this command is kept",
+        On::Local | On::Aws => {
+            "what was sent by then stays sent; `duet orders` and `duet status` tell what there is"
+        }
+    });
     let exit = match commands::run(cli).await {
         Ok(exit) => exit,
         Err(problem) => {

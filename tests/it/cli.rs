@@ -1,5 +1,7 @@
 //! The command as people and scripts meet it: help, errors, exit codes, JSON.
 
+use std::process::Command;
+
 use clap::CommandFactory;
 use duet_cli::commands::Cli;
 use serde_json::json;
@@ -338,4 +340,41 @@ fn the_state_machines_that_a_template_deploys_are_checked() {
     failed("nothing is put in for Other", &[]);
     write("t.yaml", "Resources: {}\n");
     failed("no state machine", &[]);
+}
+
+#[test]
+fn what_is_interrupted_says_what_became_of_it() {
+    let mut command = duet(&["simulate", "--seeds", "1000000"]);
+    let child = command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until it has begun there is nobody who could say anything.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let pid = child.id().to_string();
+    let kill = ["-c", &format!("kill -INT {pid}")];
+    assert!(
+        Command::new("/bin/sh")
+            .args(kill)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("nothing of this command is kept"), "{said}");
+}
+
+#[test]
+fn flags_that_would_do_nothing_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for args in [
+        ["place", "--scenario", "happy", "--token", "tok_declined"],
+        ["place", "--scenario", "happy", "--postcode", "00000"],
+        ["place", "--file", "orders.json", "--country", "SE"],
+    ] {
+        let output = run(&mut duet(&args).env("DUET_STATE", dir.path()));
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+    }
 }

@@ -254,13 +254,11 @@ impl Lab {
     }
 
     /// Sends a dead letter back: to the queue it died on, or to the target
-    /// that did not take it, and nowhere else. `false` when it is gone, or its
-    /// target is.
-    pub fn redrive(&mut self, letter: &DeadLetter) -> bool {
+    /// that did not take it, and nowhere else. Gives the id that it has there;
+    /// `None` when it is gone, or its target is.
+    pub fn redrive(&mut self, letter: &DeadLetter) -> Option<String> {
         let (queue, id) = letter.at;
-        let Some((home, body)) = self.way_back(letter) else {
-            return false;
-        };
+        let (home, body) = self.way_back(letter)?;
         let message = &self.queues[queue].messages[&id];
         let (owner, step, ident) = (message.owner, message.step.clone(), message.ident);
         self.delete(queue, id);
@@ -275,7 +273,7 @@ impl Lab {
                 delay: None,
             },
         );
-        true
+        Some(message_id(mix(ident, home as u64 + 1)))
     }
 
     /// Takes a dead letter away for good.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 use duet_lab::Profile;
 
-use super::choose::{Variants, profile};
+use super::choose::{self, Variants};
 use crate::compare::PROFILE;
 use crate::simulate::{bench, threads};
 use crate::terminal::exit::{Exit, Outcome};
@@ -30,7 +30,7 @@ pub enum Bench {
     #[command(after_help = "Example: duet bench calibration --profile aws-2022")]
     Calibration {
         /// Which profile.
-        #[arg(long, value_name = "NAME", default_value = PROFILE, value_parser = profile)]
+        #[arg(long, value_name = "NAME", default_value = PROFILE, value_parser = choose::profiles())]
         profile: Arc<Profile>,
         /// How often each row is measured.
         #[arg(long, default_value_t = 60_000, value_name = "N", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]

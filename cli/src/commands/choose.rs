@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use duet_lab::{Fault, FaultRule, PROFILES, Profile};
 
+use crate::shop::scenario::{self, Scenario};
 use crate::shop::variant::{self, Variant};
 use crate::terminal::exit::{Outcome, Problem};
 
@@ -68,12 +70,17 @@ fn faults(text: &str) -> Result<Vec<FaultRule>, String> {
     }
 }
 
-/// The profile of times called `name`.
-pub(super) fn profile(name: &str) -> Result<Arc<Profile>, String> {
-    Profile::named(name).ok_or_else(|| {
-        let names: Vec<&str> = PROFILES.iter().map(|it| it.name.as_str()).collect();
-        format!("no such profile: {name}; there are {}", names.join(", "))
-    })
+/// A scenario, by a name that help and completions know.
+pub(super) fn scenarios() -> impl TypedValueParser<Value = &'static Scenario> {
+    let names = scenario::ALL.iter().map(|it| it.name);
+    PossibleValuesParser::new(names).try_map(|name| scenario::named(&name))
+}
+
+/// A profile of times, likewise.
+pub(super) fn profiles() -> impl TypedValueParser<Value = Arc<Profile>> {
+    let names = PROFILES.iter().map(|it| it.name.as_str());
+    PossibleValuesParser::new(names)
+        .try_map(|name| Profile::named(&name).ok_or("there is no such profile"))
 }
 
 /// A stack parameter, `NAME=VALUE`.

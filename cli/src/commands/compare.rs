@@ -8,10 +8,10 @@ use std::{fs, io};
 use clap::Args;
 use duet_lab::Profile;
 
-use super::choose::{Faults, Variants, profile};
+use super::choose::{self, Faults, Variants};
 use crate::compare::failure::{self, Trouble};
 use crate::compare::{self, Options, PROFILE};
-use crate::shop::scenario::{self, Scenario};
+use crate::shop::scenario::Scenario;
 use crate::simulate::threads;
 use crate::target::Target;
 #[cfg(feature = "aws")]
@@ -30,10 +30,10 @@ pub struct Compare {
     #[command(flatten)]
     pub variants: Variants,
     /// Whose orders are timed and paid for; each has to go its way alone.
-    #[arg(long, value_name = "NAME", default_value = "happy", value_parser = scenario::named)]
+    #[arg(long, value_name = "NAME", default_value = "happy", value_parser = choose::scenarios())]
     pub scenario: &'static Scenario,
     /// How long things take in the lab: as measured on AWS, or in tests.
-    #[arg(long, value_name = "NAME", default_value = PROFILE, value_parser = profile)]
+    #[arg(long, value_name = "NAME", default_value = PROFILE, value_parser = choose::profiles())]
     pub profile: Arc<Profile>,
     /// In so many worlds, each with what the profile assumes elsewhere in its range.
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]

@@ -6,7 +6,7 @@ use clap::Args;
 use duet_core::{Clock as _, SystemClock};
 use duet_lab::{Config, Profile};
 
-use super::choose::{Faults, Variants};
+use super::choose::{self, Faults, Variants};
 use crate::compare;
 use crate::ops::demo;
 use crate::ops::drill::{self, Drill};
@@ -31,7 +31,7 @@ use crate::world::port::replay::Replayable;
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Only this scenario; may be repeated.
-    #[arg(long = "scenario", value_name = "NAME", value_parser = scenario::named)]
+    #[arg(long = "scenario", value_name = "NAME", value_parser = choose::scenarios())]
     pub scenarios: Vec<&'static Scenario>,
     /// Only this variant; may be repeated [default: all that are deployed].
     #[command(flatten)]

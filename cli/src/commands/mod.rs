@@ -44,7 +44,7 @@ use crate::terminal::report::Format;
 #[command(
     name = "duet",
     version,
-    after_help = "Exit codes: 0 done; 1 a check failed or the business declined; 2 wrong usage or input; 3 AWS or the environment got in the way."
+    after_help = "Exit codes: 0 done; 1 a check failed or the business declined; 2 wrong usage or input; 3 AWS or the environment got in the way; 130 interrupted."
 )]
 pub struct Cli {
     /// Settings every command takes.

@@ -9,10 +9,10 @@ use duet_core::{CustomerId, Money, OrderId, Sku};
 use duet_order::command::PlaceOrder;
 use serde_json::json;
 
-use super::choose::Variants;
+use super::choose::{self, Variants};
 use crate::ops::faulty::Faulty;
 use crate::ops::{demo, place};
-use crate::shop::scenario::{self, Scenario};
+use crate::shop::scenario::Scenario;
 use crate::shop::variant::Variant;
 use crate::target::Target;
 use crate::target::open::on;
@@ -26,10 +26,10 @@ use crate::world::World;
 #[derive(Debug, Args)]
 pub struct Place {
     /// Orders as JSON: one, a list, or one per line; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["lines", "id", "customer", "total", "scenario"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lines", "id", "customer", "total", "currency", "token", "name", "street", "city", "postcode", "country", "scenario"])]
     pub file: Option<PathBuf>,
     /// The order of a scenario, under fresh names.
-    #[arg(long, value_name = "NAME", value_parser = scenario::named, conflicts_with_all = ["lines", "id", "customer", "total"])]
+    #[arg(long, value_name = "NAME", value_parser = choose::scenarios(), conflicts_with_all = ["lines", "id", "customer", "total", "currency", "token", "name", "street", "city", "postcode", "country", "wait"])]
     pub scenario: Option<&'static Scenario>,
     /// Under which variants [default: the first that is deployed].
     #[command(flatten)]

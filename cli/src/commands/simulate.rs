@@ -6,8 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 use duet_lab::{FAST, FaultRule, Plant, Profile};
 
-use super::choose::{Faults, Variants, profile};
-use crate::shop::scenario::{self, Scenario};
+use super::choose::{self, Faults, Variants};
+use crate::shop::scenario::Scenario;
 use crate::simulate::{self, Options, mutants, planted};
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::report::{Format, print};
@@ -28,10 +28,10 @@ pub struct Simulate {
     #[command(flatten)]
     pub variants: Variants,
     /// Only this scenario; may be repeated [default: all, mixed].
-    #[arg(long = "scenario", value_name = "NAME", value_parser = scenario::named)]
+    #[arg(long = "scenario", value_name = "NAME", value_parser = choose::scenarios())]
     pub scenarios: Vec<&'static Scenario>,
     /// How long things take: as in tests, or as measured on AWS.
-    #[arg(long, value_name = "NAME", default_value = FAST, value_parser = profile)]
+    #[arg(long, value_name = "NAME", default_value = FAST, value_parser = choose::profiles())]
     pub profile: Arc<Profile>,
     /// Orders in one world.
     #[arg(long, default_value_t = 10, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -504,7 +504,7 @@ pub async fn redrive<W: Operate>(
         };
         let began = world.now();
         let mut looked = began;
-        for (held, letter) in mine {
+        for (held, mut letter) in mine {
             let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
             let obstacle = match &letter.home {
                 None => letter.homeless(),
@@ -514,7 +514,11 @@ pub async fn redrive<W: Operate>(
                 Some(_) if late => Some("not its turn yet: run the command again".to_owned()),
                 // What stays is seen again at once, not when the hold runs out.
                 Some(home) => match world.forward(&held, home).await {
-                    Ok(()) => None,
+                    // From here on it is known by the id that it has there.
+                    Ok(id) => {
+                        letter.id = id;
+                        None
+                    }
                     Err(problem) => Some(problem.to_string()),
                 },
             };

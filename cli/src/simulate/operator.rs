@@ -35,7 +35,7 @@ impl Lab {
                 let parses = serde_json::from_str::<serde_json::Value>(&letter.body).is_ok();
                 let hopeless = !parses || left.iter().any(|marker| letter.body.contains(marker));
                 let now = state.lab.now();
-                if hopeless || !state.lab.redrive(letter) {
+                if hopeless || state.lab.redrive(letter).is_none() {
                     state.lab.discard(letter);
                     state.record(now, || Input::Discard { letter: letter.at });
                 } else {

@@ -11,6 +11,7 @@ pub mod colour;
 pub mod consent;
 pub mod exit;
 pub mod global;
+pub mod interrupt;
 pub mod progress;
 pub mod read;
 pub mod report;

@@ -42,7 +42,7 @@ use crate::shop::scenario::{self, Expected};
 use crate::shop::services::TableOf;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Outcome, Problem};
-use crate::terminal::tell;
+use crate::terminal::{interrupt, tell};
 use crate::world::World;
 use crate::world::port::operate::Operate;
 
@@ -133,6 +133,7 @@ async fn bring_back<W: Operate>(world: &W) -> Outcome<()> {
 
 /// Resolves when somebody wants the drill to end.
 async fn interrupted() {
+    interrupt::cleans_up();
     let asked_to_end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
     match asked_to_end {
         Ok(mut end) => tokio::select! {

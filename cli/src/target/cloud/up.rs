@@ -110,10 +110,10 @@ impl Target {
                 python::prepare(&requirements, &self.tools(), &self.environment, &mut tell)
             })?;
             let parameters: BTreeMap<String, String> = up.parameters.iter().cloned().collect();
-            let architecture = match parameters.get("Architecture").map(String::as_str) {
-                Some("arm64") => Architecture::Arm64,
-                _ => Architecture::X86_64,
-            };
+            // A stack that is not complete says nothing that lasts.
+            let there = aws::complete(&config, &self.stack).await.ok().flatten();
+            let there = there.map(|there| there.parameters).unwrap_or_default();
+            let architecture = architecture(&parameters, &there);
             self.step("services", || self.build(architecture, Purpose::Lambda))?;
             let stack = Stack {
                 at: self,
@@ -136,5 +136,38 @@ impl Target {
             account: Some(account),
             ..self.upped(world.deployment(), began)
         })
+    }
+}
+
+/// What the functions are built for: what is asked for, or else what the stack has,
+/// for a deployment that does not say keeps it.
+fn architecture(
+    asked: &BTreeMap<String, String>,
+    there: &BTreeMap<String, String>,
+) -> Architecture {
+    const NAME: &str = "Architecture";
+    let said = asked.get(NAME).or_else(|| there.get(NAME));
+    match said.map(String::as_str) {
+        Some("arm64") => Architecture::Arm64,
+        _ => Architecture::X86_64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_keeps_its_architecture_unless_another_is_asked_for() {
+        let named = |name: &str| BTreeMap::from([("Architecture".to_owned(), name.to_owned())]);
+        let nothing = BTreeMap::new();
+        for (asked, there, expected) in [
+            (&nothing, &nothing, Architecture::X86_64),
+            (&nothing, &named("arm64"), Architecture::Arm64),
+            (&named("x86_64"), &named("arm64"), Architecture::X86_64),
+            (&named("arm64"), &nothing, Architecture::Arm64),
+        ] {
+            assert_eq!(architecture(asked, there), expected);
+        }
     }
 }

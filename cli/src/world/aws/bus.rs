@@ -237,6 +237,7 @@ impl BusTools for Aws {
         let until = self.now() + jiff::SignedDuration::from_secs(listen.within + 60);
         let tap = Tap::open(self, listen.pattern, until).await?;
         terminal::tell(&format!("listening for {} s", listen.within));
+        terminal::interrupt::cleans_up();
         let came = tokio::select! {
             came = hear(self, &tap, listen.within, listen.first, heard) => came,
             _ = tokio::signal::ctrl_c() => Ok(false),

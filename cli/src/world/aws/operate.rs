@@ -141,7 +141,7 @@ impl Operate for Aws {
         Ok(())
     }
 
-    async fn forward(&self, held: &Held, home: &str) -> Outcome<()> {
+    async fn forward(&self, held: &Held, home: &str) -> Outcome<String> {
         let url = self.homes().remove(home).ok_or_else(|| {
             Problem::failed(format!(
                 "{} stays: {home} is no queue of this stack",
@@ -161,8 +161,9 @@ impl Operate for Aws {
             .set_message_attributes(Some(own))
             .send()
             .await;
-        sent.map_err(|error| unreachable("SQS", &error))?;
-        self.discard(held).await
+        let sent = sent.map_err(|error| unreachable("SQS", &error))?;
+        self.discard(held).await?;
+        Ok(sent.message_id.unwrap_or_else(|| held.id.clone()))
     }
 
     async fn discard(&self, held: &Held) -> Outcome<()> {

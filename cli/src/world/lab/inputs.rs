@@ -228,10 +228,7 @@ impl State {
             Input::Forward { letter } => {
                 let mut letters = lab.dead_letters().into_iter();
                 let letter = letters.find(|one| one.at == letter).ok_or_else(gone)?;
-                match lab.redrive(&letter) {
-                    true => Ok(()),
-                    false => Err(gone()),
-                }
+                lab.redrive(&letter).map(drop).ok_or_else(gone)
             }
             Input::Discard { letter } => {
                 let mut letters = lab.dead_letters().into_iter();

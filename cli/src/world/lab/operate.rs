@@ -81,7 +81,7 @@ impl Operate for Lab {
         Ok(())
     }
 
-    async fn forward(&self, held: &Held, home: &str) -> Outcome<()> {
+    async fn forward(&self, held: &Held, home: &str) -> Outcome<String> {
         let state = &mut *self.state();
         let letter = state.letter(held)?;
         match state.lab.home(&letter) {
@@ -100,10 +100,10 @@ impl Operate for Lab {
             }
         }
         let now = state.lab.now();
-        state.lab.redrive(&letter);
+        let sent = state.lab.redrive(&letter);
         state.record(now, || Input::Forward { letter: letter.at });
         state.held.remove(&letter.at);
-        Ok(())
+        Ok(sent.unwrap_or(letter.id))
     }
 
     async fn discard(&self, held: &Held) -> Outcome<()> {

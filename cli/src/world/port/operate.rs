@@ -135,9 +135,10 @@ pub trait Operate: World {
     fn release(&self, held: &[Held]) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Sends a held message with its own attributes to the queue called `home`,
-    /// and removes it from the dead-letter queue once it is there. A queue that is
-    /// none of [`Self::homes`] is refused, and the message stays.
-    fn forward(&self, held: &Held, home: &str) -> impl Future<Output = Outcome<()>> + Send;
+    /// and removes it from the dead-letter queue once it is there. Gives the id that
+    /// it has in its home. A queue that is none of [`Self::homes`] is refused, and
+    /// the message stays.
+    fn forward(&self, held: &Held, home: &str) -> impl Future<Output = Outcome<String>> + Send;
 
     /// Removes a held message for good.
     fn discard(&self, held: &Held) -> impl Future<Output = Outcome<()>> + Send;
