@@ -1,5 +1,6 @@
 //! Showing and following one order.
 
+use duet_core::Money;
 use duet_order::domain::Fate;
 use serde::Serialize;
 use serde_json::Value;
@@ -75,10 +76,11 @@ impl Report for Shown {
         let mut parts = vec![format!("{}  {}", self.id, self.outcome)];
         if let Some(order) = &self.view.order {
             let placed = &order.placed;
-            parts.push(format!(
-                "under {}, placed {}, total {}, customer {}",
+            let about = format!(
+                "under {}, placed {:.0}, total {}, customer {}",
                 order.variant, placed.placed_at, placed.total, placed.customer
-            ));
+            );
+            parts.push(table::folded(&about, 2));
             if self.left {
                 parts.push(format!(
                     "nobody drives it any more; `duet repair {}` parks and mends it",
@@ -111,11 +113,9 @@ impl Report for Shown {
                 .error
                 .as_ref()
                 .map_or(String::new(), |error| format!(" ({error})"));
-            parts.push(format!(
-                "workflow {}{error}: {}",
-                execution.status,
-                execution.states.join(" > ")
-            ));
+            let way = execution.states.join(" > ");
+            let way = format!("workflow {}{error}: {way}", execution.status);
+            parts.push(table::folded(&way, 2));
             let driving = (&execution.machine, &execution.name);
             for other in &self.executions {
                 if (&other.machine, &other.name) != driving {
@@ -143,9 +143,16 @@ impl Shown {
             .as_ref()
             .map(|r| format!("{} (score {}; {})", r.status, r.score, r.reasons.join(", ")));
         let charge = view.charge.as_ref().map(|charge| {
+            // A charge has the currency that its capture asked for.
+            let money = |amount: i64| match charge.amount {
+                Some(asked) => Money { amount, ..asked }.to_string(),
+                None => amount.to_string(),
+            };
             format!(
                 "captured {}, refunded {}, {} attempts",
-                charge.captured, charge.refunded, charge.capture_attempts
+                money(charge.captured),
+                money(charge.refunded),
+                charge.capture_attempts
             )
         });
         let notices = (!view.notices.is_empty()).then(|| view.noticed().join(", "));
@@ -225,7 +232,7 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
                 Format::Text | Format::Md => {
                     let [after, service, command, outcome, facts] = row(step, first);
                     terminal::line(
-                        format!("{after:>9}  {service:<12}  {command:<34}  {outcome:<28}  {facts}")
+                        format!("{after:>9}  {service:<12}  {command:<29}  {outcome:<5} {facts}")
                             .trim_end(),
                     )?;
                 }

@@ -234,6 +234,33 @@ impl Table {
     }
 }
 
+/// `text` in lines that fit the terminal, all but the first of them behind `indent`
+/// blanks; as it is where nobody looks.
+#[must_use]
+pub fn folded(text: &str, indent: usize) -> String {
+    let room = comfy_table::Table::new().width();
+    room.map_or_else(
+        || text.to_owned(),
+        |room| fold(text, indent, usize::from(room)),
+    )
+}
+
+fn fold(text: &str, indent: usize, room: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let taken = if lines.len() > 1 { indent } else { 0 };
+        match lines.last_mut() {
+            Some(line) if taken + line.width() + 1 + word.width() <= room && !line.is_empty() => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(line) if line.is_empty() => line.push_str(word),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join(&format!("\n{}", " ".repeat(indent)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,6 +336,15 @@ mod tests {
         assert!(
             lines[1].ends_with("Rejected(StockUnavailable, OutOfStock)  181 s"),
             "{shown}"
+        );
+    }
+
+    #[test]
+    fn prose_is_folded_between_words() {
+        assert_eq!(fold("one two three four", 2, 9), "one two\n  three\n  four");
+        assert_eq!(
+            fold("a-word-that-does-not-fit on", 0, 6),
+            "a-word-that-does-not-fit\non"
         );
     }
 }

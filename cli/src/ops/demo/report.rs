@@ -18,11 +18,14 @@ impl Report for DemoReport {
             violations,
         } in &self.invariants
         {
-            let word = match holds {
-                true => paint(Tone::Good, "ok    "),
-                false => paint(Tone::Bad, "BROKEN"),
+            let (word, tone) = match holds {
+                true => ("ok", Tone::Good),
+                false => ("BROKEN", Tone::Bad),
             };
-            text.push(folded(&format!("{number} {says}"), &word));
+            // Folded as if the widest word stood there.
+            let said = table::folded(&format!("BROKEN {number} {says}"), 9);
+            let said = said.trim_start_matches("BROKEN");
+            text.push(format!("{}{said}", paint(tone, &format!("{word:<6}"))));
             text.extend(violations.iter().map(|why| format!("         {why}")));
         }
         let ok = self.rows.iter().filter(|row| row.ok).count();
@@ -61,27 +64,6 @@ impl Report for DemoReport {
         let holds = self.invariants.iter().all(|i| i.holds) && (as_expected || self.faults);
         if holds { Exit::Done } else { Exit::Failed }
     }
-}
-
-/// Columns of a terminal that lines of prose are folded for.
-const LINE: usize = 80;
-
-/// `prose` behind `mark`, in lines that fit a terminal.
-fn folded(prose: &str, mark: &str) -> String {
-    const INDENT: usize = 9;
-    let mut lines = vec![String::new()];
-    for word in prose.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if INDENT + line.chars().count() + 1 + word.chars().count() <= LINE => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    let rest = format!("\n{}", " ".repeat(INDENT));
-    format!("{mark} {}", lines.join(&rest))
 }
 
 impl DemoReport {
