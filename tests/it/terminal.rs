@@ -283,6 +283,8 @@ fn one_screen_shows_what_waits_and_is_left_by_a_key() {
         "espresso-machine=20",
     ];
     said(&mut lab(state, &place));
+    let poison = ["place", "--scenario", "poison", "--variant", "eventbridge"];
+    said(&mut lab(state, &poison));
     let file = state.join("lab/duet/inputs.jsonl");
     let before = std::fs::read(&file).unwrap();
     let shown = in_a_terminal(state, 100, "top", b"q");
@@ -301,4 +303,6 @@ fn one_screen_shows_what_waits_and_is_left_by_a_key() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["waiting"][0]["order"], "r-1");
     assert_eq!(json["reviews"], 1);
+    let dead = json["dead_letters"].as_object().unwrap();
+    assert_eq!(dead.values().collect::<Vec<_>>(), [1], "{json:#}");
 }

@@ -14,7 +14,7 @@ use crate::terminal::exit::Outcome;
 use crate::terminal::report::Report;
 use crate::terminal::table::{self, table};
 use crate::terminal::times::span;
-use crate::world::port::operate::{DEAD, Operate};
+use crate::world::port::operate::Operate;
 
 /// How many orders that wait are told.
 const WAITING: usize = 50;
@@ -92,18 +92,15 @@ pub async fn look<W: Operate + Faulty>(world: &W, stack: &str) -> Outcome<Look> 
     let waiting = listed.orders.into_iter();
     let waiting = waiting.filter(|order| order.waits_for.is_some());
     look.waiting = waiting.take(WAITING).collect();
-    for home in world.homes().keys() {
-        let dead = format!("{home}{DEAD}");
-        for (name, into) in [
-            (home.clone(), &mut look.queues),
-            (dead, &mut look.dead_letters),
-        ] {
-            match world.messages(&name).await? {
-                Some(0) | None => {}
-                Some(some) => {
-                    into.insert(name, some);
-                }
-            }
+    for queue in world.homes().into_keys() {
+        if let Some(some @ 1..) = world.messages(&queue).await? {
+            look.queues.insert(queue, some);
+        }
+    }
+    for url in world.dead_letter_queues() {
+        let queue = url.rsplit('/').next().unwrap_or(&url);
+        if let Some(some @ 1..) = world.messages(queue).await? {
+            look.dead_letters.insert(queue.to_owned(), some);
         }
     }
     look.running = world.running_executions().await?.len();
