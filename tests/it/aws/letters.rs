@@ -169,7 +169,8 @@ fn a_letter_goes_to_a_queue_of_this_stack_or_nowhere() {
             .iter()
             .map(|it| &it["id"])
             .collect();
-        assert_eq!(redriven, ["ours"], "{found:#}");
+        // What was sent is known by the id that it has there.
+        assert_eq!(redriven, [if dry_run { "ours" } else { "m" }], "{found:#}");
         let kept = found["kept"].as_array().unwrap();
         assert_eq!(kept.len(), away.len(), "{found:#}");
         for (kept, arn) in kept.iter().zip(ELSEWHERE.into_iter().cycle()) {
