@@ -377,7 +377,7 @@ fn flags_that_would_do_nothing_are_refused() {
         ["place", "--scenario", "happy", "--postcode", "00000"],
         ["place", "--file", "orders.json", "--country", "SE"],
     ] {
-        let output = run(&mut duet(&args).env("DUET_STATE", dir.path()));
+        let output = run(duet(&args).env("DUET_STATE", dir.path()));
         assert_eq!(output.status.code(), Some(2), "{args:?}");
     }
 }
