@@ -281,6 +281,11 @@ fn digits(n: u64) -> usize {
 }
 
 fn string_size(s: &str) -> usize {
+    // Most texts have nothing to escape, which many bytes at once can tell.
+    let escaped = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    if s.as_bytes().iter().filter(|b| escaped(b)).count() == 0 {
+        return 2 + s.len();
+    }
     2 + s
         .bytes()
         .map(|b| match b {

@@ -36,7 +36,7 @@ impl Comparison {
         format!(
             "\n{}\n{}\nMore, and how it comes about: duet compare, docs/comparison.md",
             rows.text(),
-            self.time_reading()
+            table::folded(&self.time_reading(), 0)
         )
     }
 
