@@ -11,6 +11,17 @@ use crate::harness::{duet, run};
 /// Clears the screen, goes home, turns what follows round, and begins a line.
 const HOSTILE: &str = "\u{1b}[2J\u{9b}H\u{202e}live\rdone\ninnocent";
 
+/// An order, `r-1`, that a person has to look at.
+const REVIEWED: [&str; 7] = [
+    "place",
+    "--id",
+    "r-1",
+    "--customer",
+    "c-2",
+    "--line",
+    "espresso-machine=20",
+];
+
 /// How it is shown where lines are somebody's layout.
 const SHOWN: &str = "\\u001b[2J\\u009bH\\u202elive\\u000ddone";
 
@@ -36,16 +47,7 @@ fn said(command: &mut Command) -> String {
 #[test]
 fn a_reviewers_note_is_shown_as_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let place = [
-        "place",
-        "--id",
-        "r-1",
-        "--customer",
-        "c-2",
-        "--line",
-        "espresso-machine=20",
-    ];
-    said(&mut lab(dir.path(), &place));
+    said(&mut lab(dir.path(), &REVIEWED));
     said(&mut lab(
         dir.path(),
         &["review", "approve", "r-1", "--note", HOSTILE],
@@ -273,16 +275,7 @@ fn an_error_for_programs_is_a_document() {
 fn one_screen_shows_what_waits_and_is_left_by_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path();
-    let place = [
-        "place",
-        "--id",
-        "r-1",
-        "--customer",
-        "c-2",
-        "--line",
-        "espresso-machine=20",
-    ];
-    said(&mut lab(state, &place));
+    said(&mut lab(state, &REVIEWED));
     let poison = ["place", "--scenario", "poison", "--variant", "eventbridge"];
     said(&mut lab(state, &poison));
     let file = state.join("lab/duet/inputs.jsonl");

@@ -22,6 +22,7 @@ pub mod times;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::terminal::exit::{Outcome, Problem};
@@ -85,9 +86,16 @@ pub fn terminals() -> [bool; 2] {
     ]
 }
 
+/// Whether the whole terminal is one screen now, see [`screen`].
+static IS_SCREEN: AtomicBool = AtomicBool::new(false);
+
 /// Says something on standard error, with a newline. That nobody listens there
-/// is no reason to stop.
+/// is no reason to stop. While the terminal is one screen nothing is said: it would
+/// stand in the middle of it.
 pub fn tell(text: &str) {
+    if IS_SCREEN.load(Ordering::Relaxed) {
+        return;
+    }
     let text = colour::escapes(harmless(text), colour::is_on_for_errors());
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }

@@ -1,5 +1,6 @@
 //! A whole screen that is drawn anew: entered, drawn on, asked for keys, left.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
@@ -59,7 +60,9 @@ impl Screen {
     /// # Errors
     /// [`Problem`] when that is not possible.
     pub fn enter() -> Outcome<Self> {
-        ratatui::try_init().map(Self).map_err(trouble)
+        let terminal = ratatui::try_init().map_err(trouble)?;
+        super::IS_SCREEN.store(true, Ordering::Relaxed);
+        Ok(Self(terminal))
     }
 
     /// Draws `page`.
@@ -102,6 +105,7 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         ratatui::restore();
+        super::IS_SCREEN.store(false, Ordering::Relaxed);
     }
 }
 
