@@ -162,6 +162,8 @@ impl Table {
             column.set_padding((0, BETWEEN as u16));
             let least = width(*at) as u16;
             match self.columns[*at].breaks {
+                // Where nobody looks no heading breaks, either.
+                _ if room.is_none() => {}
                 Breaks::Never => {
                     column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(least)));
                 }
@@ -337,6 +339,14 @@ mod tests {
             lines[1].ends_with("Rejected(StockUnavailable, OutOfStock)  181 s"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_heading_breaks_in_a_terminal_only() {
+        let mut rows = table([word("PART"), number("DEAD LETTERS")]);
+        rows.add_row(["one", "7"]);
+        assert_eq!(rows.text().lines().count(), 2, "{}", rows.text());
+        assert_eq!(at(&rows, 20).lines().count(), 3, "{}", at(&rows, 20));
     }
 
     #[test]
