@@ -160,7 +160,7 @@ fn what_cannot_be_compared_is_refused_with_what_can() {
         ),
         (
             &["compare", "--profile", "aws-1999"],
-            "there are fast, aws-2022, aws-2024",
+            "possible values: fast, aws-2022, aws-2024",
         ),
         (
             &["compare", "--on", "local", "--fault", "duplicate"],
