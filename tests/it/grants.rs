@@ -28,12 +28,14 @@ use self::table::{
 use crate::harness::text;
 use crate::tidy::nowhere;
 
-/// By the value of `DUET_ENTRY`, the function that handles an invocation.
-const ENTRIES: [(&str, &str); 4] = [
-    ("task", "lambda::task"),
-    ("queue", "lambda::messages"),
-    ("sweep", "Edge::sweep"),
-    ("records", "Edge::records"),
+/// By the value of `DUET_ENTRY`, the function that handles an invocation, and the
+/// commands it takes: all, where there are none.
+const ENTRIES: [(&str, &str, &[&str]); 5] = [
+    ("task", "lambda::task", &[]),
+    ("queue", "lambda::messages", &[]),
+    ("verdict", "lambda::verdict", &["DecideReview"]),
+    ("sweep", "Edge::sweep", &[]),
+    ("records", "Edge::records", &[]),
 ];
 
 /// Where a service's sweep begins, if it has one.
@@ -92,12 +94,10 @@ impl Service {
     /// What is reached by an invocation of `entry`, but for what is done to the
     /// tables of others.
     fn entry(&self, entry: &str) -> Reached {
-        assert!(
-            ENTRIES.iter().any(|(name, _)| *name == entry),
-            "no entry {entry}"
-        );
-        let others = ENTRIES.iter().filter(|(name, _)| *name != entry);
-        let mut cut: Vec<_> = others.map(|(_, handler)| (*handler).to_owned()).collect();
+        let own = ENTRIES.iter().find(|(name, ..)| *name == entry);
+        let (.., only) = own.unwrap_or_else(|| panic!("no entry {entry}"));
+        let others = ENTRIES.iter().filter(|(name, ..)| *name != entry);
+        let mut cut: Vec<_> = others.map(|(_, handler, _)| (*handler).to_owned()).collect();
         cut.push(NEEDS_NONE.to_owned());
         cut.extend(
             self.held
@@ -109,7 +109,7 @@ impl Service {
             // A service's sweep is a binary of its own.
             let sweeps = entry == "sweep" && self.code.has(SWEEP);
             let main = if sweeps { SWEEP } else { "main::main" };
-            self.code.reach(&[main], &cut)
+            self.code.reach(&[main], &cut, only)
         };
         let reached = reach(&cut);
         // What nobody makes does nothing.
@@ -125,7 +125,7 @@ impl Service {
     fn holder(&self, holder: &str) -> Reached {
         let methods = self.code.methods(holder);
         let methods: Vec<_> = methods.iter().map(String::as_str).collect();
-        self.code.reach(&methods, &[])
+        self.code.reach(&methods, &[], &[])
     }
 }
 
@@ -331,7 +331,7 @@ fn every_operation_has_its_row_and_every_row_its_operation() {
         .collect();
     let mut met = BTreeSet::new();
     for (name, service) in services() {
-        for (entry, _) in ENTRIES {
+        for (entry, ..) in ENTRIES {
             let mut reached = service.entry(entry);
             for (_, holder) in &service.held {
                 let more = service.holder(holder);
@@ -340,7 +340,7 @@ fn every_operation_has_its_row_and_every_row_its_operation() {
             }
             let mut behind = BTreeSet::new();
             for port in ports.iter().filter(|port| reached.names.contains(**port)) {
-                let asked = service.code.reach(&[port], &[]).operations;
+                let asked = service.code.reach(&[port], &[], &[]).operations;
                 let rows = ROWS.iter().filter(|row| row.by == *port);
                 let told: BTreeSet<_> = rows.map(|row| row.operation.to_owned()).collect();
                 assert_eq!(asked, told, "{port}: left: the code; right: the table");

@@ -16,7 +16,7 @@ use duet_edge::intake::Delivery;
 use duet_edge::queue::{self, Verdict};
 use duet_edge::records;
 use duet_edge::sweep::{self, Ways};
-use duet_edge::task::{self, TaskError};
+use duet_edge::task::{self, Asker, TaskError};
 use duet_edge::wires::Renderings;
 use duet_order::Orders;
 use duet_payment::SimulatedProvider;
@@ -46,6 +46,8 @@ struct Code<S> {
     wires: WiresPort,
     clock: InstanceClock,
     log: LogPort,
+    /// Who asks where it is asked directly; nobody does what reads a queue.
+    asker: Asker,
 }
 
 impl<S: Service> Handler for Code<S>
@@ -55,10 +57,10 @@ where
     fn task(&self, input: Value, deadline: Timestamp) -> Work<Result<Value, TaskError>> {
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
-        let log = self.log.clone();
-        Box::pin(
-            async move { task::perform(&service, &wires, &clock, &log, input, deadline).await },
-        )
+        let (log, asker) = (self.log.clone(), self.asker);
+        Box::pin(async move {
+            task::perform(&service, &wires, &clock, &log, asker, input, deadline).await
+        })
     }
 
     fn receive(&self, delivery: Delivery) -> Work<Verdict> {
@@ -213,15 +215,21 @@ impl Variables<'_> {
         S::Command: 'static,
     {
         let entry = self.variable("DUET_ENTRY")?;
-        if !["task", "queue"].contains(&entry) {
-            return Err(self.wrong(format!("DUET_ENTRY is {entry:?}; it is `task` or `queue`")));
-        }
+        let asker = match entry {
+            "queue" => Asker::Workflow,
+            other => Asker::of(other).ok_or_else(|| {
+                self.wrong(format!(
+                    "DUET_ENTRY is {other:?}; it is `task`, `verdict` or `queue`"
+                ))
+            })?,
+        };
         let (wires, log) = self.wires()?;
         Ok(Arc::new(Code {
             service,
             wires,
             clock: InstanceClock(self.host.clone()),
             log,
+            asker,
         }))
     }
 

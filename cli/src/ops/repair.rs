@@ -309,19 +309,16 @@ impl<'a, W: World> Job<'a, W> {
         let mut pause = 500;
         let began = self.world.now();
         loop {
-            match self.world.command(self.variant, service, message).await? {
-                Commanded::Sent | Commanded::Done => return Ok(Ok(())),
-                Commanded::Refused { name, text } => {
-                    // A refusal of the vocabulary, or a bug, stays what it is;
-                    // anything else is the function's or the network's.
-                    let lasting = name == "InvalidCommand" || name == "RefundFailed";
-                    if lasting || self.is_over(began) {
-                        return Ok(Err(format!("{} answered {name} {text}", service.name())));
-                    }
-                    self.world.pause(pause).await;
-                    pause = (pause * 2).min(MAX_BACKOFF);
-                }
+            let commanded = self.world.command(self.variant, service, message).await?;
+            let passing = commanded.may_be_asked_again();
+            let Commanded::Refused { name, text } = commanded else {
+                return Ok(Ok(()));
+            };
+            if !passing || self.is_over(began) {
+                return Ok(Err(format!("{} answered {name} {text}", service.name())));
             }
+            self.world.pause(pause).await;
+            pause = (pause * 2).min(MAX_BACKOFF);
         }
     }
 

@@ -194,12 +194,23 @@ pub async fn decide<W: World>(
         note: note.map(str::to_owned),
     });
     let message = message::command(&command, order.as_str(), variant.name, world.now());
-    if let Commanded::Refused { name, text } =
-        world.command(variant, TableOf::Fraud, &message).await?
-    {
-        return Err(Problem::failed(format!(
-            "the fraud service refused: {name} {text}"
-        )));
+    // What fails in passing is asked again: the same decision is decided once, and
+    // is told again to those who have not heard.
+    let answer = until(world, within, async || {
+        let answer = world.command(variant, TableOf::Fraud, &message).await?;
+        Ok(match answer.may_be_asked_again() {
+            true => Err(answer),
+            false => Ok(answer),
+        })
+    });
+    let answer = answer.await?;
+    let passing = answer.is_err();
+    if let Ok(Commanded::Refused { name, text }) | Err(Commanded::Refused { name, text }) = answer {
+        let refused = Problem::failed(format!("the fraud service refused: {name} {text}"));
+        return Err(match passing {
+            true => refused.hint("sending the same decision again is safe"),
+            false => refused,
+        });
     }
     let ended = until(world, within, async || {
         Ok(match find(world, order.as_str()).await? {

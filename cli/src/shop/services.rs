@@ -62,7 +62,7 @@ impl TableOf {
     #[must_use]
     pub fn functions(self) -> Vec<String> {
         let service = self.output().strip_suffix("Table");
-        let entries = ["TaskFunction", "QueueFunction"];
+        let entries = ["TaskFunction", "QueueFunction", "VerdictFunction"];
         let named = |service| entries.map(|entry| format!("{service}{entry}")).to_vec();
         service.map_or(Vec::new(), named)
     }

@@ -86,6 +86,8 @@ pub(super) struct Play {
     stretched: i64,
     /// Whether every step bears all that can strike; see [`is_borne`].
     borne: bool,
+    /// The orders whose person asked, and got no answer that stands.
+    unheard: RefCell<BTreeSet<OrderId>>,
     /// The orders that an operator had to repair.
     pub(super) parked: RefCell<BTreeSet<String>>,
     /// What was wrong with them while they were parked.
@@ -133,6 +135,7 @@ impl Play {
             unscreened: Cell::default(),
             borne,
             stretched: if updated { STRETCHED } else { 1 },
+            unheard: RefCell::default(),
             parked: RefCell::default(),
             findings: RefCell::default(),
         }
@@ -334,7 +337,8 @@ impl Play {
     /// heard they say it again: every look sends one more decision.
     fn decide(&self, order: &OrderId, verdict: Verdict) -> Outcome<()> {
         let review = ready(review::find(&self.lab, order.as_str()))??;
-        if review.is_some_and(|review| review.status == ReviewStatus::Open) {
+        let unheard = self.unheard.borrow().contains(order);
+        if unheard || review.is_some_and(|review| review.status == ReviewStatus::Open) {
             let decision = DecideReview {
                 order: order.clone(),
                 verdict,
@@ -343,7 +347,12 @@ impl Play {
             let command = FraudCommand::from(decision);
             let message =
                 message::command(&command, order.as_str(), self.variant.name, self.lab.now());
-            ready(self.lab.command(self.variant, TableOf::Fraud, &message))??;
+            let answer = ready(self.lab.command(self.variant, TableOf::Fraud, &message))??;
+            let mut unheard = self.unheard.borrow_mut();
+            match answer.may_be_asked_again() {
+                true => drop(unheard.insert(order.clone())),
+                false => drop(unheard.remove(order)),
+            }
         }
         Ok(())
     }

@@ -73,6 +73,10 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// Further commands that come from outside, and are read strictly.
     const DOORS: &'static [&'static str] = &[];
 
+    /// Those of its doors by which a person decides: they have a function of their
+    /// own, so that who may decide may ask for nothing else.
+    const VERDICTS: &'static [&'static str] = &[];
+
     /// Whether its timers are its own in every variant, also where a workflow has
     /// the orders' clock.
     const OWNS_CLOCK: bool = false;

@@ -34,7 +34,7 @@ use crate::queue;
 use crate::records;
 use crate::sdk::Deadline;
 use crate::sweep::{self, Ways};
-use crate::task::{self, TaskError};
+use crate::task::{self, Asker, TaskError};
 use crate::wires::Renderings;
 
 pub use lambda_runtime::Error;
@@ -158,6 +158,14 @@ impl Edge {
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
+            "verdict" => {
+                self.open(aws.hosts().await).await;
+                let handler = |event: LambdaEvent<Value>| {
+                    deadline.set(ends(&event));
+                    Box::pin(verdict(service.clone(), aws.clone(), log.clone(), event))
+                };
+                lambda_runtime::run(service_fn(handler)).await
+            }
             "queue" => {
                 self.open(aws.hosts().await).await;
                 let handler = |event: LambdaEvent<Value>| {
@@ -166,7 +174,9 @@ impl Edge {
                 };
                 lambda_runtime::run(service_fn(handler)).await
             }
-            other => Err(format!("DUET_ENTRY is {other:?}; it is `task` or `queue`").into()),
+            other => {
+                Err(format!("DUET_ENTRY is {other:?}; it is `task`, `verdict` or `queue`").into())
+            }
         }
     }
 
@@ -252,13 +262,47 @@ async fn task<S: Service>(
     log: Stdout,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
-    let deadline = ends(&event);
-    task::perform(&service, &aws, &SystemClock, &log, event.payload, deadline)
-        .await
-        .map_err(|TaskError { name, text }| Diagnostic {
-            error_type: name,
-            error_message: text,
-        })
+    let (asker, deadline) = (Asker::Workflow, ends(&event));
+    task::perform(
+        &service,
+        &aws,
+        &SystemClock,
+        &log,
+        asker,
+        event.payload,
+        deadline,
+    )
+    .await
+    .map_err(refused)
+}
+
+/// The entry for a person's decisions.
+async fn verdict<S: Service>(
+    service: S,
+    aws: Aws,
+    log: Stdout,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Diagnostic> {
+    let (asker, deadline) = (Asker::Person, ends(&event));
+    task::perform(
+        &service,
+        &aws,
+        &SystemClock,
+        &log,
+        asker,
+        event.payload,
+        deadline,
+    )
+    .await
+    .map_err(refused)
+}
+
+/// The error of whoever asked for a step.
+fn refused(TaskError { name, text }: TaskError) -> Diagnostic {
+    Diagnostic {
+        error_type: name,
+        error_message: text,
+    }
 }
 
 /// The queue entry: each message of the batch gets its own time and its own

@@ -7,6 +7,9 @@
 //! workflow tells everyone what is next and has the clock, neither is.
 //!
 //! It serves the variants whose workflow calls tasks, and no others.
+//!
+//! A person's decision is the same step, asked for by a person ([`Asker::Person`]):
+//! under every variant, and nothing but a verdict ([`Service::VERDICTS`]).
 
 use duet_core::outcome::PATIENCE_SPENT;
 use duet_core::patience::is_spent;
@@ -48,8 +51,36 @@ impl From<Refusal> for TaskError {
     }
 }
 
+/// Who asks for a step and waits for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A workflow of a variant that calls tasks: `DUET_ENTRY=task`.
+    Workflow,
+    /// A person who decides: `DUET_ENTRY=verdict`.
+    Person,
+}
+
+impl Asker {
+    /// The asker whom the entry of this name is for.
+    #[must_use]
+    pub fn of(entry: &str) -> Option<Self> {
+        [Self::Workflow, Self::Person]
+            .into_iter()
+            .find(|one| one.entry() == entry)
+    }
+
+    /// The entry's name, as `DUET_ENTRY` and the log have it.
+    #[must_use]
+    pub fn entry(self) -> &'static str {
+        match self {
+            Self::Workflow => "task",
+            Self::Person => "verdict",
+        }
+    }
+}
+
 /// What a workflow says of a task beside the message: for the entry to know, and
-/// no part of what is asked.
+/// no part of what is asked. A person says nothing beside it.
 struct Beside {
     /// Which try it is, from 1.
     attempt: u32,
@@ -65,8 +96,9 @@ struct Beside {
 }
 
 impl Beside {
-    fn take(input: &mut Value) -> Self {
-        let mut take = |name| input.as_object_mut().and_then(|all| all.remove(name));
+    fn take(asker: Asker, input: &mut Value) -> Self {
+        let mut said = input.as_object_mut().filter(|_| asker == Asker::Workflow);
+        let mut take = |name| said.as_mut().and_then(|all| all.remove(name));
         let number = |value: Value| Some(u32::try_from(value.as_u64()?).unwrap_or(u32::MAX));
         Self {
             attempt: take("attempt").and_then(number).unwrap_or(1).max(1),
@@ -85,8 +117,8 @@ impl Beside {
     }
 }
 
-/// Does the command message `input` on `service`; `deadline` is when the caller
-/// stops listening. The input may say, beside the message, which `attempt` it
+/// Does the command message `input` on `service` for `asker`; `deadline` is when
+/// they stop listening. A workflow's input may say, beside the message, which `attempt` it
 /// is, since when the step is tried (`entered`) and with how much `patience`.
 ///
 /// # Errors
@@ -96,13 +128,14 @@ pub async fn perform<S: Service>(
     wires: &impl Wires,
     clock: &impl Clock,
     log: &impl Log,
+    asker: Asker,
     mut input: Value,
     deadline: Timestamp,
 ) -> Result<Value, TaskError> {
     let began = clock.now();
-    let mut beside = Beside::take(&mut input);
+    let mut beside = Beside::take(asker, &mut input);
     let reading = Reading::of_command::<S>(&input);
-    let asked = request::<S>(wires, &reading, &mut beside, input, deadline);
+    let asked = request::<S>(wires, &reading, asker, &mut beside, input, deadline);
     let (ended, outcome) = match asked {
         Ok((request, rendering)) => handle(service, wires, clock, rendering, request).await,
         Err(invalid) => (None, Err(invalid)),
@@ -129,7 +162,7 @@ pub async fn perform<S: Service>(
         ended: clock.now(),
         attempt: beside.attempt,
     };
-    tell::<S>(log, "task", &reading, went, span, ended);
+    tell::<S>(log, asker.entry(), &reading, went, span, ended);
     match outcome {
         Ok(handled) => match handled.answer {
             Answer::Done(reply) => Ok(reply),
@@ -191,20 +224,26 @@ async fn tell_all<S: Service>(
 fn request<'a, S: Service>(
     wires: &'a impl Wires,
     reading: &Reading,
+    asker: Asker,
     beside: &mut Beside,
     input: Value,
     deadline: Timestamp,
 ) -> Result<(Request<S::Command>, &'a Rendering), Failure> {
     let (message, command) = reading::command::<S>(input)?;
-    let rendering = match wires.rendering(&message.metadata.variant) {
-        Some(rendering) if rendering.tasks => rendering,
-        Some(_) => {
+    let Some(rendering) = wires.rendering(&message.metadata.variant) else {
+        return Err(Failure::invalid("the message's variant is not deployed"));
+    };
+    match asker {
+        Asker::Workflow if !rendering.tasks => {
             return Err(Failure::invalid(
                 "the message's variant is not driven by a workflow",
             ));
         }
-        None => return Err(Failure::invalid("the message's variant is not deployed")),
-    };
+        Asker::Person if !S::VERDICTS.contains(&message.command.as_str()) => {
+            return Err(Failure::invalid("this function takes verdicts only"));
+        }
+        Asker::Workflow | Asker::Person => {}
+    }
     let mut context = Context {
         message: message.metadata,
         reply_to: message.reply_to,

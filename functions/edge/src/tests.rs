@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::intake::{Attempt, Delivery, sqs};
 use crate::log::Silent;
 use crate::queue::{Verdict, backoff, receive};
-use crate::task::perform;
+use crate::task::{Asker, perform};
 use crate::wires::{Carrier, ClockOf, Rendering, Renderings, Wires};
 
 vocabulary! {
@@ -78,6 +78,7 @@ impl Service for Obedient {
     const SAYS: &'static [(&'static str, &'static [&'static str])] =
         &[("Act", &["PaymentDeclined"])];
     const BEGINS: &'static [&'static str] = &["Begin"];
+    const VERDICTS: &'static [&'static str] = &["Begin"];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
@@ -456,6 +457,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
             &wires,
             &Arc::new(now),
             &Silent,
+            Asker::Workflow,
             command(how, "flow"),
             now(),
         )
@@ -477,6 +479,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
+        Asker::Workflow,
         input,
         now(),
     )
@@ -488,6 +491,7 @@ async fn a_task_gets_a_reply_or_a_named_error() {
         &wires,
         &Arc::new(now),
         &Silent,
+        Asker::Workflow,
         command("reply", "known"),
         now(),
     )

@@ -227,6 +227,8 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
     ];
     const DOORS: &'static [&'static str] = &["DecideReview"];
 
+    const VERDICTS: &'static [&'static str] = Self::DOORS;
+
     /// A review's clock is fraud's in every variant.
     const OWNS_CLOCK: bool = true;
     type Command = Command;

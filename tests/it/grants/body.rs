@@ -62,6 +62,17 @@ impl Body {
     }
 }
 
+impl Body {
+    /// Itself, and what it does for one of the commands `only` alone; for all
+    /// commands if that is empty.
+    pub(super) fn parts(&self, only: &[&str]) -> Vec<&Self> {
+        let taken = |of: &[String]| only.is_empty() || of.iter().any(|it| only.contains(&&**it));
+        let arms = self.arms.iter().filter(|(of, _)| taken(of));
+        let parts = arms.flat_map(|(_, arm)| arm.parts(only));
+        std::iter::once(self).chain(parts).collect()
+    }
+}
+
 pub(super) fn end(path: &syn::Path) -> String {
     let segment = path.segments.last();
     segment.map(|it| it.ident.to_string()).unwrap_or_default()

@@ -199,8 +199,9 @@ impl Code {
     }
 
     /// What is reached from the functions called one of `from`, without going
-    /// through those called one of `cut`.
-    pub(super) fn reach(&self, from: &[&str], cut: &[&str]) -> Reached {
+    /// through those called one of `cut`, for one of the commands `only`, or for
+    /// all if that is empty.
+    pub(super) fn reach(&self, from: &[&str], cut: &[&str], only: &[&str]) -> Reached {
         let named = |function: &&Function, names: &[&str]| {
             names.iter().any(|name| *name == function.label())
         };
@@ -214,8 +215,11 @@ impl Code {
             }
             reached.names.insert(function.label());
             reached.names.extend(function.of_its_own());
-            reached.take(&function.body, true);
-            open.extend(self.called(function, &function.body, true));
+            for body in function.body.parts(only) {
+                reached.names.extend(body.makes.iter().cloned());
+                reached.operations.extend(body.operations.iter().cloned());
+                open.extend(self.called(function, body, false));
+            }
         }
         reached
     }
@@ -346,16 +350,6 @@ impl Code {
             }
             SeenBy::Crate => from == to,
             SeenBy::All => from == to || to == "core" || (to == "edge" && from != "core"),
-        }
-    }
-}
-
-impl Reached {
-    fn take(&mut self, body: &Body, arms: bool) {
-        self.names.extend(body.makes.iter().cloned());
-        self.operations.extend(body.operations.iter().cloned());
-        if arms {
-            body.arms.iter().for_each(|(_, arm)| self.take(arm, true));
         }
     }
 }

@@ -17,8 +17,9 @@ fn the_deployed_templates_are_read() {
     let (services, listeners) = (SERVICES.len(), LISTENERS.len());
     // A table each, listeners too, and the two third parties' ledgers.
     assert_eq!(all.tables.len(), services + 2);
-    // Both entries of each, but for a listener's only one, and the two sweeps.
-    assert_eq!(all.functions.len(), 2 * services - listeners + 2);
+    // Both entries of each, but for a listener's only one; the two sweeps; and the
+    // door for verdicts.
+    assert_eq!(all.functions.len(), 2 * services - listeners + 3);
     assert_eq!(all.machines.len(), 4);
     let order = &all.queues[all.queue_named("duet-order").unwrap()];
     assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));

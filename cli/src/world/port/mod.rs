@@ -6,6 +6,7 @@ pub mod replay;
 
 use std::future::Future;
 
+use duet_core::outcome::{PATIENCE_SPENT, TRANSIENT};
 use duet_core::store::{Browse, Store};
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::Used;
@@ -113,6 +114,20 @@ pub enum Commanded {
         /// A word more.
         text: String,
     },
+}
+
+impl Commanded {
+    /// Whether asking again may help: it failed as functions and networks do, and
+    /// not because the service has a reason. Names with a dot are AWS's, such as
+    /// `Sandbox.Timedout`; `Unhandled` is what it calls an error without a name.
+    #[must_use]
+    pub fn may_be_asked_again(&self) -> bool {
+        const PASSING: [&str; 3] = [TRANSIENT, PATIENCE_SPENT, "Unhandled"];
+        match self {
+            Self::Refused { name, .. } => name.contains('.') || PASSING.contains(&name.as_str()),
+            Self::Sent | Self::Done => false,
+        }
+    }
 }
 
 /// What is deployed.

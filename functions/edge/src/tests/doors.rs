@@ -14,7 +14,16 @@ async fn tasked(input: Value) -> Result<Vec<Request<Command>>, String> {
     let service = Obedient::default();
     let wires = Notebook::default();
     let clock = Arc::new(now);
-    let reply = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    let reply = perform(
+        &service,
+        &wires,
+        &clock,
+        &Silent,
+        Asker::Workflow,
+        input,
+        now(),
+    )
+    .await;
     let asked = service.asked.lock().unwrap().clone();
     reply
         .map(|_| asked)
@@ -139,4 +148,40 @@ async fn an_entry_serves_its_own_variants_only() {
         assert_eq!(told[0].starts_with("bury "), buried, "{told:?}");
         assert_eq!(asked.is_empty(), buried, "{message}");
     }
+}
+
+async fn decided(input: Value) -> Result<Vec<Request<Command>>, String> {
+    let service = Obedient::default();
+    let wires = Notebook::default();
+    let clock = Arc::new(now);
+    let reply = perform(
+        &service,
+        &wires,
+        &clock,
+        &Silent,
+        Asker::Person,
+        input,
+        now(),
+    )
+    .await;
+    let asked = service.asked.lock().unwrap().clone();
+    reply
+        .map(|_| asked)
+        .map_err(|e| format!("{}: {}", e.name, e.text))
+}
+
+#[tokio::test]
+async fn a_person_decides_under_every_variant_and_asks_for_nothing_else() {
+    for variant in ["known", "flow", "bus"] {
+        assert_eq!(decided(begin(variant)).await.unwrap().len(), 1, "{variant}");
+        let error = decided(command("done", variant)).await.unwrap_err();
+        assert_eq!(error, "InvalidCommand: this function takes verdicts only");
+    }
+    let error = decided(begin("nobody's")).await.unwrap_err();
+    assert!(error.ends_with("variant is not deployed"), "{error}");
+    // What a workflow may say beside the message is a stranger here.
+    let mut beside = begin("known");
+    beside["attempt"] = json!(2);
+    let error = decided(beside).await.unwrap_err();
+    assert!(error.ends_with("unknown field beside data"), "{error}");
 }

@@ -53,7 +53,16 @@ async fn tasked(input: Value) -> (Value, Result<Value, String>) {
     let (log, wires) = (Lines::default(), Notebook::default());
     let service = Obedient::default();
     let clock = Arc::new(now);
-    let reply = perform(&service, &wires, &clock, &log, input, now()).await;
+    let reply = perform(
+        &service,
+        &wires,
+        &clock,
+        &log,
+        Asker::Workflow,
+        input,
+        now(),
+    )
+    .await;
     (
         log.only(),
         reply.map_err(|e| format!("{}: {}", e.name, e.text)),

@@ -129,7 +129,16 @@ async fn a_task_gives_up_by_the_clock_and_tells_the_service_nothing_of_it() {
         input["attempt"] = json!(attempt);
         let (service, wires) = (Obedient::default(), Notebook::default());
         let clock = Arc::new(now);
-        let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+        let asked = perform(
+            &service,
+            &wires,
+            &clock,
+            &Silent,
+            Asker::Workflow,
+            input,
+            now(),
+        )
+        .await;
         assert_eq!(asked.unwrap_err().name, error, "{entered}, try {attempt}");
         assert!(!service.asked.lock().unwrap()[0].context.last_attempt);
     }
@@ -138,7 +147,16 @@ async fn a_task_gives_up_by_the_clock_and_tells_the_service_nothing_of_it() {
     input["entered"] = json!("2025-12-31T00:00:00Z");
     (input["patience"], input["attempt"]) = (json!(60), json!(31));
     let (service, wires, clock) = (Obedient::default(), Notebook::default(), Arc::new(now));
-    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    let asked = perform(
+        &service,
+        &wires,
+        &clock,
+        &Silent,
+        Asker::Workflow,
+        input,
+        now(),
+    )
+    .await;
     assert_eq!(asked, Ok(json!("fine")));
 }
 
@@ -146,7 +164,16 @@ async fn a_task_gives_up_by_the_clock_and_tells_the_service_nothing_of_it() {
 async fn told<S: Service>(service: S, how: &str, variant: &str) -> Vec<String> {
     let (wires, clock) = (Notebook::default(), Arc::new(now));
     let input = command(how, variant);
-    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    let asked = perform(
+        &service,
+        &wires,
+        &clock,
+        &Silent,
+        Asker::Workflow,
+        input,
+        now(),
+    )
+    .await;
     assert!(asked.is_ok(), "{how} under {variant}: {asked:?}");
     wires.lines.lock().unwrap().clone()
 }
@@ -165,7 +192,16 @@ async fn the_variant_says_whether_a_task_publishes_and_whose_clock_runs() {
     // Of a variant that calls no tasks it does nothing at all.
     let (service, wires, clock) = (obedient(), Notebook::default(), Arc::new(now));
     let input = command("done", "bus");
-    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    let asked = perform(
+        &service,
+        &wires,
+        &clock,
+        &Silent,
+        Asker::Workflow,
+        input,
+        now(),
+    )
+    .await;
     assert_eq!(asked.unwrap_err().name, "InvalidCommand");
     assert!(service.asked.lock().unwrap().is_empty());
 }
@@ -178,7 +214,16 @@ async fn a_timer_without_a_queue_for_it_is_no_silence() {
         ..Notebook::default()
     };
     let input = command("later", "timed");
-    let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+    let asked = perform(
+        &service,
+        &wires,
+        &clock,
+        &Silent,
+        Asker::Workflow,
+        input,
+        now(),
+    )
+    .await;
     assert!(asked.unwrap_err().text.contains("DUET_TIMERS"));
 }
 

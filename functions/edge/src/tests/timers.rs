@@ -104,7 +104,16 @@ async fn a_task_calls_off_what_its_service_set_by_itself() {
     for (variant, lines) in [("timed", vec![off]), ("flow", Vec::new())] {
         let (service, wires) = (Obedient::default(), Notebook::default());
         let input = command("decided", variant);
-        let asked = perform(&service, &wires, &clock, &Silent, input, now()).await;
+        let asked = perform(
+            &service,
+            &wires,
+            &clock,
+            &Silent,
+            Asker::Workflow,
+            input,
+            now(),
+        )
+        .await;
         assert!(asked.is_ok());
         assert_eq!(*wires.lines.lock().unwrap(), lines);
     }
