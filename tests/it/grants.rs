@@ -97,7 +97,9 @@ impl Service {
         let own = ENTRIES.iter().find(|(name, ..)| *name == entry);
         let (.., only) = own.unwrap_or_else(|| panic!("no entry {entry}"));
         let others = ENTRIES.iter().filter(|(name, ..)| *name != entry);
-        let mut cut: Vec<_> = others.map(|(_, handler, _)| (*handler).to_owned()).collect();
+        let mut cut: Vec<_> = others
+            .map(|(_, handler, _)| (*handler).to_owned())
+            .collect();
         cut.push(NEEDS_NONE.to_owned());
         cut.extend(
             self.held

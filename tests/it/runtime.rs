@@ -230,13 +230,19 @@ async fn fraud() {
         task.ask(&bench.with("/data/total", dear))["verdict"],
         "Review"
     );
-    let verdict = Rie::start("fraud", &Rie::variables(&bench.shop, "fraud", "Verdict").await);
+    let verdict = Rie::start(
+        "fraud",
+        &Rie::variables(&bench.shop, "fraud", "Verdict").await,
+    );
     let decision = bench.example("verdict");
     let nobodys = error("InvalidCommand", "the order was not screened");
     assert_eq!(verdict.error(&decision), nobodys);
     // Whoever may decide may ask for nothing else.
     let other = verdict.error(&bench.example("task"));
-    assert_eq!(other, error("InvalidCommand", "this function takes verdicts only"));
+    assert_eq!(
+        other,
+        error("InvalidCommand", "this function takes verdicts only")
+    );
     bench.queue(&[], &["NoFraudDetected"]).await;
     bench.clear().await;
 }

@@ -270,6 +270,9 @@ impl Stack {
             }
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
             ("AWS::Logs::LogGroup", "Arn") => arn("logs", format!("log-group:{name}:*")),
+            ("AWS::Logs::DeliveryDestination", "Arn") => {
+                arn("logs", format!("delivery-destination:{name}"))
+            }
             ("AWS::CloudFormation::Stack", "Arn") => {
                 arn("cloudformation", format!("stack/{name}/{logical}"))
             }
@@ -284,9 +287,10 @@ impl Stack {
             "AWS::DynamoDB::Table" => "TableName",
             "AWS::SQS::Queue" => "QueueName",
             "AWS::SNS::Topic" => "TopicName",
-            "AWS::Events::EventBus" | "AWS::Events::Rule" | "AWS::Scheduler::ScheduleGroup" => {
-                "Name"
-            }
+            "AWS::Events::EventBus"
+            | "AWS::Events::Rule"
+            | "AWS::Scheduler::ScheduleGroup"
+            | "AWS::Logs::DeliveryDestination" => "Name",
             "AWS::Events::Archive" => "ArchiveName",
             "AWS::StepFunctions::StateMachine" => "StateMachineName",
             "AWS::Logs::LogGroup" => "LogGroupName",

@@ -6,6 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use duet_lab::{Fault, FaultRule, PROFILES, Profile};
 
+use crate::ops::actions::Signed;
 use crate::shop::scenario::{self, Scenario};
 use crate::shop::variant::{self, Variant};
 use crate::terminal::exit::{Outcome, Problem};
@@ -31,6 +32,38 @@ impl Variants {
                 .map(|name| variant::named(name).map_err(Problem::usage))
                 .collect(),
         }
+    }
+}
+
+/// Who does it, and why: it stands in the order's timeline.
+#[derive(Debug, Clone, Args)]
+pub struct Signature {
+    /// Who does it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "USER",
+        hide_env_values = true,
+        default_value = "somebody"
+    )]
+    by: String,
+    /// Why, in at most 1000 characters.
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+}
+
+impl Signature {
+    /// As it was given.
+    ///
+    /// # Errors
+    /// [`Problem`] when nobody would keep the note.
+    pub(super) fn signed(&self) -> Outcome<Signed> {
+        let signed = Signed {
+            by: self.by.clone(),
+            note: self.note.clone(),
+        };
+        signed.check()?;
+        Ok(signed)
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::choose::Signature;
 use crate::ops::dlq;
 use crate::target::Target;
 use crate::target::open::on;
 use crate::terminal::consent::Consent;
-use crate::terminal::exit::{Exit, Outcome};
+use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
 use crate::terminal::times::seconds;
@@ -37,18 +38,9 @@ pub enum Dlq {
         /// The execution's name.
         #[arg(value_name = "EXECUTION")]
         execution: String,
-        /// Why it is left as it is.
-        #[arg(long, value_name = "TEXT")]
-        note: String,
-        /// Who says so.
-        #[arg(
-            long,
-            value_name = "NAME",
-            env = "USER",
-            hide_env_values = true,
-            default_value = "somebody"
-        )]
-        by: String,
+        /// Who says so, and why it is left as it is.
+        #[command(flatten)]
+        signature: Signature,
     },
     /// Show one message.
     #[command(
@@ -77,6 +69,9 @@ pub enum Dlq {
         /// At most this many a second.
         #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
         rate: u32,
+        /// Who does it, and why.
+        #[command(flatten)]
+        signature: Signature,
     },
     /// Remove one message for good, or all that died of the same.
     #[command(
@@ -92,6 +87,9 @@ pub enum Dlq {
         /// Without being asked, where there are several: for scripts.
         #[arg(long, requires = "cause")]
         yes: bool,
+        /// Who does it, and why.
+        #[command(flatten)]
+        signature: Signature,
     },
 }
 
@@ -152,21 +150,47 @@ pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
             which,
             dry_run,
             rate,
-        } => on!(target, world => print(
-            &dlq::redrive(world, &which.filter(), *dry_run, *rate).await?,
-            format,
-        )),
+            signature,
+        } => {
+            let signed = signature.signed()?;
+            on!(target, world => {
+                let report = dlq::redrive(world, &which.filter(), *dry_run, *rate).await?;
+                signed.note(world, report.noted()).await?;
+                print(&report, format)
+            })
+        }
         Dlq::Ack {
             execution,
-            note,
-            by,
-        } => on!(target, world => {
-            print(&dlq::acknowledged::put(world, execution, by, note).await?, format)
-        }),
-        Dlq::Drop { id: Some(id), .. } => {
-            on!(target, world => print(&dlq::discard(world, id).await?, format))
+            signature,
+        } => {
+            let signed = signature.signed()?;
+            if signed.note.is_none() {
+                return Err(Problem::usage("--note says why it is left as it is")
+                    .hint("write it for who looks next"));
+            }
+            on!(target, world => {
+                print(&dlq::acknowledged::put(world, execution, &signed).await?, format)
+            })
         }
-        Dlq::Drop { cause, yes, .. } => {
+        Dlq::Drop {
+            id: Some(id),
+            signature,
+            ..
+        } => {
+            let signed = signature.signed()?;
+            on!(target, world => {
+                let report = dlq::discard(world, id).await?;
+                signed.note(world, report.noted()).await?;
+                print(&report, format)
+            })
+        }
+        Dlq::Drop {
+            cause,
+            yes,
+            signature,
+            ..
+        } => {
+            let signed = signature.signed()?;
             const NOTHING: &str = "nothing was removed";
             let consent = Consent::of(*yes, NOTHING, "add --yes")?;
             let filter = dlq::Filter {
@@ -178,7 +202,9 @@ pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
                 let there = there.iter().filter(|one| one.layer != dlq::Layer::Execution).count();
                 let question = format!("{there} messages go for good; type {there}:");
                 consent.obtain(&there.to_string(), &question, NOTHING)?;
-                print(&dlq::discard_all(world, &filter).await?, format)
+                let report = dlq::discard_all(world, &filter).await?;
+                signed.note(world, report.noted()).await?;
+                print(&report, format)
             })
         }
     }

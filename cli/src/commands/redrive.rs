@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::choose::Signature;
 use crate::ops::redrive::{self, Which};
 use crate::target::Target;
 use crate::target::open::on;
@@ -28,6 +29,9 @@ pub struct Redrive {
     /// Start a new execution with the same input in place of going on with the old one.
     #[arg(long)]
     pub new: bool,
+    /// Who does it, and why.
+    #[command(flatten)]
+    pub signature: Signature,
 }
 
 /// Takes failed executions up again, or starts new ones in their place.
@@ -36,11 +40,13 @@ pub(super) async fn run(global: &Global, args: &Redrive) -> Outcome<Exit> {
         (Some(name), _) => Which::Named(name.clone()),
         (None, since) => Which::Since(since.unwrap_or(0)),
     };
+    let signed = args.signature.signed()?;
     on!(Target::new(global)?, world => {
         let report = match args.new {
             true => redrive::start_again(world, &which, args.dry_run).await?,
             false => redrive::run(world, &which, args.dry_run).await?,
         };
+        signed.note(world, report.noted()).await?;
         print(&report, global.output)
     })
 }

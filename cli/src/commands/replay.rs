@@ -3,6 +3,7 @@
 use clap::Args;
 use duet_core::Timestamp;
 
+use super::choose::Signature;
 use crate::ops::replay;
 use crate::target::Target;
 use crate::target::open::on;
@@ -39,6 +40,9 @@ pub struct Replay {
     /// How long the replay, and the consumers after it, may take, in seconds.
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     pub within: u64,
+    /// Who does it, and why.
+    #[command(flatten)]
+    pub signature: Signature,
 }
 
 impl Replay {
@@ -59,7 +63,10 @@ impl Replay {
 
 /// Says again what was said.
 pub(super) async fn run(global: &Global, args: &Replay) -> Outcome<Exit> {
+    let signed = args.signature.signed()?;
     on!(Target::new(global)?, world => {
-        print(&replay::run(world, &args.request(world.now())).await?, global.output)
+        let report = replay::run(world, &args.request(world.now())).await?;
+        signed.note(world, report.noted()).await?;
+        print(&report, global.output)
     })
 }

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use duet_core::OrderId;
 use duet_fraud::command::Verdict;
 
+use super::choose::Signature;
 use crate::ops::review;
 use crate::target::Target;
 use crate::target::open::on;
@@ -48,9 +49,9 @@ pub struct Decision {
     /// On which orders.
     #[arg(value_name = "ORDER", required = true)]
     pub orders: Vec<OrderId>,
-    /// Who decided, or why; at most 1000 characters.
-    #[arg(long, value_name = "TEXT")]
-    pub note: Option<String>,
+    /// Who decides, and why.
+    #[command(flatten)]
+    pub signature: Signature,
     /// How long to wait until it takes effect, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub within: u64,
@@ -69,9 +70,10 @@ pub(super) async fn run(global: &Global, args: &Review) -> Outcome<Exit> {
         Review::Approve(decision) => (decision, Verdict::Approve),
         Review::Reject(decision) => (decision, Verdict::Reject),
     };
-    let note = decision.note.as_deref();
+    let signed = decision.signature.signed()?;
+    let signed = Some(&signed);
     on!(Target::new(global)?, world => match decision.orders.as_slice() {
-        [one] => print(&review::decide(world, one, verdict, note, decision.within).await?, format),
-        some => print(&review::decide_each(world, some, verdict, note, decision.within).await?, format),
+        [one] => print(&review::decide(world, one, verdict, signed, decision.within).await?, format),
+        some => print(&review::decide_each(world, some, verdict, signed, decision.within).await?, format),
     })
 }

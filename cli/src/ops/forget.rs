@@ -10,9 +10,9 @@ use duet_order::domain::{Fate, Order};
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::ops::place;
 use crate::ops::view::View;
 use crate::ops::wait::until;
+use crate::ops::{actions, place};
 use crate::shop::message;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
@@ -42,6 +42,15 @@ pub struct Forgotten {
     pub forgotten_at: Timestamp,
     /// Where more may be.
     pub unreachable: Vec<Unreachable>,
+}
+
+impl Forgotten {
+    /// Which order, and what was done, for its timeline.
+    #[must_use]
+    pub fn noted(&self) -> (String, String) {
+        let what = "what was kept of a person removed".to_owned();
+        (self.order.clone(), what)
+    }
 }
 
 /// A place the shop cannot remove anything from.
@@ -78,6 +87,7 @@ pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outc
             forgotten(world, id, within).await?
         }
     };
+    actions::forget_notes(world, id.as_str()).await?;
     let days = |days: i64| SignedDuration::from_hours(24 * days);
     let after = |at: Timestamp, time| at.saturating_add(time).ok();
     let ended = order.decided_at.unwrap_or(order.placed.placed_at);

@@ -1,6 +1,7 @@
 //! What is done to a world, and what it comes to: one file for each, which a
 //! command, a drill or the simulation calls. Nothing here reads the command line.
 
+pub mod actions;
 pub mod catalog;
 pub mod customer;
 pub mod demo;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use duet_core::id::of_execution;
 use duet_order::domain::{Compensation, Fate};
 use serde::Serialize;
 
@@ -230,6 +231,23 @@ async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Optio
             why: "it ended more than 14 days ago".to_owned(),
             anew: true,
         }))
+}
+
+impl Redrive {
+    /// Whom it was about, and what was done, for the order's timeline.
+    #[must_use]
+    pub fn noted(&self) -> Vec<(String, String)> {
+        let done = self.executions.iter().filter(|one| one.redriven);
+        let noted = done.map(|one| {
+            let name = &one.execution;
+            let what = match &one.started {
+                Some(other) => format!("execution {other} started in place of {name}"),
+                None => format!("execution {name} taken up again"),
+            };
+            (of_execution(name).to_owned(), what)
+        });
+        noted.collect()
+    }
 }
 
 impl Report for Redrive {

@@ -46,6 +46,27 @@ pub struct Repaired {
     pub missing: Vec<Missing>,
 }
 
+impl Repaired {
+    /// Which order, and what was done, for its timeline; `None` where nothing was
+    /// missing.
+    #[must_use]
+    pub fn noted(&self) -> Option<(String, String)> {
+        let parts = |parts: &mut dyn Iterator<Item = Part>| {
+            let parts: Vec<String> = parts.map(|part| format!("{part:?}")).collect();
+            parts.join(", ")
+        };
+        let done = parts(&mut self.repaired.iter().copied());
+        let missing = parts(&mut self.missing.iter().map(|one| one.part));
+        let what = match (done.as_str(), missing.as_str()) {
+            ("", "") => return None,
+            (done, "") => format!("repaired: {done}"),
+            ("", missing) => format!("repair failed: {missing} still missing"),
+            (done, missing) => format!("repaired: {done}; {missing} still missing"),
+        };
+        Some((self.order.clone(), what))
+    }
+}
+
 /// Something that could not be repaired.
 #[derive(Debug, Clone, Serialize)]
 pub struct Missing {

@@ -107,6 +107,19 @@ pub struct Replay {
     pub warnings: Vec<String>,
     /// How long it took, in seconds.
     pub elapsed_s: f64,
+    /// The orders and customers that its events are about.
+    #[serde(skip)]
+    pub about: BTreeSet<String>,
+}
+
+impl Replay {
+    /// Whom it was about, and what was done, for the order's timeline.
+    #[must_use]
+    pub fn noted(&self) -> Vec<(String, String)> {
+        let about = self.about.iter().filter(|_| !self.dry_run);
+        let what = format!("its facts said again, as {}", self.name);
+        about.map(|id| (id.clone(), what.clone())).collect()
+    }
 }
 
 /// A message that a queue did not take.
@@ -304,6 +317,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
         quiet: false,
         warnings: Vec::new(),
         elapsed_s: 0.0,
+        about: BTreeSet::new(),
         name,
     };
     // The rules that each fact matches, as the bus would find them.
@@ -321,6 +335,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
             let kind = fact.metadata.kind.clone();
             *replay.counts.entry(kind).or_default() += 1;
             replay.events += 1;
+            replay.about.insert(fact.metadata.subject.clone());
             replay.messages += matching.len() as u64;
             planned.push((fact, matching));
         }

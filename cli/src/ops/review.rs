@@ -5,11 +5,12 @@
 use duet_core::OrderId;
 use duet_core::store::{Browse, Item, Store};
 use duet_fraud::Command;
-use duet_fraud::command::{DecideReview, MAX_NOTE, Verdict};
+use duet_fraud::command::{DecideReview, Verdict};
 use duet_fraud::review::{Review, Status};
 use duet_order::domain::Fate;
 use serde::Serialize;
 
+use crate::ops::actions::Signed;
 use crate::ops::place;
 use crate::ops::wait::until;
 use crate::shop::message;
@@ -60,6 +61,9 @@ pub struct Row {
     pub closed_at: Option<duet_core::Timestamp>,
     /// The reviewer's note.
     pub note: Option<String>,
+    /// Who decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Seconds left to decide; negative when the time is over.
     pub seconds_left: Option<i64>,
 }
@@ -80,6 +84,7 @@ impl Row {
             due: review.due,
             closed_at: review.closed_at,
             note: review.note,
+            by: review.by,
             seconds_left: left.map(|due| due.duration_since(now).as_secs()),
         }
     }
@@ -156,8 +161,8 @@ pub struct Decided {
     pub review: Row,
 }
 
-/// Brings a person's decision to the fraud service and waits, at most `within`
-/// seconds, until the review has ended.
+/// Brings a person's decision, `signed` by them, to the fraud service and waits, at
+/// most `within` seconds, until the review has ended.
 ///
 /// # Errors
 /// [`Problem`] with the reason when the decision is not wanted, comes late, was
@@ -166,14 +171,9 @@ pub async fn decide<W: World>(
     world: &W,
     order: &OrderId,
     verdict: Verdict,
-    note: Option<&str>,
+    signed: Option<&Signed>,
     within: u64,
 ) -> Outcome<Decided> {
-    if note.is_some_and(|note| note.chars().count() > MAX_NOTE) {
-        return Err(Problem::usage(format!(
-            "--note has at most {MAX_NOTE} characters"
-        )));
-    }
     let review = find(world, order.as_str()).await?.ok_or_else(|| {
         Problem::failed(format!("order {order} was not screened"))
             .hint("is the order on this target and stack? `duet review list` shows what waits")
@@ -191,7 +191,8 @@ pub async fn decide<W: World>(
     let command = Command::from(DecideReview {
         order: order.clone(),
         verdict,
-        note: note.map(str::to_owned),
+        note: signed.and_then(|signed| signed.note.clone()),
+        by: signed.map(|signed| signed.by.clone()),
     });
     let message = message::command(&command, order.as_str(), variant.name, world.now());
     // What fails in passing is asked again: the same decision is decided once, and
@@ -228,7 +229,10 @@ pub async fn decide<W: World>(
         Verdict::Approve => Status::Approved,
         Verdict::Reject => Status::Rejected,
     };
-    if ended.status == wanted && ended.note.as_deref() == note {
+    let said = |of: fn(&Signed) -> Option<&String>| signed.and_then(of);
+    let same = ended.note.as_ref() == said(|signed| signed.note.as_ref())
+        && ended.by.as_ref() == said(|signed| Some(&signed.by));
+    if ended.status == wanted && same {
         return Ok(Decided {
             review: Row::of(ended, world.now()),
         });
@@ -265,7 +269,7 @@ pub async fn decide_each<W: World>(
     world: &W,
     orders: &[OrderId],
     verdict: Verdict,
-    note: Option<&str>,
+    signed: Option<&Signed>,
     within: u64,
 ) -> Outcome<AllDecided> {
     let mut all = AllDecided {
@@ -273,7 +277,7 @@ pub async fn decide_each<W: World>(
         refused: Vec::new(),
     };
     for order in orders {
-        match decide(world, order, verdict, note, within).await {
+        match decide(world, order, verdict, signed, within).await {
             Ok(decided) => all.decided.push(decided),
             Err(problem) if problem.exit == Exit::Failed => all.refused.push(Refused {
                 order: order.to_string(),
@@ -344,7 +348,8 @@ impl Report for Row {
             lines.push(format!("closes by itself at {due}, in {}", span(left)));
         }
         if let Some(at) = self.closed_at {
-            lines.push(format!("ended at {at}"));
+            let by = self.by.as_deref().map(|by| format!(", by {}", inline(by)));
+            lines.push(format!("ended at {at}{}", by.unwrap_or_default()));
         }
         if let Some(note) = &self.note {
             lines.push(format!("note: {}", inline(note)));

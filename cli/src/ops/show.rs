@@ -107,6 +107,13 @@ impl Report for Shown {
         parts.push(state.text());
         parts.push(String::new());
         parts.push(steps(&self.view.steps).text());
+        if !self.view.actions.is_empty() {
+            parts.push(String::new());
+            parts.extend(self.view.actions.iter().map(|action| {
+                let line = format!("{:.0}  {}", action.at, action.told());
+                table::folded(&line, 2)
+            }));
+        }
         if let Some(execution) = &self.execution {
             parts.push(String::new());
             let error = execution

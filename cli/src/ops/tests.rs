@@ -12,6 +12,7 @@ use duet_lab::Config;
 use duet_order::command::PlaceOrder;
 use duet_order::domain::{Compensation, Fate};
 
+use crate::ops::actions::Signed;
 use crate::ops::dlq::{self, Filter};
 use crate::ops::drill::outage::TASK_TIMEOUT;
 use crate::ops::redrive::{self, Which};
@@ -340,9 +341,10 @@ async fn of_two_decisions_at_once_one_wins_and_the_other_hears_of_it() {
     for variant in variant::ALL.iter() {
         let world = lab(&[]);
         let order = under_review(&world, variant).await;
+        let (known, stolen) = (Signed::by("kim"), Signed::by("robin"));
         let (yes, no) = tokio::join!(
-            review::decide(&world, &order, Verdict::Approve, Some("known"), 60),
-            review::decide(&world, &order, Verdict::Reject, Some("stolen card"), 60),
+            review::decide(&world, &order, Verdict::Approve, Some(&known), 60),
+            review::decide(&world, &order, Verdict::Reject, Some(&stolen), 60),
         );
         let (word_of, winner, loser) = match (yes, no) {
             (Ok(won), Err(lost)) => ("Confirmed", won, lost),

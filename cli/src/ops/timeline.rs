@@ -15,6 +15,7 @@ use duet_order::domain::{Compensation, Fate};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ops::actions::Action;
 use crate::ops::view::View;
 use crate::ops::{orders, show};
 use crate::shop::parameters::Fraud;
@@ -139,6 +140,8 @@ pub enum Kind {
     State,
     /// A service should have done something, and has not.
     Missing,
+    /// An operator did something.
+    Operator,
 }
 
 /// A dead letter of the order.
@@ -259,6 +262,12 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
     } else {
         choreography::tree(&sources)
     };
+    let actions = sources.view.actions.iter().map(of_action);
+    timeline.tree.extend(actions);
+    // Roots that have not happened stay behind those that have.
+    timeline
+        .tree
+        .sort_by_key(|root| (root.at.is_none(), root.at));
     timeline.dead_letters = sources.dead;
     timeline.sum_up();
     Ok(timeline)
@@ -303,7 +312,9 @@ impl Timeline {
         let mut tree = std::mem::take(&mut self.tree);
         let (mut first, mut last) = (None::<Timestamp>, None::<Timestamp>);
         each(&mut tree, &mut |node| {
-            if let Some(at) = node.at.filter(|_| node.kind != Kind::Timer) {
+            // An operator may come days later.
+            let counts = ![Kind::Timer, Kind::Operator].contains(&node.kind);
+            if let Some(at) = node.at.filter(|_| counts) {
                 let took = jiff::SignedDuration::from_millis(node.took_ms.unwrap_or(0));
                 // A step is done at its time; a state lasts from then on.
                 let end = match node.kind {
@@ -339,6 +350,16 @@ fn each(nodes: &mut [Node], visit: &mut impl FnMut(&mut Node)) {
     for node in nodes {
         visit(node);
         each(&mut node.children, visit);
+    }
+}
+
+/// What an operator did.
+fn of_action(action: &Action) -> Node {
+    Node {
+        kind: Kind::Operator,
+        name: action.told(),
+        at: Some(action.at),
+        ..Node::default()
     }
 }
 

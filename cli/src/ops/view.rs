@@ -16,6 +16,7 @@ use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::ops::actions::{self, Action};
 use crate::ops::place::word;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
@@ -42,6 +43,9 @@ pub struct View {
     pub booking: Option<Booking>,
     /// What the services did, in order of time.
     pub steps: Vec<Step>,
+    /// What operators did about it, in order of time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
 }
 
 /// What parity compares of an order: without names and times. Refund notices are
@@ -135,6 +139,7 @@ impl View {
             charge: charge.map(|item| item.read()).transpose()?,
             booking: booking.map(|item| item.read()).transpose()?,
             steps: steps(TableOf::SERVICES.iter().zip(&partitions))?,
+            actions: actions::about(world, id).await?,
         })
     }
 

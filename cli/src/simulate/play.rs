@@ -343,6 +343,7 @@ impl Play {
                 order: order.clone(),
                 verdict,
                 note: None,
+                by: None,
             };
             let command = FraudCommand::from(decision);
             let message =

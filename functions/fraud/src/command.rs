@@ -67,13 +67,19 @@ pub struct DecideReview {
     pub order: OrderId,
     /// What the reviewer says.
     pub verdict: Verdict,
-    /// Who decided, or why; at most [`MAX_NOTE`] characters.
+    /// Why; at most [`MAX_NOTE`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Who decided; at most [`MAX_BY`] characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// The most characters a reviewer's note has.
 pub const MAX_NOTE: usize = 1000;
+
+/// The most characters a reviewer's name has.
+pub const MAX_BY: usize = 100;
 
 /// What a reviewer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -134,6 +134,7 @@ pub(crate) fn screen_order(
         due: open.then_some(due),
         closed_at: None,
         note: None,
+        by: None,
         reply_to: None,
     };
     let of = Screened::Order {

@@ -7,7 +7,7 @@ use duet_core::fact::{FraudConfirmed, NoFraudDetected, ReviewTimedOut, Screened}
 use duet_core::{CustomerId, Decision, Failure, Money, OrderId, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Cause, CloseReview, Command, DecideReview, MAX_NOTE, Verdict};
+use crate::command::{Cause, CloseReview, Command, DecideReview, MAX_BY, MAX_NOTE, Verdict};
 use crate::domain::Both;
 use crate::history::History;
 use crate::rules::Assessment;
@@ -47,9 +47,12 @@ pub struct Review {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
-    /// The reviewer's note: who decided, or why.
+    /// The reviewer's note: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Who decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Where the verdict is awaited. Opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
@@ -105,6 +108,7 @@ impl Review {
             due: None,
             closed_at: Some(now),
             note: None,
+            by: None,
             reply_to: None,
         }
     }
@@ -185,14 +189,15 @@ pub(crate) fn decide(
     now: Timestamp,
 ) -> Result<Decision<Both<Review, History>>, Failure> {
     let review = review.ok_or_else(|| Failure::invalid("the order was not screened"))?;
-    if command
-        .note
-        .as_ref()
-        .is_some_and(|note| note.chars().count() > MAX_NOTE)
-    {
-        return Err(Failure::invalid(format!(
-            "note: has at most {MAX_NOTE} characters"
-        )));
+    for (name, text, most) in [
+        ("note", &command.note, MAX_NOTE),
+        ("by", &command.by, MAX_BY),
+    ] {
+        if text.as_ref().is_some_and(|it| it.chars().count() > most) {
+            return Err(Failure::invalid(format!(
+                "{name}: has at most {most} characters"
+            )));
+        }
     }
     if review.status != Status::Open {
         return Ok(Decision::declined(Refusal::new("ReviewClosed", review.status)).unkept());
@@ -205,6 +210,7 @@ pub(crate) fn decide(
     };
     let review = Review {
         note: command.note.clone(),
+        by: command.by.clone(),
         ..review.end(status, now)
     };
     let placed_at = review.placed_at.filter(|_| status == Status::Approved);

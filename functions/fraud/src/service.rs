@@ -190,10 +190,14 @@ impl Command {
     /// the review ended; the very same words are the same word again.
     fn part(&self) -> String {
         match self {
-            Self::DecideReview(DecideReview { verdict, note, .. }) => match note {
-                Some(note) => format!("{verdict:?}#{}", history::sha256(note)),
-                None => format!("{verdict:?}"),
-            },
+            Self::DecideReview(DecideReview {
+                verdict, note, by, ..
+            }) => {
+                let words = [note, by].into_iter().flatten();
+                words.fold(format!("{verdict:?}"), |part, word| {
+                    format!("{part}#{}", history::sha256(word))
+                })
+            }
             Self::CloseReview(c) => format!("{:?}", c.cause),
             _ => String::new(),
         }

@@ -1,5 +1,6 @@
 //! Canaries: words that are in every input field and may come out nowhere.
 
+use duet_cli::ops::actions::Signed;
 use duet_cli::ops::{catalog, customer, place, repair, review};
 use duet_cli::shop::message;
 use duet_cli::shop::scenario::{Person, Plan, Scenario};
@@ -84,8 +85,11 @@ pub(super) async fn play<W: World>(
         }
         if let Some(Person::Says(verdict)) = plan.person {
             waits_for_a_person(world, order).await;
-            let note = Some("Canary Note");
-            review::decide(world, &order.order, verdict, note, within)
+            let signed = Signed {
+                by: "Canary Reviewer".to_owned(),
+                note: Some("Canary Note".to_owned()),
+            };
+            review::decide(world, &order.order, verdict, Some(&signed), within)
                 .await
                 .unwrap();
         }

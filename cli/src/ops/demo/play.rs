@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{AT_ONCE, Footprint, Row};
+use crate::ops::actions::Signed;
 use crate::ops::invariants::Findings;
 use crate::ops::view::{Print, View};
 use crate::ops::wait::until;
@@ -197,7 +198,8 @@ async fn decided<W: World>(
     });
     let unscreened = || Problem::failed(format!("{order} was not screened"));
     screened.await?.map_err(|()| unscreened())?;
-    review::decide(world, order, verdict, Some("duet demo"), within).await?;
+    let signed = Signed::by("duet demo");
+    review::decide(world, order, verdict, Some(&signed), within).await?;
     Ok(())
 }
 

@@ -4,17 +4,16 @@
 //! person decided about it is kept beside it, in the order service's table.
 
 use duet_core::Timestamp;
+use duet_core::id::of_execution;
 use duet_core::store::{Expect, Key, Store, Write};
 use serde::{Deserialize, Serialize};
 
+use crate::ops::actions::Signed;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::inline;
 use crate::terminal::report::Report;
 use crate::world::port::operate::Operate;
-
-/// The longest note, in characters.
-const MAX_NOTE: usize = 1_000;
 
 /// What somebody decided about a failed execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,17 +46,7 @@ pub async fn find<W: Operate>(world: &W, execution: &str) -> Outcome<Option<Ackn
 ///
 /// # Errors
 /// [`Problem`] when no execution of that name failed, or the table does not answer.
-pub async fn put<W: Operate>(
-    world: &W,
-    execution: &str,
-    by: &str,
-    note: &str,
-) -> Outcome<Acknowledged> {
-    if note.trim().is_empty() || note.chars().count() > MAX_NOTE {
-        return Err(Problem::usage(format!(
-            "--note has 1 to {MAX_NOTE} characters"
-        )));
-    }
+pub async fn put<W: Operate>(world: &W, execution: &str, signed: &Signed) -> Outcome<Acknowledged> {
     let failed = world.failed_executions().await?;
     if !failed.iter().any(|one| one.name == execution) {
         return Err(
@@ -68,13 +57,17 @@ pub async fn put<W: Operate>(
     }
     let decided = Acknowledged {
         execution: execution.to_owned(),
-        by: by.to_owned(),
+        by: signed.by.clone(),
         at: world.now(),
-        note: note.to_owned(),
+        note: signed.note.clone().unwrap_or_default(),
     };
     let write = Write::put(key(execution), &decided, Expect::Anything);
     let written = world.table(TableOf::Order).commit(vec![write]).await;
     written.map_err(Problem::environment)?;
+    let done = format!("execution {execution} put away");
+    signed
+        .note(world, [(of_execution(execution).to_owned(), done)])
+        .await?;
     Ok(decided)
 }
 

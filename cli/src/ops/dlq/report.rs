@@ -38,6 +38,41 @@ fn rows<'a>(last: &str, letters: impl Iterator<Item = (&'a Letter, &'a str)>) ->
     rows.text()
 }
 
+impl Letter {
+    /// Whom it is about, where that can be read, and what was `done` with it.
+    fn noted(&self, done: &str) -> Option<(String, String)> {
+        let kind = self.kind.as_deref().unwrap_or("unread");
+        let done = format!("dead letter {kind} of {} {done}", self.place);
+        Some((self.subject.clone()?, done))
+    }
+}
+
+impl Redrive {
+    /// Whom it was about, and what was done, for the order's timeline.
+    pub fn noted(&self) -> Vec<(String, String)> {
+        let sent = self.redriven.iter().filter(|_| !self.dry_run);
+        sent.filter_map(|letter| letter.noted("sent back"))
+            .collect()
+    }
+}
+
+impl AllDropped {
+    /// Whom it was about, and what was done, for the order's timeline.
+    pub fn noted(&self) -> Vec<(String, String)> {
+        let dropped = self.dropped.iter();
+        dropped
+            .filter_map(|letter| letter.noted("dropped"))
+            .collect()
+    }
+}
+
+impl Dropped {
+    /// Whom it was about, and what was done, for the order's timeline.
+    pub fn noted(&self) -> Option<(String, String)> {
+        self.dropped.noted("dropped")
+    }
+}
+
 impl Report for Letters {
     fn text(&self) -> String {
         if self.letters.is_empty() {

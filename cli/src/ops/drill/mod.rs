@@ -22,6 +22,9 @@ pub const PLACED: usize = 200;
 /// How many orders are under way to their entry, or in an operator's hands, at once.
 const AT_ONCE: usize = 16;
 
+/// Who acts in a drill, to those who keep that.
+const DRILL: &str = "duet drill";
+
 /// The drills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Drill {

@@ -33,8 +33,9 @@ use serde::Serialize;
 
 use self::measure::Seen;
 use self::orders::{Batch, ORDERS, RESERVATIONS, REVIEWS};
+use crate::ops::actions::Signed;
 use crate::ops::dlq::{self, Filter, Layer};
-use crate::ops::drill::AT_ONCE;
+use crate::ops::drill::{AT_ONCE, DRILL};
 use crate::ops::redrive::{self, Which};
 use crate::ops::wait::until;
 use crate::ops::{repair, review};
@@ -285,7 +286,8 @@ impl<W: Operate> Run<'_, W> {
     async fn break_down(&self, name: &str, batches: &[Batch]) -> Outcome<Seen> {
         let within = self.choice.within;
         self.each(batches, async |_, id| {
-            review::decide(self.world, id, Verdict::Approve, Some("duet drill"), within).await
+            let signed = Signed::by(DRILL);
+            review::decide(self.world, id, Verdict::Approve, Some(&signed), within).await
         })
         .await?;
         let parked = |order: &Order| order.compensation == Compensation::Failed;

@@ -87,6 +87,7 @@ fn label(node: &Node) -> String {
         Kind::State if service.is_empty() => name.clone(),
         Kind::State => format!("{name} ({service})"),
         Kind::Missing => format!("{service}: {name} is missing"),
+        Kind::Operator => format!("operator: {name}"),
     };
     if let Some(outcome) = node.outcome.as_deref().filter(|outcome| *outcome != "done") {
         let _ = write!(label, ", {outcome}");
