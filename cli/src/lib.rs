@@ -27,6 +27,7 @@ use crate::terminal::{colour, interrupt};
 /// All that is asynchronous is compiled here, once, and not again in the binary.
 #[tokio::main]
 pub async fn main() -> ExitCode {
+    commands::complete::answer();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(said) => {

@@ -71,7 +71,7 @@ fn completions_and_the_manual_come_from_the_command_line_itself() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&mut duet(&["completions", shell]));
         assert!(
-            String::from_utf8_lossy(&output.stdout).contains("catalog"),
+            String::from_utf8_lossy(&output.stdout).contains("COMPLETE"),
             "{shell}"
         );
     }

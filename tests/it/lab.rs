@@ -1,5 +1,7 @@
 //! The lab from command to command: each is a process of its own.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -126,6 +128,11 @@ fn a_lab_is_updated_in_place_and_set_aside_when_told_to() {
     let state = dir.path();
     told(state, &["place", "--id", "o-1", "--wait"]);
     let parameters = |state| told(state, &["status"])["lab"]["parameters"].clone();
+    assert_eq!(parameters(state), serde_json::json!({}));
+    // A default by its name is the default: nothing is updated.
+    let same = run(&mut lab(state, &["up", "--parameter", "Fraud=on"]));
+    assert!(same.status.success());
+    assert_eq!(String::from_utf8_lossy(&same.stderr), "");
     assert_eq!(parameters(state), serde_json::json!({}));
     let up = told(state, &["up", "--parameter", "WithChoreography=false"]);
     let variants = up["variants"].as_array().unwrap();
@@ -484,4 +491,136 @@ fn a_failed_execution_is_put_away_with_a_note() {
     let all = told(state, &["dlq", "list", "--acknowledged"]);
     assert_eq!(all["letters"][0]["id"], id.as_str());
     assert_eq!(redrive(), Some(0));
+}
+
+/// Who may only read a lab looks at it, and is told why they cannot change it.
+#[test]
+fn a_lab_that_may_not_be_written_can_be_looked_at() {
+    const NOBODY: u32 = 65_534;
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    told(state, &["place", "--id", "o-1", "--wait"]);
+    let file = state.join("lab/duet/inputs.jsonl");
+    let before = std::fs::read(&file).unwrap();
+    let only_read = |args: &[&str]| {
+        let mut command = lab(state, args);
+        // To the superuser every directory is writable.
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    };
+    let modes = |of_directories| {
+        let mode = |path: &Path, mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path, mode).unwrap();
+        };
+        for path in ["lab/duet/inputs.jsonl", "lab/duet/lock"] {
+            mode(&state.join(path), 0o444);
+        }
+        for path in ["lab/duet", "lab", ""] {
+            mode(&state.join(path), of_directories);
+        }
+    };
+    modes(0o555);
+    let looks: [&[&str]; 4] = [
+        &["status"],
+        &["orders"],
+        &["show", "o-1"],
+        &["top", "--once"],
+    ];
+    for args in looks {
+        let output = run(&mut only_read(args));
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {why}");
+    }
+    let refused = run(&mut only_read(&["place", "--id", "o-2"]));
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{why}");
+    assert!(why.contains("Permission denied"), "{why}");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    // For whoever removes it.
+    modes(0o755);
+}
+
+/// What an operator did stands in the order's timeline, with who and why.
+#[test]
+fn who_did_what_to_an_order_and_why_stands_in_its_timeline() {
+    for variant in duet_cli::shop::variant::ALL.iter() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path();
+        let order = format!("o-{}", variant.name);
+        let place = [
+            "place",
+            "--id",
+            &order,
+            "--variant",
+            variant.name,
+            "--postcode",
+            "00000",
+            "--token",
+            "tok_refund_fails_40",
+        ];
+        told(state, &place);
+        run(&mut lab(state, &["watch", &order, "--within", "20000"]));
+        let repair = ["repair", &order, "--by", "anna", "--note", "ticket 4711"];
+        for _ in 0..9 {
+            run(&mut lab(state, &repair));
+        }
+        told(state, &["forget", &order, "--by", "bo"]);
+        let actions = told(state, &["show", &order])["actions"].clone();
+        let actions = actions.as_array().unwrap();
+        let (last, repairs) = actions.split_last().unwrap();
+        assert_eq!(last["by"], "bo");
+        assert!(!repairs.is_empty(), "{actions:?}");
+        for action in repairs {
+            assert_eq!(action["by"], "anna");
+            // A note may say something of a person: it is forgotten with the rest.
+            assert!(action["note"].is_null(), "{action}");
+        }
+        let done = &repairs.last().unwrap()["what"];
+        assert!(
+            done.as_str().unwrap().contains("repaired: Payment"),
+            "{done}"
+        );
+        let timeline = run(&mut lab(state, &["show", &order, "--timeline"]));
+        let timeline = String::from_utf8_lossy(&timeline.stdout).into_owned();
+        assert!(
+            timeline.contains("operator: repaired: Payment, by anna"),
+            "{timeline}"
+        );
+    }
+}
+
+/// A shell is told of the orders placed last, without waiting for the lab.
+#[test]
+fn completion_knows_goods_variants_faults_and_the_orders_placed_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path();
+    for (n, variant) in duet_cli::shop::variant::ALL.iter().enumerate() {
+        let order = format!("last-{n}");
+        told(state, &["place", "--id", &order, "--variant", variant.name]);
+    }
+    let asked = |words: &[&str]| {
+        let mut command = lab(state, &[]);
+        command
+            .env("COMPLETE", "fish")
+            .arg("--")
+            .arg("duet")
+            .args(words);
+        let output = run(&mut command);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for (words, known) in [
+        (&["show", ""][..], "last-0"),
+        (&["repair", "last"], "last-0"),
+        (&["review", "approve", ""], "last-1"),
+        (&["place", "--line", "k"], "kettle=1"),
+        (&["place", "--variant", ""], "eventbridge"),
+        (&["demo", "--fault", "si"], "silent"),
+        (&["demo", "--scenario", "pay"], "payment-down"),
+    ] {
+        let answer = asked(words);
+        assert!(answer.contains(known), "{words:?}: {answer}");
+    }
 }

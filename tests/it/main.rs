@@ -17,6 +17,7 @@
 //! | `parity` | a scenario that ends differently under another variant |
 //! | `agreement` | a scenario that ends differently in the lab than on real wires |
 //! | `review`, `repair`, `dlq`, `tools`, `replay` | a person's or an operator's command that harms, or does nothing |
+//! | `people` | a policy that lacks what its commands ask for, or grants more |
 //! | `sweeps` | what is left to nobody, or kept for too long |
 //! | `telemetry` | personal data in what the system tells of itself; steps nobody tells of |
 //! | `faults` | killed processes and repeated messages that change an outcome |
@@ -44,6 +45,7 @@ mod harness;
 mod lab;
 mod orchestration;
 mod parity;
+mod people;
 mod repair;
 mod replay;
 mod review;

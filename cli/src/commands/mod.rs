@@ -8,6 +8,7 @@ pub mod bench;
 pub mod catalog;
 pub mod choose;
 pub mod compare;
+pub(crate) mod complete;
 pub mod contracts;
 pub mod customer;
 pub mod demo;
@@ -159,7 +160,7 @@ pub enum Command {
     /// Write the JSON Schemas and the event table from the code, or check them.
     #[command(after_help = "Example: duet contracts --check")]
     Contracts(contracts::Contracts),
-    /// Print a completion script.
+    /// Print a completion script: it knows scenarios, variants, faults, SKUs and the orders placed last.
     #[command(after_help = "Example: duet completions bash > duet.bash")]
     Completions {
         /// For which shell.
@@ -223,9 +224,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Asl(args) => asl::run(args, format),
         Command::Contracts(args) => contracts::run(args, format),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "duet", &mut script);
-            terminal::line(String::from_utf8_lossy(&script).trim_end())?;
+            terminal::line(complete::script(*shell)?.trim_end())?;
             Ok(Exit::Done)
         }
         Command::Man { command, dir } => man(command, dir.as_deref()),

@@ -322,7 +322,7 @@ fn samples(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Vec<Vec
     let rejected = options.orders.div_ceil(5);
     let draws = u64::from(options.draws);
     let worlds = draws * options.variants.len() as u64;
-    let all = in_parallel(options.threads, worlds, |world| {
+    let all = in_parallel(options.threads, "worlds timed", worlds, |world| {
         let ask = Ask {
             definitions,
             variant: options.variants[(world / draws) as usize],
@@ -365,18 +365,23 @@ fn guarantees(
     options: &Options,
     described: &[&'static Description],
 ) -> Outcome<Vec<Guarantee>> {
-    let all = in_parallel(options.threads, described.len() as u64, |at| {
-        let description = described[at as usize];
-        let ask = Ask {
-            definitions,
-            variant: &description.variant,
-            profile: &options.profile,
-            faults: &[],
-            seed: options.seed,
-            draw: options.seed,
-        };
-        guarantees::of(&ask, description)
-    })?;
+    let all = in_parallel(
+        options.threads,
+        "variants tried",
+        described.len() as u64,
+        |at| {
+            let description = described[at as usize];
+            let ask = Ask {
+                definitions,
+                variant: &description.variant,
+                profile: &options.profile,
+                faults: &[],
+                seed: options.seed,
+                draw: options.seed,
+            };
+            guarantees::of(&ask, description)
+        },
+    )?;
     Ok(all.concat())
 }
 
@@ -397,7 +402,7 @@ fn failures(
     let firsts = (0..options.troubled).step_by(failure::AT_ONCE as usize);
     let firsts: Vec<u32> = firsts.collect();
     let worlds = (cells.len() * firsts.len()) as u64;
-    let parts = in_parallel(options.threads, worlds, |world| {
+    let parts = in_parallel(options.threads, "worlds in trouble", worlds, |world| {
         let (cell, part) = (world as usize / firsts.len(), world as usize % firsts.len());
         let (trouble, variant) = cells[cell];
         let orders = failure::AT_ONCE.min(options.troubled - firsts[part]);

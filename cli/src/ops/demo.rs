@@ -24,6 +24,7 @@ use crate::shop::scenario::{Plan, Scenario};
 use crate::shop::services::TableOf;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome};
+use crate::terminal::progress::Progress;
 
 pub(crate) use play::settled;
 
@@ -201,10 +202,13 @@ pub async fn run<W: Faulty>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         .flat_map(|(_, _, plan)| plan.goods.clone())
         .collect();
     catalog::seed(world, &goods).await?;
+    let progress = &Progress::new("scenarios run", jobs.len() as u64);
     let ran: Vec<(Row, Findings)> = stream::iter(jobs)
         .map(|(scenario, variant, plan)| async move {
             let began = world.now();
-            match play::one(world, scenario, variant, plan.clone(), within).await {
+            let ran = play::one(world, scenario, variant, plan.clone(), within).await;
+            progress.step();
+            match ran {
                 // What the faults cut short is told by its row, and judged after
                 // an operator's work like the others.
                 Err(why) if choice.faults && why.exit == Exit::Failed => {

@@ -19,6 +19,7 @@ use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::Variant;
 use crate::shop::{message, scenario};
 use crate::terminal::exit::{Outcome, Problem};
+use crate::terminal::progress::Progress;
 use crate::terminal::report::Report;
 use crate::terminal::table::{self, table};
 use crate::world::World;
@@ -69,10 +70,17 @@ pub fn run(
     let few = FEW.min(many.max(1));
     let before = resident();
     let mut grown = None;
+    let each = RUNS as u64 + 1 + u64::from(many > few);
+    let progress = Progress::new("measurements", each * variants.len() as u64);
     for variant in variants {
         // The first run finds the memory that later ones use again.
         happy_orders(definitions, variant, few)?;
-        let runs = (0..RUNS).map(|_| measured(definitions, variant, few));
+        progress.step();
+        let runs = (0..RUNS).map(|_| {
+            let run = measured(definitions, variant, few);
+            progress.step();
+            run
+        });
         let mut runs = runs.collect::<Outcome<Vec<_>>>()?;
         runs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         let (small, size) = runs[RUNS / 2];
@@ -80,6 +88,7 @@ pub fn run(
         grown = grown.max(size);
         if many > few {
             let (large, size) = measured(definitions, variant, many)?;
+            progress.step();
             growth.insert(variant.name, large / small);
             grown = grown.max(size);
         }

@@ -132,14 +132,14 @@ pub fn run(options: &Options) -> Outcome<MutantsReport> {
     let tries = |at: u64| (&weathers[(at / worlds) as usize], at % worlds);
     // Only worlds that are in order as they are can tell of a mutant.
     let many = worlds * weathers.len() as u64;
-    let clean = in_parallel(options.threads, many, |at| {
+    let clean = in_parallel(options.threads, "worlds", many, |at| {
         let (options, world) = tries(at);
         let end = simulate(&sound, options, world, &Cut::default())?;
         Ok(end.findings.is_empty().then_some(at))
     })?;
     let clean: Vec<u64> = clean.into_iter().flatten().collect();
     let mutants = all(&files, &sound);
-    let fates = in_parallel(options.threads, mutants.len() as u64, |at| {
+    let fates = in_parallel(options.threads, "mutants", mutants.len() as u64, |at| {
         let mutant = &mutants[at as usize];
         let Ok(definitions) = mutant.deploy(&files, &sound, &parameters) else {
             return Ok(Fate::Refused);

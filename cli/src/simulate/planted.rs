@@ -75,10 +75,15 @@ pub fn run(
             reached.map(|variant| (*plant, *variant))
         })
         .collect();
-    let mistakes = in_parallel(options.threads, jobs.len() as u64, |at| {
-        let (plant, variant) = jobs[at as usize];
-        look_for(plant, variant, options, parameters)
-    })?;
+    let mistakes = in_parallel(
+        options.threads,
+        "planted mistakes",
+        jobs.len() as u64,
+        |at| {
+            let (plant, variant) = jobs[at as usize];
+            look_for(plant, variant, options, parameters)
+        },
+    )?;
     let mut seeds: Vec<u64> = mistakes.iter().filter_map(|one| one.seeds).collect();
     seeds.sort_unstable();
     let missed: Vec<&Mistake> = mistakes.iter().filter(|one| one.seeds.is_none()).collect();

@@ -2,6 +2,7 @@
 //! command names another, and how one is dropped for good.
 
 use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
@@ -11,6 +12,7 @@ use super::lasting::LabDir;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::report::Report;
 use crate::terminal::table::{self, table};
+use crate::world::lab::inputs::Entry;
 
 /// The labs of a state directory.
 #[derive(Debug, Clone)]
@@ -63,6 +65,41 @@ pub(super) fn in_use(state: &Path) -> Option<String> {
     let name = fs::read_to_string(note(state)).ok()?;
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// How many orders are remembered for a completion, and how much of a lab's file is
+/// looked through for them, in bytes: nobody waits who presses a key.
+const RECENT: usize = 20;
+const LOOKED_THROUGH: u64 = 64 * 1_024;
+
+/// The orders that were placed last in the lab in use, the latest first; none where
+/// there is no lab.
+#[must_use]
+pub fn recent_orders() -> Vec<String> {
+    recent().unwrap_or_default()
+}
+
+fn recent() -> Option<Vec<String>> {
+    let given = std::env::var_os("DUET_STATE").map(PathBuf::from);
+    let state = super::state_of(given.as_deref()).ok()?;
+    let name = in_use(&state).unwrap_or_else(|| super::DEFAULT.to_owned());
+    let mut file = fs::File::open(LabDir::new(&state, &name).ok()?.file()).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOOKED_THROUGH)))
+        .ok()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    let mut orders: Vec<String> = Vec::new();
+    // The first line may be the rest of one, and is none then.
+    for line in String::from_utf8_lossy(&text).lines().rev() {
+        let entry = serde_json::from_str::<Entry>(line).ok();
+        let placed = entry.and_then(|entry| entry.input.placed());
+        orders.extend(placed.filter(|order| !orders.contains(order)));
+        if orders.len() == RECENT {
+            break;
+        }
+    }
+    Some(orders)
 }
 
 impl Labs {

@@ -434,9 +434,11 @@ impl Lasting {
         }
     }
 
-    /// Brings it to `parameters`, if it has others.
+    /// Brings it to `parameters`, if it has others: what stands for a default is one.
     async fn update(&self, parameters: &BTreeMap<String, String>, yes: bool) -> Outcome<Brought> {
-        if self.world.with(|lab| lab.parameters() == parameters) {
+        let wanted = definitions(&self.header.stack, parameters)?;
+        let has = |lab: &mut duet_lab::Lab| lab.definitions().values == wanted.values;
+        if self.world.with(has) {
             return Ok(Brought::AsItWas);
         }
         let there = (self.header.stack.as_str(), &bundled());

@@ -73,6 +73,17 @@ fn home_of_state() -> Outcome<PathBuf> {
         })
 }
 
+/// The directory where state is kept: the one `given`, else the checkout's own, else
+/// the user's.
+fn state_of(given: Option<&Path>) -> Outcome<PathBuf> {
+    let here = std::env::current_dir().map_err(Problem::environment)?;
+    match (given, checkout(&here)) {
+        (Some(state), _) => Ok(state.to_owned()),
+        (None, Some(checkout)) => Ok(checkout.join(".duet")),
+        (None, None) => home_of_state(),
+    }
+}
+
 /// The name of a stack or lab that nobody named.
 const DEFAULT: &str = "duet";
 
@@ -110,18 +121,13 @@ impl Target {
     /// # Errors
     /// [`Problem`] outside a checkout of the project; the lab needs none.
     pub fn new(global: &Global) -> Outcome<Self> {
-        let here = checkout(&std::env::current_dir().map_err(Problem::environment)?);
         #[cfg(feature = "aws")]
         let root = match (root(), global.on) {
             (Ok(root), _) => root,
             (Err(_), On::Lab) => PathBuf::new(),
             (Err(problem), _) => return Err(problem),
         };
-        let state = match (&global.state, here) {
-            (Some(state), _) => state.clone(),
-            (None, Some(checkout)) => checkout.join(".duet"),
-            (None, None) => home_of_state()?,
-        };
+        let state = state_of(global.state.as_deref())?;
         std::fs::create_dir_all(&state).map_err(|e| {
             Problem::environment(format!("{} cannot be made: {e}", state.display()))
         })?;

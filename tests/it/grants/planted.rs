@@ -329,6 +329,7 @@ fn what_a_changed_service_asks_is_found() {
                 "FraudTaskRole: granted, but not used: iam:PassRole",
                 "FraudTaskRole: granted, but not used: scheduler:CreateSchedule",
                 "FraudTaskRole: granted, but not used: scheduler:DeleteSchedule",
+                "FraudVerdictRole: granted, but not used: scheduler:DeleteSchedule",
                 "TimersRole: granted, but not used: sqs:SendMessage",
                 "TimersRole: granted, but not used: sqs:SendMessage",
                 "TimersRole: granted, but not used: sqs:SendMessage",
@@ -343,6 +344,7 @@ fn what_a_changed_service_asks_is_found() {
             &[
                 "FraudQueueRole: granted, but not used: states:SendTaskSuccess",
                 "FraudTaskRole: granted, but not used: states:SendTaskSuccess",
+                "FraudVerdictRole: granted, but not used: states:SendTaskSuccess",
             ],
         ),
         (
@@ -353,6 +355,7 @@ fn what_a_changed_service_asks_is_found() {
             &[
                 "FraudQueueRole: granted, but not used: scheduler:DeleteSchedule",
                 "FraudTaskRole: granted, but not used: scheduler:DeleteSchedule",
+                "FraudVerdictRole: granted, but not used: scheduler:DeleteSchedule",
             ],
         ),
         (

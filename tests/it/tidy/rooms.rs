@@ -68,7 +68,9 @@ fn no_command_uses_a_command() {
             continue;
         }
         for line in shipped(&path).lines() {
-            let other = line.contains("super::") && !line.contains("super::choose::");
+            // The tree of all commands is no command.
+            let own = ["super::choose::", "super::Cli;"];
+            let other = line.contains("super::") && !own.iter().any(|it| line.contains(it));
             assert!(
                 !other && !line.contains("crate::commands"),
                 "{}: {line}",

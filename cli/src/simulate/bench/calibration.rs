@@ -286,7 +286,7 @@ fn says(row: &Row) -> Vec<(f64, [f64; 2])> {
 /// # Errors
 /// [`Problem`] when a measurement does not end.
 pub fn run(profile: &Arc<Profile>, samples: u32, threads: usize) -> Outcome<Calibration> {
-    let rows = in_parallel(threads, profile.rows.len() as u64, |at| {
+    let rows = in_parallel(threads, "rows measured", profile.rows.len() as u64, |at| {
         let row = &profile.rows[at as usize];
         let size = row.size.unwrap_or(1);
         let Some((how, all)) = measured(row.hop, size, profile, 7, samples)? else {
@@ -360,7 +360,7 @@ fn predicted(profile: &Arc<Profile>, samples: u32, threads: usize) -> Outcome<Ve
     let flows = flows();
     let each = samples.div_ceil(DRAWS as u32).max(1);
     let worlds = flows.len() as u64 * DRAWS;
-    let all = in_parallel(threads, worlds, |world| {
+    let all = in_parallel(threads, "flows predicted", worlds, |world| {
         let flow = &flows[(world / DRAWS) as usize];
         let mut probe = Probe::new(&flow.machine, profile, world % DRAWS)?;
         probe.executions(each, flow.tells)

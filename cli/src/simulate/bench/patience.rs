@@ -153,7 +153,7 @@ pub fn run(
         firsts.map(move |first| (n, first, AT_ONCE.min(cell.orders - first)))
     });
     let worlds: Vec<(usize, u32, u32)> = worlds.collect();
-    let lost = in_parallel(threads, worlds.len() as u64, |at| {
+    let lost = in_parallel(threads, "worlds", worlds.len() as u64, |at| {
         let (n, first, orders) = worlds[at as usize];
         cells[n].lost(definitions, u64::from(first) + 1, orders)
     })?;

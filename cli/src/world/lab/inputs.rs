@@ -93,6 +93,24 @@ pub(crate) enum Input {
     },
 }
 
+impl Input {
+    /// The order that it places, if it places one.
+    pub(crate) fn placed(self) -> Option<String> {
+        match self {
+            // An order's execution is given what places it.
+            Self::StartExecution { name, input, .. } => {
+                let kind = input.pointer("/metadata/type");
+                kind.is_some_and(|kind| kind == "PlaceOrder")
+                    .then_some(name)
+            }
+            Self::SendCommand { message, .. } if message.command == "PlaceOrder" => {
+                Some(message.metadata.subject)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A document as it was after a write.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Document {
