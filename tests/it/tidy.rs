@@ -547,7 +547,8 @@ fn every_function_has_its_code_and_every_variable_its_reader() {
         assert_eq!(
             id.to_lowercase()
                 .trim_end_matches("task")
-                .trim_end_matches("queue"),
+                .trim_end_matches("queue")
+                .trim_end_matches("verdict"),
             service.replace('-', ""),
             "{id}"
         );
