@@ -46,9 +46,12 @@ impl Indexes {
         Some(all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn are_empty(&self) -> bool {
-        let all = self.lock();
-        all.is_none_or(|all| all.iter().all(|index| index.documents.is_empty()))
+    /// Whether there is no index `name`, or nothing in it.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.lock().is_none_or(|all| {
+            let mut of_name = all.iter().filter(|index| index.name == name);
+            of_name.all(|index| index.documents.is_empty())
+        })
     }
 
     /// What `writes` would change.
@@ -165,10 +168,12 @@ mod tests {
             assert_eq!(indexes.write_units(&writes), units, "{body}");
             commit(&table, writes);
             assert_eq!(keys(&indexes).len(), listed, "{body}");
-            assert_eq!(indexes.are_empty(), listed == 0);
+            assert_eq!(indexes.is_empty("waiting"), listed == 0);
         }
         assert!(indexes.listed("another").is_none());
         let none = Indexes::new(std::iter::empty());
-        assert!(none.are_empty() && none.write_units(&put("o", json!({}), Expect::Absent)) == 0);
+        assert!(
+            none.is_empty("waiting") && none.write_units(&put("o", json!({}), Expect::Absent)) == 0
+        );
     }
 }

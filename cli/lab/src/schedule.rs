@@ -4,8 +4,8 @@
 //! clock (EventBridge user guide, "Creating a rule that runs on a schedule").
 //! On AWS it also runs when there is nothing to do. Here a run that would find
 //! nothing, and so change nothing, is left out, and a world in which nothing is
-//! open comes to rest. A function that sweeps its own table runs only while one
-//! of the table's sparse indexes lists something. One that goes over many tables
+//! open comes to rest. A function that sweeps its own table runs only while the
+//! sparse index that it reads lists something. One that goes over many tables
 //! leaves nothing open: it runs only on the way to what else is due, or to the
 //! time that the world is to reach. So a schedule has no place on the agenda:
 //! when it is next due follows from that.
@@ -17,6 +17,7 @@ use duet_asl::Millis;
 use crate::host::Frame;
 use crate::lab::Lab;
 use crate::random::{digest, mix};
+use crate::services::swept;
 
 impl Lab {
     /// The schedule that is due next, and when, if one is due by `until` and has
@@ -31,10 +32,13 @@ impl Lab {
                 return None;
             }
             let function = self.definitions.function(&it.function)?;
-            let environment = &self.definitions.functions[function].environment;
-            let open = match environment.get("DUET_TABLE") {
-                Some(table) => self.tables.get(table)?.lists_anything(),
-                None => until.is_some(),
+            let function = &self.definitions.functions[function];
+            let open = match (
+                function.environment.get("DUET_TABLE"),
+                swept(&function.service),
+            ) {
+                (Some(table), Some(index)) => self.tables.get(table)?.lists_anything(index),
+                _ => until.is_some(),
             };
             open.then_some((next, at))
         });

@@ -287,6 +287,11 @@ impl Variables<'_> {
     }
 }
 
+/// The index by which the sweep of `service` finds what it looks at, if it has one.
+pub(crate) fn swept(service: &str) -> Option<&'static str> {
+    (service == "order").then_some(<Orders<TablePort, InstanceClock> as Sweep>::INDEX)
+}
+
 /// Starts the code of `function`.
 pub(crate) fn start(
     function: &Function,

@@ -1,12 +1,12 @@
 //! Listing orders: how each stands, how old it is, and what it waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::Timestamp;
-use duet_core::store::{Browse, Item};
+use duet_core::store::{Browse, Item, Listing, Store};
 use duet_core::sweep;
-use duet_fraud::review::{Review, Status};
-use duet_order::domain::{Compensation, Fate, Order};
+use duet_fraud::review::{OPEN, Review, Status};
+use duet_order::domain::{Compensation, Fate, Order, PARKED, UNDECIDED};
 use duet_order::sweep::{Left, is_worth_asking, left};
 use serde::Serialize;
 
@@ -41,6 +41,13 @@ pub struct Filter {
     pub customer: Option<String>,
     /// At most so many, the newest.
     pub limit: Option<usize>,
+}
+
+impl Filter {
+    /// Whether it takes orders that need attention, and no others.
+    fn only_attention(&self) -> bool {
+        self.attention && !self.stuck && !self.failed
+    }
 }
 
 /// One order.
@@ -81,8 +88,12 @@ fn is_zero(number: &usize) -> bool {
 /// [`crate::terminal::exit::Problem`] when a table does not answer.
 pub async fn list<W: World>(world: &W, filter: &Filter) -> Outcome<Orders> {
     let now = world.now();
-    let orders = documents::<W, Order>(world, TableOf::Order, "order").await?;
-    let reviews = documents::<W, Review>(world, TableOf::Fraud, "review").await?;
+    let orders: Vec<Order> = match filter.only_attention() {
+        // Few of all that there ever were, and indexes know them.
+        true => indexed(world, TableOf::Order, &[PARKED, UNDECIDED]).await?,
+        false => documents(world, TableOf::Order, "order").await?,
+    };
+    let reviews: Vec<Review> = indexed(world, TableOf::Fraud, &[OPEN]).await?;
     let reviews: BTreeMap<String, Status> = reviews
         .into_iter()
         .map(|review| (review.order.to_string(), review.status))
@@ -115,6 +126,28 @@ pub async fn list<W: World>(world: &W, filter: &Filter) -> Outcome<Orders> {
         .map_or(0, |limit| rows.len().saturating_sub(limit));
     let orders = rows.split_off(more);
     Ok(Orders { orders, more })
+}
+
+/// The documents that `indexes` of a table list, each once. An index is a moment
+/// late, so each is read as it is now.
+///
+/// # Errors
+/// [`crate::terminal::exit::Problem`] when the table does not answer, or has no such
+/// index, as one of an older stack.
+pub(crate) async fn indexed<W: World, T: serde::de::DeserializeOwned>(
+    world: &W,
+    of: TableOf,
+    indexes: &[&'static str],
+) -> Outcome<Vec<T>> {
+    let table = world.table(of);
+    let mut keys = BTreeSet::new();
+    for index in indexes {
+        keys.extend(table.listed(index).await?);
+    }
+    let keys: Vec<_> = keys.into_iter().collect();
+    let found = table.load(&keys).await?;
+    let found = found.iter().flatten().map(Item::read);
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// The documents of a table that stand at `sk`.
@@ -185,11 +218,10 @@ fn takes(filter: &Filter, order: &Order, left: bool, now: Timestamp) -> bool {
     }
     let under_way = order.fate == Fate::Undecided || order.compensation == Compensation::Pending;
     let moved = order.decided_at.unwrap_or(order.placed.placed_at);
-    let parked = order.compensation == Compensation::Failed || !order.owed.is_empty();
     (!stuck && !failed && !attention)
         || (stuck && under_way && age(moved) > STUCK_SECONDS)
         || (failed && matches!(order.fate, Fate::Rejected { .. }))
-        || (attention && (parked || left))
+        || (attention && (order.is_parked() || left))
 }
 
 /// What `order` waits for, given how its review stands; nothing once it has ended.

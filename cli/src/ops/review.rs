@@ -3,16 +3,16 @@
 //! which style an order runs under is not known here.
 
 use duet_core::OrderId;
-use duet_core::store::{Browse, Item, Store};
+use duet_core::store::Store;
 use duet_fraud::Command;
 use duet_fraud::command::{DecideReview, Verdict};
-use duet_fraud::review::{Review, Status};
+use duet_fraud::review::{OPEN, Review, Status};
 use duet_order::domain::Fate;
 use serde::Serialize;
 
 use crate::ops::actions::Signed;
-use crate::ops::place;
 use crate::ops::wait::until;
+use crate::ops::{orders, place};
 use crate::shop::message;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Exit, Outcome, Problem};
@@ -104,12 +104,10 @@ pub struct Reviews {
 /// [`Problem`] when the table does not answer.
 pub async fn list<W: World>(world: &W, all: bool) -> Outcome<Reviews> {
     let now = world.now();
-    let items = world.table(TableOf::Fraud).everything().await?;
-    let reviews = items
-        .iter()
-        .filter(|item| item.key.sk == "review")
-        .map(Item::read::<Review>)
-        .collect::<Result<Vec<_>, _>>()?;
+    let reviews: Vec<Review> = match all {
+        true => orders::documents(world, TableOf::Fraud, "review").await?,
+        false => orders::indexed(world, TableOf::Fraud, &[OPEN]).await?,
+    };
     let mut rows: Vec<Row> = reviews
         .into_iter()
         .filter(|review| review.status == Status::Open || all && review.opened_at.is_some())

@@ -361,3 +361,23 @@ async fn of_two_decisions_at_once_one_wins_and_the_other_hears_of_it() {
         assert_eq!(word(&world, &order).await, word_of);
     }
 }
+
+/// A decision that is kept and not told, because its function died or the bus took
+/// nothing, is told when the same person says it again: and the tool does.
+#[tokio::test]
+async fn a_decision_that_fails_in_passing_is_said_again_until_it_stands() {
+    for variant in variant::ALL.iter() {
+        for fault in ["crash-after-commit@fraud:0.7", "put-events@fraud:0.7"] {
+            let world = lab(&[]);
+            let order = under_review(&world, variant).await;
+            world.state().set_faults(vec![fault.to_owned()]).unwrap();
+            let signed = Signed::by("kim");
+            let decided = review::decide(&world, &order, Verdict::Approve, Some(&signed), 600);
+            let decided = decided.await.unwrap();
+            assert_eq!(decided.review.by.as_deref(), Some("kim"), "{fault}");
+            world.state().set_faults(Vec::new()).unwrap();
+            world.pause(10 * MINUTE).await;
+            assert_eq!(word(&world, &order).await, "Confirmed", "{fault}");
+        }
+    }
+}

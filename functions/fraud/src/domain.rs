@@ -131,6 +131,7 @@ pub(crate) fn screen_order(
         total: Some(total),
         placed_at: Some(placed_at),
         opened_at: open.then_some(now),
+        open_since: open.then_some(now),
         due: open.then_some(due),
         closed_at: None,
         note: None,

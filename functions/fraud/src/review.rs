@@ -41,6 +41,10 @@ pub struct Review {
     /// When the review was opened; `None` where there was none to open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
+    /// Since when it waits for a person; absent once it does not. The attribute by
+    /// which it is in the index of open reviews ([`OPEN`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_since: Option<Timestamp>,
     /// When it closes by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
@@ -105,6 +109,7 @@ impl Review {
             total: None,
             placed_at: None,
             opened_at: None,
+            open_since: None,
             due: None,
             closed_at: Some(now),
             note: None,
@@ -133,6 +138,7 @@ impl Review {
     fn end(self, status: Status, now: Timestamp) -> Self {
         Self {
             status,
+            open_since: None,
             closed_at: Some(now),
             ..self
         }
@@ -152,6 +158,9 @@ fn clock_called_off<S>(decision: Decision<S>, review: &Review, now: Timestamp) -
 }
 
 type Decided = Result<Decision<Review>, Failure>;
+
+/// The index of open reviews.
+pub const OPEN: &str = "open_since";
 
 /// Somebody waits for the verdict at `reply_to`.
 ///

@@ -64,7 +64,17 @@ pub struct Order {
     /// which it is in the index of undecided orders ([`crate::sweep`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided_since: Option<Timestamp>,
+    /// Since when it is parked: something is owed, or not undone; absent otherwise.
+    /// The attribute by which it is in the index of parked orders ([`PARKED`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked_since: Option<Timestamp>,
 }
+
+/// The index of undecided orders.
+pub const UNDECIDED: &str = "undecided_since";
+
+/// The index of parked orders.
+pub const PARKED: &str = "parked_since";
 
 /// What was ordered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -324,6 +334,7 @@ fn place(
         parkings: 0,
         forgotten_at: None,
         undecided_since: Some(now),
+        parked_since: None,
     };
     Ok(answer
         .state(state)
@@ -592,6 +603,12 @@ impl Order {
         self.fate != Fate::Undecided && self.compensation != Compensation::Pending
     }
 
+    /// Whether it waits for an operator: something is owed, or could not be undone.
+    #[must_use]
+    pub fn is_parked(&self) -> bool {
+        self.compensation == Compensation::Failed || !self.owed.is_empty()
+    }
+
     /// Whether nothing more is to come: it is confirmed or whole again, and
     /// nothing is owed.
     #[must_use]
@@ -612,6 +629,10 @@ impl Order {
     fn settled(mut self) -> Self {
         let undecided = self.fate == Fate::Undecided;
         self.undecided_since = undecided.then_some(self.placed.placed_at);
+        self.parked_since = match self.is_parked() {
+            true => self.parked_since.or(Some(self.last_touched())),
+            false => None,
+        };
         match (&self.fate, self.compensation) {
             (Fate::Confirmed, _) => {
                 if let Some(said) = self.said.take() {

@@ -140,7 +140,13 @@ fn of_tables(operation: &str, body: &Value) -> Vec<Asked> {
             items.collect()
         }
         "PutItem" | "UpdateItem" => vec![written(operation, body)],
-        _ => vec![of(operation, &body["TableName"])],
+        _ => {
+            let mut asked = of(operation, &body["TableName"]);
+            if let Some(index) = body["IndexName"].as_str() {
+                asked.resource = format!("{}/index/{index}", asked.resource);
+            }
+            vec![asked]
+        }
     }
 }
 

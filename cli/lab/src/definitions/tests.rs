@@ -138,9 +138,12 @@ fn schedules_and_sparse_indexes_are_read() {
         ("duet-records", 86_400_000),
     ];
     assert_eq!(schedules, expected.into());
-    let indexes: Vec<_> = all.indexes_of("duet-order").collect();
-    assert_eq!(indexes.len(), all.indexes.len());
-    assert_eq!(indexes[0].attribute, "undecided_since");
+    let of = |table| -> Vec<_> {
+        let indexes = all.indexes_of(table);
+        indexes.map(|index| index.attribute.as_str()).collect()
+    };
+    assert_eq!(of("duet-order"), ["undecided_since", "parked_since"]);
+    assert_eq!(of("duet-fraud"), ["open_since"]);
     // What the function is told fits what is deployed, whatever that is.
     for given in [
         &[][..],

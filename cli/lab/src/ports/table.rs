@@ -55,9 +55,9 @@ impl Table {
         &self.indexes
     }
 
-    /// Whether one of its indexes lists anything.
-    pub(crate) fn lists_anything(&self) -> bool {
-        !self.indexes.are_empty()
+    /// Whether its index called `name` lists anything.
+    pub(crate) fn lists_anything(&self, name: &str) -> bool {
+        !self.indexes.is_empty(name)
     }
 
     async fn remember(&self, now: i64, writes: &[Write]) {
@@ -289,13 +289,25 @@ impl Pages for TablePort {
     }
 }
 
+/// As somebody outside reads it: nothing is metered.
+impl Listing for Table {
+    async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
+        let listed = self.indexes.listed(index);
+        listed.map(|(keys, _)| keys).ok_or_else(|| no_index(index))
+    }
+}
+
+fn no_index(index: &str) -> StoreFault {
+    StoreFault(Failure::misconfigured(format!(
+        "the table has no index {index}"
+    )))
+}
+
 impl Listing for TablePort {
     async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
         self.scan().await?;
-        let Some((keys, units)) = self.table.indexes.listed(index) else {
-            let why = format!("the table has no index {index}");
-            return Err(StoreFault(Failure::misconfigured(why)));
-        };
+        let listed = self.table.indexes.listed(index);
+        let (keys, units) = listed.ok_or_else(|| no_index(index))?;
         self.host.lock().meter().read_units += units;
         Ok(keys)
     }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use duet_core::store::{Body, Browse, CommitError, Expect, Item, Key, Store, StoreFault, Write};
+use duet_core::store::{
+    Body, Browse, CommitError, Expect, Item, Key, Listing, Store, StoreFault, Write,
+};
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::FaultRule;
 use futures_util::FutureExt;
@@ -314,6 +316,12 @@ impl Store for Table {
             state.record(state.lab.now(), || Input::Write { table, documents });
         }
         Ok(())
+    }
+}
+
+impl Listing for Table {
+    async fn listed(&self, index: &'static str) -> Result<Vec<Key>, StoreFault> {
+        self.table.listed(index).await
     }
 }
 

@@ -7,7 +7,7 @@ pub mod replay;
 use std::future::Future;
 
 use duet_core::outcome::{PATIENCE_SPENT, TRANSIENT};
-use duet_core::store::{Browse, Store};
+use duet_core::store::{Browse, Listing, Store};
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::Used;
 use serde::Serialize;
@@ -146,7 +146,7 @@ pub struct Deployment {
 /// A place where the system runs.
 pub trait World: Clone + Send + Sync + 'static {
     /// A table there.
-    type Table: Store + Browse;
+    type Table: Store + Browse + Listing;
 
     /// What is deployed there now.
     fn deployment(&self) -> Deployment;

@@ -1,8 +1,10 @@
 //! The sweep's rule: who is left to nobody, and what is said of them.
 
+use duet_core::SystemClock;
 use duet_core::sweep::{Execution, Sweep};
 
 use super::*;
+use crate::domain::UNDECIDED;
 use crate::sweep::{LET_ALONE_SECONDS, Left, left};
 
 fn run(name: &str, ended: Option<i64>) -> Execution {
@@ -33,6 +35,16 @@ async fn an_order_is_in_the_index_until_it_is_decided() {
         let listed = world.order().await.undecided_since.is_some();
         assert_eq!(listed, inside, "{command:?}");
     }
+    assert_eq!(<Orders<Memory, SystemClock> as Sweep>::INDEX, UNDECIDED);
+}
+
+#[tokio::test]
+async fn an_order_is_in_the_index_of_parked_ones_while_something_is_owed() {
+    let world = placed().await;
+    assert_eq!(world.order().await.parked_since, None);
+    let _ = world.tell(park(&[owed(Part::Payment, None)])).await;
+    let parked = world.order().await;
+    assert!(parked.is_parked() && parked.parked_since.is_some());
 }
 
 #[tokio::test]
