@@ -2,6 +2,7 @@
 //! command, a drill or the simulation calls. Nothing here reads the command line.
 
 pub mod catalog;
+pub mod check;
 pub mod customer;
 pub mod demo;
 pub mod dlq;
