@@ -124,14 +124,7 @@ impl Notes<'_> {
         self.add(id, line, Severity::Info, message, TELL);
     }
 
-    fn add(
-        &mut self,
-        id: Id,
-        line: usize,
-        severity: Severity,
-        message: String,
-        fix: &'static str,
-    ) {
+    fn add(&mut self, id: Id, line: usize, severity: Severity, message: String, fix: &'static str) {
         let resource = &self.model.resources[id];
         self.found.push(Finding {
             rule: self.rule.name,
@@ -179,9 +172,7 @@ pub(crate) fn apply(model: &Model) -> Checked {
         }
     }
     checked.findings = once(checked.findings);
-    checked
-        .findings
-        .sort_by(|a, b| key(a).cmp(&key(b)));
+    checked.findings.sort_by(|a, b| key(a).cmp(&key(b)));
     checked
 }
 

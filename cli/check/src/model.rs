@@ -165,7 +165,9 @@ impl Model {
     /// The resource that `value` names, if it is of one of `kinds`.
     pub(crate) fn named_as(&self, value: &Node, kinds: &[&str]) -> Option<Id> {
         let id = self.named(value)?;
-        kinds.contains(&self.resources[id].kind.as_str()).then_some(id)
+        kinds
+            .contains(&self.resources[id].kind.as_str())
+            .then_some(id)
     }
 
     /// The functions, wherever they are declared.
@@ -176,10 +178,7 @@ impl Model {
     }
 
     /// The resources of a type.
-    pub(crate) fn of_kind<'m>(
-        &'m self,
-        kind: &'m str,
-    ) -> impl Iterator<Item = (Id, &'m Resource)> {
+    pub(crate) fn of_kind<'m>(&'m self, kind: &'m str) -> impl Iterator<Item = (Id, &'m Resource)> {
         let all = self.resources.iter().enumerate();
         all.filter(move |(_, it)| it.kind == kind)
     }

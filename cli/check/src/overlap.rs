@@ -255,7 +255,10 @@ fn candidates(tests: &[&Tests]) -> Vec<Option<Value>> {
         found.extend(both.map(|it| Some(it.into())));
     }
     // Something that nobody names.
-    found.extend([Some(json!("something-else")), Some(json!(4_999_999_999_i64))]);
+    found.extend([
+        Some(json!("something-else")),
+        Some(json!(4_999_999_999_i64)),
+    ]);
     found
 }
 
@@ -286,7 +289,10 @@ fn apart(tests: &[&Tests]) -> bool {
         let ends = both("suffix").map(|(a, b)| !a.ends_with(&b) && !b.ends_with(&a));
         !one.is_object() || !other.is_object() || starts.or(ends).unwrap_or(false)
     };
-    let mut pairs = a.list.iter().flat_map(|x| b.list.iter().map(move |y| (x, y)));
+    let mut pairs = a
+        .list
+        .iter()
+        .flat_map(|x| b.list.iter().map(move |y| (x, y)));
     pairs.all(|(x, y)| exclude(x, y))
 }
 
@@ -313,17 +319,57 @@ mod tests {
             ("{source: [a]}", "{source: [b]}", "never"),
             ("{source: [a]}", "{detail-type: [X]}", "surely"),
             ("{source: [a, b]}", "{source: [{prefix: b}]}", "surely"),
-            ("{source: [{prefix: shop.}]}", "{source: [{prefix: shop.order}]}", "surely"),
-            ("{source: [{prefix: shop.}]}", "{source: [{prefix: bank.}]}", "never"),
-            ("{source: [{prefix: shop.}]}", "{source: [{suffix: .order}]}", "surely"),
+            (
+                "{source: [{prefix: shop.}]}",
+                "{source: [{prefix: shop.order}]}",
+                "surely",
+            ),
+            (
+                "{source: [{prefix: shop.}]}",
+                "{source: [{prefix: bank.}]}",
+                "never",
+            ),
+            (
+                "{source: [{prefix: shop.}]}",
+                "{source: [{suffix: .order}]}",
+                "surely",
+            ),
             ("{source: [a]}", "{source: [{anything-but: [a]}]}", "never"),
-            ("{source: [{anything-but: [a]}]}", "{source: [{anything-but: [b]}]}", "surely"),
-            ("{source: [{wildcard: \"a*\"}]}", "{source: [{prefix: b}]}", "perhaps"),
-            ("{detail: {n: [{numeric: [\">\", 5]}]}}", "{detail: {n: [{numeric: [\"<\", 7]}]}}", "surely"),
-            ("{detail: {s: [open]}}", "{detail: {s: [closed]}}", "perhaps"),
-            ("{detail: {s: [{exists: false}]}}", "{detail: {t: [1]}}", "surely"),
-            ("{$or: [{source: [a]}, {source: [b]}]}", "{source: [b], detail-type: [X]}", "surely"),
-            ("{$or: [{source: [a]}, {source: [b]}]}", "{source: [c]}", "never"),
+            (
+                "{source: [{anything-but: [a]}]}",
+                "{source: [{anything-but: [b]}]}",
+                "surely",
+            ),
+            (
+                "{source: [{wildcard: \"a*\"}]}",
+                "{source: [{prefix: b}]}",
+                "perhaps",
+            ),
+            (
+                "{detail: {n: [{numeric: [\">\", 5]}]}}",
+                "{detail: {n: [{numeric: [\"<\", 7]}]}}",
+                "surely",
+            ),
+            (
+                "{detail: {s: [open]}}",
+                "{detail: {s: [closed]}}",
+                "perhaps",
+            ),
+            (
+                "{detail: {s: [{exists: false}]}}",
+                "{detail: {t: [1]}}",
+                "surely",
+            ),
+            (
+                "{$or: [{source: [a]}, {source: [b]}]}",
+                "{source: [b], detail-type: [X]}",
+                "surely",
+            ),
+            (
+                "{$or: [{source: [a]}, {source: [b]}]}",
+                "{source: [c]}",
+                "never",
+            ),
             ("'{\"source\": [\"a\"]}'", "{source: [a]}", "surely"),
         ] {
             assert_eq!(said(one, other), expect, "{one} and {other}");

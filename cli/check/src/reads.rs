@@ -43,7 +43,14 @@ impl State {
     pub(crate) fn reads(&self) -> Reads {
         let mut reads = Reads::default();
         if self.is_jsonata {
-            let own = ["Arguments", "Output", "Assign", "Items", "Condition", "Choices"];
+            let own = [
+                "Arguments",
+                "Output",
+                "Assign",
+                "Items",
+                "Condition",
+                "Choices",
+            ];
             for name in own {
                 expressions(&self.body[name], &mut reads);
             }
@@ -124,7 +131,13 @@ impl State {
             return Shape::Unknown;
         }
         let own: &[&str] = match self.action() {
-            Some("lambda:invoke") => &["ExecutedVersion", "FunctionError", "LogResult", "Payload", "StatusCode"],
+            Some("lambda:invoke") => &[
+                "ExecutedVersion",
+                "FunctionError",
+                "LogResult",
+                "Payload",
+                "StatusCode",
+            ],
             Some("sqs:sendMessage") => &[
                 "MD5OfMessageAttributes",
                 "MD5OfMessageBody",
@@ -151,7 +164,8 @@ impl State {
 fn named(text: &str, before: &str, reads: &mut Reads) {
     for (at, _) in text.match_indices(before) {
         // `$$` is the context object, and no input.
-        let is_context = before == "$" && (text[..at].ends_with('$') || text[at + 1..].starts_with('$'));
+        let is_context =
+            before == "$" && (text[..at].ends_with('$') || text[at + 1..].starts_with('$'));
         let rest = &text[at + before.len()..];
         let word = |text: &str| -> String {
             let is_word = |c: &char| c.is_alphanumeric() || *c == '_' || *c == '-';
@@ -160,7 +174,11 @@ fn named(text: &str, before: &str, reads: &mut Reads) {
         let bracket = rest.strip_prefix("['").or(rest.strip_prefix("[\""));
         let field = match (rest.strip_prefix('.'), bracket) {
             (Some(rest), _) => word(rest),
-            (None, Some(rest)) => rest.split(['\'', '"']).next().unwrap_or_default().to_owned(),
+            (None, Some(rest)) => rest
+                .split(['\'', '"'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             (None, None) => String::new(),
         };
         let is_variable = before == "$" && rest.starts_with(|c: char| c.is_alphabetic());

@@ -62,10 +62,7 @@ impl<'a> Reader<'a> {
         let (anchor, tag, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let kind = scalar(&text, style, tag.as_deref());
-                // A block's text begins on the line after its `|`.
-                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let first = if block && span.end.line() > line { line + 1 } else { line };
-                (anchor, tag, Node::new(first, kind))
+                (anchor, tag, Node::new(line, kind))
             }
             Event::SequenceStart(anchor, tag) => {
                 let mut items = Vec::new();
@@ -192,7 +189,8 @@ mod tests {
 
     #[test]
     fn values_know_their_lines() {
-        let text = "a: 1\nb:\n  - !GetAtt Q.Arn\n  - x: \"2\"\nc: |\n  one\n  two\nd: !Sub |\n  three\n";
+        let text =
+            "a: 1\nb:\n  - !GetAtt Q.Arn\n  - x: \"2\"\nc: |\n  one\n  two\nd: !Sub |\n  three\n";
         let node = parse(text).unwrap();
         assert_eq!((node["a"].line, node["a"].as_number()), (1, Some(1.0)));
         assert_eq!(node["b"][0]["Fn::GetAtt"][1].as_str(), Some("Arn"));
@@ -205,7 +203,10 @@ mod tests {
     #[test]
     fn json_with_tabs_and_yaml_with_anchors_are_read() {
         let json = parse("{\n\t\"a\": [true, null, 0.5,\n\t\"\\u00e9\\/\"]\n}").unwrap();
-        assert_eq!(json["a"].to_json(), serde_json::json!([true, null, 0.5, "é/"]));
+        assert_eq!(
+            json["a"].to_json(),
+            serde_json::json!([true, null, 0.5, "é/"])
+        );
         assert_eq!(json["a"][3].line, 3);
         let yaml = parse("a: &x {n: 1, m: 2}\nb: {<<: *x, m: 3}\nc: 012345678901\nd: 2012-10-17\n");
         let yaml = yaml.unwrap();

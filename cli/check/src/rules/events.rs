@@ -76,7 +76,11 @@ fn is_of_aws(rule: &model::Rule) -> bool {
 }
 
 fn takes_said(rule: &model::Rule, said: &Said) -> Takes {
-    takes(&rule.pattern, said.source.as_deref(), Some(&said.detail_type))
+    takes(
+        &rule.pattern,
+        said.source.as_deref(),
+        Some(&said.detail_type),
+    )
 }
 
 fn hears_itself(model: &Model, notes: &mut Notes<'_>) {
@@ -129,9 +133,7 @@ fn own_events(model: &Model, rule: &model::Rule, speaker: Id) -> Vec<(Option<Str
         None => {
             let sources = model.sources(speaker).into_iter();
             let takes = sources.map(|it| takes(&rule.pattern, Some(&it), None));
-            takes
-                .map(|it| (None, it.min(Takes::Perhaps)))
-                .collect()
+            takes.map(|it| (None, it.min(Takes::Perhaps))).collect()
         }
     }
 }
@@ -149,7 +151,11 @@ fn others(model: &Model, bus: &str) -> Option<String> {
     if !here.any(|(_, it)| it.reference == bus) {
         return Some(format!("the bus {bus:?} is not in the template"));
     }
-    if model.of_kind("AWS::Events::EventBusPolicy").next().is_some() {
+    if model
+        .of_kind("AWS::Events::EventBusPolicy")
+        .next()
+        .is_some()
+    {
         return Some("an EventBusPolicy lets others speak".to_owned());
     }
     let callers: Vec<Option<Id>> = model
@@ -279,11 +285,14 @@ fn heard_twice(model: &Model, notes: &mut Notes<'_>) {
                     notes.wrong(rule.id, target.line, message);
                 }
                 Overlap::Surely(_) => {
-                    let what = format!("whether {one} and {two} are on one bus, and send {place} the same");
+                    let what = format!(
+                        "whether {one} and {two} are on one bus, and send {place} the same"
+                    );
                     notes.unknown(rule.id, target.line, &what);
                 }
                 Overlap::Perhaps(why) => {
-                    let what = format!("whether {one} and {two} send {place} the same event: {why}");
+                    let what =
+                        format!("whether {one} and {two} send {place} the same event: {why}");
                     notes.unknown(rule.id, target.line, &what);
                 }
             }

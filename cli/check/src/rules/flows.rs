@@ -175,7 +175,10 @@ fn poll_without_bound(model: &Model, notes: &mut Notes<'_>) {
             }
             // Other waits of the same loop are told with it.
             told.extend(round);
-            let message = format!("{} comes round again and again, without a bound", state.name);
+            let message = format!(
+                "{} comes round again and again, without a bound",
+                state.name
+            );
             notes.wrong(machine.id, state.line, message);
             notes.of_state(machine, at, state.line);
         }
@@ -187,7 +190,9 @@ fn is_bound(state: &State) -> bool {
     fn compares(node: &Node) -> bool {
         let members = node.members().iter();
         let mut own = members.map(|it| {
-            let is_order = ["Numeric", "Timestamp"].iter().any(|kind| it.name.starts_with(kind));
+            let is_order = ["Numeric", "Timestamp"]
+                .iter()
+                .any(|kind| it.name.starts_with(kind));
             let text = it.value.as_str().unwrap_or_default();
             let is_expression = it.name == "Condition" && text.contains(['<', '>']);
             is_order || is_expression || compares(&it.value)

@@ -70,7 +70,10 @@ fn readings(model: &Model) -> impl Iterator<Item = Reading<'_>> {
     model.mappings.iter().filter_map(|mapping| {
         let queue = model.named_as(&mapping.source, &[QUEUE]);
         let by_sam = !mapping.settings["Queue"].is_null();
-        let by_arn = mapping.source.scalar().is_some_and(|it| it.contains(":sqs:"));
+        let by_arn = mapping
+            .source
+            .scalar()
+            .is_some_and(|it| it.contains(":sqs:"));
         (queue.is_some() || by_sam || by_arn).then(|| Reading {
             mapping,
             queue,

@@ -222,7 +222,9 @@ impl Stack<'_> {
 /// Texts one after the other; unknown if one of them is.
 fn joined(parts: &[Node], by: &str) -> Node {
     let texts: Vec<String> = parts.iter().map(as_text).collect();
-    let unknown = parts.iter().any(|it| it.scalar().is_none() || it.is_unknown());
+    let unknown = parts
+        .iter()
+        .any(|it| it.scalar().is_none() || it.is_unknown());
     let text = texts.join(by);
     match unknown || text.len() > LONGEST {
         true => Node::unknown(0, text.get(..LONGEST).unwrap_or(&text)),

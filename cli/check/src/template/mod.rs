@@ -76,10 +76,7 @@ impl<'a> Stack<'a> {
             .map_err(|why| format!("{}: {why}", path.display()))?;
         match given.keys().find(|name| stack.declared(name).is_null()) {
             None => Ok(stack),
-            Some(unknown) => Err(format!(
-                "{} has no parameter {unknown}",
-                path.display()
-            )),
+            Some(unknown) => Err(format!("{} has no parameter {unknown}", path.display())),
         }
     }
 

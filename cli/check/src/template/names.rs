@@ -21,7 +21,13 @@ enum ByRef {
 
 /// How a type is called: the property with the name, the service and what comes
 /// before the name in its ARN, the attribute that is its ARN, what `Ref` gives.
-type Called = (&'static str, &'static str, &'static str, &'static str, ByRef);
+type Called = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    ByRef,
+);
 
 fn called(kind: &str) -> Option<Called> {
     use ByRef::{Arn, Name, Url};

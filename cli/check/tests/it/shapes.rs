@@ -1,0 +1,3 @@
+//! The shapes a template may have.
+
+use crate::{alone, among, of, on_disk, own};
