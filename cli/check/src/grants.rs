@@ -13,7 +13,7 @@ pub(crate) struct Statement<'m> {
 
 /// The managed policies of AWS that let nobody put events; of others it is not
 /// known.
-const SILENT: [&str; 9] = [
+const SILENT: [&str; 10] = [
     "AWSLambda",
     "AWSXRay",
     "AWSXray",
@@ -22,6 +22,7 @@ const SILENT: [&str; 9] = [
     "AmazonSQS",
     "AmazonSNS",
     "CloudWatchLambda",
+    "CloudWatchLogs",
     "SecretsManager",
 ];
 
@@ -71,7 +72,8 @@ impl Model {
     /// are known.
     pub(crate) fn grants_of(&self, function: Id) -> Option<Vec<&Node>> {
         // A connector grants what its ends need.
-        if self.of_kind("AWS::Serverless::Connector").next().is_some() {
+        let apart = self.of_kind("AWS::Serverless::Connector").next();
+        if apart.is_some() || self.resources[function].is_connected {
             return None;
         }
         let properties = &self.resources[function].properties;

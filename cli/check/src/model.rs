@@ -35,6 +35,8 @@ pub(crate) struct Resource {
     pub(crate) kind: String,
     pub(crate) properties: Node,
     pub(crate) metadata: Node,
+    /// Whether SAM's connectors grant it more than its policies do.
+    pub(crate) is_connected: bool,
     /// What `Ref` gives for it.
     pub(crate) reference: String,
     /// Its ARN, of the types whose ARN is known.
@@ -113,6 +115,7 @@ impl Model {
                 kind: declared.kind,
                 properties: declared.properties,
                 metadata: declared.metadata,
+                is_connected: declared.is_connected,
                 reference: text(stack.reference_of(logical)),
                 arn: stack.arn(logical).map(text),
             });

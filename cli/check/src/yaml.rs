@@ -62,6 +62,9 @@ impl<'a> Reader<'a> {
         let (anchor, tag, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let kind = scalar(&text, style, tag.as_deref());
+                // A block of text is where it begins; behind a tag, where that is.
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let line = line + usize::from(is_block && tag.is_some());
                 (anchor, tag, Node::new(line, kind))
             }
             Event::SequenceStart(anchor, tag) => {

@@ -111,3 +111,106 @@ fn told(finding: &Finding) -> String {
         finding.resource
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    }
+
+    fn ours(parameters: &[(&str, &str)]) -> Findings {
+        let parameters = parameters.iter();
+        let parameters = parameters.map(|(name, value)| ((*name).into(), (*value).into()));
+        of(&root().join("template.yaml"), &parameters.collect()).unwrap()
+    }
+
+    /// In every version that can be deployed; what is allowed has its reason there.
+    #[test]
+    fn nothing_is_wrong_in_our_own_templates() {
+        for fraud in ["off", "listening", "on"] {
+            for (orchestration, choreography) in
+                [("true", "true"), ("true", "false"), ("false", "true")]
+            {
+                let found = ours(&[
+                    ("Fraud", fraud),
+                    ("WithOrchestration", orchestration),
+                    ("WithChoreography", choreography),
+                ]);
+                let findings = &found.checked.findings;
+                assert!(findings.is_empty(), "{fraud}: {findings:#?}");
+                assert!(found.checked.allowed.len() <= 3);
+                assert!(found.checked.resources > 50);
+                assert_eq!(found.exit(), Exit::Done);
+            }
+        }
+        assert!(
+            ours(&[]).text().ends_with("3 allowed"),
+            "{}",
+            ours(&[]).text()
+        );
+    }
+
+    #[test]
+    fn findings_are_told_with_place_and_mend_and_counted() {
+        let file = root().join("cli/check/tests/fixtures/short-visibility/trips.yaml");
+        let found = of(&file, &BTreeMap::new()).unwrap();
+        assert_eq!(found.exit(), Exit::Done);
+        let text = found.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].contains("trips.yaml:8: warning short-visibility Orders"),
+            "{text}"
+        );
+        assert!(
+            lines[1].starts_with("- messages are hidden for 60 s"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nfix: Set the queue's VisibilityTimeout"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(": 0 errors, 1 warning, 0 not known"),
+            "{text}"
+        );
+        let json = serde_json::to_value(&found).unwrap();
+        let names: Vec<&String> = json[0].as_object().unwrap().keys().collect();
+        let asked = [
+            "rule", "severity", "file", "line", "resource", "message", "fix",
+        ];
+        assert!(
+            asked.iter().all(|it| names.contains(&&(*it).to_owned())),
+            "{names:?}"
+        );
+        assert_eq!(names.len(), asked.len());
+
+        let file = root().join("cli/check/tests/fixtures/heard-twice/trips.yaml");
+        assert_eq!(of(&file, &BTreeMap::new()).unwrap().exit(), Exit::Done);
+        let file = root().join("cli/check/tests/fixtures/hears-itself/trips.yaml");
+        assert_eq!(of(&file, &BTreeMap::new()).unwrap().exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused_with_one_sentence() {
+        for (path, says) in [
+            ("no-such-file.yaml", "cannot be read"),
+            ("README.md", "is no template"),
+            ("cli/Cargo.toml", "line"),
+            ("infra/orchestration/order.asl.json", "is no template"),
+        ] {
+            let problem = of(&root().join(path), &BTreeMap::new()).unwrap_err();
+            assert_eq!(problem.exit, Exit::Usage, "{path}");
+            assert!(
+                problem.message().contains(says),
+                "{path}: {}",
+                problem.message()
+            );
+            assert_eq!(problem.message().lines().count(), 1);
+        }
+        let given = BTreeMap::from([("Colour".to_owned(), "red".to_owned())]);
+        let problem = of(&root().join("template.yaml"), &given).unwrap_err();
+        assert!(problem.message().contains("no parameter Colour"));
+    }
+}

@@ -56,6 +56,8 @@ pub(crate) struct Declared {
     pub(crate) kind: String,
     pub(crate) properties: Node,
     pub(crate) metadata: Node,
+    /// Whether SAM's connectors grant it more than its policies do.
+    pub(crate) is_connected: bool,
 }
 
 impl<'a> Stack<'a> {
@@ -131,6 +133,7 @@ impl<'a> Stack<'a> {
                 kind: it.value["Type"].as_str().unwrap_or_default().to_owned(),
                 properties: self.properties(&it.value),
                 metadata: self.resolve(&it.value["Metadata"]).unwrap_or_default(),
+                is_connected: it.value.has("Connectors"),
             })
             .collect()
     }

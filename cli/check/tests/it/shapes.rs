@@ -1,3 +1,291 @@
-//! The shapes a template may have.
+//! The shapes a template may have, and what cannot be known of some.
 
-use crate::{alone, among, of, on_disk, own};
+use duet_check::Severity;
+
+use crate::{alone, among, of};
+
+/// Plain CloudFormation as JSON, the definition a joined text.
+#[test]
+fn plain_json_with_a_joined_definition_is_read() {
+    let template = r#"{
+  "Resources": {
+    "Queue": { "Type": "AWS::SQS::Queue" },
+    "Reader": { "Type": "AWS::Lambda::Function", "Properties": { "Timeout": 20 } },
+    "Mapping": {
+      "Type": "AWS::Lambda::EventSourceMapping",
+      "Properties": {
+        "EventSourceArn": { "Fn::GetAtt": ["Queue", "Arn"] },
+        "FunctionName": { "Fn::Sub": "${Reader.Arn}:live" }
+      }
+    },
+    "Flow": {
+      "Type": "AWS::StepFunctions::StateMachine",
+      "Properties": {
+        "DefinitionString": { "Fn::Join": ["", [
+          "{\"StartAt\":\"Wait\",\"States\":{\"Wait\":{\"Type\":\"Wait\",\"Seconds\":5,\"Next\":\"Ask\"},",
+          "\"Ask\":{\"Type\":\"Task\",\"Resource\":\"", { "Fn::GetAtt": ["Reader", "Arn"] },
+          "\",\"Next\":\"Wait\"}}}"
+        ]] }
+      }
+    }
+  }
+}"#;
+    let checked = alone(template);
+    let lines = |rule| {
+        of(&checked, rule)
+            .iter()
+            .map(|it| it.line)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines("handling-without-dead-letters"), [3]);
+    assert_eq!(lines("short-visibility"), [3]);
+    assert_eq!(lines("no-partial-batches"), [5]);
+    assert_eq!(lines("poll-without-bound"), [15]);
+    assert_eq!(checked.count(Severity::Info), 0, "{:#?}", checked.findings);
+}
+
+/// A definition in a block of text, and one in a file of its own.
+#[test]
+fn a_state_is_found_on_its_line_wherever_it_is_defined() {
+    let loops = "{\n  \"StartAt\": \"Wait\",\n  \"States\": {\n    \"Wait\": { \"Type\": \"Wait\", \"Seconds\": ${Pause}, \"Next\": \"Wait\" }\n  }\n}\n";
+    let template = "\
+Resources:
+  Inline:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      DefinitionString: !Sub |
+        {
+          \"StartAt\": \"Wait\",
+          \"States\": {
+            \"Wait\": { \"Type\": \"Wait\", \"Seconds\": ${Pause}, \"Next\": \"Wait\" }
+          }
+        }
+  Apart:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: flows/../flows/loop.asl.json
+      DefinitionSubstitutions: { Pause: !Ref Pause }
+Parameters:
+  Pause: { Type: Number }
+";
+    let files = [("template.yaml", template), ("flows/loop.asl.json", loops)];
+    for given in [vec![], vec![("Pause", "5")]] {
+        let checked = among(&files, &given).unwrap();
+        let found = of(&checked, "poll-without-bound");
+        let places: Vec<_> = found.iter().map(|it| (it.file.as_str(), it.line)).collect();
+        assert_eq!(places, [("flows/loop.asl.json", 4), ("template.yaml", 9)]);
+    }
+}
+
+/// What a nested stack is given, and what it gives, is followed.
+#[test]
+fn nested_stacks_are_followed_both_ways() {
+    let template = "\
+Resources:
+  Reader:
+    Type: AWS::Serverless::Function
+    Properties: { Timeout: 10 }
+  Consumer:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: parts/consumer.yaml
+      Parameters: { Function: !GetAtt Reader.Arn, Hidden: 30 }
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: { source: [shop.order] }
+      Targets:
+        - { Id: a, Arn: !GetAtt Consumer.Outputs.Queue, DeadLetterConfig: { Arn: !GetAtt Consumer.Outputs.Letters } }
+        - { Id: b, Arn: !GetAtt Consumer.Outputs.Queue, DeadLetterConfig: { Arn: !GetAtt Consumer.Outputs.Letters } }
+";
+    let consumer = "\
+Parameters:
+  Function: { Type: String }
+  Hidden: { Type: Number }
+Resources:
+  Letters: { Type: AWS::SQS::Queue }
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: !Ref Hidden
+      RedrivePolicy: { deadLetterTargetArn: !GetAtt Letters.Arn, maxReceiveCount: 5 }
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      EventSourceArn: !GetAtt Queue.Arn
+      FunctionName: !Ref Function
+      FunctionResponseTypes: [ReportBatchItemFailures]
+Outputs:
+  Queue: { Value: !GetAtt Queue.Arn }
+  Letters: { Value: !GetAtt Letters.Arn }
+";
+    let files = [
+        ("template.yaml", template),
+        ("parts/consumer.yaml", consumer),
+    ];
+    let checked = among(&files, &[]).unwrap();
+    let hidden = of(&checked, "short-visibility");
+    assert_eq!(hidden.len(), 1);
+    assert_eq!(
+        (hidden[0].file.as_str(), hidden[0].line),
+        ("parts/consumer.yaml", 9)
+    );
+    assert_eq!(hidden[0].resource, "Consumer/Queue");
+    let twice = of(&checked, "heard-twice");
+    assert_eq!((twice.len(), twice[0].line), (1, 16));
+
+    // Elsewhere, or nowhere: told, and nothing guessed.
+    for location in ["https://bucket/consumer.yaml", "parts/other.yaml"] {
+        let template = template.replace("parts/consumer.yaml", location);
+        let files = [("template.yaml", template.as_str())];
+        let checked = among(&files, &[]).unwrap();
+        assert_eq!(of(&checked, "not-read").len(), 1, "{location}");
+        assert!(of(&checked, "short-visibility").is_empty());
+    }
+}
+
+/// One finding where a template that is deployed twice has it twice.
+#[test]
+fn what_is_deployed_twice_is_told_once() {
+    let template = "\
+Resources:
+  One: { Type: AWS::CloudFormation::Stack, Properties: { TemplateURL: part.yaml } }
+  Two: { Type: AWS::CloudFormation::Stack, Properties: { TemplateURL: part.yaml } }
+";
+    let part = "\
+Resources:
+  Queue: { Type: AWS::SQS::Queue }
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: { source: [aws.s3] }
+      Targets: [{ Id: a, Arn: !GetAtt Queue.Arn }]
+";
+    let files = [("template.yaml", template), ("part.yaml", part)];
+    let checked = among(&files, &[]).unwrap();
+    let found = of(&checked, "delivery-without-dead-letters");
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(
+        found[0].message.contains("1 more stack"),
+        "{}",
+        found[0].message
+    );
+}
+
+/// What only deployment knows stays unknown: no rule guesses, none says nothing.
+#[test]
+fn what_is_not_known_before_deployment_is_not_known() {
+    let template = "\
+Parameters:
+  Timeout: { Type: Number }
+  Letters: { Type: String }
+  Stage: { Type: String }
+Conditions:
+  Live: !Equals [!Ref Stage, live]
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: !Sub orders-${Stage}
+      VisibilityTimeout: 60
+      RedrivePolicy: !If [Live, { deadLetterTargetArn: !Ref Letters, maxReceiveCount: 5 }, !Ref AWS::NoValue]
+  Reader:
+    Type: AWS::Serverless::Function
+    Properties:
+      Timeout: !Ref Timeout
+      Events:
+        Orders:
+          Type: SQS
+          Properties:
+            Queue: !Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:orders-${Stage}
+            FunctionResponseTypes: !If [Live, [ReportBatchItemFailures], []]
+";
+    let unknown = [
+        "handling-without-dead-letters",
+        "short-visibility",
+        "no-partial-batches",
+    ];
+    let checked = alone(template);
+    for rule in unknown {
+        let found = of(&checked, rule);
+        assert_eq!(found.len(), 1, "{rule}: {found:#?}");
+        assert_eq!(found[0].severity, Severity::Info);
+        assert!(
+            found[0].message.starts_with("not known: "),
+            "{}",
+            found[0].message
+        );
+    }
+    // Given what it depends on, each decides.
+    let files = [("template.yaml", template)];
+    for (stage, timeout, wrong) in [("live", "10", 0), ("test", "20", 3)] {
+        let given = [
+            ("Stage", stage),
+            ("Timeout", timeout),
+            ("Letters", "arn:aws:sqs:us-east-1:1:l"),
+        ];
+        let checked = among(&files, &given).unwrap();
+        let found = unknown.iter().flat_map(|rule| of(&checked, rule));
+        let found: Vec<_> = found.collect();
+        assert_eq!(found.len(), wrong, "{stage}: {found:#?}");
+        assert!(found.iter().all(|it| it.severity > Severity::Info));
+    }
+}
+
+/// A template whose values depend on themselves, or on what is not there.
+#[test]
+fn nonsense_is_survived() {
+    let template = "\
+Parameters:
+  P: { Type: String, Default: !Ref P }
+Conditions:
+  A: !Not [!Condition B]
+  B: !Not [!Condition A]
+Resources:
+  Q: { Type: AWS::SQS::Queue, Condition: A, Properties: { QueueName: !Sub \"${R}${R.QueueName}${P}\" } }
+  R: { Type: AWS::SQS::Queue, Properties: { QueueName: !Sub \"${Q}${Q.QueueName}\", RedrivePolicy: !Nobody x } }
+  S: { Type: AWS::CloudFormation::Stack, Properties: { TemplateURL: template.yaml, Parameters: { P: !GetAtt S.Outputs.O } } }
+  T: { Type: [a], Properties: 7, Metadata: { Duet: [] } }
+  U: 3
+  V: { Type: AWS::Events::Rule, Properties: { EventPattern: [], Targets: { a: b } } }
+  W: { Type: AWS::Serverless::StateMachine, Properties: { Definition: { StartAt: X, States: { X: { Type: Wait, Next: X, Catch: [{}] } } } } }
+  X: { Type: AWS::Serverless::StateMachine, Properties: { DefinitionUri: ../../../nowhere.json } }
+  Y: { Type: AWS::StepFunctions::StateMachine, Properties: { DefinitionString: \"{\" } }
+  Z: { Type: AWS::Serverless::Function, Properties: { Policies: [x, { y: z }, 1], Events: { E: {}, F: { Type: SQS } } } }
+  Fn::ForEach::Loop: [N, [a, b], { \"Q${N}\": { Type: AWS::SQS::Queue } }]
+Outputs:
+  O: { Value: !Sub \"${S.Outputs.O\" }
+";
+    let checked = alone(template);
+    assert_eq!(of(&checked, "poll-without-bound").len(), 1);
+    assert!(
+        of(&checked, "not-read").len() >= 4,
+        "{:#?}",
+        checked.findings
+    );
+}
+
+/// A finding that is allowed is counted, and needs its reason.
+#[test]
+fn a_finding_may_be_allowed_with_a_reason() {
+    let rule = |allows: &str| {
+        format!(
+            "\
+Resources:
+  Queue: {{ Type: AWS::SQS::Queue }}
+  Rule:
+    Type: AWS::Events::Rule
+    Metadata: {{ Duet: {{ allows: {{ delivery-without-dead-letters: {allows} }} }} }}
+    Properties:
+      EventPattern: {{ source: [aws.s3] }}
+      Targets: [{{ Id: a, Arn: !GetAtt Queue.Arn }}]
+"
+        )
+    };
+    let checked = alone(&rule("Another run finds it."));
+    assert!(checked.findings.is_empty(), "{:#?}", checked.findings);
+    assert_eq!(checked.allowed[0].reason, "Another run finds it.");
+    let checked = alone(&rule("''"));
+    assert_eq!(of(&checked, "delivery-without-dead-letters").len(), 1);
+    assert_eq!(of(&checked, "unclear-metadata").len(), 1);
+}

@@ -1,0 +1,105 @@
+//! What the templates tell of the services in `Metadata: Duet:`, as the code says
+//! it, for `duet check`.
+
+use std::collections::BTreeMap;
+
+use duet_core::LISTENERS;
+use serde_json::{Value, json};
+
+use super::services;
+
+/// What a service tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// On the function that hears its queues: in whose name it speaks, and what it
+    /// says.
+    pub queue: Value,
+    /// On the function that a workflow calls: which of its commands undoes which.
+    pub task: Value,
+}
+
+/// What each service that takes part tells, by its name. Listeners say nothing, and
+/// may not.
+#[must_use]
+pub fn told() -> BTreeMap<&'static str, Told> {
+    let all = services();
+    let parts = all.iter().filter(|it| !LISTENERS.contains(&it.name));
+    parts
+        .map(|service| {
+            let mut says: Vec<&str> = Vec::new();
+            for fact in service.says.iter().flat_map(|(_, facts)| *facts) {
+                if !says.contains(fact) {
+                    says.push(fact);
+                }
+            }
+            let undoes: BTreeMap<&str, &str> = service.undoes.iter().copied().collect();
+            let told = Told {
+                queue: json!({ "source": format!("duet.{}", service.name), "says": says }),
+                task: json!({ "undoes": undoes }),
+            };
+            (service.name, told)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_core::{Fact, Vocabulary};
+
+    use super::super::{reactions, samples};
+    use super::*;
+
+    /// The functions of the root template: the service, the entry, and what is told.
+    fn functions() -> Vec<(String, String, Value)> {
+        let text = include_str!("../../../../template.yaml");
+        let template: serde_norway::Value = serde_norway::from_str(text).unwrap();
+        let resources = template["Resources"].as_mapping().unwrap();
+        let functions = resources
+            .values()
+            .filter(|it| it["Type"] == "AWS::Serverless::Function");
+        functions
+            .map(|it| {
+                let properties = &it["Properties"];
+                let code = properties["CodeUri"].as_str().unwrap();
+                let service = code.trim_end_matches('/').rsplit('/').next().unwrap();
+                let entry = &properties["Environment"]["Variables"]["DUET_ENTRY"];
+                let told = serde_json::to_value(&it["Metadata"]["Duet"]).unwrap();
+                (service.to_owned(), entry.as_str().unwrap().to_owned(), told)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_template_tells_what_the_code_says() {
+        let told = told();
+        let mut compared = 0;
+        for (service, entry, found) in functions() {
+            let expected = match (told.get(service.as_str()), entry.as_str()) {
+                (Some(told), "queue") => told.queue.clone(),
+                (Some(told), "task") => told.task.clone(),
+                _ => Value::Null,
+            };
+            assert_eq!(
+                found, expected,
+                "Metadata: Duet: of {service}, entry {entry}"
+            );
+            compared += usize::from(!expected.is_null());
+        }
+        assert_eq!(compared, 2 * told.len());
+    }
+
+    /// What undoes a step is what the service does when the order is rejected.
+    #[test]
+    fn a_compensation_is_what_a_rejection_makes_its_service_do() {
+        let rejected = Fact::NAMES.iter().find(|it| **it == "OrderRejected");
+        let (_, event) = samples(rejected.unwrap()).unwrap().remove(0);
+        let done = reactions(&event);
+        for service in services() {
+            for (step, undo) in service.undoes {
+                let has = |name| service.commands.iter().any(|(known, _)| known == name);
+                assert!(has(step) && has(undo), "{}: {step}, {undo}", service.name);
+                assert!(done.contains(&(service.name, *undo)), "{undo} in {done:?}");
+            }
+        }
+    }
+}
