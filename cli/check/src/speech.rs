@@ -23,17 +23,19 @@ impl Model {
     /// What the function or machine `by` says; `None` if that is not known.
     ///
     /// It is told by `says` in its metadata. A machine also tells it by its tasks
-    /// that put events, and a function that may put none says nothing.
+    /// that put events, and a function that may put none says nothing, whatever it
+    /// tells.
     pub(crate) fn says(&self, by: Id) -> Option<Vec<Said>> {
         let resource = &self.resources[by];
+        let is_function = FUNCTIONS.contains(&resource.kind.as_str());
+        if is_function && self.puts_events(by) == Some(false) {
+            return Some(Vec::new());
+        }
         let told = told(&resource.metadata);
         if !told["says"].is_null() {
             let source = told["source"].as_str();
             let facts = told["says"].one_or_more().iter();
             return facts.map(|it| said(by, source, it)).collect();
-        }
-        if FUNCTIONS.contains(&resource.kind.as_str()) {
-            return (self.puts_events(by) == Some(false)).then(Vec::new);
         }
         let machine = self.machines.iter().find(|it| it.id == by)?;
         let mut all = Vec::new();

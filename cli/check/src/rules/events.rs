@@ -33,7 +33,7 @@ pub(super) static NOBODY_HEARS: Rule = Rule {
     severity: Severity::Warning,
     wrong: "An event is put on a bus and no rule takes it: it is paid for and dropped, and PutEvents reports success.",
     source: "EventBridge guide, \"Event bus concepts\": an event that no rule matches is not delivered",
-    fix: "Add a rule for it, or an archive's reason to allow it.",
+    fix: "Add a rule for it, or allow it with the reason why nobody needs to hear it.",
     check: nobody_hears,
 };
 
@@ -186,6 +186,10 @@ fn nobody_says(model: &Model, notes: &mut Notes<'_>) {
             Some(bus) => others(model, bus),
             None => Some("which bus it is is not known".to_owned()),
         };
+        let others = others.or_else(|| {
+            let nobody = "nobody in the template tells that it speaks";
+            said.is_empty().then(|| nobody.to_owned())
+        });
         for (sources, detail_type) in asked_for(&rule.pattern).unwrap_or_default() {
             let is_it = |it: &&Said| {
                 let source = it.source.as_ref();

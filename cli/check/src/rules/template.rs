@@ -21,7 +21,7 @@ pub(super) static UNCLEAR_METADATA: Rule = Rule {
     name: "unclear-metadata",
     severity: Severity::Warning,
     wrong: "Metadata: Duet: says something that nobody reads: an unknown rule, a reason that is none.",
-    source: "the part on metadata below",
+    source: "what this tool reads, above",
     fix: "Write says: [EVENT, ..], source: NAME, undoes: {STEP: COMPENSATION}, allows: {RULE: reason}.",
     check: unclear_metadata,
 };

@@ -265,6 +265,24 @@ Outputs:
     );
 }
 
+#[test]
+fn what_is_no_template_is_refused_with_its_line() {
+    for (text, says) in [
+        ("Resources:\n  A: [\n", "template.yaml: line 3"),
+        ("Resources: none\n", "no template"),
+        ("", "no template"),
+    ] {
+        let refused = among(&[("template.yaml", text)], &[]).unwrap_err();
+        assert!(refused.to_string().contains(says), "{refused}");
+    }
+    assert!(
+        among(&[], &[])
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
+}
+
 /// A finding that is allowed is counted, and needs its reason.
 #[test]
 fn a_finding_may_be_allowed_with_a_reason() {
