@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
 
 use crate::node::{Kind, Member, Node};
 
@@ -11,78 +11,92 @@ use crate::node::{Kind, Member, Node};
 const DEEPEST: usize = 200;
 /// How many values a file may have, with those that its aliases repeat.
 const MOST: usize = 1_000_000;
+/// What a tag of YAML's own begins with.
+const CORE: &str = "tag:yaml.org,2002:";
 
 /// Reads a document.
 ///
 /// # Errors
 /// What is wrong with it, and where.
 pub(crate) fn parse(text: &str) -> Result<Node, String> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // JSON may be indented by tabs, which YAML does not take; in its strings a
     // tab is never written as itself.
     let json = text.trim_start().starts_with(['{', '[']);
     let replaced = (json && text.contains('\t')).then(|| text.replace('\t', " "));
+    let mut events = Parser::new();
+    events.set_input(replaced.as_deref().unwrap_or(text).as_bytes());
     let mut reader = Reader {
-        events: Parser::new_from_str(replaced.as_deref().unwrap_or(text)),
+        events,
         anchors: HashMap::new(),
         values: 0,
     };
     loop {
-        match reader.next()? {
-            (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
-            (Event::StreamEnd, _) => return Ok(Node::new(1, Kind::Null)),
-            (event, span) => return reader.value(event, span, 0),
+        let event = reader.next()?;
+        match event.data {
+            EventData::StreamStart { .. } | EventData::DocumentStart { .. } => {}
+            EventData::StreamEnd => return Ok(Node::new(1, Kind::Null)),
+            _ => return reader.value(event, 0),
         }
     }
 }
 
 struct Reader<'a> {
-    events: Parser<'a, StrInput<'a>>,
+    events: Parser<&'a [u8]>,
     /// What aliases stand for, and how many values that is.
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<String, (Node, usize)>,
     values: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, Span), String> {
-        match self.events.next() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(why)) => Err(format!("line {}: {}", why.marker().line(), why.info())),
-            None => Ok((Event::StreamEnd, Span::default())),
-        }
+impl Reader<'_> {
+    fn next(&mut self) -> Result<Event, String> {
+        self.events.parse().map_err(|why| {
+            let problem = why.problem();
+            match why.problem_mark() {
+                Some(mark) => format!("line {}: {problem}", mark.line + 1),
+                None => problem.to_owned(),
+            }
+        })
     }
 
-    fn value(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, String> {
-        let line = span.start.line();
+    fn value(&mut self, event: Event, depth: usize) -> Result<Node, String> {
+        let line = usize::try_from(event.start_mark.line).unwrap_or_default() + 1;
         let before = self.values;
         self.values += 1;
         if depth > DEEPEST || self.values > MOST {
             return Err(format!("line {line}: too much lies in each other"));
         }
-        let (anchor, tag, node) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let kind = scalar(&text, style, tag.as_deref());
-                // A block of text is where it begins; behind a tag, where that is.
+        let (anchor, tag, node) = match event.data {
+            EventData::Scalar {
+                anchor,
+                tag,
+                value,
+                style,
+                ..
+            } => {
+                let kind = scalar(&value, style, tag.as_deref());
+                // A block of text begins on the line after its `|`.
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let line = line + usize::from(is_block && tag.is_some());
-                (anchor, tag, Node::new(line, kind))
+                (anchor, tag, Node::new(line + usize::from(is_block), kind))
             }
-            Event::SequenceStart(anchor, tag) => {
+            EventData::SequenceStart { anchor, tag, .. } => {
                 let mut items = Vec::new();
                 loop {
-                    match self.next()? {
-                        (Event::SequenceEnd | Event::StreamEnd, _) => break,
-                        (event, span) => items.push(self.value(event, span, depth + 1)?),
+                    let event = self.next()?;
+                    match event.data {
+                        EventData::SequenceEnd | EventData::StreamEnd => break,
+                        _ => items.push(self.value(event, depth + 1)?),
                     }
                 }
                 (anchor, tag, Node::new(line, Kind::List(items)))
             }
-            Event::MappingStart(anchor, tag) => {
+            EventData::MappingStart { anchor, tag, .. } => {
                 let members = self.members(depth)?;
                 (anchor, tag, Node::new(line, Kind::Map(members)))
             }
-            Event::Alias(anchor) => {
-                let (node, values) = self.anchors.get(&anchor).cloned().unwrap_or_default();
+            EventData::Alias { anchor } => {
+                let known = self.anchors.get(&anchor).cloned();
+                let (node, values) =
+                    known.ok_or_else(|| format!("line {line}: there is no anchor {anchor}"))?;
                 self.values += values;
                 return Ok(node.at(line));
             }
@@ -92,7 +106,7 @@ impl<'a> Reader<'a> {
             Some(tag) => long_form(tag, node),
             None => node,
         };
-        if anchor > 0 {
+        if let Some(anchor) = anchor {
             let values = self.values - before;
             self.anchors.insert(anchor, (node.clone(), values));
         }
@@ -103,13 +117,13 @@ impl<'a> Reader<'a> {
         let mut members: Vec<Member> = Vec::new();
         let mut merged = Vec::new();
         loop {
-            let (event, span) = match self.next()? {
-                (Event::MappingEnd | Event::StreamEnd, _) => break,
-                next => next,
-            };
-            let name = self.value(event, span, depth + 1)?;
-            let (event, span) = self.next()?;
-            let value = self.value(event, span, depth + 1)?;
+            let event = self.next()?;
+            if matches!(event.data, EventData::MappingEnd | EventData::StreamEnd) {
+                break;
+            }
+            let name = self.value(event, depth + 1)?;
+            let event = self.next()?;
+            let value = self.value(event, depth + 1)?;
             let line = name.line;
             match name.scalar().unwrap_or_default() {
                 merge if merge == "<<" => merged.push(value),
@@ -137,9 +151,9 @@ impl Default for Node {
 }
 
 /// What a scalar is, by YAML's core schema; only plain ones are not text.
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Kind {
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Kind {
     let as_text = || Kind::Text(text.to_owned());
-    let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+    let is_text = tag.and_then(|tag| tag.strip_prefix(CORE)) == Some("str");
     if style != ScalarStyle::Plain || is_text {
         return as_text();
     }
@@ -164,13 +178,13 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Kind {
 }
 
 /// `!Sub x` as `{"Fn::Sub": x}`, and so on; other tags say nothing here.
-fn long_form(tag: &Tag, argument: Node) -> Node {
-    if tag.handle != "!" {
+fn long_form(tag: &str, argument: Node) -> Node {
+    let Some(function) = tag.strip_prefix('!') else {
         return argument;
-    }
+    };
     let line = argument.line;
-    let name = match tag.suffix.as_str() {
-        "Ref" | "Condition" => tag.suffix.clone(),
+    let name = match function {
+        "Ref" | "Condition" => function.to_owned(),
         other => format!("Fn::{other}"),
     };
     let value = match (name.as_str(), argument.as_str()) {
@@ -216,6 +230,17 @@ mod tests {
         assert_eq!(yaml["b"].to_json(), serde_json::json!({"m": 3, "n": 1}));
         assert_eq!(yaml["c"].as_str(), Some("012345678901"));
         assert_eq!(yaml["d"].as_str(), Some("2012-10-17"));
+    }
+
+    /// As PyYAML and CloudFormation take them, though YAML's own rules do not.
+    #[test]
+    fn what_others_take_is_taken() {
+        let flow = "a:\n  b: {\n    \"c\": [1, \"Ref\" : \"X\"],\n  }\n  d: 1\n";
+        let flow = parse(flow).unwrap();
+        assert_eq!(flow["a"]["b"]["c"][1]["Ref"].as_str(), Some("X"));
+        assert_eq!(flow["a"]["d"].line, 5);
+        let quoted = parse("a:\n  b: \"{\n  }\"\n").unwrap();
+        assert_eq!(quoted["a"]["b"].as_str(), Some("{ }"));
     }
 
     #[test]

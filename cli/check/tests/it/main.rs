@@ -38,7 +38,7 @@ fn among(files: &[(&str, &str)], parameters: &[(&str, &str)]) -> Result<Checked,
 
 /// Checks one template alone.
 fn alone(template: &str) -> Checked {
-    among(&[("template.yaml", template)], &[]).unwrap()
+    among(&[("template.yaml", template)], &[]).expect("a template")
 }
 
 /// The findings of a rule.
