@@ -37,6 +37,8 @@ pub(crate) struct Resource {
     pub(crate) metadata: Node,
     /// Whether SAM's connectors grant it more than its policies do.
     pub(crate) is_connected: bool,
+    /// Whether it is deployed depends on what is not known.
+    pub(crate) is_doubtful: bool,
     /// What `Ref` gives for it.
     pub(crate) reference: String,
     /// Its ARN, of the types whose ARN is known.
@@ -116,6 +118,7 @@ impl Model {
                 properties: declared.properties,
                 metadata: declared.metadata,
                 is_connected: declared.is_connected,
+                is_doubtful: declared.is_doubtful,
                 reference: text(stack.reference_of(logical)),
                 arn: stack.arn(logical).map(text),
             });

@@ -271,26 +271,30 @@ fn buses_here(model: &Model) -> bool {
 }
 
 fn heard_twice(model: &Model, notes: &mut Notes<'_>) {
-    let all: Vec<(&model::Rule, &model::Target, Id)> = listening(model)
+    // A target that is not in the template is known by what names it.
+    let place = |target: &model::Target| match model.named(&target.arn) {
+        Some(id) => Some(name(model, id).to_owned()),
+        None => target.arn.scalar(),
+    };
+    let all: Vec<(&model::Rule, &model::Target, String)> = listening(model)
         .flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)))
-        .filter_map(|(rule, target)| Some((rule, target, model.named(&target.arn)?)))
+        .filter_map(|(rule, target)| Some((rule, target, place(target)?)))
         .collect();
-    for (n, (rule, target, to)) in all.iter().enumerate() {
+    for (n, (rule, target, place)) in all.iter().enumerate() {
         for (other, _, also_to) in &all[..n] {
-            if to != also_to || (apart(rule, other)) {
+            if place != also_to || apart(rule, other) {
                 continue;
             }
-            let place = name(model, *to);
             let (one, two) = (&other.name, &rule.name);
             match overlap(&rule.pattern, &other.pattern) {
                 Overlap::Never => {}
-                Overlap::Surely(event) if rule.bus == other.bus || same_bus(rule, other) => {
+                Overlap::Surely(event) if together(model, rule, other) => {
                     let message = format!("{one} and {two} both send {place} such as {event}");
                     notes.wrong(rule.id, target.line, message);
                 }
                 Overlap::Surely(_) => {
                     let what = format!(
-                        "whether {one} and {two} are on one bus, and send {place} the same"
+                        "whether {one} and {two} are both there, on one bus, and send {place} the same"
                     );
                     notes.unknown(rule.id, target.line, &what);
                 }
@@ -304,9 +308,10 @@ fn heard_twice(model: &Model, notes: &mut Notes<'_>) {
     }
 }
 
-/// Whether two rules are on one bus.
-fn same_bus(one: &model::Rule, other: &model::Rule) -> bool {
-    one.bus.scalar() == other.bus.scalar()
+/// Whether two rules are surely there, and on one bus.
+fn together(model: &Model, one: &model::Rule, other: &model::Rule) -> bool {
+    let is_there = |it: &model::Rule| !model.resources[it.id].is_doubtful;
+    is_there(one) && is_there(other) && one.bus.scalar() == other.bus.scalar()
 }
 
 /// Whether two rules are on two buses.

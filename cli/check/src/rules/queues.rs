@@ -149,7 +149,11 @@ fn delivery(model: &Model, notes: &mut Notes<'_>) {
         for target in &rule.targets {
             let letters = &target.settings["DeadLetterConfig"];
             if letters.is_null() {
-                let message = format!("{} has a target without dead letters", rule.name);
+                let target_id = target.settings["Id"].as_str().unwrap_or_default();
+                let message = format!(
+                    "what {} cannot deliver to its target {target_id} is dropped",
+                    rule.name
+                );
                 notes.wrong(rule.id, target.line, message);
             } else if letters.is_unknown() {
                 notes.unknown(rule.id, target.line, "whether the target has dead letters");
@@ -183,7 +187,7 @@ fn partial_batches(model: &Model, notes: &mut Notes<'_>) {
         let answers = |it: &Node| it.as_str() == Some("ReportBatchItemFailures");
         if types.has_unknown() {
             notes.unknown(*id, *line, "whether the function answers per message");
-        } else if !types.items().iter().any(answers) {
+        } else if !types.one_or_more().iter().any(answers) {
             let message = "a batch is answered as a whole".to_owned();
             notes.wrong(*id, *line, message);
         }
@@ -250,8 +254,16 @@ fn few_receives(model: &Model, notes: &mut Notes<'_>) {
         };
         // All that read for this function share what is reserved.
         let shared = readings(model).filter(|it| it.function == Some(function));
-        let most = shared.map(|it| &it.mapping.settings["ScalingConfig"]["MaximumConcurrency"]);
-        let most: Option<f64> = most.map(Node::as_number).sum();
+        let scaling = shared.map(|it| &it.mapping.settings["ScalingConfig"]);
+        let scaling: Vec<&Node> = scaling.collect();
+        if scaling.iter().any(|it| it.has_unknown()) {
+            notes.unknown(queue, line, "whether throttling uses up the receives");
+            continue;
+        }
+        let most = scaling
+            .iter()
+            .map(|it| it["MaximumConcurrency"].as_number());
+        let most: Option<f64> = most.sum();
         if most.is_none_or(|most| most > reserved) {
             let message = format!(
                 "a message is dead after {receives} receives, and {} runs {reserved} times at once at most",

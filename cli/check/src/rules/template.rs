@@ -31,7 +31,7 @@ const KNOWN: [&str; 4] = ["says", "source", "undoes", "allows"];
 
 fn not_read(model: &Model, notes: &mut Notes<'_>) {
     for (id, line, why) in &model.unread {
-        notes.unknown(*id, *line, why);
+        notes.wrong(*id, *line, format!("not known: {why}"));
     }
 }
 

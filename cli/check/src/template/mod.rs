@@ -58,6 +58,8 @@ pub(crate) struct Declared {
     pub(crate) metadata: Node,
     /// Whether SAM's connectors grant it more than its policies do.
     pub(crate) is_connected: bool,
+    /// Whether it is deployed depends on what is not known.
+    pub(crate) is_doubtful: bool,
 }
 
 impl<'a> Stack<'a> {
@@ -122,12 +124,14 @@ impl<'a> Stack<'a> {
     /// The resources that are deployed, or may be.
     pub(crate) fn resources(&self) -> Vec<Declared> {
         let all = self.members().iter();
-        let deployed = all.filter(|it| {
-            let condition = it.value["Condition"].as_str();
-            condition.and_then(|name| self.condition(name)) != Some(false)
-        });
+        let holds = |it: &Member| match it.value["Condition"].as_str() {
+            Some(name) => self.condition(name),
+            None => Some(true),
+        };
+        let deployed = all.filter(|it| holds(it) != Some(false));
         deployed
             .map(|it| Declared {
+                is_doubtful: holds(it).is_none(),
                 logical: it.name.clone(),
                 line: it.line,
                 kind: it.value["Type"].as_str().unwrap_or_default().to_owned(),

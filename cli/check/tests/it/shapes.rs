@@ -232,6 +232,41 @@ Resources:
     }
 }
 
+/// Of two rules of which there may be only one, nobody knows whether both deliver.
+#[test]
+fn rules_that_may_exclude_each_other_are_not_known_to_overlap() {
+    let template = "\
+Parameters: { Stage: { Type: String } }
+Conditions:
+  Live: !Equals [!Ref Stage, live]
+  Test: !Not [!Condition Live]
+Resources:
+  One:
+    Type: AWS::Events::Rule
+    Condition: Live
+    Properties:
+      EventPattern: { source: [shop.order] }
+      Targets: [{ Id: a, Arn: !ImportValue Orders, DeadLetterConfig: { Arn: !ImportValue Letters } }]
+  Two:
+    Type: AWS::Events::Rule
+    Condition: Test
+    Properties:
+      EventPattern: { source: [shop.order] }
+      Targets: [{ Id: a, Arn: !ImportValue Orders, DeadLetterConfig: { Arn: !ImportValue Letters } }]
+";
+    let checked = alone(template);
+    let found = of(&checked, "heard-twice");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].severity, Severity::Info);
+    let checked = among(&[("template.yaml", template)], &[("Stage", "live")]).unwrap();
+    assert!(of(&checked, "heard-twice").is_empty());
+    let both = template
+        .replace("    Condition: Live\n", "")
+        .replace("    Condition: Test\n", "");
+    let checked = alone(&both);
+    assert_eq!(of(&checked, "heard-twice")[0].severity, Severity::Warning);
+}
+
 /// A template whose values depend on themselves, or on what is not there.
 #[test]
 fn nonsense_is_survived() {
