@@ -5,7 +5,6 @@ use crate::finding::{Notes, Severity};
 use crate::model::Model;
 use crate::node::Node;
 
-/// See [`Rule`].
 pub(super) static CONSTANT_MESSAGE_GROUP: Rule = Rule {
     name: "constant-message-group",
     severity: Severity::Warning,

@@ -7,7 +7,6 @@ use crate::model::{self, Id, Model};
 use crate::overlap::{Overlap, Takes, asked_for, overlap, takes};
 use crate::speech::Said;
 
-/// See [`Rule`].
 pub(super) static HEARS_ITSELF: Rule = Rule {
     name: "hears-itself",
     severity: Severity::Error,
@@ -17,7 +16,6 @@ pub(super) static HEARS_ITSELF: Rule = Rule {
     check: hears_itself,
 };
 
-/// See [`Rule`].
 pub(super) static NOBODY_SAYS: Rule = Rule {
     name: "nobody-says",
     severity: Severity::Error,
@@ -27,7 +25,6 @@ pub(super) static NOBODY_SAYS: Rule = Rule {
     check: nobody_says,
 };
 
-/// See [`Rule`].
 pub(super) static NOBODY_HEARS: Rule = Rule {
     name: "nobody-hears",
     severity: Severity::Warning,
@@ -37,7 +34,6 @@ pub(super) static NOBODY_HEARS: Rule = Rule {
     check: nobody_hears,
 };
 
-/// See [`Rule`].
 pub(super) static HEARD_TWICE: Rule = Rule {
     name: "heard-twice",
     severity: Severity::Warning,
@@ -221,7 +217,10 @@ fn nobody_says(model: &Model, notes: &mut Notes<'_>) {
             "whether anybody says what rules wait for ({} in all): {why}",
             doubtful.len()
         );
-        notes.unknown(*id, *line, &what);
+        match said.is_empty() || !untold.is_empty() {
+            true => notes.untold(*id, *line, &what),
+            false => notes.unknown(*id, *line, &what),
+        }
     }
 }
 

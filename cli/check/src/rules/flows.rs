@@ -9,7 +9,6 @@ use crate::model::Model;
 use crate::node::Node;
 use crate::reads::Shape;
 
-/// See [`Rule`].
 pub(super) static CATCH_LOSES_INPUT: Rule = Rule {
     name: "catch-loses-input",
     severity: Severity::Error,
@@ -19,7 +18,6 @@ pub(super) static CATCH_LOSES_INPUT: Rule = Rule {
     check: catch_loses_input,
 };
 
-/// See [`Rule`].
 pub(super) static RESULT_OVERWRITES_INPUT: Rule = Rule {
     name: "result-overwrites-input",
     severity: Severity::Error,
@@ -29,7 +27,6 @@ pub(super) static RESULT_OVERWRITES_INPUT: Rule = Rule {
     check: result_overwrites_input,
 };
 
-/// See [`Rule`].
 pub(super) static POLL_WITHOUT_BOUND: Rule = Rule {
     name: "poll-without-bound",
     severity: Severity::Error,

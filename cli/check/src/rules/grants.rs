@@ -6,7 +6,6 @@ use crate::grants::allows_putting;
 use crate::model::Model;
 use crate::node::Node;
 
-/// See [`Rule`].
 pub(super) static PUTS_EVENTS_ANYWHERE: Rule = Rule {
     name: "puts-events-anywhere",
     severity: Severity::Warning,

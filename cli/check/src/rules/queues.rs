@@ -5,7 +5,6 @@ use crate::finding::{Notes, Severity};
 use crate::model::{FUNCTIONS, Id, Mapping, Model, QUEUE};
 use crate::node::Node;
 
-/// See [`Rule`].
 pub(super) static HANDLING_WITHOUT_DEAD_LETTERS: Rule = Rule {
     name: "handling-without-dead-letters",
     severity: Severity::Error,
@@ -15,7 +14,6 @@ pub(super) static HANDLING_WITHOUT_DEAD_LETTERS: Rule = Rule {
     check: handling,
 };
 
-/// See [`Rule`].
 pub(super) static DELIVERY_WITHOUT_DEAD_LETTERS: Rule = Rule {
     name: "delivery-without-dead-letters",
     severity: Severity::Error,
@@ -25,7 +23,6 @@ pub(super) static DELIVERY_WITHOUT_DEAD_LETTERS: Rule = Rule {
     check: delivery,
 };
 
-/// See [`Rule`].
 pub(super) static NO_PARTIAL_BATCHES: Rule = Rule {
     name: "no-partial-batches",
     severity: Severity::Warning,
@@ -35,7 +32,6 @@ pub(super) static NO_PARTIAL_BATCHES: Rule = Rule {
     check: partial_batches,
 };
 
-/// See [`Rule`].
 pub(super) static SHORT_VISIBILITY: Rule = Rule {
     name: "short-visibility",
     severity: Severity::Warning,
@@ -45,7 +41,6 @@ pub(super) static SHORT_VISIBILITY: Rule = Rule {
     check: visibility,
 };
 
-/// See [`Rule`].
 pub(super) static FEW_RECEIVES: Rule = Rule {
     name: "few-receives",
     severity: Severity::Warning,

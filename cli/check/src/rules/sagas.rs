@@ -9,7 +9,6 @@ use crate::model::Model;
 use crate::node::Node;
 use crate::speech::told;
 
-/// See [`Rule`].
 pub(super) static STEP_UNGUARDED: Rule = Rule {
     name: "saga-step-unguarded",
     severity: Severity::Error,
@@ -19,7 +18,6 @@ pub(super) static STEP_UNGUARDED: Rule = Rule {
     check: step_unguarded,
 };
 
-/// See [`Rule`].
 pub(super) static BRANCH_NOT_UNDONE: Rule = Rule {
     name: "branch-not-undone",
     severity: Severity::Error,

@@ -6,7 +6,6 @@ use crate::model::Model;
 use crate::node::{Kind, Node};
 use crate::speech::told;
 
-/// See [`Rule`].
 pub(super) static NOT_READ: Rule = Rule {
     name: "not-read",
     severity: Severity::Info,
@@ -16,7 +15,6 @@ pub(super) static NOT_READ: Rule = Rule {
     check: not_read,
 };
 
-/// See [`Rule`].
 pub(super) static UNCLEAR_METADATA: Rule = Rule {
     name: "unclear-metadata",
     severity: Severity::Warning,
