@@ -2,6 +2,7 @@
 
 use crate::model::{Id, Model};
 use crate::node::{Kind, Node};
+use crate::reading;
 
 /// A statement of a policy.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +69,30 @@ impl Model {
         (some || !unknown).then_some(some)
     }
 
-    /// The statements of a function's role, or its own; `None` if not all of them
-    /// are known.
+    /// Whether somebody may put events on the bus called `bus`, if that is known.
+    pub(crate) fn puts_events_on(&self, by: Id, bus: &Node) -> Option<bool> {
+        let policies = &self.resources[by].properties["Policies"];
+        let templates = policies.one_or_more().iter().flat_map(Node::members);
+        let by_sam = templates.filter(|it| it.name == "EventBridgePutEventsPolicy");
+        let by_sam = by_sam.map(|it| it.value["EventBusName"].clone());
+        let granted = self.grants_of(by)?.into_iter();
+        let granted = granted.filter(|it| allows_putting(it));
+        let granted = granted.flat_map(|it| it["Resource"].one_or_more());
+        let mut may = Some(false);
+        for on in granted.map(reading::bus).chain(by_sam) {
+            if on.scalar() == bus.scalar() {
+                return Some(true);
+            }
+            let on = on.as_str().filter(|it| !it.contains('*'));
+            if on.is_none() || bus.as_str().is_none() {
+                may = None;
+            }
+        }
+        may
+    }
+
+    /// The statements of the role of a function or machine, or its own; `None` if
+    /// not all of them are known.
     pub(crate) fn grants_of(&self, function: Id) -> Option<Vec<&Node>> {
         // A connector grants what its ends need.
         let apart = self.of_kind("AWS::Serverless::Connector").next();
@@ -77,10 +100,11 @@ impl Model {
             return None;
         }
         let properties = &self.resources[function].properties;
-        if properties["Role"].is_null() {
+        let roles = [&properties["Role"], &properties["RoleArn"]];
+        let Some(role) = roles.into_iter().find(|it| !it.is_null()) else {
             return self.attached(&properties["Policies"]);
-        }
-        let role = self.named_as(&properties["Role"], &["AWS::IAM::Role"])?;
+        };
+        let role = self.named_as(role, &["AWS::IAM::Role"])?;
         let role = &self.resources[role];
         let mut all = Vec::new();
         for document in documents(&role.properties["Policies"]) {

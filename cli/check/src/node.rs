@@ -168,8 +168,12 @@ impl Node {
 impl Index<&str> for Node {
     type Output = Self;
 
-    /// The member called `name`; nothing if there is none.
+    /// The member called `name`; nothing if there is none. Of what is not known no
+    /// member is.
     fn index(&self, name: &str) -> &Self {
+        if self.is_unknown() {
+            return self;
+        }
         let member = self.members().iter().find(|it| it.name == name);
         member.map_or(&NOTHING, |it| &it.value)
     }

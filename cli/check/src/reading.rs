@@ -35,7 +35,7 @@ impl Model {
     fn read_rule(&mut self, id: Id) {
         let resource = &self.resources[id];
         let properties = &resource.properties;
-        let targets = properties["Targets"].items().iter();
+        let targets = properties["Targets"].one_or_more().iter();
         let targets = targets.map(|it| Target {
             line: it.line,
             arn: it["Arn"].clone(),
@@ -170,7 +170,7 @@ impl Model {
 }
 
 /// The bus that a rule is on, by its name.
-fn bus(named: &Node) -> Node {
+pub(crate) fn bus(named: &Node) -> Node {
     let line = named.line;
     let name = |text: &str| match text.split_once(":event-bus/") {
         Some((_, name)) => name.to_owned(),

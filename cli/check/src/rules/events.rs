@@ -71,12 +71,13 @@ fn is_of_aws(rule: &model::Rule) -> bool {
     !sources.is_empty() && all
 }
 
-fn takes_said(rule: &model::Rule, said: &Said) -> Takes {
-    takes(
-        &rule.pattern,
-        said.source.as_deref(),
-        Some(&said.detail_type),
-    )
+/// Whether a rule takes what is said, as far as that can come to its bus.
+fn takes_said(model: &Model, rule: &model::Rule, said: &Said) -> Takes {
+    if model.puts_events_on(said.by, &rule.bus) == Some(false) {
+        return Takes::Never;
+    }
+    let source = said.source.as_deref();
+    takes(&rule.pattern, source, Some(&said.detail_type))
 }
 
 fn hears_itself(model: &Model, notes: &mut Notes<'_>) {
@@ -124,7 +125,12 @@ fn own_events(model: &Model, rule: &model::Rule, speaker: Id) -> Vec<(Option<Str
     match model.says(speaker) {
         Some(says) => says
             .into_iter()
-            .map(|said| (Some(said.detail_type.clone()), takes_said(rule, &said)))
+            .map(|said| {
+                (
+                    Some(said.detail_type.clone()),
+                    takes_said(model, rule, &said),
+                )
+            })
             .collect(),
         None => {
             let sources = model.sources(speaker).into_iter();
@@ -189,7 +195,9 @@ fn nobody_says(model: &Model, notes: &mut Notes<'_>) {
         for (sources, detail_type) in asked_for(&rule.pattern).unwrap_or_default() {
             let is_it = |it: &&Said| {
                 let source = it.source.as_ref();
-                it.detail_type == detail_type && source.is_none_or(|it| sources.contains(it))
+                it.detail_type == detail_type
+                    && source.is_none_or(|it| sources.contains(it))
+                    && takes_said(model, rule, it) > Takes::Never
             };
             if said.iter().any(|it| is_it(&it)) {
                 continue;
@@ -233,7 +241,7 @@ fn nobody_hears(model: &Model, notes: &mut Notes<'_>) {
     let mut doubtful = Vec::new();
     for id in model.speakers() {
         for said in model.says(id).unwrap_or_default() {
-            let heard = listening(model).any(|rule| takes_said(rule, &said) > Takes::Never);
+            let heard = listening(model).any(|rule| takes_said(model, rule, &said) > Takes::Never);
             if heard {
                 continue;
             }

@@ -77,10 +77,8 @@ impl Stack<'_> {
                     None => {
                         let [one, other] = branches.map(|it| self.resolve(it));
                         let same = one.as_ref().map(Node::to_json);
-                        if same == other.as_ref().map(Node::to_json) {
-                            return Some(one);
-                        }
-                        Node::unknown(line, format!("${{{}?}}", argument[0].as_str()?))
+                        let is_same = same == other.as_ref().map(Node::to_json);
+                        return is_same.then_some(one);
                     }
                 }
             }

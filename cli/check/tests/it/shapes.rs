@@ -267,6 +267,53 @@ Resources:
     assert_eq!(of(&checked, "heard-twice")[0].severity, Severity::Warning);
 }
 
+/// A function that hands events from one bus to another hears nothing of its own.
+#[test]
+fn what_is_said_on_another_bus_is_not_heard() {
+    let template = "\
+Resources:
+  Inner: { Type: AWS::Events::EventBus, Properties: { Name: inner } }
+  Outer: { Type: AWS::Events::EventBus, Properties: { Name: outer } }
+  Bridge:
+    Type: AWS::Serverless::Function
+    Metadata: { Duet: { source: shop.order, says: [OrderPlaced] } }
+    Properties:
+      Policies: [{ Statement: [{ Effect: Allow, Action: events:PutEvents, Resource: !GetAtt Outer.Arn }] }]
+      Events:
+        Placed:
+          Type: EventBridgeRule
+          Properties:
+            EventBusName: !Ref Inner
+            Pattern: { source: [shop.order], detail-type: [OrderPlaced] }
+";
+    let checked = alone(template);
+    assert!(of(&checked, "hears-itself").is_empty());
+    assert_eq!(of(&checked, "nobody-says").len(), 1);
+    assert_eq!(of(&checked, "nobody-hears").len(), 1);
+    let circle = alone(&template.replace("!Ref Inner", "!GetAtt Outer.Arn"));
+    let found = of(&circle, "hears-itself");
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Error));
+}
+
+/// Targets that depend on a condition are not known, and not missing.
+#[test]
+fn what_a_condition_decides_is_not_taken_for_missing() {
+    let template = "\
+Parameters: { Stage: { Type: String } }
+Conditions: { Live: !Equals [!Ref Stage, live] }
+Resources:
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: { source: [aws.s3] }
+      Targets:
+        - !If [Live, { Id: a, Arn: !ImportValue Orders }, { Id: b, Arn: !ImportValue Others }]
+";
+    let checked = alone(template);
+    let found = of(&checked, "delivery-without-dead-letters");
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Info));
+}
+
 /// A template whose values depend on themselves, or on what is not there.
 #[test]
 fn nonsense_is_survived() {
