@@ -144,11 +144,13 @@ fn delivery(model: &Model, notes: &mut Notes<'_>) {
         for target in &rule.targets {
             let letters = &target.settings["DeadLetterConfig"];
             if letters.is_null() {
-                let target_id = target.settings["Id"].as_str().unwrap_or_default();
-                let message = format!(
-                    "what {} cannot deliver to its target {target_id} is dropped",
-                    rule.name
-                );
+                let message = match target.settings["Id"].as_str() {
+                    Some(id) => format!(
+                        "what {} cannot deliver to its target {id} is dropped",
+                        rule.name
+                    ),
+                    None => format!("what {} cannot deliver is dropped", rule.name),
+                };
                 notes.wrong(rule.id, target.line, message);
             } else if letters.is_unknown() {
                 notes.unknown(rule.id, target.line, "whether the target has dead letters");
