@@ -9,7 +9,7 @@
 //! | `yaml`, `node` | a document whose values know their lines |
 //! | `template` | parameters, conditions, functions, nested stacks: what is known before deployment |
 //! | `model`, `reading` | resources as queues, mappings, rules and machines, however they are written |
-//! | `definition` | state machines as graphs |
+//! | `definition`, `reads` | state machines as graphs, and what a state reads of its input |
 //! | `speech`, `grants` | who says what, and who may |
 //! | `overlap` | event patterns against each other |
 //! | [`rules`] | the mistakes, a file a family |

@@ -35,6 +35,9 @@ impl Model {
     fn read_rule(&mut self, id: Id) {
         let resource = &self.resources[id];
         let properties = &resource.properties;
+        if is_off(properties) {
+            return;
+        }
         let targets = properties["Targets"].one_or_more().iter();
         let targets = targets.map(|it| Target {
             line: it.line,
@@ -99,6 +102,7 @@ impl Model {
                         settings,
                     });
                 }
+                "EventBridgeRule" | "CloudWatchEvent" if is_off(&settings) => {}
                 "EventBridgeRule" | "CloudWatchEvent" => self.rules.push(Rule {
                     id,
                     line,
@@ -127,25 +131,36 @@ impl Model {
     }
 
     /// Who calls a function and does not wait for its answer, so that nobody
-    /// notices when it fails: the resource, the line, and the function.
-    pub(crate) fn calls_without_waiting(&self) -> Vec<(Id, usize, &Node, String)> {
+    /// notices when it fails: the resource, the line, the function, and the name of
+    /// what calls it.
+    pub(crate) fn calls_without_waiting(&self) -> Vec<(Id, usize, Id, String)> {
         let mut calls = Vec::new();
+        let function = |named: &Node| self.named_as(named, &FUNCTIONS);
         let rules = self.rules.iter().filter(|rule| !rule.pattern.is_null());
         for rule in rules {
             let targets = rule.targets.iter();
-            calls.extend(targets.map(|it| (rule.id, it.line, &it.arn, rule.name.clone())));
+            calls.extend(targets.filter_map(|it| {
+                let function = function(&it.arn)?;
+                Some((rule.id, it.line, function, rule.name.clone()))
+            }));
         }
         for it in &self.subscriptions {
             if it.protocol.as_str() == Some("lambda") {
                 let place = self.resources[it.id].place.clone();
-                calls.push((it.id, it.line, &it.endpoint, place));
+                calls.extend(function(&it.endpoint).map(|to| (it.id, it.line, to, place)));
             }
         }
         for (id, bucket) in self.of_kind("AWS::S3::Bucket") {
             let told = &bucket.properties["NotificationConfiguration"]["LambdaConfigurations"];
             for it in told.items() {
-                calls.push((id, it.line, &it["Function"], bucket.place.clone()));
+                let place = bucket.place.clone();
+                calls.extend(function(&it["Function"]).map(|to| (id, it.line, to, place)));
             }
+        }
+        for (id, function) in self.of_kind("AWS::Serverless::Function") {
+            let events = function.properties["Events"].members().iter();
+            let of_bucket = events.filter(|it| it.value["Type"].as_str() == Some("S3"));
+            calls.extend(of_bucket.map(|it| (id, it.line, id, it.name.clone())));
         }
         calls
     }
@@ -167,6 +182,11 @@ impl Model {
         let mut all = own.into_iter().chain(apart);
         all.find(|it| !it.is_null()).cloned().unwrap_or_default()
     }
+}
+
+/// Whether a rule is there and does nothing.
+fn is_off(rule: &Node) -> bool {
+    rule["State"].as_str() == Some("DISABLED") || rule["Enabled"].to_json() == false
 }
 
 /// The bus that a rule is on, by its name.

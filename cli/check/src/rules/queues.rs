@@ -122,9 +122,6 @@ fn handling(model: &Model, notes: &mut Notes<'_>) {
         }
     }
     for (id, line, function, from) in model.calls_without_waiting() {
-        let Some(function) = model.named_as(function, &FUNCTIONS) else {
-            continue;
-        };
         let letters = model.on_failure(function);
         if letters.is_null() {
             let message = format!(

@@ -314,6 +314,33 @@ Resources:
     assert_eq!((found.len(), found[0].severity), (1, Severity::Info));
 }
 
+/// A bucket calls its function and does not wait; a rule that is disabled calls nobody.
+#[test]
+fn buckets_call_and_disabled_rules_do_not() {
+    let template = "\
+Resources:
+  Pictures: { Type: AWS::S3::Bucket }
+  Thumbnail:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Uploaded: { Type: S3, Properties: { Bucket: !Ref Pictures, Events: s3:ObjectCreated:* } }
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      State: DISABLED
+      EventPattern: { source: [aws.s3] }
+      Targets: [{ Id: a, Arn: !GetAtt Thumbnail.Arn }]
+";
+    let checked = alone(template);
+    let lines: Vec<_> = checked
+        .findings
+        .iter()
+        .map(|it| (it.rule, it.line))
+        .collect();
+    assert_eq!(lines, [("handling-without-dead-letters", 7)]);
+}
+
 /// A template whose values depend on themselves, or on what is not there.
 #[test]
 fn nonsense_is_survived() {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use duet_core::LISTENERS;
 use serde_json::{Value, json};
 
 use super::services;
@@ -18,13 +17,12 @@ pub struct Told {
     pub task: Value,
 }
 
-/// What each service that takes part tells, by its name. Listeners say nothing, and
-/// may not.
+/// What each service tells, by its name. A listener's queue function says nothing
+/// and may put no events, so it need not tell that.
 #[must_use]
 pub fn told() -> BTreeMap<&'static str, Told> {
     let all = services();
-    let parts = all.iter().filter(|it| !LISTENERS.contains(&it.name));
-    parts
+    all.iter()
         .map(|service| {
             let mut says: Vec<&str> = Vec::new();
             for fact in service.says.iter().flat_map(|(_, facts)| *facts) {
@@ -44,7 +42,7 @@ pub fn told() -> BTreeMap<&'static str, Told> {
 
 #[cfg(test)]
 mod tests {
-    use duet_core::{Fact, Vocabulary};
+    use duet_core::{Fact, LISTENERS, Vocabulary};
 
     use super::super::{reactions, samples};
     use super::*;
@@ -74,8 +72,9 @@ mod tests {
         let told = told();
         let mut compared = 0;
         for (service, entry, found) in functions() {
+            let is_listener = LISTENERS.contains(&service.as_str());
             let expected = match (told.get(service.as_str()), entry.as_str()) {
-                (Some(told), "queue") => told.queue.clone(),
+                (Some(told), "queue") if !is_listener => told.queue.clone(),
                 (Some(told), "task") => told.task.clone(),
                 _ => Value::Null,
             };
@@ -85,7 +84,7 @@ mod tests {
             );
             compared += usize::from(!expected.is_null());
         }
-        assert_eq!(compared, 2 * told.len());
+        assert!(compared >= 2 * (told.len() - LISTENERS.len()), "{compared}");
     }
 
     /// What undoes a step is what the service does when the order is rejected.
