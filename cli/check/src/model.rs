@@ -21,8 +21,8 @@ pub(crate) struct Model {
     pub(crate) machines: Vec<Machine>,
     /// What could not be read: whose it is, the line, and why.
     pub(crate) unread: Vec<(Id, usize, String)>,
-    /// Names and ARNs.
-    called: BTreeMap<String, Id>,
+    /// Names and ARNs. A name may be that of several resources, of several types.
+    called: BTreeMap<String, Vec<Id>>,
 }
 
 /// A resource.
@@ -125,7 +125,7 @@ impl Model {
             let resource = &self.resources[id];
             for name in [Some(&resource.reference), resource.arn.as_ref()] {
                 if let Some(name) = name.filter(|name| !name.is_empty()) {
-                    self.called.entry(name.clone()).or_insert(id);
+                    self.called.entry(name.clone()).or_default().push(id);
                 }
             }
             match resource.kind.as_str() {
@@ -156,24 +156,28 @@ impl Model {
         }
     }
 
-    /// The resource that `value` names: by `Ref`, by its ARN, or by an ARN that
+    /// The resources that `value` names: by `Ref`, by their ARN, or by an ARN that
     /// says which alias or version.
-    pub(crate) fn named(&self, value: &Node) -> Option<Id> {
-        let text = value.scalar()?;
-        let known = |text: &str| self.called.get(text).copied();
-        known(&text).or_else(|| {
-            let is_function = text.starts_with("arn:") && text.contains(":lambda:");
-            let parts: Vec<&str> = text.split(':').take(7).collect();
-            is_function.then(|| known(&parts.join(":")))?
-        })
+    fn all_named(&self, value: &Node) -> &[Id] {
+        let Some(text) = value.scalar() else {
+            return &[];
+        };
+        let known = |text: &str| self.called.get(text).map(Vec::as_slice);
+        let is_function = text.starts_with("arn:") && text.contains(":lambda:");
+        let whole: Vec<&str> = text.split(':').take(7).collect();
+        let function = || known(&whole.join(":")).filter(|_| is_function);
+        known(&text).or_else(function).unwrap_or_default()
     }
 
-    /// The resource that `value` names, if it is of one of `kinds`.
+    /// The resource that `value` names.
+    pub(crate) fn named(&self, value: &Node) -> Option<Id> {
+        self.all_named(value).first().copied()
+    }
+
+    /// The resource of one of `kinds` that `value` names.
     pub(crate) fn named_as(&self, value: &Node, kinds: &[&str]) -> Option<Id> {
-        let id = self.named(value)?;
-        kinds
-            .contains(&self.resources[id].kind.as_str())
-            .then_some(id)
+        let is_kind = |id: &&Id| kinds.contains(&self.resources[**id].kind.as_str());
+        self.all_named(value).iter().find(is_kind).copied()
     }
 
     /// The functions, wherever they are declared.
@@ -198,7 +202,8 @@ impl Model {
         }
         let readers = self.mappings.iter();
         let readers = readers.filter(|it| self.named(&it.source) == Some(id));
-        Some(readers.filter_map(|it| self.named(&it.function)).collect())
+        let functions = readers.filter_map(|it| self.named_as(&it.function, &FUNCTIONS));
+        Some(functions.collect())
     }
 }
 

@@ -165,7 +165,8 @@ fn others(model: &Model, bus: &str) -> Option<String> {
         .map(|id| {
             let properties = &model.resources[id].properties;
             let role = [&properties["Role"], &properties["RoleArn"]];
-            role.into_iter().find_map(|it| model.named(it))
+            role.into_iter()
+                .find_map(|it| model.named_as(it, &["AWS::IAM::Role"]))
         })
         .collect();
     let foreign = model.statements().into_iter().find(|it| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Rule;
 use crate::definition::{At, Machine, State};
 use crate::finding::{Notes, Severity};
-use crate::model::Model;
+use crate::model::{FUNCTIONS, Model};
 use crate::node::Node;
 use crate::speech::told;
 
@@ -40,7 +40,9 @@ impl<'m> Undoes<'m> {
         let mut all = vec![own];
         let mut is_told = true;
         for state in machine.states.iter().filter(|it| it.is("Task")) {
-            let function = state.function().and_then(|it| model.named(it));
+            let function = state
+                .function()
+                .and_then(|it| model.named_as(it, &FUNCTIONS));
             match function.map(|id| &told(&model.resources[id].metadata)["undoes"]) {
                 Some(told) if !told.is_null() => all.push(told),
                 _ => is_told = false,
@@ -74,7 +76,9 @@ fn tasks(machine: &Machine) -> impl Iterator<Item = (At, &State)> {
 /// Whether a task is the step called `name`: it is called so, it calls the
 /// function of that name, or it asks for the command of that name.
 fn is_step(model: &Model, state: &State, name: &str) -> bool {
-    let function = state.function().and_then(|it| model.named(it));
+    let function = state
+        .function()
+        .and_then(|it| model.named_as(it, &FUNCTIONS));
     let function = function.map(|id| model.resources[id].place.as_str());
     let logical = function.and_then(|it| it.rsplit('/').next());
     let given = state.given();

@@ -341,6 +341,32 @@ Resources:
     assert_eq!(lines, [("handling-without-dead-letters", 7)]);
 }
 
+/// A table, a bus and a function of one name are three.
+#[test]
+fn a_name_may_be_that_of_several_resources() {
+    let template = "\
+Resources:
+  Table: { Type: AWS::DynamoDB::Table, Properties: { TableName: shop } }
+  Bus: { Type: AWS::Events::EventBus, Properties: { Name: shop } }
+  Letters: { Type: AWS::SQS::Queue }
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 30
+      RedrivePolicy: { deadLetterTargetArn: !GetAtt Letters.Arn, maxReceiveCount: 5 }
+  Reader: { Type: AWS::Lambda::Function, Properties: { FunctionName: shop, Timeout: 20 } }
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      EventSourceArn: !GetAtt Queue.Arn
+      FunctionName: !Ref Reader
+      FunctionResponseTypes: [ReportBatchItemFailures]
+";
+    let checked = alone(template);
+    let found = of(&checked, "short-visibility");
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Warning));
+}
+
 /// A template whose values depend on themselves, or on what is not there.
 #[test]
 fn nonsense_is_survived() {
