@@ -87,6 +87,38 @@ fn any_definition_runs_with_exit_codes_that_tell() {
 }
 
 #[test]
+fn any_template_is_checked_with_exit_codes_that_tell() {
+    let checked = |template: &str| {
+        run(&mut duet(&[
+            "check",
+            "--template",
+            template,
+            "--output",
+            "json",
+        ]))
+    };
+    let fixture = |name: &str| format!("cli/check/tests/fixtures/{name}.yaml");
+    for (template, code) in [
+        ("template.yaml".to_owned(), 0),
+        (fixture("short-visibility/trips"), 0),
+        (fixture("poll-without-bound/trips"), 1),
+        (fixture("poll-without-bound/none"), 2),
+        ("README.md".to_owned(), 2),
+    ] {
+        assert_eq!(checked(&template).status.code(), Some(code), "{template}");
+    }
+    let found = checked(&fixture("poll-without-bound/trips"));
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let first = &found[0];
+    assert_eq!(first["rule"], "poll-without-bound");
+    assert_eq!(first["severity"], "error");
+    assert!(first["file"].as_str().unwrap().ends_with("trips.yaml"));
+    for member in ["line", "resource", "message", "fix"] {
+        assert!(!first[member].is_null(), "{member} in {first}");
+    }
+}
+
+#[test]
 fn an_event_is_expected_sent_and_the_tap_is_gone_afterwards() {
     let kind = fresh("ping");
     let pattern = format!(r#"{{"detail-type":["{kind}"]}}"#);

@@ -6,6 +6,7 @@
 pub mod asl;
 pub mod bench;
 pub mod catalog;
+pub mod check;
 pub mod choose;
 pub mod compare;
 pub(crate) mod complete;
@@ -157,6 +158,11 @@ pub enum Command {
     /// Run and check state machine definitions: any, not only ours.
     #[command(subcommand)]
     Asl(asl::Asl),
+    /// Check a template against the mistakes that are known to bite: any, of SAM or CloudFormation.
+    #[command(
+        after_help = "Example:\n  duet check\n  duet check --template template.yaml --parameter Fraud=off --output json"
+    )]
+    Check(check::Check),
     /// Write the JSON Schemas and the event table from the code, or check them.
     #[command(after_help = "Example: duet contracts --check")]
     Contracts(contracts::Contracts),
@@ -222,6 +228,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Events(args) => events::run(global, args).await,
         Command::Rules(args) => rules::run(global, args).await,
         Command::Asl(args) => asl::run(args, format),
+        Command::Check(args) => check::run(args, format),
         Command::Contracts(args) => contracts::run(args, format),
         Command::Completions { shell } => {
             terminal::line(complete::script(*shell)?.trim_end())?;

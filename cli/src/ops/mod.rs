@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod catalog;
+pub mod check;
 pub mod customer;
 pub mod demo;
 pub mod dlq;

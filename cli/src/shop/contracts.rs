@@ -3,6 +3,7 @@
 //! makes them do. Checked in, and compared by a test.
 
 pub mod fields;
+pub mod told;
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -35,6 +36,8 @@ struct Described {
     name: &'static str,
     commands: Vec<(&'static str, Schema)>,
     says: &'static [(&'static str, &'static [&'static str])],
+    undoes: &'static [(&'static str, &'static str)],
+    verdicts: &'static [&'static str],
     policy: fn(&Event) -> Option<&'static str>,
 }
 
@@ -47,6 +50,8 @@ fn described<S: Service>(
         name: S::NAME,
         commands,
         says: S::SAYS,
+        undoes: S::UNDOES,
+        verdicts: S::VERDICTS,
         policy: |event| reaction::<S>(event).map(|command| command.name()),
     }
 }

@@ -66,6 +66,10 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// table.
     const SAYS: &'static [(&'static str, &'static [&'static str])];
 
+    /// The commands whose effect another of its commands undoes, and that one: the
+    /// saga's steps and their compensations.
+    const UNDOES: &'static [(&'static str, &'static str)] = &[];
+
     /// The commands with which a flow begins. They come from outside, so they
     /// are read strictly, and they enter by the variant's own door only.
     const BEGINS: &'static [&'static str] = &[];

@@ -61,6 +61,8 @@ impl<S: Store, C: Clock, P: Carrier> Service for Deliveries<S, C, P> {
         ("NotePayment", &["DeliveryScheduled", "DeliveryFailed"]),
         ("NoteClearance", &["DeliveryScheduled", "DeliveryFailed"]),
     ];
+    const UNDOES: &'static [(&'static str, &'static str)] =
+        &[("ScheduleDelivery", "CancelDelivery")];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {

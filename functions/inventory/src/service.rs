@@ -81,6 +81,7 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
         ("ReleaseStock", &["StockReleased"]),
         ("ShipStock", &["StockShipped", "ShipmentOverdue"]),
     ];
+    const UNDOES: &'static [(&'static str, &'static str)] = &[("ReserveStock", "ReleaseStock")];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {

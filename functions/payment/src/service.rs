@@ -60,6 +60,7 @@ impl<S: Store, C: Clock, P: Provider> Service for Payments<S, C, P> {
             &["PaymentCaptured", "PaymentDeclined", "PaymentUnavailable"],
         ),
     ];
+    const UNDOES: &'static [(&'static str, &'static str)] = &[("CapturePayment", "RefundPayment")];
     type Command = Command;
 
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
