@@ -15,8 +15,11 @@ use crate::terminal::exit::{Outcome, Problem};
 /// The variable by which a script asks.
 const ASKED: &str = "COMPLETE";
 
+/// What an argument may be.
+type Candidates = fn() -> Vec<CompletionCandidate>;
+
 /// By the name of its value, or its own, what an argument may be.
-const KNOWN: [(&str, fn() -> Vec<CompletionCandidate>); 6] = [
+const KNOWN: [(&str, Candidates); 6] = [
     ("ORDER", orders),
     ("EXECUTION|ORDER", orders),
     ("order", orders),
@@ -60,7 +63,7 @@ fn with_candidates(command: Command) -> Command {
         .mut_subcommands(with_candidates)
 }
 
-fn candidates(arg: &Arg) -> Option<fn() -> Vec<CompletionCandidate>> {
+fn candidates(arg: &Arg) -> Option<Candidates> {
     let value = arg.get_value_names().into_iter().flatten().next();
     let is = |name: &str| {
         arg.get_long() == Some(name) || value.is_some_and(|value| value.as_str() == name)
