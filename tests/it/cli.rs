@@ -279,6 +279,13 @@ fn a_target_that_is_not_there_ends_with_3_and_a_hint() {
     );
     let (code, said) = refused(&["show", "o-1"]);
     assert_eq!(code, Some(3), "{said}");
+    // Who asks how it is, is told so by the same code.
+    let status = run(duet(&["status", "--on", "local"])
+        .env("DUET_STATE", dir.path())
+        .env_remove("AWS_ENDPOINT_URL"));
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert_eq!(status.status.code(), Some(3), "{said}");
+    assert!(said.contains("the emulator is not running"), "{said}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the tests stand on: the command, and one emulator for all of them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -92,7 +92,12 @@ pub(crate) fn local() -> &'static Local {
                 more,
             ]
             .concat();
-            json(duet(&args).env("DUET_STATE", &state))
+            // The first time takes minutes: what it is at is shown.
+            json(
+                duet(&args)
+                    .env("DUET_STATE", &state)
+                    .stderr(Stdio::inherit()),
+            )
         };
         let endpoint = up(&["--stack", STACK])["endpoint"]
             .as_str()

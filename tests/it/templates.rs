@@ -5,8 +5,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use duet_asl::{MachineType, Severity, substitute, validate_as};
+use duet_lab::{bundled, deployed};
 use duet_local::Environment;
 use duet_local::python::{self, Python};
+use serde_json::json;
 
 use crate::harness::{root, text};
 
@@ -103,5 +105,42 @@ fn the_state_machines_are_valid() {
             .filter(|finding| finding.severity == Severity::Error)
             .collect();
         assert!(errors.is_empty(), "{path}: {errors:#?}");
+    }
+}
+
+/// A level has the levels before it, and each kind of record its own delivery.
+#[test]
+fn the_bus_logs_what_its_level_says_and_never_what_events_say() {
+    for (level, kinds) in [
+        ("OFF", &[][..]),
+        ("ERROR", &["ERROR_LOGS"]),
+        ("INFO", &["ERROR_LOGS", "INFO_LOGS"]),
+        ("TRACE", &["ERROR_LOGS", "INFO_LOGS", "TRACE_LOGS"]),
+    ] {
+        for (emulated, kinds) in [("false", kinds), ("true", &[])] {
+            let given = [("BusLogLevel", level), ("Emulated", emulated)];
+            let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let all = deployed(&bundled(), "shop", &given.into(), &[]).unwrap();
+            let of = |kind: &str| {
+                let kind = kind.to_owned();
+                all.iter().filter(move |it| it.kind == kind)
+            };
+            let sources = of("AWS::Logs::DeliverySource");
+            let logged: Vec<_> = sources
+                .map(|it| it.properties["LogType"].as_str().unwrap())
+                .collect();
+            assert_eq!(logged, kinds, "{level}");
+            let deliveries = of("AWS::Logs::Delivery").count();
+            assert_eq!(deliveries, kinds.len(), "{level}");
+            let bus = of("AWS::Events::EventBus").next().unwrap();
+            let config = &bus.properties["LogConfig"];
+            match kinds {
+                [] => assert!(config.is_null(), "{level}: {config}"),
+                _ => assert_eq!(
+                    (&config["Level"], &config["IncludeDetail"]),
+                    (&json!(level), &json!("NONE"))
+                ),
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use aws_credential_types::Credentials;
 
 use super::environment::{for_account_sam, for_local_sam, for_sam_at_an_endpoint};
-use super::files::{self, make_directory};
+use super::files::{self, make_directory, remove_directory};
 use super::process::run_logged;
 use super::python::Python;
 use super::{Environment, Error, Result};
@@ -92,9 +92,16 @@ pub fn deploy(python: &Python, options: Deploy<'_>, environment: &Environment) -
     prepare(&mut command, options.destination, &state, environment)?;
     command.current_dir(options.root).args(arguments(options));
 
+    // SAM leaves directories of its own behind wherever temporary ones are made.
+    let scratch = state.join(format!("sam/tmp-{}", std::process::id()));
+    make_directory(&scratch)?;
+    command.env("TMPDIR", &scratch);
+
     let began = Instant::now();
-    let status = run_logged(&mut command, Stdio::null(), &log, options.limit)?;
+    let status = run_logged(&mut command, Stdio::null(), &log, options.limit);
     let elapsed = began.elapsed();
+    remove_directory(&scratch)?;
+    let status = status?;
     let output = fs::read_to_string(&log).unwrap_or_default();
     match status {
         Some(status) if status.success() => Ok(Deployed {
@@ -259,6 +266,7 @@ fn telling_lines(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -312,6 +320,36 @@ mod tests {
         });
         assert!(arguments.ends_with(&["--s3-bucket".to_owned(), "artefacts".to_owned()]));
         assert!(!arguments.contains(&"--resolve-s3".to_owned()));
+    }
+
+    #[test]
+    fn what_sam_leaves_in_a_temporary_directory_goes_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = dir.path().join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        let sam = bin.join("sam");
+        fs::write(
+            &sam,
+            "#!/bin/sh\nmkdir \"$TMPDIR/left\" && echo \"$TMPDIR\"\n",
+        )
+        .unwrap();
+        fs::set_permissions(&sam, fs::Permissions::from_mode(0o755)).unwrap();
+        let state = dir.path().join("state");
+        let options = Deploy {
+            root: dir.path(),
+            state: &state,
+            limit: Duration::from_secs(60),
+            ..options()
+        };
+        let python = Python::at(dir.path().to_owned());
+        deploy(&python, options, &Environment::new([])).unwrap();
+        let said = fs::read_to_string(state.join("deploy.log")).unwrap();
+        let scratch = Path::new(said.trim());
+        assert!(
+            scratch.starts_with(fs::canonicalize(&state).unwrap()),
+            "{said}"
+        );
+        assert!(!scratch.exists());
     }
 
     /// What `sam` is given of these variables, with `destination`.

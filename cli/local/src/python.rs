@@ -40,6 +40,11 @@ pub struct Python {
 }
 
 impl Python {
+    #[cfg(test)]
+    pub(super) fn at(place: PathBuf) -> Self {
+        Self { place }
+    }
+
     /// The environment's directory.
     pub fn place(&self) -> &Path {
         &self.place

@@ -140,7 +140,7 @@ impl Report for StatusReport {
         if self.deployment.is_some() || none_yet {
             Exit::Done
         } else {
-            Exit::Failed
+            Exit::Environment
         }
     }
 }
