@@ -14,6 +14,7 @@ use duet_cli::shop::services::TableOf;
 use crate::harness::{duet, run};
 
 mod letters;
+mod lists;
 mod loopback;
 
 /// Outputs of a stack.

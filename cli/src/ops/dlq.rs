@@ -7,23 +7,25 @@
 //! never a body: it may hold personal data.
 
 pub mod acknowledged;
+mod redrive;
 mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use duet_core::Timestamp;
 use duet_edge::wires::{QUEUE, REASON};
-use duet_order::domain::{Compensation, Fate, Order};
+use duet_order::domain::Order;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use self::redrive::{Kept, Redrive, redrive};
 use crate::ops::place;
 use crate::shop::services::SERVICES;
 use crate::terminal::exit::{Outcome, Problem};
-use crate::world::port::operate::{DEAD, Held, Operate};
+use crate::world::port::operate::{DEAD, FailedExecution, Held, Operate};
 
 /// How long letters are held while they are looked at, in seconds.
 const HOLD_SECONDS: i32 = 60;
@@ -31,11 +33,6 @@ const HOLD_SECONDS: i32 = 60;
 /// How long letters are held while they are moved, in seconds. Should the move
 /// be cut off, they are seen again after this time.
 const MOVE_SECONDS: i32 = 900;
-
-/// How long the first letter of a cause is watched for coming back dead before
-/// others like it follow. What nobody can read returns at once; what waits
-/// between tries takes longer, so the watch goes on while the others are sent.
-const PROBATION_SECONDS: u32 = 6;
 
 /// The layer a letter died in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -151,6 +148,23 @@ impl Letter {
         }
     }
 
+    /// The failed execution `failed`, by its status where nobody says why it failed.
+    fn of_execution(failed: &FailedExecution, now: Timestamp) -> Self {
+        Self {
+            id: failed.name.clone(),
+            layer: Layer::Execution,
+            place: failed.machine.clone(),
+            home: None,
+            stranger: None,
+            consumer: "workflow".to_owned(),
+            kind: None,
+            subject: Some(failed.subject().to_owned()),
+            cause: failed.error.as_ref().unwrap_or(&failed.status).clone(),
+            sent_at: failed.started_at,
+            age_seconds: failed.started_at.map(|at| now.duration_since(at).as_secs()),
+        }
+    }
+
     /// Why it goes back nowhere, if it does not.
     fn homeless(&self) -> Option<String> {
         match (&self.home, &self.stranger) {
@@ -263,40 +277,47 @@ pub async fn list<W: Operate>(world: &W, filter: &Filter) -> Outcome<Letters> {
         letters.extend(held.iter().map(|held| Letter::of(held, &homes, now)));
         world.release(&held).await?;
     }
-    for failed in world.failed_executions().await? {
-        // One whose order was made whole since is history, no dead letter.
-        let order = place::find(world, failed.subject()).await?;
-        let ended = |order: &Order| {
-            order.fate != Fate::Undecided
-                && matches!(order.compensation, Compensation::None | Compensation::Done)
-        };
-        if order.is_some_and(|order| ended(&order) && order.owed.is_empty()) {
-            continue;
+    let failed = failed_executions(world, filter.acknowledged).await?;
+    // Why an execution failed is asked of each by itself: only of those that are
+    // shown, unless it is what they are chosen by.
+    let mut unexplained = BTreeMap::new();
+    for mut failed in failed {
+        if filter.cause.is_some() {
+            failed = world.explained(failed).await?;
         }
-        if !filter.acknowledged && acknowledged::find(world, &failed.name).await?.is_some() {
-            continue;
-        }
-        let failed = world.explained(failed).await?;
-        letters.push(Letter {
-            subject: Some(failed.subject().to_owned()),
-            id: failed.name,
-            layer: Layer::Execution,
-            place: failed.machine,
-            home: None,
-            stranger: None,
-            consumer: "workflow".to_owned(),
-            kind: None,
-            cause: failed.error.unwrap_or(failed.status),
-            sent_at: failed.started_at,
-            age_seconds: failed.started_at.map(|at| now.duration_since(at).as_secs()),
-        });
+        letters.push(Letter::of_execution(&failed, now));
+        unexplained.insert((failed.machine.clone(), failed.name.clone()), failed);
     }
     letters.retain(|letter| filter.takes(letter));
     letters.sort_by(|a, b| (a.sent_at, &a.id).cmp(&(b.sent_at, &b.id)));
     let limit = filter.limit.unwrap_or(usize::MAX);
     let more = letters.len().saturating_sub(limit);
     letters.truncate(limit);
+    for letter in &mut letters {
+        let failed = unexplained.remove(&(letter.place.clone(), letter.id.clone()));
+        if let Some(failed) = failed.filter(|failed| failed.error.is_none()) {
+            let explained = world.explained(failed).await?;
+            *letter = Letter::of_execution(&explained, now);
+        }
+    }
     Ok(Letters { letters, more })
+}
+
+/// The executions that failed and are somebody's work: their order is not whole,
+/// and nobody has put them away, unless those are asked for, too.
+async fn failed_executions<W: Operate>(world: &W, put_away: bool) -> Outcome<Vec<FailedExecution>> {
+    let mut failed = world.failed_executions().await?;
+    // One whose order was made whole since is history, no dead letter.
+    let subjects = failed.iter().map(FailedExecution::subject);
+    let orders = place::find_all(world, subjects).await?;
+    let is_whole = |order: &Order| order.is_at_rest() && !order.is_parked();
+    failed.retain(|one| !orders.get(one.subject()).is_some_and(is_whole));
+    if !put_away {
+        let names = failed.iter().map(|one| one.name.as_str());
+        let away = acknowledged::among(world, names).await?;
+        failed.retain(|one| !away.contains(&one.name));
+    }
+    Ok(failed)
 }
 
 /// How often a letter is looked for, a second apart.
@@ -435,154 +456,4 @@ pub async fn discard_all<W: Operate>(world: &W, filter: &Filter) -> Outcome<AllD
         world.release(&others).await?;
     }
     Ok(all)
-}
-
-/// What a redrive did.
-#[derive(Debug, Serialize)]
-pub struct Redrive {
-    /// Whether nothing was moved, only counted.
-    pub dry_run: bool,
-    /// What was sent home, or would be.
-    pub redriven: Vec<Letter>,
-    /// What stays, and why.
-    pub kept: Vec<Kept>,
-}
-
-/// A letter that stays.
-#[derive(Debug, Serialize)]
-pub struct Kept {
-    /// Which.
-    #[serde(flatten)]
-    pub letter: Letter,
-    /// Why.
-    pub why: String,
-}
-
-/// Sends the letters that `filter` takes back where they were going, at most
-/// `rate` a second. The first of those that died alike goes alone; if it comes
-/// back, or any of the others while they are being sent, the rest stay.
-///
-/// # Errors
-/// [`Problem`] when the target does not answer; what was not moved is where it was.
-pub async fn redrive<W: Operate>(
-    world: &W,
-    filter: &Filter,
-    dry_run: bool,
-    rate: u32,
-) -> Outcome<Redrive> {
-    let mut report = Redrive {
-        dry_run,
-        redriven: Vec::new(),
-        kept: Vec::new(),
-    };
-    let homes = world.homes();
-    filter.check(world)?;
-    let mut tried = BTreeSet::new();
-    let mut hopeless = BTreeSet::new();
-    for queue in world.dead_letter_queues() {
-        let mut mine = Vec::new();
-        let mut others = Vec::new();
-        let mut before = BTreeSet::new();
-        for held in world.hold(&queue, MOVE_SECONDS).await? {
-            before.insert(held.id.clone());
-            let letter = Letter::of(&held, &homes, world.now());
-            if filter.takes(&letter) && !dry_run {
-                mine.push((held, letter));
-                continue;
-            }
-            others.push(held);
-            match letter.homeless() {
-                _ if !filter.takes(&letter) => {}
-                Some(why) => report.kept.push(Kept { letter, why }),
-                None => report.redriven.push(letter),
-            }
-        }
-        world.release(&others).await?;
-        let mut sent = Sent {
-            letters: Vec::new(),
-            before,
-        };
-        let began = world.now();
-        let mut looked = began;
-        for (held, mut letter) in mine {
-            let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
-            let obstacle = match &letter.home {
-                None => letter.homeless(),
-                Some(_) if hopeless.contains(&letter.likeness()) => {
-                    Some(format!("one that died alike came back: {}", letter.cause))
-                }
-                Some(_) if late => Some("not its turn yet: run the command again".to_owned()),
-                // What stays is seen again at once, not when the hold runs out.
-                Some(home) => match world.forward(&held, home).await {
-                    // From here on it is known by the id that it has there.
-                    Ok(id) => {
-                        letter.id = id;
-                        None
-                    }
-                    Err(problem) => Some(problem.to_string()),
-                },
-            };
-            if let Some(why) = obstacle {
-                world.release(&[held]).await?;
-                report.kept.push(Kept { letter, why });
-                continue;
-            }
-            let looks = if tried.insert(letter.likeness()) {
-                PROBATION_SECONDS
-            } else {
-                u32::from(world.now().duration_since(looked).as_secs() >= 1)
-            };
-            sent.letters.push((held.body, letter));
-            for _ in 0..looks {
-                if looks > 1 {
-                    world.pause(1_000).await;
-                }
-                looked = world.now();
-                let back = sent.back(world, &queue).await?;
-                hopeless.extend(back.iter().map(|kept| kept.letter.likeness()));
-                report.kept.extend(back);
-                if sent.letters.is_empty() {
-                    break;
-                }
-            }
-            world.pause(1_000 / u64::from(rate.max(1))).await;
-        }
-        // The last ones get a moment, too.
-        if world.now().duration_since(looked).as_millis() > 0 && !sent.letters.is_empty() {
-            world.pause(1_000).await;
-            report.kept.extend(sent.back(world, &queue).await?);
-        }
-        report
-            .redriven
-            .extend(sent.letters.into_iter().map(|(_, letter)| letter));
-    }
-    Ok(report)
-}
-
-/// What was sent home from one dead-letter queue and has not come back.
-struct Sent {
-    /// Its text, and what it was.
-    letters: Vec<(String, Letter)>,
-    /// The ids that lay in the queue before. A message that comes back has an id
-    /// of its own, however much its text is like another's.
-    before: BTreeSet<String>,
-}
-
-impl Sent {
-    /// Takes out what lies in `queue` again: a new message with the same text.
-    async fn back<W: Operate>(&mut self, world: &W, queue: &str) -> Outcome<Vec<Kept>> {
-        let mut back = Vec::new();
-        let all = world.hold(queue, HOLD_SECONDS).await?;
-        for held in &all {
-            let same = |(body, _): &(String, Letter)| *body == held.body;
-            let at = self.letters.iter().position(same);
-            if let Some(at) = at.filter(|_| !self.before.contains(&held.id)) {
-                let (_, letter) = self.letters.remove(at);
-                let why = format!("it came back: {}", letter.cause);
-                back.push(Kept { letter, why });
-            }
-        }
-        world.release(&all).await?;
-        Ok(back)
-    }
 }

@@ -1,7 +1,7 @@
 //! Placing orders: checked here, submitted where the variant takes them, and
 //! followed until they end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::desk;
 use duet_core::store::Store;
@@ -72,6 +72,22 @@ pub async fn find<W: World>(world: &W, id: &str) -> Outcome<Option<Order>> {
         .pop()
         .flatten();
     Ok(found.map(|item| item.read()).transpose()?)
+}
+
+/// The orders with these ids that there are, by id.
+///
+/// # Errors
+/// [`Problem`] when the table does not answer.
+pub async fn find_all<W: World>(
+    world: &W,
+    ids: impl Iterator<Item = &str>,
+) -> Outcome<BTreeMap<String, Order>> {
+    let ids: BTreeSet<&str> = ids.collect();
+    let keys: Vec<_> = ids.iter().map(duet_order::key).collect();
+    let found = world.table(TableOf::Order).load(&keys).await?;
+    let found = ids.into_iter().zip(found);
+    let found = found.filter_map(|(id, item)| Some((id.to_owned(), item?)));
+    found.map(|(id, item)| Ok((id, item.read()?))).collect()
 }
 
 /// Hands in what nobody will take.

@@ -152,13 +152,9 @@ async fn chosen<W: Operate>(world: &W, which: &Which) -> Outcome<Vec<FailedExecu
                     .is_some_and(|at| now.duration_since(at).as_secs() <= *seconds)
             });
             // What somebody has put away is nobody's work any more.
-            let mut left = Vec::new();
-            for one in failed {
-                if acknowledged::find(world, &one.name).await?.is_none() {
-                    left.push(one);
-                }
-            }
-            failed = left;
+            let names = failed.iter().map(|one| one.name.as_str());
+            let away = acknowledged::among(world, names).await?;
+            failed.retain(|one| !away.contains(&one.name));
         }
         Which::These(names) => failed.retain(|one| names.contains(one.subject())),
     }

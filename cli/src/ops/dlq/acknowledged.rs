@@ -3,9 +3,11 @@
 //! An execution cannot be deleted (Step Functions keeps it for 90 days), so what a
 //! person decided about it is kept beside it, in the order service's table.
 
+use std::collections::BTreeSet;
+
 use duet_core::Timestamp;
 use duet_core::id::of_execution;
-use duet_core::store::{Expect, Key, Store, Write};
+use duet_core::store::{Expect, Item, Key, Store, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::ops::actions::Signed;
@@ -32,14 +34,19 @@ fn key(execution: &str) -> Key {
     Key::new(format!("execution#{execution}"), "acknowledged")
 }
 
-/// What was decided about `execution`, if anything.
+/// Those of the executions called `names` that somebody put away.
 ///
 /// # Errors
 /// [`Problem`] when the table does not answer.
-pub async fn find<W: Operate>(world: &W, execution: &str) -> Outcome<Option<Acknowledged>> {
-    let found = world.table(TableOf::Order).load(&[key(execution)]).await?;
-    let found = found.into_iter().flatten().next();
-    Ok(found.map(|item| item.read()).transpose()?)
+pub async fn among<W: Operate>(
+    world: &W,
+    names: impl Iterator<Item = &str>,
+) -> Outcome<BTreeSet<String>> {
+    let keys: Vec<Key> = names.map(key).collect();
+    let found = world.table(TableOf::Order).load(&keys).await?;
+    let found = found.iter().flatten().map(Item::read::<Acknowledged>);
+    let found = found.map(|one| Ok(one?.execution));
+    found.collect()
 }
 
 /// Puts the failed execution called `execution` away: it is listed no more.
