@@ -7,7 +7,7 @@ use clap::Subcommand;
 use crate::ops::catalog;
 use crate::shop::goods::goods;
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::{look_on, on};
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -38,7 +38,7 @@ pub(super) async fn run(global: &Global, args: &Catalog) -> Outcome<Exit> {
             ))
         }
         Catalog::Show => {
-            on!(Target::new(global)?, world => print(&catalog::show(world).await?, global.output))
+            look_on!(Target::new(global)?, world => print(&catalog::show(world).await?, global.output))
         }
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::choose::Signature;
 use crate::ops::dlq;
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::{look_on, on};
 use crate::terminal::consent::Consent;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::Global;
@@ -137,9 +137,9 @@ pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
                 acknowledged: *acknowledged,
                 ..which.filter()
             };
-            on!(target, world => print(&dlq::list(world, &filter).await?, format))
+            look_on!(target, world => print(&dlq::list(world, &filter).await?, format))
         }
-        Dlq::Show { id, body, export } => on!(target, world => {
+        Dlq::Show { id, body, export } => look_on!(target, world => {
             let shown = match export {
                 Some(file) => dlq::export(world, id, *body, file).await?,
                 None => dlq::show(world, id, *body).await?,

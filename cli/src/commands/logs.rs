@@ -5,7 +5,7 @@ use duet_core::OrderId;
 
 use crate::ops::logs;
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::look_on;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -25,7 +25,7 @@ pub struct Logs {
 /// Gathers what was logged about an order.
 pub(super) async fn run(global: &Global, args: &Logs) -> Outcome<Exit> {
     let order = args.order.as_str();
-    on!(Target::new(global)?, world => print(
+    look_on!(Target::new(global)?, world => print(
         &logs::gather(world, order, args.since).await?,
         global.output,
     ))

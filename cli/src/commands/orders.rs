@@ -6,7 +6,7 @@ use duet_core::CustomerId;
 use super::choose::Variants;
 use crate::ops::orders;
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::look_on;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -54,7 +54,7 @@ pub(super) async fn run(global: &Global, args: &Orders) -> Outcome<Exit> {
         customer: args.customer.as_ref().map(ToString::to_string),
         limit: args.limit.map(|limit| limit as usize),
     };
-    on!(Target::new(global)?, world => {
+    look_on!(Target::new(global)?, world => {
         // A name that nobody has is a mistake, and not an empty list.
         world.variants(&filter.variants)?;
         print(&orders::list(world, &filter).await?, global.output)

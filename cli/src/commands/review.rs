@@ -7,7 +7,7 @@ use duet_fraud::command::Verdict;
 use super::choose::Signature;
 use crate::ops::review;
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::{look_on, on};
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -62,10 +62,10 @@ pub(super) async fn run(global: &Global, args: &Review) -> Outcome<Exit> {
     let format = global.output;
     let (decision, verdict) = match args {
         Review::List { all } => {
-            return on!(Target::new(global)?, world => print(&review::list(world, *all).await?, format));
+            return look_on!(Target::new(global)?, world => print(&review::list(world, *all).await?, format));
         }
         Review::Show { order } => {
-            return on!(Target::new(global)?, world => print(&review::show(world, order).await?, format));
+            return look_on!(Target::new(global)?, world => print(&review::show(world, order).await?, format));
         }
         Review::Approve(decision) => (decision, Verdict::Approve),
         Review::Reject(decision) => (decision, Verdict::Reject),

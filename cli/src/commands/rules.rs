@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::ops::rules;
 use crate::target::Target;
-use crate::target::open::on;
+use crate::target::open::look_on;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -53,13 +53,13 @@ pub(super) async fn run(global: &Global, args: &Rules) -> Outcome<Exit> {
     match args {
         Rules::Match { pattern, event } => rules::matches(pattern, event, format),
         Rules::List => {
-            on!(Target::new(global)?, world => print(&rules::list(world).await?, format))
+            look_on!(Target::new(global)?, world => print(&rules::list(world).await?, format))
         }
         Rules::Test { event } => {
-            on!(Target::new(global)?, world => print(&rules::test(world, event).await?, format))
+            look_on!(Target::new(global)?, world => print(&rules::test(world, event).await?, format))
         }
         Rules::Users { field } => {
-            on!(Target::new(global)?, world => print(&rules::users(world, field).await?, format))
+            look_on!(Target::new(global)?, world => print(&rules::users(world, field).await?, format))
         }
     }
 }

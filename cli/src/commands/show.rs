@@ -6,7 +6,7 @@ use duet_core::OrderId;
 use crate::ops::timeline::Form;
 use crate::ops::{show, timeline};
 use crate::target::Target;
-use crate::target::open::{look_on, on};
+use crate::target::open::look_on;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::global::Global;
 use crate::terminal::report::print;
@@ -39,7 +39,7 @@ pub struct Watch {
 /// Shows an order.
 pub(super) async fn run(global: &Global, args: &Show) -> Outcome<Exit> {
     let order = args.order.as_str();
-    on!(Target::new(global)?, world => {
+    look_on!(Target::new(global)?, world => {
         if args.timeline {
             let timeline = timeline::read(world, order).await?;
             timeline::print(&timeline, args.format.unwrap_or(global.output.into()))

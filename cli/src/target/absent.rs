@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::open::Opened;
+use super::open::{For, Opened};
 use super::{DownReport, StatusReport, Target, Up, UpReport};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::global::On;
@@ -46,7 +46,7 @@ impl Target {
         Err(Self::absent(self.global.on))
     }
 
-    pub(super) async fn open_cloud(&self) -> Outcome<Opened> {
+    pub(super) async fn open_cloud(&self, _: For) -> Outcome<Opened> {
         Err(Self::absent(self.global.on))
     }
 

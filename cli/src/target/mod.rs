@@ -27,7 +27,7 @@ use self::absent::Emulator;
 use self::cloud::Emulator;
 use self::labs::Labs;
 use self::lasting::{Brought, LabDir};
-use self::open::Opened;
+use self::open::{For, Opened};
 pub use self::report::{DownReport, StatusReport, UpReport};
 use self::report::{LabStatus, NO_LAB_YET};
 use crate::ops::faulty::Faulty as _;
@@ -166,18 +166,18 @@ impl Target {
         }
     }
 
-    /// Opens the system there, without starting anything. A lab that is not
-    /// there yet is begun.
+    /// Opens the system there for `purpose`, without starting anything. A lab that is
+    /// not there yet is begun.
     ///
     /// # Errors
     /// [`Problem`] when it is not running or not deployed.
-    pub async fn open(&self) -> Outcome<Opened> {
+    pub async fn open(&self, purpose: For) -> Outcome<Opened> {
         match self.global.on {
             On::Lab => {
                 let lasting = self.labs()?.open(SystemClock.now()).await?;
                 Ok(Opened::Lab(Box::new(lasting)))
             }
-            On::Local | On::Aws => self.open_cloud().await,
+            On::Local | On::Aws => self.open_cloud(purpose).await,
         }
     }
 

@@ -17,11 +17,21 @@ pub enum Opened {
     Aws(Box<Aws>),
 }
 
+/// What a world is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// To look.
+    Looking,
+    /// To change something. On AWS it is said first whose account, which region and
+    /// which stack that is.
+    Acting,
+}
+
 /// Does something in the world that a [`Place`](crate::target::Target) opens, and
 /// leaves it in order whatever comes of it.
 macro_rules! on {
     ($place:expr, $world:ident => $act:expr) => {
-        match $place.open().await? {
+        match $place.open($crate::target::open::For::Acting).await? {
             $crate::target::open::Opened::Lab(lasting) => {
                 let $world = &lasting.world;
                 $crate::terminal::hold();
@@ -42,7 +52,7 @@ pub(crate) use on;
 /// lab, and moves its clock nowhere.
 macro_rules! look_on {
     ($place:expr, $world:ident => $act:expr) => {
-        match $place.open().await? {
+        match $place.open($crate::target::open::For::Looking).await? {
             $crate::target::open::Opened::Lab(lasting) => {
                 let $world = &lasting.world;
                 match async { $act }.await {

@@ -1,4 +1,5 @@
-//! What a list asks of AWS: pages, then what is shown; and no table whole.
+//! What a list asks of AWS: pages, then what is shown, and no table whole; and what
+//! is said before anything is changed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -137,4 +138,27 @@ fn who_is_told_to_slow_down_does_and_gets_there() {
     assert_eq!(code, Some(0), "{told}");
     assert_eq!(found.trim(), "no review waits for a person");
     assert_eq!(count(&server, "Scan"), 3);
+}
+
+/// Whoever changes something sees first where: account, identity, region, stack.
+#[test]
+fn whose_account_it_is_stands_before_anything_is_changed() {
+    let nothing = || (200, json!({ "Items": [], "Count": 0, "ScannedCount": 0 }));
+    let whose = "account 123456789012 as arn:aws:iam::123456789012:user/ada, region eu-north-1";
+    for (args, is_said) in [
+        (&["repair", "o-1"][..], true),
+        (&["forget", "o-1"], true),
+        (&["dlq", "drop", "m-1"], true),
+        (&["review", "list"], false),
+        (&["show", "o-1"], false),
+    ] {
+        let server = shop(move |_, _| nothing());
+        let args = [args, &["--endpoint", &server.url]].concat();
+        let (.., told) = said(&run(&mut at_aws(&args)));
+        let first = told.lines().next().unwrap_or_default();
+        let says = first.starts_with(whose) && first.ends_with(", stack shop");
+        assert_eq!(says, is_said, "{args:?}: {told}");
+        let asked = count(&server, "GetCallerIdentity");
+        assert_eq!(asked, usize::from(is_said), "{args:?}");
+    }
 }

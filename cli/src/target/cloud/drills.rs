@@ -5,6 +5,7 @@ use tokio::runtime::Handle;
 use crate::ops::drill::outage;
 use crate::ops::drill::rollout::Turned;
 use crate::shop::parameters::{FRAUD, Fraud};
+use crate::target::open::For;
 use crate::target::{Target, Up};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::global::On;
@@ -29,7 +30,7 @@ impl Target {
             ..Up::default()
         })
         .await?;
-        self.stack().await
+        self.stack(For::Looking).await
     }
 
     /// A world on this machine to break things in.
@@ -43,7 +44,7 @@ impl Target {
             ("ReviewSeconds", &outage::REVIEW_SECONDS.to_string()),
         ]);
         target.up(&up).await?;
-        target.stack().await
+        target.stack(For::Looking).await
     }
 
     /// A shop to turn fraud detection of: beside the stack that was named on this
@@ -120,7 +121,7 @@ impl Turned for Drilled {
     type World = Aws;
 
     async fn world(&self) -> Outcome<Aws> {
-        self.target.stack().await
+        self.target.stack(For::Looking).await
     }
 
     /// On a thread of its own: `sam` is waited for there, while the drill goes on.

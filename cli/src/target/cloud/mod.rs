@@ -12,7 +12,7 @@ use duet_local::emulator;
 pub(super) use duet_local::emulator::Emulator;
 
 use self::up::EMULATOR_LIMIT;
-use super::open::Opened;
+use super::open::{For, Opened};
 use super::{DownReport, StatusReport, Target};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::global::{On, url};
@@ -36,16 +36,19 @@ impl Target {
     }
 
     /// The stack there.
-    pub(super) async fn stack(&self) -> Outcome<Aws> {
+    pub(super) async fn stack(&self, purpose: For) -> Outcome<Aws> {
         let config = match self.global.on {
             On::Aws => self.ordinary().await?,
             _ => aws::emulated(&self.endpoint()?),
         };
+        if self.global.on == On::Aws && purpose == For::Acting {
+            self.account(&config).await?;
+        }
         Aws::open(&config, &self.stack).await
     }
 
-    pub(in crate::target) async fn open_cloud(&self) -> Outcome<Opened> {
-        Ok(Opened::Aws(Box::new(self.stack().await?)))
+    pub(in crate::target) async fn open_cloud(&self, purpose: For) -> Outcome<Opened> {
+        Ok(Opened::Aws(Box::new(self.stack(purpose).await?)))
     }
 
     /// How AWS is reached: at the endpoint that was named, or as is configured.
@@ -137,7 +140,7 @@ impl Target {
             None => emulator::status(&self.state).map_err(Problem::environment)?,
             Some(_) => None,
         };
-        Ok(match self.stack().await {
+        Ok(match self.stack(For::Looking).await {
             Ok(world) => self.told(emulator, Some(world.deployment()), None),
             Err(problem) => self.told(emulator, None, Some(problem.to_string())),
         })
