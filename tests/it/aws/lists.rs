@@ -150,7 +150,6 @@ fn whose_account_it_is_stands_before_anything_is_changed() {
         (&["forget", "o-1"], true),
         (&["dlq", "drop", "m-1"], true),
         (&["review", "list"], false),
-        (&["show", "o-1"], false),
     ] {
         let server = shop(move |_, _| nothing());
         let args = [args, &["--endpoint", &server.url]].concat();
