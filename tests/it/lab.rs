@@ -402,10 +402,16 @@ fn several_orders_are_decided_repaired_and_filtered_at_once() {
         ];
         told(state, &args);
     }
-    let done = run(&mut lab(state, &["review", "approve", "r-1", "r-2", "r-3"]));
+    let approve = ["review", "approve", "r-1", "r-2", "r-3"];
+    let signed = ["--by", "kim", "--note", "both known"];
+    let done = run(&mut lab(state, &[&approve[..], &signed].concat()));
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     assert_eq!(done.status.code(), Some(1), "r-3 is unknown");
     assert!(said.contains("r-3  not decided"), "{said}");
+    let timeline = run(&mut lab(state, &["show", "r-2", "--timeline"]));
+    let timeline = String::from_utf8_lossy(&timeline.stdout).into_owned();
+    let verdict = "operator: review approved, by kim: both known";
+    assert!(timeline.contains(verdict), "{timeline}");
     assert_eq!(
         (outcome(state, "r-1"), outcome(state, "r-2")),
         ("Confirmed".into(), "Confirmed".into())
@@ -491,6 +497,16 @@ fn a_failed_execution_is_put_away_with_a_note() {
     let all = told(state, &["dlq", "list", "--acknowledged"]);
     assert_eq!(all["letters"][0]["id"], id.as_str());
     assert_eq!(redrive(), Some(0));
+
+    // All that failed of the same, and nothing else.
+    let poison = ["place", "--scenario", "poison", "--variant", "standard"];
+    told(state, &poison);
+    told(state, &poison);
+    let ack = |cause| told(state, &["dlq", "ack", "--cause", cause, "--note", "a test"]);
+    let count = |done: Value| done["acknowledged"].as_array().unwrap().len();
+    assert_eq!(count(ack("nothing like it")), 0);
+    assert_eq!(count(ack("invalidcommand")), 2);
+    assert_eq!(count(ack("invalidcommand")), 0);
 }
 
 /// Who may only read a lab looks at it, and is told why they cannot change it.

@@ -30,14 +30,17 @@ pub enum Dlq {
         #[arg(long)]
         acknowledged: bool,
     },
-    /// Put a failed execution away that nobody will take up again, with a note.
+    /// Put a failed execution away that nobody will take up again, or all that failed of the same, with a note.
     #[command(
-        after_help = "Example: duet dlq ack o-17 --note 'the order was a test'\n(an id that `duet dlq list` prints, of an execution)"
+        after_help = "Example:\n  duet dlq ack o-17 --note 'the order was a test'\n  duet dlq ack --cause InvalidCommand --note 'a load test'\n(an id that `duet dlq list` prints, of an execution)"
     )]
     Ack {
         /// The execution's name.
-        #[arg(value_name = "EXECUTION")]
-        execution: String,
+        #[arg(value_name = "EXECUTION", required_unless_present = "cause")]
+        execution: Option<String>,
+        /// Every failed execution with this in its cause.
+        #[arg(long, value_name = "TEXT", conflicts_with = "execution")]
+        cause: Option<String>,
         /// Who says so, and why it is left as it is.
         #[command(flatten)]
         signature: Signature,
@@ -161,6 +164,7 @@ pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
         }
         Dlq::Ack {
             execution,
+            cause,
             signature,
         } => {
             let signed = signature.signed()?;
@@ -168,8 +172,12 @@ pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
                 return Err(Problem::usage("--note says why it is left as it is")
                     .hint("write it for who looks next"));
             }
-            on!(target, world => {
-                print(&dlq::acknowledged::put(world, execution, &signed).await?, format)
+            on!(target, world => match execution {
+                Some(one) => print(&dlq::acknowledged::put(world, one, &signed).await?, format),
+                None => {
+                    let cause = cause.as_deref().unwrap_or_default();
+                    print(&dlq::acknowledged::put_all(world, cause, &signed).await?, format)
+                }
             })
         }
         Dlq::Drop {

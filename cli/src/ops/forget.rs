@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::ops::view::View;
 use crate::ops::wait::until;
-use crate::ops::{actions, place};
+use crate::ops::{actions, place, review};
 use crate::shop::message;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
@@ -120,6 +120,13 @@ pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outc
         unreachable.push(Unreachable {
             place: "backups of the order table (point-in-time recovery)",
             until: after(forgotten_at, days(BACKUP_DAYS)),
+        });
+    }
+    let review = review::find(world, id.as_str()).await?;
+    if review.is_some_and(|review| review.note.is_some()) {
+        unreachable.push(Unreachable {
+            place: "the reviewer's note, which the fraud service keeps with its review",
+            until: None,
         });
     }
     unreachable.push(Unreachable {

@@ -6,7 +6,7 @@ use duet_core::store::{Browse, Item, Store};
 use duet_core::{Answer, Metadata, OrderId, Timer, Timestamp};
 use duet_delivery::adapters::Booking;
 use duet_delivery::domain::Delivery;
-use duet_fraud::review::Review;
+use duet_fraud::review::{Review, Status};
 use duet_inventory::domain::{Reservation, Status as ReservationStatus};
 use duet_notification::domain::Recorded;
 use duet_order::domain::{Compensation, Fate, Order};
@@ -126,12 +126,16 @@ impl View {
             .await?
             .pop()
             .flatten();
+        let review: Option<Review> = document(of(TableOf::Fraud), "review")?;
+        let mut actions = actions::about(world, id).await?;
+        actions.extend(review.as_ref().and_then(verdict));
+        actions.sort_by_key(|action| action.at);
         let notices = of(TableOf::Notification)
             .iter()
             .filter(|item| item.key.sk.starts_with("notice#"));
         Ok(Self {
             order: document(of(TableOf::Order), "order")?,
-            review: document(of(TableOf::Fraud), "review")?,
+            review,
             reservation: document(of(TableOf::Inventory), "reservation")?,
             payment: document(of(TableOf::Payment), "payment")?,
             delivery: document(of(TableOf::Delivery), "delivery")?,
@@ -139,7 +143,7 @@ impl View {
             charge: charge.map(|item| item.read()).transpose()?,
             booking: booking.map(|item| item.read()).transpose()?,
             steps: steps(TableOf::SERVICES.iter().zip(&partitions))?,
-            actions: actions::about(world, id).await?,
+            actions,
         })
     }
 
@@ -236,6 +240,21 @@ impl View {
             .map(|notice| notice.kind.to_string())
             .collect()
     }
+}
+
+/// What a person decided about a review, if one did: its service keeps who and why.
+fn verdict(review: &Review) -> Option<Action> {
+    let what = match review.status {
+        Status::Approved => "review approved",
+        Status::Rejected => "review rejected",
+        _ => return None,
+    };
+    Some(Action {
+        at: review.closed_at?,
+        what: what.to_owned(),
+        by: review.by.clone().unwrap_or_else(|| "somebody".to_owned()),
+        note: review.note.clone(),
+    })
 }
 
 fn document<T: DeserializeOwned>(items: &[Item], sk: &str) -> Outcome<Option<T>> {

@@ -10,6 +10,7 @@ use duet_core::id::of_execution;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use serde::{Deserialize, Serialize};
 
+use super::{Filter, Layer};
 use crate::ops::actions::Signed;
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
@@ -62,20 +63,71 @@ pub async fn put<W: Operate>(world: &W, execution: &str, signed: &Signed) -> Out
             ),
         );
     }
-    let decided = Acknowledged {
-        execution: execution.to_owned(),
-        by: signed.by.clone(),
-        at: world.now(),
-        note: signed.note.clone().unwrap_or_default(),
+    let mut all = put_each(world, vec![execution.to_owned()], signed).await?;
+    all.pop()
+        .ok_or_else(|| Problem::environment(format!("{execution} was not put away")))
+}
+
+/// What was put away.
+#[derive(Debug, Serialize)]
+pub struct AllAcknowledged {
+    /// One each.
+    pub acknowledged: Vec<Acknowledged>,
+}
+
+/// Puts every failed execution away that has `cause` in its cause.
+///
+/// # Errors
+/// [`Problem`] when the target does not answer: what was put away by then is.
+pub async fn put_all<W: Operate>(
+    world: &W,
+    cause: &str,
+    signed: &Signed,
+) -> Outcome<AllAcknowledged> {
+    let filter = Filter {
+        cause: Some(cause.to_owned()),
+        ..Filter::default()
     };
-    let write = Write::put(key(execution), &decided, Expect::Anything);
-    let written = world.table(TableOf::Order).commit(vec![write]).await;
-    written.map_err(Problem::environment)?;
-    let done = format!("execution {execution} put away");
-    signed
-        .note(world, [(of_execution(execution).to_owned(), done)])
-        .await?;
-    Ok(decided)
+    let letters = super::list(world, &filter).await?.letters.into_iter();
+    let failed = letters.filter(|one| one.layer == Layer::Execution);
+    let acknowledged = put_each(world, failed.map(|one| one.id).collect(), signed).await?;
+    Ok(AllAcknowledged { acknowledged })
+}
+
+async fn put_each<W: Operate>(
+    world: &W,
+    executions: Vec<String>,
+    signed: &Signed,
+) -> Outcome<Vec<Acknowledged>> {
+    let mut all = Vec::new();
+    for execution in executions {
+        let decided = Acknowledged {
+            by: signed.by.clone(),
+            at: world.now(),
+            note: signed.note.clone().unwrap_or_default(),
+            execution,
+        };
+        let write = Write::put(key(&decided.execution), &decided, Expect::Anything);
+        let written = world.table(TableOf::Order).commit(vec![write]).await;
+        written.map_err(Problem::environment)?;
+        all.push(decided);
+    }
+    let done = all.iter().map(|one| {
+        let subject = of_execution(&one.execution).to_owned();
+        (subject, format!("execution {} put away", one.execution))
+    });
+    signed.note(world, done).await?;
+    Ok(all)
+}
+
+impl Report for AllAcknowledged {
+    fn text(&self) -> String {
+        if self.acknowledged.is_empty() {
+            return "no failed execution has that in its cause".to_owned();
+        }
+        let each = self.acknowledged.iter().map(Report::text);
+        each.collect::<Vec<_>>().join("\n")
+    }
 }
 
 impl Report for Acknowledged {

@@ -39,7 +39,8 @@ pub struct Kept {
 /// back, or any of the others while they are being sent, the rest stay.
 ///
 /// # Errors
-/// [`Problem`] when the target does not answer; what was not moved is where it was.
+/// [`Problem`](crate::terminal::exit::Problem) when the target does not answer; what
+/// was not moved is where it was.
 pub async fn redrive<W: Operate>(
     world: &W,
     filter: &Filter,
