@@ -24,6 +24,7 @@ use crate::shop::message;
 use crate::shop::services::TableOf;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::progress::Progress;
 use crate::terminal::report::Report;
 use crate::world::{Commanded, World};
 
@@ -119,8 +120,11 @@ pub async fn each<W: World>(world: &W, ids: &[OrderId], within: u64) -> Outcome<
         orders: Vec::new(),
         failed: Vec::new(),
     };
+    let progress = Progress::new("orders repaired", ids.len() as u64);
     for id in ids {
-        match repair(world, id, within).await {
+        let repaired = repair(world, id, within).await;
+        progress.step();
+        match repaired {
             Ok(repaired) => all.orders.push(repaired),
             Err(problem) if problem.exit == Exit::Environment => return Err(problem),
             Err(problem) => all.failed.push(Failed {

@@ -1,6 +1,7 @@
 //! Waiting until something holds: the one loop that looks, and looks again.
 
 use crate::terminal::exit::Outcome;
+use crate::terminal::progress::Progress;
 use crate::world::World;
 
 /// The first and the longest time between two looks, in milliseconds.
@@ -24,6 +25,7 @@ pub(crate) async fn until<W: World, T, E>(
     mut look: impl AsyncFnMut() -> Outcome<Result<T, E>>,
 ) -> Outcome<Result<T, E>> {
     let began = world.now();
+    let _shown = (!world.is_virtual()).then(|| Progress::waiting("waiting"));
     loop {
         let found = look().await?;
         let passed = world.now().duration_since(began);

@@ -89,15 +89,20 @@ pub fn terminals() -> [bool; 2] {
 /// Whether the whole terminal is one screen now, see [`screen`].
 static IS_SCREEN: AtomicBool = AtomicBool::new(false);
 
+/// Whether the whole terminal is one screen now.
+fn is_screen() -> bool {
+    IS_SCREEN.load(Ordering::Relaxed)
+}
+
 /// Says something on standard error, with a newline. That nobody listens there
 /// is no reason to stop. While the terminal is one screen nothing is said: it would
 /// stand in the middle of it.
 pub fn tell(text: &str) {
-    if IS_SCREEN.load(Ordering::Relaxed) {
+    if is_screen() {
         return;
     }
     let text = colour::escapes(harmless(text), colour::is_on_for_errors());
-    drop(writeln!(std::io::stderr().lock(), "{text}"));
+    progress::aside(|| drop(writeln!(std::io::stderr().lock(), "{text}")));
 }
 
 /// Says why a command could not do its work: for people, or as one line of JSON.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Filter, HOLD_SECONDS, Letter, MOVE_SECONDS};
 use crate::terminal::exit::Outcome;
+use crate::terminal::progress::Progress;
 use crate::world::port::operate::Operate;
 
 /// How long the first letter of a cause is watched for coming back dead before
@@ -81,7 +82,9 @@ pub async fn redrive<W: Operate>(
         };
         let began = world.now();
         let mut looked = began;
+        let progress = Progress::new("letters", mine.len() as u64);
         for (held, mut letter) in mine {
+            progress.step();
             let late = world.now().duration_since(began).as_secs() > i64::from(MOVE_SECONDS / 2);
             let obstacle = match &letter.home {
                 None => letter.homeless(),
