@@ -31,7 +31,11 @@ pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(said) => {
-            terminal::answer(&said, asks_for_json());
+            terminal::answer(
+                &said,
+                asks_for("--output", "json"),
+                asks_for("--color", "never"),
+            );
             return ExitCode::from(said.exit_code() as u8);
         }
     };
@@ -53,14 +57,17 @@ pub async fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Whether the command line asks for JSON: looked up by hand, for where it could
-/// not be read.
-fn asks_for_json() -> bool {
+/// Whether the command line gives the flag `flag` this value: looked up by hand, for
+/// where it could not be read.
+fn asks_for(flag: &str, value: &str) -> bool {
     let mut words = std::env::args().skip(1).peekable();
     while let Some(word) = words.next() {
-        let is_json = word == "--output=json"
-            || (word == "--output" && words.peek().is_some_and(|next| next == "json"));
-        if is_json {
+        let given = match word.strip_prefix(flag) {
+            Some("") => words.peek().map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        if given == Some(value) {
             return true;
         }
     }

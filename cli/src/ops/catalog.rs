@@ -89,10 +89,10 @@ impl Report for Catalogue {
         let mut rows = table([
             table::word("SKU"),
             table::number("PRICE"),
-            table::number("INITIAL"),
+            table::number("INITIAL").gives_way(3),
             table::number("AVAILABLE"),
-            table::number("RESERVED"),
-            table::number("SHIPPED"),
+            table::number("RESERVED").gives_way(2),
+            table::number("SHIPPED").gives_way(1),
         ]);
         for stock in &self.stock {
             rows.add_row([

@@ -82,7 +82,7 @@ fn summary(event: &Value) -> String {
     let word = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or("-");
     let word = |path: &str| inline(word(path));
     format!(
-        "{}  {}  {}  {}",
+        "{}  {:<18}  {:<20}  {}",
         word("/time"),
         word("/source"),
         word("/detail-type"),

@@ -54,14 +54,15 @@ fn read(line: &str, about: &str) -> Option<(Timestamp, Map<String, Value>)> {
     let mut line: Map<String, Value> = serde_json::from_str(line).ok()?;
     line.remove("_aws");
     let names = |field: &str| line.get(field).and_then(Value::as_str) == Some(about);
-    let time = line.get("time")?.as_str()?.parse().ok()?;
+    let time = at(&line)?;
     (names("correlation") || names("subject")).then_some((time, line))
 }
 
 impl Report for Logs {
     fn text(&self) -> String {
         let mut rows = table([
-            table::word("TIME"),
+            table::word("TIME").gives_way(4),
+            table::number("AFTER"),
             table::word("SERVICE"),
             table::word("ENTRY").gives_way(3),
             table::word("COMMAND"),
@@ -70,33 +71,44 @@ impl Report for Logs {
             table::number("MS").gives_way(2),
             table::prose("WHY"),
         ]);
+        let began = self.lines.first().and_then(at);
         for line in &self.lines {
             let word = |field: &str| match line.get(field) {
                 Some(Value::String(text)) => text.clone(),
                 Some(value) => value.to_string(),
                 None => "-".to_owned(),
             };
+            let at = at(line);
             rows.add_row([
-                millis(&word("time")),
+                at.map_or_else(|| word("time"), |at| format!("{at:.3}")),
+                match (began, at) {
+                    (Some(began), Some(at)) => {
+                        format!("{} ms", at.duration_since(began).as_millis())
+                    }
+                    _ => String::new(),
+                },
                 word("service"),
                 word("entry"),
                 word("command"),
                 word("attempt"),
                 word("outcome"),
                 word("duration_ms"),
-                line.get("why").map_or(String::new(), |_| word("why")),
+                line.get("why").map_or(String::new(), |_| {
+                    // The outcome stands in a column of its own.
+                    let why = word("why");
+                    let outcome = format!("{}: ", word("outcome"));
+                    why.strip_prefix(&outcome).unwrap_or(&why).to_owned()
+                }),
             ]);
         }
         rows.text()
     }
 }
 
-/// A time to the millisecond, which is as exact as clocks of several machines get.
-fn millis(time: &str) -> String {
-    match time.parse::<Timestamp>() {
-        Ok(time) => format!("{time:.3}"),
-        Err(_) => time.to_owned(),
-    }
+/// When a line was written. It is shown to the millisecond, which is as exact as clocks
+/// of several machines get.
+fn at(line: &Map<String, Value>) -> Option<Timestamp> {
+    line.get("time")?.as_str()?.parse().ok()
 }
 
 #[cfg(test)]

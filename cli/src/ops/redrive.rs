@@ -161,7 +161,7 @@ async fn chosen<W: Operate>(world: &W, which: &Which) -> Outcome<Vec<FailedExecu
     if let (Which::Named(name), true) = (which, failed.is_empty()) {
         return Err(
             Problem::failed(format!("no failed execution is called {name}")).hint(
-                "an order on the bus has none: `duet repair` and `duet dlq redrive` are for it",
+                "`duet show` says how an order stands; what did not fail in a workflow is for `duet dlq redrive` and `duet repair`",
             ),
         );
     }

@@ -18,6 +18,20 @@ fn event(file: &std::path::Path) -> Outcome<Value> {
         .map_err(|e| Problem::usage(format!("{} is no JSON: {e}", file.display())))
 }
 
+/// An event with what every event on a bus has: what lacks it no rule ever sees.
+fn on_a_bus(file: &std::path::Path) -> Outcome<Value> {
+    let event = event(file)?;
+    for member in ["source", "detail-type"] {
+        if event.get(member).is_none() {
+            let why = format!("{}: an event has a member {member}", file.display());
+            return Err(Problem::usage(why).hint(
+                "`duet events tail --output json` shows whole events; `duet rules match` takes any document",
+            ));
+        }
+    }
+    Ok(event)
+}
+
 /// Matches one event against one pattern.
 ///
 /// # Errors
@@ -73,7 +87,7 @@ pub struct Verdict {
 /// # Errors
 /// [`Problem`] when it is no JSON, or the bus does not answer.
 pub async fn test<W: BusTools>(world: &W, event_file: &std::path::Path) -> Outcome<Tested> {
-    let event = event(event_file)?;
+    let event = on_a_bus(event_file)?;
     let mut rules = Vec::new();
     for rule in list(world).await?.rules {
         let pattern = Pattern::from_value(&rule.pattern).map_err(|e| {

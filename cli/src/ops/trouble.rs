@@ -49,6 +49,38 @@ impl Report for Trouble {
     }
 }
 
+/// What was mended, and what is still broken.
+#[derive(Debug, Clone, Serialize)]
+pub struct Mended {
+    /// What was broken until now.
+    pub mended: Trouble,
+    /// What still is.
+    #[serde(flatten)]
+    pub left: Trouble,
+}
+
+impl Mended {
+    /// What of `before` is not in `left`.
+    fn between(before: Trouble, left: Trouble) -> Self {
+        let mut mended = before;
+        mended.down.retain(|it| !left.down.contains(it));
+        mended.faults.retain(|it| !left.faults.contains(it));
+        Self { mended, left }
+    }
+}
+
+impl Report for Mended {
+    fn text(&self) -> String {
+        match self.mended.is_none() {
+            true => self.left.text(),
+            false => {
+                let again = [&self.mended.down[..], &self.mended.faults[..]].concat();
+                format!("mended: {}; {}", again.join(", "), self.left.text())
+            }
+        }
+    }
+}
+
 /// What is to be broken or mended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
@@ -102,16 +134,17 @@ pub async fn cause<W: Operate + Faulty>(world: &W, what: &What) -> Outcome<Troub
 ///
 /// # Errors
 /// [`crate::terminal::exit::Problem`] when the target does not answer.
-pub async fn mend<W: Operate + Faulty>(world: &W, what: Option<&What>) -> Outcome<Trouble> {
+pub async fn mend<W: Operate + Faulty>(world: &W, what: Option<&What>) -> Outcome<Mended> {
     let services = match what {
         Some(What::Service(service)) => vec![*service],
         Some(What::Fault(_)) => Vec::new(),
         None => TableOf::SERVICES.to_vec(),
     };
+    let before = world.trouble().unwrap_or_default();
     for service in services {
         world.outage(service, false).await?;
     }
-    let faults = world.trouble().unwrap_or_default().faults;
+    let faults = &before.faults;
     match what {
         Some(What::Service(_)) => {}
         Some(What::Fault(rule)) => {
@@ -122,5 +155,6 @@ pub async fn mend<W: Operate + Faulty>(world: &W, what: Option<&What>) -> Outcom
         }
         None => world.set_faults(&[])?,
     }
-    Ok(world.trouble().unwrap_or_default())
+    let left = world.trouble().unwrap_or_default();
+    Ok(Mended::between(before, left))
 }

@@ -286,7 +286,7 @@ pub fn steps<'a>(
             steps.push(Step {
                 at,
                 service: of.name(),
-                command: command.replace('#', " "),
+                command: said_of(command),
                 outcome: match answer {
                     Answer::Done(_) => "done".to_owned(),
                     Answer::Declined(no) if no.detail.is_empty() => no.name,
@@ -304,4 +304,12 @@ pub fn steps<'a>(
     }
     steps.sort_by_key(|step| step.at);
     Ok(steps)
+}
+
+/// The name of an idempotency record as people read it: the command, and what of it
+/// tells it from others of its kind. A digest tells nobody anything.
+fn said_of(record: &str) -> String {
+    let is_digest = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let words = record.split('#').filter(|word| !is_digest(word));
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -122,8 +122,8 @@ pub fn refuse(problem: &Problem, format: Format) {
 /// Says why the command line was not taken, or gives the help that was asked for.
 /// A refusal quotes what was written, so it goes without clap's colours, which
 /// could not be told from somebody's. Help quotes nobody: what the environment
-/// sets is not shown in it.
-pub fn answer(said: &clap::Error, as_json: bool) {
+/// sets is not shown in it; it has clap's colours unless it is to be `plain`.
+pub fn answer(said: &clap::Error, as_json: bool, plain: bool) {
     match (said.use_stderr(), as_json) {
         (true, false) => tell(said.to_string().trim_end()),
         (true, true) => {
@@ -134,6 +134,7 @@ pub fn answer(said: &clap::Error, as_json: bool) {
             let hint = hint.strip_prefix("tip: ").unwrap_or("see --help");
             refuse(&Problem::usage(message).hint(hint), Format::Json);
         }
+        (false, _) if plain => drop(write(&said.to_string())),
         (false, _) => drop(said.print()),
     }
 }

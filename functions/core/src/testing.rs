@@ -12,11 +12,60 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use serde_json::json;
+
 use crate::desk::is_record;
 use crate::message::SCHEMA_VERSION;
+use crate::service::reaction;
 use crate::store::{CommitError, Item, Key, Store, StoreFault, Write};
 use crate::time::after;
-use crate::{Clock, Context, Failure, Handled, Metadata, Request, Service, Timestamp, Vocabulary};
+use crate::{
+    Clock, Context, Event, Fact, Failure, Handled, Metadata, Request, Service, Timestamp,
+    Vocabulary,
+};
+
+/// What the policy of `S` makes of every fact there is: those that call for a command,
+/// whether of the order `o-1` or of the customer `c-1`, and the command's name, in the
+/// order of the vocabulary.
+///
+/// # Panics
+/// When a fact has a member that this function knows no value for.
+#[must_use]
+pub fn reactions<S: Service>() -> Vec<(&'static str, &'static str, &'static str)> {
+    let subjects = [("order", "o-1"), ("customer", "c-1")];
+    let names = Fact::NAMES.iter().copied();
+    names
+        .flat_map(|name| subjects.map(|(of, id)| (name, of, id)))
+        .filter_map(|(name, of, id)| {
+            let metadata = context("m-1", Timestamp::UNIX_EPOCH, false).message;
+            let event = Event::new(metadata, fact(name, of));
+            let command = reaction::<S>(&event).filter(|_| event.fact.subject() == id)?;
+            Some((name, of, command.name()))
+        })
+        .collect()
+}
+
+/// The fact called `name`, about the order or the customer. Facts are read tolerantly,
+/// so one document has the members of all of them, but for two that mean several things.
+fn fact(name: &str, of: &str) -> Fact {
+    let money = json!({"amount": 500, "currency": "EUR"});
+    let (kind, reason) = match name {
+        "CustomerNotified" => ("OrderConfirmed", "OutOfStock"),
+        "DeliveryFailed" => (of, "NotServed"),
+        "OrderRejected" => (of, "TimedOut"),
+        _ => (of, "OutOfStock"),
+    };
+    let data = json!({
+        "order": "o-1", "customer": "c-1", "subject": "o-1", "kind": kind, "reason": reason,
+        "total": money, "amount": money, "lines": [], "owed": [], "reasons": [], "score": 0,
+        "email": "ada@example.org", "country": "SE", "payment_token": "tok", "tracking": "t-1",
+        "placed_at": Timestamp::UNIX_EPOCH, "registered_at": Timestamp::UNIX_EPOCH,
+        "ship_to": {
+            "name": "Ada", "street": "1 Road", "city": "Lund", "postcode": "22100", "country": "SE",
+        },
+    });
+    Fact::parse(name, data).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
 
 /// A clock moved by hand; clones share it.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,7 @@ pub(super) use self::words::{decimal, ranged};
 use super::Comparison;
 use crate::terminal::exit::Exit;
 use crate::terminal::report::Report;
-use crate::terminal::table::{self, table};
+use crate::terminal::table::{self, folded, table};
 
 impl Comparison {
     /// A line a variant, and what follows of it.
@@ -85,12 +85,9 @@ impl Report for Comparison {
             let header = std::iter::once(block.title).chain(names);
             let mut rows = table(header.map(table::prose));
             block.rows.into_iter().for_each(|row| rows.add_row(row));
-            parts.push(format!(
-                "{}\n({})\n{}",
-                rows.text(),
-                block.about,
-                block.reading
-            ));
+            let mut said = vec![rows.text(), folded(&format!("({})", block.about), 1)];
+            said.extend(block.reading.lines().map(|line| folded(line, 0)));
+            parts.push(said.join("\n"));
         }
         parts.join("\n\n")
     }

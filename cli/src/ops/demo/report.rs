@@ -119,11 +119,9 @@ impl DemoReport {
 /// How long the variants took for a scenario: from the shortest to the longest.
 fn took_by(same: &[Row]) -> String {
     let all = same.iter().map(|row| row.elapsed_ms);
-    match (all.clone().min(), all.max()) {
-        (Some(least), Some(most)) if least != most => {
-            format!("{} to {}", millis(least), millis(most))
-        }
-        (Some(only), _) => millis(only),
+    match (all.clone().min().map(millis), all.max().map(millis)) {
+        (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
+        (Some(only), _) => only,
         _ => String::new(),
     }
 }

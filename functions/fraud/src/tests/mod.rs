@@ -157,7 +157,7 @@ fn decide(id: &str, verdict: Verdict) -> DecideReview {
         order: id.parse().unwrap(),
         verdict,
         note: Some("Kim".into()),
-        by: None,
+        by: Some("kim@shop".into()),
     }
 }
 

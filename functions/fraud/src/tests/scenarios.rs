@@ -242,6 +242,8 @@ async fn a_verdict_goes_to_whoever_waits_for_it() {
         assert_eq!((again.events, again.reply), (decided.events, decided.reply));
         let review: Review = world.read(review_key("o-1")).await.unwrap();
         assert_eq!(review.note.as_deref(), Some("Kim"));
+        assert_eq!(review.by.as_deref(), Some("kim@shop"));
+        assert_eq!(review.open_since, None, "it waits for nobody");
     }
 }
 

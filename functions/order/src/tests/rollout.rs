@@ -185,3 +185,20 @@ async fn yesterdays_commands_have_the_hashes_they_had() {
         assert_eq!(kept(record).await, hash, "{record}");
     }
 }
+
+#[tokio::test]
+async fn who_parks_an_order_that_is_whole_with_what_was_owed_changes_nothing() {
+    let world = placed().await;
+    let _ = world.tell(reject(Reason::DeliveryFailed, None)).await;
+    let _ = world.tell(undone(&Part::COMPENSATED)).await;
+    let late = world.tell(park(&[owed(Part::Payment, Some(2_500))])).await;
+    assert_eq!(facts(&late), <[&str; 0]>::default());
+    let order = world.order().await;
+    assert_eq!(order.owed, []);
+    let document = serde_json::to_value(order).unwrap();
+    assert_eq!(
+        document.get("parkings"),
+        None,
+        "never parked: no such member"
+    );
+}

@@ -200,6 +200,7 @@ fn a_rejection_asks_the_provider_once_anybody_did() {
         let step = refund(Some(there), &refund_all(), &by("r"), at(0));
         assert!(matches!(step, Ok(Step::Ask { .. })));
         let payment = state(step);
+        assert!(payment.asked, "and that somebody asked stays known");
         assert_eq!(payment.due, None, "the token is not kept");
         let other = refund(Some(payment), &refund_all(), &by("s"), at(0));
         assert!(
@@ -283,4 +284,17 @@ fn documents_survive_the_table() {
         serde_json::to_value(standing).unwrap(),
         serde_json::json!({"order": "o-1", "status": "Refunded", "amount": {"amount": 0, "currency": "EUR"}}),
     );
+}
+
+#[test]
+fn each_refund_by_hand_takes_effect_of_its_own() {
+    let part = |attempt| {
+        Command::from(RefundPayment {
+            attempt,
+            ..refund_all()
+        })
+        .part()
+    };
+    // The first goes by the name that it had when there was no other.
+    assert_eq!([0, 1, 2].map(part), ["", "1", "2"]);
 }
