@@ -4,34 +4,35 @@
 //! modules beside it: [`lambda`](crate::lambda), [`sqs`](crate::sqs),
 //! [`bus`](crate::bus), [`workflow`](crate::workflow).
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::ops::Range;
+mod agenda;
+mod observed;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duet_asl::{Execution, Millis, TaskError, TaskId};
+use duet_asl::Millis;
 use duet_core::Timestamp;
 use duet_pattern::Matcher;
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde_json::Value;
 
-use crate::bus::{Archived, Delivery};
+use crate::bus::Archived;
 use crate::definitions::{Definitions, Listener};
-use crate::fault::{Blow, Fault, FaultRule, Faults, Strike};
-use crate::host::{Host, Wait, timestamp};
+use crate::fault::{Fault, FaultRule, Faults, Strike};
+use crate::host::{Host, timestamp};
 use crate::lambda::{Instances, Invocation};
-use crate::meter::Used;
 use crate::plant::Plant;
 use crate::ports::Table;
 use crate::probe::Stamp;
 use crate::profile::{Hop, Profile};
-use crate::random::{digest, mix};
-use crate::scheduler::Name;
+use crate::random::mix;
 use crate::services::{self, Handler};
-use crate::sqs::{Message, QueueState};
+use crate::sqs::QueueState;
 use crate::template::DefinitionError;
 use crate::update::{Rollout, Updates};
 use crate::workflow::Run;
+
+pub(crate) use self::agenda::Action;
+use self::agenda::{Agenda, Due};
 
 /// How a world is to be.
 #[derive(Debug, Clone, Default)]
@@ -68,109 +69,6 @@ pub struct Config {
     pub waits: bool,
     /// Whether it is kept when functions ran, for [`Lab::stamps`].
     pub stamps: bool,
-}
-
-/// What happens next, to whom.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// An invocation begins.
-    Begin(u64),
-    /// A part of an invocation goes on.
-    Resume(u64, usize),
-    /// An invocation has used up its time.
-    Kill(u64),
-    /// A call of a workflow failed before it reached its function.
-    FailTask(usize, TaskId, Box<TaskError>),
-    /// An execution is due.
-    Wake(usize, Millis),
-    /// An execution is stopped from outside, or its time is over.
-    CutShort(usize, Fault),
-    /// The end of an execution is told.
-    TellEnd(usize, Box<Value>),
-    /// A poller looks at a queue.
-    Poll(usize),
-    /// A hidden message may be seen again.
-    Show(usize, u64, u32),
-    /// A message reaches its queue.
-    Enqueue(usize, Box<Message>),
-    /// A rule tries to deliver.
-    Deliver(Box<Delivery>),
-    /// A schedule is due, or done with.
-    Invoke(Box<Name>),
-    /// Steps of an update are taken.
-    Switch(usize, Range<usize>),
-}
-
-#[derive(Debug)]
-struct Due {
-    at: Millis,
-    /// Decides between things due at one moment: drawn, then counted.
-    tie: u64,
-    action: Action,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.tie) == (other.at, other.tie)
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.tie).cmp(&(other.at, other.tie))
-    }
-}
-
-/// What is within this many milliseconds is soon.
-const SOON: Millis = 5_000;
-
-/// What is due, by time. Most of what is far off is the end of a visibility
-/// timeout that will mean nothing when it comes: kept apart, it does not make
-/// what is soon slower to find.
-#[derive(Debug, Default)]
-struct Agenda {
-    soon: BinaryHeap<Reverse<Due>>,
-    far: BinaryHeap<Reverse<Due>>,
-}
-
-impl Agenda {
-    fn push(&mut self, now: Millis, due: Due) {
-        let heap = match due.at - now <= SOON {
-            true => &mut self.soon,
-            false => &mut self.far,
-        };
-        heap.push(Reverse(due));
-    }
-
-    /// The heap on top of which the next thing lies. (They hold reversed
-    /// things: what is greater comes first, and nothing is least of all.)
-    fn nearest(&mut self) -> &mut BinaryHeap<Reverse<Due>> {
-        match self.soon.peek() >= self.far.peek() {
-            true => &mut self.soon,
-            false => &mut self.far,
-        }
-    }
-
-    /// When the next thing is due.
-    fn next(&mut self) -> Option<Millis> {
-        self.nearest().peek().map(|Reverse(due)| due.at)
-    }
-
-    fn pop(&mut self) -> Option<Due> {
-        self.nearest().pop().map(|Reverse(due)| due)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.soon.is_empty() && self.far.is_empty()
-    }
 }
 
 /// Something that happened, for people to read.
@@ -497,192 +395,6 @@ impl Lab {
                 what: what(),
             };
             self.timeline.push(moment);
-        }
-    }
-
-    /// What happened, in order; empty unless [`Config::timeline`] asked for it.
-    #[must_use]
-    pub fn timeline(&self) -> &[Moment] {
-        &self.timeline
-    }
-
-    /// The functions' log lines, each a JSON document, in the order they were
-    /// written; `None` unless [`Config::logs`] asked for them.
-    #[must_use]
-    pub fn lines(&self) -> Option<Vec<String>> {
-        self.host.lock().lines.clone()
-    }
-
-    /// What travelled on the buses, in order; empty unless [`Config::events`]
-    /// asked for it.
-    #[must_use]
-    pub fn heard(&self) -> &[Heard] {
-        &self.heard
-    }
-
-    /// A number that two worlds share exactly when the same things happened at
-    /// the same times in both.
-    #[must_use]
-    pub fn trace_hash(&self) -> u64 {
-        self.trace
-    }
-
-    /// How many things happened.
-    #[must_use]
-    pub fn happened(&self) -> u64 {
-        self.happened
-    }
-
-    /// Whether anything is still to happen.
-    #[must_use]
-    pub fn is_at_rest(&self) -> bool {
-        self.agenda.is_empty() && self.next_run(None).is_none()
-    }
-
-    /// The faults that struck, in order.
-    #[must_use]
-    pub fn struck(&self) -> Vec<Strike> {
-        self.host.lock().faults.struck().to_vec()
-    }
-
-    /// How often each kind of fault could have struck.
-    #[must_use]
-    pub fn chances(&self) -> BTreeMap<Fault, u64> {
-        self.host.lock().faults.chances().clone()
-    }
-
-    /// How many things each kind of fault touched.
-    #[must_use]
-    pub fn touched(&self) -> BTreeMap<Fault, u64> {
-        self.host.lock().faults.touched().clone()
-    }
-
-    /// From here on faults strike by these rules and by no others; kinds that
-    /// cannot begin later ([`Fault::can_begin_later`]) do not.
-    pub fn set_faults(&mut self, rules: &[FaultRule]) {
-        let rules: Vec<FaultRule> = rules
-            .iter()
-            .filter(|rule| rule.kind.can_begin_later())
-            .cloned()
-            .collect();
-        self.host.lock().faults.replace(&rules);
-    }
-
-    /// The services that were taken out of order by hand.
-    #[must_use]
-    pub fn down(&self) -> Vec<String> {
-        let mut down: Vec<String> = self.down.iter().cloned().collect();
-        down.sort();
-        down
-    }
-
-    /// From here on nothing goes wrong any more.
-    pub fn stop_faults(&mut self) {
-        self.host.lock().faults.quiet = true;
-        self.outages.clear();
-    }
-
-    /// Whether `kind` strikes what a driver of this world does, under a name of its own.
-    pub fn strikes(&mut self, kind: Fault, name: &str) -> bool {
-        let aim = crate::fault::Aim {
-            service: "",
-            step: "",
-            ident: crate::random::digest(name),
-            about: &[],
-        };
-        self.host.lock().faults.strikes(kind, aim)
-    }
-
-    /// What each fault did to the work for `subject`, in order of time.
-    #[must_use]
-    pub fn blows(&self, subject: &str) -> Vec<Blow> {
-        let inner = self.host.lock();
-        let Some(owner) = inner.meters.known(subject) else {
-            return Vec::new();
-        };
-        let all = inner.faults.blows().iter();
-        all.filter(|blow| blow.owners.contains(&owner))
-            .cloned()
-            .collect()
-    }
-
-    /// What each order and customer waited for, in the order in which it was
-    /// known; empty unless [`Config::waits`] asked for it.
-    #[must_use]
-    pub fn waited(&self) -> BTreeMap<Arc<str>, Vec<Wait>> {
-        let inner = self.host.lock();
-        let mut waited: BTreeMap<Arc<str>, Vec<Wait>> = BTreeMap::new();
-        for wait in inner.waits.iter().flatten() {
-            let subject = inner.meters.subject(wait.owner).clone();
-            waited.entry(subject).or_default().push(*wait);
-        }
-        waited
-    }
-
-    /// What each order and customer used.
-    #[must_use]
-    pub fn used(&self) -> Vec<Used> {
-        let mut used = self.host.lock().meters.used().to_vec();
-        for run in &self.runs {
-            if let Some(used) = used.get_mut(run.owner as usize) {
-                used.meter.transitions += run.transitions();
-            }
-        }
-        used
-    }
-
-    /// When functions ran, in the order in which they ended; empty unless
-    /// [`Config::stamps`] asked for it.
-    #[must_use]
-    pub fn stamps(&self) -> &[Stamp] {
-        &self.stamps
-    }
-
-    /// How many messages wait, or are being handled, in the queue that has most.
-    #[must_use]
-    pub fn deepest(&self) -> usize {
-        let depths = self.queues.iter().map(|queue| queue.messages.len());
-        depths.max().unwrap_or(0)
-    }
-
-    /// How many notices the topic took.
-    #[must_use]
-    pub fn notices(&self) -> u64 {
-        self.host.lock().notices
-    }
-
-    /// Messages that are no more, though nobody handled them.
-    #[must_use]
-    pub fn lost(&self) -> &[Lost] {
-        &self.lost
-    }
-
-    /// The execution called `name` of the machine with this name or ARN.
-    #[must_use]
-    pub fn execution(&self, machine: &str, name: &str) -> Option<&Execution> {
-        let machine = self.definitions.machine_named(machine)?;
-        let run = *self.names.get(&(machine, Arc::from(name)))?;
-        self.runs[run].execution.as_deref()
-    }
-}
-
-impl Action {
-    /// What of an action goes into the trace.
-    fn print(&self) -> u64 {
-        match self {
-            Self::Begin(n) => mix(1, *n),
-            Self::Resume(n, part) => mix(mix(2, *n), *part as u64),
-            Self::Kill(n) => mix(3, *n),
-            Self::FailTask(run, task, _) => mix(mix(4, *run as u64), task.0),
-            Self::Wake(run, at) => mix(mix(5, *run as u64), *at as u64),
-            Self::Poll(mapping) => mix(6, *mapping as u64),
-            Self::Show(queue, message, _) => mix(mix(7, *queue as u64), *message),
-            Self::Enqueue(queue, message) => mix(mix(8, *queue as u64), message.ident),
-            Self::Deliver(delivery) => mix(mix(9, delivery.rule as u64), delivery.ident),
-            Self::CutShort(run, kind) => mix(mix(10, *run as u64), *kind as u64),
-            Self::TellEnd(run, _) => mix(11, *run as u64),
-            Self::Switch(update, steps) => mix(mix(12, *update as u64), steps.start as u64),
-            Self::Invoke(name) => mix(13, digest(&name.1)),
         }
     }
 }

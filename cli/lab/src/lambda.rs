@@ -3,30 +3,30 @@
 //! An invocation of a queue's function has one part per message, which run side
 //! by side as they do in the edge; an invocation by a workflow has one part.
 
+mod called;
+mod ended;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use duet_asl::{Millis, TaskError, TaskId};
-use duet_edge::intake::{self, Attempt};
+use duet_asl::{Millis, TaskId};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
 use duet_edge::wires::{QUEUE, REASON};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::fault::{Aim, Fault};
-use crate::host::{Frame, Out, timestamp};
+use crate::host::{Frame, Out};
 use crate::lab::{Action, Lab};
 use crate::latency::SLOW_START;
 use crate::meter::Owner;
 use crate::operate::SendError;
-use crate::plant::Plant;
-use crate::probe::Stamp;
 use crate::profile::{Hop, WaitsFor};
 use crate::random::{digest, mix};
 use crate::scheduler::TIMER;
 use crate::services::Work;
-use crate::sqs::{Message, Sending, message_id};
+use crate::sqs::{Message, Sending};
 
 /// The concurrency of an account (Lambda quotas: 1,000 by default).
 const CONCURRENCY: usize = 1_000;
@@ -147,180 +147,6 @@ impl Lab {
             out == service && (*from..*until).contains(&self.now)
         };
         self.down.contains(&**service) || self.outages.iter().any(planned)
-    }
-
-    /// A workflow calls a function.
-    pub(crate) fn invoke_task(&mut self, call: Call) {
-        let Call {
-            run,
-            task,
-            function,
-            payload,
-            state,
-            ident,
-            owner,
-            gap,
-        } = call;
-        let service = self.services[function].clone();
-        let aim = Aim {
-            service: &service,
-            step: &state,
-            ident,
-            about: &[owner],
-        };
-        let throttled = self.invocations.len() >= CONCURRENCY
-            || self.host.lock().faults.strikes(Fault::Throttle, aim);
-        if throttled {
-            let error = TaskError::new("Lambda.TooManyRequestsException", "Rate Exceeded.");
-            let wait = gap + self.time(Hop::InvokeTask, 0, ident);
-            return self.after(wait, Action::FailTask(run, task, Box::new(error)));
-        }
-        let frame = Frame {
-            ident,
-            calls: 0,
-            owner,
-            company: [owner].into(),
-            service,
-            step: state,
-            skew: 0,
-        };
-        self.launch_task(function, Trigger::Task { run, task }, gap, payload, frame);
-    }
-
-    /// Somebody calls a task function by hand. Gives the number of the call.
-    pub(crate) fn invoke_by_hand(
-        &mut self,
-        function: usize,
-        payload: Value,
-        step: &str,
-        ident: u64,
-        owner: Owner,
-    ) -> u64 {
-        let call = self.next_id();
-        let service = self.services[function].clone();
-        let frame = Frame {
-            ident,
-            calls: 0,
-            owner,
-            company: [owner].into(),
-            service,
-            step: step.into(),
-            skew: 0,
-        };
-        self.launch_task(function, Trigger::Hand { call }, 0, payload, frame);
-        call
-    }
-
-    /// A schedule invokes a function.
-    pub(crate) fn invoke_by_clock(&mut self, function: usize, frame: Frame) {
-        let payload = Value::Object(Map::new());
-        self.launch_task(function, Trigger::Clock, 0, payload, frame);
-    }
-
-    fn launch_task(
-        &mut self,
-        function: usize,
-        trigger: Trigger,
-        gap: Millis,
-        payload: Value,
-        frame: Frame,
-    ) {
-        self.host.lock().meters.of(frame.owner).task_bytes += duet_asl::size(&payload) as u64;
-        let function = self.instance_of(function, frame.ident);
-        let (hop, waits_for) = match trigger {
-            Trigger::Task { .. } => (Hop::InvokeTask, WaitsFor::Engine),
-            _ => (Hop::Invoke, WaitsFor::Other),
-        };
-        let called = self.now + gap + self.time(hop, 0, frame.ident);
-        self.host
-            .lock()
-            .waits(frame.owner, waits_for, self.now, called);
-        let (starts, frame) = self.take_instance(function, frame, called);
-        let wait = called - self.now + starts;
-        let deadline = self.now + wait + self.definitions.functions[function].timeout;
-        let work = self.handlers[function].task(payload, timestamp(deadline));
-        let part = Part {
-            work: Some(Running::Task(work)),
-            frame,
-            message: 0,
-        };
-        self.launch(function, trigger, vec![part], wait);
-    }
-
-    /// A poller calls a function with the messages it received.
-    pub(crate) fn invoke_batch(&mut self, mapping: usize, received: Vec<u64>) {
-        let definitions = self.definitions.clone();
-        let it = &definitions.mappings[mapping];
-        let service = self.services[it.function].clone();
-        let queue = &definitions.queues[it.queue];
-        let first = &self.queues[it.queue].messages[&received[0]];
-        let ident = mix(first.ident, first.receives.into());
-        let messages = &self.queues[it.queue].messages;
-        let company: Arc<[Owner]> = received.iter().map(|id| messages[id].owner).collect();
-        let aim = Aim {
-            service: &service,
-            step: &first.step,
-            ident,
-            about: &company,
-        };
-        let throttled = self.invocations.len() >= CONCURRENCY
-            || self.host.lock().faults.strikes(Fault::Throttle, aim);
-        if throttled || definitions.functions[it.function].gone {
-            // Not deleted: each comes back when its visibility timeout is over.
-            self.pollers[mapping].running -= 1;
-            return;
-        }
-        let function = self.instance_of(it.function, ident);
-        let (owner, step) = (first.owner, first.step.clone());
-        let frame = Frame {
-            ident,
-            calls: 0,
-            owner,
-            company: company.clone(),
-            service: service.clone(),
-            step,
-            skew: 0,
-        };
-        let called = self.now + self.time(Hop::InvokeBatch, 0, ident);
-        let (starts, first) = self.take_instance(function, frame, called);
-        let wait = called - self.now + starts;
-        let began = self.now + wait;
-        let stopped = began + definitions.functions[function].timeout;
-        let deadline = intake::deadline(timestamp(began), timestamp(stopped));
-        let mut parts = Vec::with_capacity(received.len());
-        for id in received {
-            let message = &self.queues[it.queue].messages[&id];
-            let delivery = intake::sqs::delivery(
-                message_id(message.ident),
-                queue.arn.clone(),
-                message.body.clone(),
-                Attempt::Known(message.receives),
-                message.first_received.map(timestamp),
-                deadline,
-            );
-            self.host
-                .lock()
-                .waits(message.owner, WaitsFor::Queue, message.shown, called);
-            let frame = Frame {
-                ident: mix(message.ident, message.receives.into()),
-                calls: 0,
-                owner: message.owner,
-                company: company.clone(),
-                service: service.clone(),
-                step: message.step.clone(),
-                skew: first.skew,
-            };
-            let work = self.handlers[function].receive(delivery);
-            parts.push(Part {
-                work: Some(Running::Message(work)),
-                frame,
-                message: id,
-            });
-            if self.host.has(Plant::AcknowledgeFirst) {
-                self.delete(it.queue, id);
-            }
-        }
-        self.launch(function, Trigger::Batch { mapping }, parts, wait);
     }
 
     /// An instance for the run of `frame` that is called at `called`: how long it
@@ -549,173 +375,6 @@ impl Lab {
             }
             Out::Schedule(name) => self.await_schedule(name),
             Out::Answer { token, value } => self.answer_token(&token, value),
-        }
-    }
-
-    fn part_ended(&mut self, id: u64, at: usize, ended: Ended) -> bool {
-        let Some(invocation) = self.invocations.get_mut(&id) else {
-            return false;
-        };
-        invocation.left -= 1;
-        let left = invocation.left;
-        let frame = &invocation.parts[at].frame;
-        let (owner, message) = (frame.owner, invocation.parts[at].message);
-        let ident = frame.ident;
-        match (ended, invocation.trigger) {
-            (Ended::Task(result), Trigger::Task { run, task }) => {
-                self.end_invocation(id, true);
-                let result = match result {
-                    Ok(reply) => {
-                        let sent = duet_asl::size(&reply) as u64;
-                        self.host.lock().meters.of(owner).task_bytes += sent;
-                        Ok(
-                            json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
-                        )
-                    }
-                    Err(Refused { name, text }) => {
-                        let cause = json!({ "errorType": name, "errorMessage": text }).to_string();
-                        Err(TaskError::new(name, cause))
-                    }
-                };
-                self.answer_task(run, task, result);
-                return false;
-            }
-            (Ended::Task(result), Trigger::Hand { call }) => {
-                self.end_invocation(id, true);
-                self.answers.insert(call, result);
-                return false;
-            }
-            (Ended::Task(_), Trigger::Clock) => {
-                self.end_invocation(id, true);
-                return false;
-            }
-            (Ended::Message(verdict), Trigger::Batch { mapping }) => {
-                let it = &self.definitions.mappings[mapping];
-                let (queue, partial) = (it.queue, it.partial);
-                match verdict {
-                    Verdict::Acknowledge => {
-                        let aim = Aim {
-                            service: &frame.service,
-                            step: &frame.step,
-                            ident,
-                            about: &[owner],
-                        };
-                        if !self.host.lock().faults.strikes(Fault::PartialBatch, aim) {
-                            invocation.done.push(message);
-                        }
-                    }
-                    Verdict::Again(wait) => {
-                        if !partial || self.host.has(Plant::AcknowledgeAnyway) {
-                            // The answer says which failed, and nobody reads it.
-                            invocation.done.push(message);
-                        }
-                        self.note(
-                            |lab| lab.subject(owner),
-                            || format!("a message fails, to return in {wait:?}"),
-                        );
-                        self.hide(queue, message, wait.as_millis() as Millis);
-                    }
-                }
-                if left == 0 {
-                    self.end_invocation(id, true);
-                    return false;
-                }
-            }
-            _ => {}
-        }
-        true
-    }
-
-    /// The process of an invocation dies.
-    fn crash(&mut self, id: u64) {
-        let error = TaskError::new(
-            "Runtime.ExitError",
-            json!({ "errorType": "Runtime.ExitError", "errorMessage": "Error: Runtime exited with error: signal: killed" })
-                .to_string(),
-        );
-        self.fail(id, error, "its process dies");
-    }
-
-    /// An invocation has used up its time.
-    pub(crate) fn time_out(&mut self, id: u64) {
-        let Some(invocation) = self.invocations.get(&id) else {
-            return;
-        };
-        let seconds = self.definitions.functions[invocation.function].timeout as f64 / 1_000.0;
-        let text = format!("Error: Task timed out after {seconds:.2} seconds");
-        let cause = json!({ "errorType": "Sandbox.Timedout", "errorMessage": text }).to_string();
-        self.fail(
-            id,
-            TaskError::new("Sandbox.Timedout", cause),
-            "its time is over",
-        );
-    }
-
-    fn fail(&mut self, id: u64, error: TaskError, why: &'static str) {
-        let Some(invocation) = self.invocations.get(&id) else {
-            return;
-        };
-        let (trigger, function) = (invocation.trigger, invocation.function);
-        if let Some(part) = invocation.parts.iter().find(|part| part.work.is_some()) {
-            let (owner, step) = (part.frame.owner, part.frame.step.clone());
-            let name = self.definitions.functions[function].name.clone();
-            self.note(
-                |lab| lab.subject(owner),
-                || format!("{name} at {step}: {why}"),
-            );
-        }
-        // A batch's messages, the handled ones too, come back when their
-        // visibility timeouts are over.
-        self.end_invocation(id, false);
-        match trigger {
-            Trigger::Task { run, task } => self.answer_task(run, task, Err(error)),
-            Trigger::Hand { call } => {
-                let text = error.cause.unwrap_or_default();
-                self.answers.insert(
-                    call,
-                    Err(Refused {
-                        name: error.error,
-                        text,
-                    }),
-                );
-            }
-            Trigger::Batch { .. } | Trigger::Clock => {}
-        }
-    }
-
-    fn end_invocation(&mut self, id: u64, survives: bool) {
-        let Some(invocation) = self.invocations.remove(&id) else {
-            return;
-        };
-        if survives {
-            self.instances[invocation.function].idle += 1;
-        }
-        if self.config.stamps {
-            for part in &invocation.parts {
-                let subject = self.subject(part.frame.owner);
-                let (step, began) = (&part.frame.step, invocation.began);
-                self.stamps
-                    .push(Stamp::new(step, &subject, began, self.now));
-            }
-        }
-        let ran = (self.now - invocation.began).max(0) as u64;
-        let share = ran / invocation.parts.len().max(1) as u64;
-        {
-            let mut inner = self.host.lock();
-            for part in &invocation.parts {
-                inner.meters.of(part.frame.owner).function_ms += share;
-            }
-        }
-        if let Trigger::Batch { mapping } = invocation.trigger {
-            let queue = self.definitions.mappings[mapping].queue;
-            if survives {
-                invocation
-                    .done
-                    .iter()
-                    .for_each(|message| self.delete(queue, *message));
-            }
-            self.pollers[mapping].running -= 1;
-            self.call_poller(queue);
         }
     }
 }

@@ -8,6 +8,7 @@
 //! `Fn::GetAtt` give what the CloudFormation user guide's resource reference
 //! says for each type in use, and refuse a type or attribute they do not know.
 
+mod intrinsics;
 mod needs;
 
 use std::cell::RefCell;
@@ -370,171 +371,6 @@ impl Stack {
             None => Ok(true),
         }
     }
-
-    fn condition(&self, name: &str) -> Resolved<bool> {
-        let condition = &self.template["Conditions"][name];
-        if condition.is_null() {
-            return Err(DefinitionError::new(
-                &self.path,
-                format!("there is no condition {name}"),
-            ));
-        }
-        self.holds(condition)
-    }
-
-    fn holds(&self, condition: &Value) -> Resolved<bool> {
-        let Some((function, argument)) = function(condition) else {
-            return Err(DefinitionError::new(
-                &self.path,
-                format!("no condition: {condition}"),
-            ));
-        };
-        let all = || -> Resolved<Vec<bool>> {
-            argument
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|one| self.holds(one))
-                .collect()
-        };
-        Ok(match function {
-            "Condition" => self.condition(argument.as_str().unwrap_or_default())?,
-            "Fn::Not" => !all()?.contains(&true),
-            "Fn::And" => !all()?.contains(&false),
-            "Fn::Or" => all()?.contains(&true),
-            "Fn::Equals" => {
-                let side = |n: usize| Ok(self.resolve(&argument[n])?.map(|value| text(&value)));
-                side(0)? == side(1)?
-            }
-            _ => {
-                return Err(DefinitionError::new(
-                    &self.path,
-                    format!("{function} is no condition"),
-                ));
-            }
-        })
-    }
-
-    /// `value` with every function in it worked out; `None` for `AWS::NoValue`.
-    fn resolve(&self, value: &Value) -> Resolved<Option<Value>> {
-        if let Some((function, argument)) = function(value) {
-            return self.call(function, argument);
-        }
-        Ok(Some(match value {
-            Value::Array(items) => {
-                let items = items.iter().map(|item| self.resolve(item));
-                let items: Vec<_> = items.collect::<Resolved<_>>()?;
-                Value::Array(items.into_iter().flatten().collect())
-            }
-            Value::Object(members) => {
-                let mut resolved = Map::new();
-                for (name, member) in members {
-                    if let Some(member) = self.resolve(member)? {
-                        resolved.insert(name.clone(), member);
-                    }
-                }
-                Value::Object(resolved)
-            }
-            plain => plain.clone(),
-        }))
-    }
-
-    fn call(&self, function: &str, argument: &Value) -> Resolved<Option<Value>> {
-        let words = |n: usize| argument[n].as_str().unwrap_or_default();
-        Ok(Some(match function {
-            "Ref" => return self.named(argument.as_str().unwrap_or_default()),
-            "Fn::GetAtt" => self.attribute(words(0), words(1))?.into(),
-            "Fn::Sub" => {
-                let (template, variables) = sub(argument);
-                self.substituted(template, variables)?.into()
-            }
-            "Fn::If" => {
-                let branch = if self.condition(words(0))? { 1 } else { 2 };
-                return self.resolve(&argument[branch]);
-            }
-            "Fn::Join" => {
-                let parts = self.resolve(&argument[1])?.unwrap_or_default();
-                let parts: Vec<_> = parts.as_array().into_iter().flatten().map(text).collect();
-                parts.join(words(0)).into()
-            }
-            "Fn::Select" => {
-                let at = argument[0].as_u64().unwrap_or_default() as usize;
-                self.resolve(&argument[1])?
-                    .map(|all| all[at].clone())
-                    .unwrap_or_default()
-            }
-            "Fn::FindInMap" => {
-                let key = |n: usize| {
-                    Ok(self
-                        .resolve(&argument[n])?
-                        .as_ref()
-                        .map(text)
-                        .unwrap_or_default())
-                };
-                let (map, first, second) = (key(0)?, key(1)?, key(2)?);
-                let found = &self.template["Mappings"][&map][&first][&second];
-                if found.is_null() {
-                    let why = format!("no {first}.{second} in mapping {map}");
-                    return Err(DefinitionError::new(&self.path, why));
-                }
-                found.clone()
-            }
-            _ => {
-                return Err(DefinitionError::new(
-                    &self.path,
-                    format!("{function} is not known here"),
-                ));
-            }
-        }))
-    }
-
-    fn named(&self, name: &str) -> Resolved<Option<Value>> {
-        Ok(Some(match name {
-            "AWS::NoValue" => return Ok(None),
-            "AWS::StackName" => self.name.clone().into(),
-            "AWS::Region" => REGION.into(),
-            "AWS::AccountId" => ACCOUNT.into(),
-            "AWS::Partition" => "aws".into(),
-            "AWS::URLSuffix" => "amazonaws.com".into(),
-            _ => match self.parameters.get(name) {
-                Some(value) => value.clone(),
-                None => self.reference(name)?.into(),
-            },
-        }))
-    }
-
-    fn substituted(&self, template: &str, variables: &Value) -> Resolved<String> {
-        let mut out = String::new();
-        let mut rest = template;
-        while let Some((before, from)) = rest.split_once("${") {
-            out.push_str(before);
-            let (name, after) = from.split_once('}').ok_or_else(|| {
-                DefinitionError::new(&self.path, format!("an open placeholder in {template:?}"))
-            })?;
-            match (name.strip_prefix('!'), name.split_once('.')) {
-                (Some(literal), _) => out.push_str(&format!("${{{literal}}}")),
-                (None, _) if variables.get(name).is_some() => {
-                    let value = self.resolve(&variables[name])?;
-                    out.push_str(&value.as_ref().map(text).unwrap_or_default());
-                }
-                (None, Some((logical, attribute))) => {
-                    out.push_str(&self.attribute(logical, attribute)?)
-                }
-                (None, None) => {
-                    out.push_str(&self.named(name)?.as_ref().map(text).unwrap_or_default())
-                }
-            }
-            rest = after;
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
-}
-
-/// The template of a `Fn::Sub`, and the variables that it is given beside it.
-fn sub(argument: &Value) -> (&str, &Value) {
-    let template = argument.as_array().map_or(argument, |both| &both[0]);
-    (template.as_str().unwrap_or_default(), &argument[1])
 }
 
 /// Whether `value` may be given for the parameter.
@@ -557,15 +393,6 @@ fn allowed(declaration: &Value, value: &Value) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The function that `value` calls, with its argument.
-fn function(value: &Value) -> Option<(&str, &Value)> {
-    let members = value.as_object().filter(|members| members.len() == 1)?;
-    let (name, argument) = members.iter().next()?;
-    // A policy's `Condition` is an object; the function's names one.
-    let is_condition = name == "Condition" && argument.is_string();
-    (name == "Ref" || is_condition || name.starts_with("Fn::")).then_some((name, argument))
 }
 
 /// The URL of the queue called `name`.
@@ -643,70 +470,4 @@ fn long_form(yaml: &Yaml) -> Result<Value, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stack(template: &str) -> Resolved<Stack> {
-        let files = Arc::new(Files::from([("t.yaml".to_owned(), template.to_owned())]));
-        Stack::new(&files, "t.yaml", "s", &BTreeMap::new())
-    }
-
-    #[test]
-    fn intrinsic_functions_are_worked_out() {
-        let stack = stack(
-            r#"
-Parameters: { On: { Type: String, Default: "true" }, N: { Type: Number, Default: 3 } }
-Mappings: { M: { "3": { V: 18 } } }
-Conditions: { Is: !Equals [!Ref On, "true"], Not: !Not [!Condition Is], Both: !And [!Condition Is, !Not [!Condition Not]] }
-Resources:
-  Q:
-    Type: AWS::SQS::Queue
-    Properties: { QueueName: !Sub "${AWS::StackName}-q", VisibilityTimeout: !FindInMap [M, !Ref N, V], Gone: !If [Not, x, !Ref AWS::NoValue] }
-  Absent: { Type: AWS::SQS::Queue, Condition: Not }
-Outputs:
-  Url: { Value: !Ref Q }
-  Put: { Value: !Sub ["${Q}/${V}${!V}", { V: !If [Is, !Sub "${Q.QueueName}", b] }] }
-  Joined: { Condition: Both, Value: !Join [",", [!GetAtt Q.QueueName, !Select [1, [a, b]]]] }
-  Hidden: { Condition: Not, Value: x }
-"#,
-        )
-        .unwrap();
-        let queues = stack.resources(&["AWS::SQS::Queue"]).unwrap();
-        assert_eq!(queues.len(), 1);
-        assert_eq!(
-            queues[0].properties,
-            json!({"QueueName": "s-q", "VisibilityTimeout": 18})
-        );
-        let outputs = stack.outputs().unwrap();
-        assert_eq!(
-            outputs["Url"],
-            "https://sqs.us-east-1.amazonaws.com/123456789012/s-q"
-        );
-        assert_eq!(
-            outputs["Put"],
-            "https://sqs.us-east-1.amazonaws.com/123456789012/s-q/s-q${V}"
-        );
-        assert_eq!(outputs["Joined"], "s-q,b");
-        assert!(!outputs.contains_key("Hidden"));
-    }
-
-    #[test]
-    fn what_is_not_known_is_refused_by_name() {
-        for (template, names) in [
-            ("Parameters: { P: { Type: String } }", "P"),
-            (
-                "Parameters: { P: { Type: Number, MinValue: 2, Default: 1 } }",
-                "between 2",
-            ),
-        ] {
-            let refused = stack(template).unwrap_err().to_string();
-            assert!(refused.contains(names), "{refused}");
-        }
-        for output in ["!Ref Nothing", "!GetAtt Q.Colour", "!Cidr [a, b]"] {
-            let template = format!(
-                "Resources: {{ Q: {{ Type: AWS::SQS::Queue }} }}\nOutputs: {{ O: {{ Value: {output} }} }}"
-            );
-            assert!(stack(&template).unwrap().outputs().is_err(), "{output}");
-        }
-    }
-}
+mod tests;

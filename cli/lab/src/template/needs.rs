@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Resolved, Stack, function, sub, text};
+use super::intrinsics::{function, sub};
+use super::{Resolved, Stack, text};
 
 impl Stack {
     /// The place of a resource among all stacks: `Nested/Resource`.

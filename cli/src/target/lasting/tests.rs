@@ -315,10 +315,10 @@ async fn what_was_broken_stays_broken_until_it_is_mended() {
         lasting.close().unwrap();
         let lasting = labs.open(wall(at + 5)).await.unwrap();
         assert_eq!(outcome(&lasting, &order).await, "Undecided", "{under}");
-        let left = trouble::mend(&lasting.world, Some(&payment)).await.unwrap();
-        assert_eq!((left.down.len(), left.faults.len()), (0, 1));
-        let left = trouble::mend(&lasting.world, None).await.unwrap();
-        assert!(left.is_none());
+        let one = trouble::mend(&lasting.world, Some(&payment)).await.unwrap();
+        assert_eq!((one.mended.down, one.left.faults), (both.down, both.faults));
+        let rest = trouble::mend(&lasting.world, None).await.unwrap();
+        assert!(rest.left.is_none() && !rest.mended.is_none());
         lasting.close().unwrap();
         let lasting = labs.open(wall(at + 300)).await.unwrap();
         assert_eq!(outcome(&lasting, &order).await, "Confirmed", "{under}");

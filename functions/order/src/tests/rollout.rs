@@ -112,7 +112,10 @@ async fn clocks_that_differ_a_little_do_not_hide_an_abandoned_order() {
     let world = world();
     world.turn_to(100);
     let _ = world.tell(Command::from(place())).await;
-    let parked = world.tell(ended("o-1", 97)).await;
+    // More than five seconds before it was touched: somebody else has it.
+    let late = world.tell(ended("o-1", 94)).await;
+    assert_eq!(facts(&late), <[&str; 0]>::default());
+    let parked = world.tell(ended("o-1", 95)).await;
     assert_eq!(facts(&parked), ["OrderNeedsAttention"]);
     let Fate::Rejected { reason, .. } = world.order().await.fate else {
         panic!("undecided");

@@ -48,6 +48,51 @@ async fn an_order_is_in_the_index_of_parked_ones_while_something_is_owed() {
 }
 
 #[tokio::test]
+async fn an_order_is_at_rest_once_nothing_is_under_way_and_parked_while_it_owes() {
+    let whole = undone(&Part::COMPENSATED);
+    let rejected = || reject(Reason::DeliveryFailed, None);
+    for (commands, at_rest, parked) in [
+        (vec![], false, false),
+        (vec![confirm()], true, false),
+        (
+            vec![confirm(), park(&[owed(Part::Shipment, None)])],
+            true,
+            true,
+        ),
+        (vec![rejected()], false, false),
+        (vec![rejected(), park(&[])], true, true),
+        (vec![rejected(), whole], true, false),
+    ] {
+        let world = placed().await;
+        for command in &commands {
+            let _ = world.tell(command.clone()).await;
+        }
+        let order = world.order().await;
+        let stands = (order.is_at_rest(), order.is_parked());
+        assert_eq!(stands, (at_rest, parked), "{commands:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_touched_for_a_while_is_worth_asking_about() {
+    let world = placed().await;
+    let item = world
+        .table
+        .load(&[key("o-1")])
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap();
+    let let_alone = i64::from(LET_ALONE_SECONDS);
+    for (seconds, asked) in [(let_alone - 1, false), (let_alone, true)] {
+        let waits = <Orders<Memory, SystemClock> as Sweep>::waits(&item, at(seconds)).unwrap();
+        let about = waits.map(|it| (it.subject, it.variant));
+        let order = ("o-1".to_owned(), "standard".to_owned());
+        assert_eq!(about, asked.then_some(order), "after {seconds} s");
+    }
+}
+
+#[tokio::test]
 async fn what_an_execution_drives_is_let_alone() {
     let order = placed().await.order().await;
     let late = at(100_000);

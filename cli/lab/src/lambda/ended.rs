@@ -1,0 +1,182 @@
+//! How invocations end: answered, refused, out of time, or dead.
+
+use super::{Ended, Trigger};
+use crate::fault::Aim;
+use crate::fault::Fault;
+use crate::lab::Lab;
+use crate::plant::Plant;
+use crate::probe::Stamp;
+use duet_asl::Millis;
+use duet_asl::TaskError;
+use duet_edge::queue::Verdict;
+use duet_edge::task::TaskError as Refused;
+use serde_json::json;
+
+impl Lab {
+    pub(super) fn part_ended(&mut self, id: u64, at: usize, ended: Ended) -> bool {
+        let Some(invocation) = self.invocations.get_mut(&id) else {
+            return false;
+        };
+        invocation.left -= 1;
+        let left = invocation.left;
+        let frame = &invocation.parts[at].frame;
+        let (owner, message) = (frame.owner, invocation.parts[at].message);
+        let ident = frame.ident;
+        match (ended, invocation.trigger) {
+            (Ended::Task(result), Trigger::Task { run, task }) => {
+                self.end_invocation(id, true);
+                let result = match result {
+                    Ok(reply) => {
+                        let sent = duet_asl::size(&reply) as u64;
+                        self.host.lock().meters.of(owner).task_bytes += sent;
+                        Ok(
+                            json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
+                        )
+                    }
+                    Err(Refused { name, text }) => {
+                        let cause = json!({ "errorType": name, "errorMessage": text }).to_string();
+                        Err(TaskError::new(name, cause))
+                    }
+                };
+                self.answer_task(run, task, result);
+                return false;
+            }
+            (Ended::Task(result), Trigger::Hand { call }) => {
+                self.end_invocation(id, true);
+                self.answers.insert(call, result);
+                return false;
+            }
+            (Ended::Task(_), Trigger::Clock) => {
+                self.end_invocation(id, true);
+                return false;
+            }
+            (Ended::Message(verdict), Trigger::Batch { mapping }) => {
+                let it = &self.definitions.mappings[mapping];
+                let (queue, partial) = (it.queue, it.partial);
+                match verdict {
+                    Verdict::Acknowledge => {
+                        let aim = Aim {
+                            service: &frame.service,
+                            step: &frame.step,
+                            ident,
+                            about: &[owner],
+                        };
+                        if !self.host.lock().faults.strikes(Fault::PartialBatch, aim) {
+                            invocation.done.push(message);
+                        }
+                    }
+                    Verdict::Again(wait) => {
+                        if !partial || self.host.has(Plant::AcknowledgeAnyway) {
+                            // The answer says which failed, and nobody reads it.
+                            invocation.done.push(message);
+                        }
+                        self.note(
+                            |lab| lab.subject(owner),
+                            || format!("a message fails, to return in {wait:?}"),
+                        );
+                        self.hide(queue, message, wait.as_millis() as Millis);
+                    }
+                }
+                if left == 0 {
+                    self.end_invocation(id, true);
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// The process of an invocation dies.
+    pub(super) fn crash(&mut self, id: u64) {
+        let error = TaskError::new(
+            "Runtime.ExitError",
+            json!({ "errorType": "Runtime.ExitError", "errorMessage": "Error: Runtime exited with error: signal: killed" })
+                .to_string(),
+        );
+        self.fail(id, error, "its process dies");
+    }
+
+    /// An invocation has used up its time.
+    pub(crate) fn time_out(&mut self, id: u64) {
+        let Some(invocation) = self.invocations.get(&id) else {
+            return;
+        };
+        let seconds = self.definitions.functions[invocation.function].timeout as f64 / 1_000.0;
+        let text = format!("Error: Task timed out after {seconds:.2} seconds");
+        let cause = json!({ "errorType": "Sandbox.Timedout", "errorMessage": text }).to_string();
+        self.fail(
+            id,
+            TaskError::new("Sandbox.Timedout", cause),
+            "its time is over",
+        );
+    }
+
+    fn fail(&mut self, id: u64, error: TaskError, why: &'static str) {
+        let Some(invocation) = self.invocations.get(&id) else {
+            return;
+        };
+        let (trigger, function) = (invocation.trigger, invocation.function);
+        if let Some(part) = invocation.parts.iter().find(|part| part.work.is_some()) {
+            let (owner, step) = (part.frame.owner, part.frame.step.clone());
+            let name = self.definitions.functions[function].name.clone();
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("{name} at {step}: {why}"),
+            );
+        }
+        // A batch's messages, the handled ones too, come back when their
+        // visibility timeouts are over.
+        self.end_invocation(id, false);
+        match trigger {
+            Trigger::Task { run, task } => self.answer_task(run, task, Err(error)),
+            Trigger::Hand { call } => {
+                let text = error.cause.unwrap_or_default();
+                self.answers.insert(
+                    call,
+                    Err(Refused {
+                        name: error.error,
+                        text,
+                    }),
+                );
+            }
+            Trigger::Batch { .. } | Trigger::Clock => {}
+        }
+    }
+
+    fn end_invocation(&mut self, id: u64, survives: bool) {
+        let Some(invocation) = self.invocations.remove(&id) else {
+            return;
+        };
+        if survives {
+            self.instances[invocation.function].idle += 1;
+        }
+        if self.config.stamps {
+            for part in &invocation.parts {
+                let subject = self.subject(part.frame.owner);
+                let (step, began) = (&part.frame.step, invocation.began);
+                self.stamps
+                    .push(Stamp::new(step, &subject, began, self.now));
+            }
+        }
+        let ran = (self.now - invocation.began).max(0) as u64;
+        let share = ran / invocation.parts.len().max(1) as u64;
+        {
+            let mut inner = self.host.lock();
+            for part in &invocation.parts {
+                inner.meters.of(part.frame.owner).function_ms += share;
+            }
+        }
+        if let Trigger::Batch { mapping } = invocation.trigger {
+            let queue = self.definitions.mappings[mapping].queue;
+            if survives {
+                invocation
+                    .done
+                    .iter()
+                    .for_each(|message| self.delete(queue, *message));
+            }
+            self.pollers[mapping].running -= 1;
+            self.call_poller(queue);
+        }
+    }
+}
