@@ -1,4 +1,4 @@
-//! Tests.
+//! Simulated worlds, calm and stormy.
 
 use super::*;
 use crate::shop::variant;

@@ -1,4 +1,4 @@
-//! Tests.
+//! The template language, function by function.
 
 use super::*;
 
@@ -10,14 +10,14 @@ fn stack(template: &str) -> Resolved<Stack> {
 #[test]
 fn intrinsic_functions_are_worked_out() {
     let stack = stack(
-        r#"
+            r#"
 Parameters: { On: { Type: String, Default: "true" }, N: { Type: Number, Default: 3 } }
 Mappings: { M: { "3": { V: 18 } } }
 Conditions: { Is: !Equals [!Ref On, "true"], Not: !Not [!Condition Is], Both: !And [!Condition Is, !Not [!Condition Not]] }
 Resources:
   Q:
-Type: AWS::SQS::Queue
-Properties: { QueueName: !Sub "${AWS::StackName}-q", VisibilityTimeout: !FindInMap [M, !Ref N, V], Gone: !If [Not, x, !Ref AWS::NoValue] }
+    Type: AWS::SQS::Queue
+    Properties: { QueueName: !Sub "${AWS::StackName}-q", VisibilityTimeout: !FindInMap [M, !Ref N, V], Gone: !If [Not, x, !Ref AWS::NoValue] }
   Absent: { Type: AWS::SQS::Queue, Condition: Not }
 Outputs:
   Url: { Value: !Ref Q }

@@ -1,4 +1,4 @@
-//! Tests.
+//! Which mutants there are.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests.
+//! Torn reads.
 
 use std::task::{Context, Poll, Waker};
 
