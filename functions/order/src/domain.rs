@@ -4,9 +4,11 @@
 //! apart: `compensation` goes from pending to done or failed, and a repair
 //! takes it from failed to done.
 
+mod after;
+
 use std::collections::BTreeSet;
 
-use duet_core::fact::{NewOrder, OrderConfirmed, OrderNeedsAttention, OrderRejected};
+use duet_core::fact::{NewOrder, OrderConfirmed, OrderRejected};
 use duet_core::id::of_execution;
 use duet_core::order::{Address, Line, Owed, Part, Reason};
 use duet_core::time::after;
@@ -14,10 +16,11 @@ use duet_core::{Context, CustomerId, Decision, Failure, Money, OrderId, Refusal,
 use serde::{Deserialize, Serialize};
 
 use crate::command::{
-    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, ForgetOrder,
-    NoteUndone, ParkOrder, PlaceOrder,
+    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, ForgetOrder, PlaceOrder,
 };
 use crate::service::Patience;
+
+use self::after::{expire_compensation, forget, note_undone, park};
 
 /// An order as the order service keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -417,105 +420,6 @@ fn extend(order: Order, now: Timestamp, patience: Patience) -> Decision<Order> {
         .timer(deadline, &Command::from(ExpireOrder { order: id }))
 }
 
-fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
-    for part in &command.parts {
-        order.pending.remove(part);
-        order.owed.retain(|owed| owed.part != *part);
-        order.shipped |= *part == Part::Shipment;
-    }
-    if order.pending.is_empty() && order.compensation != Compensation::None {
-        order.compensation = Compensation::Done;
-    }
-    Decision::done(order.standing()).state(order)
-}
-
-fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
-    if command.ended_at.is_some_and(|ended| order.moved_on(ended)) {
-        return Decision::done(order.standing()).unkept();
-    }
-    let told = !command.owed.is_empty();
-    let unknown = |parts: &[Part]| {
-        parts
-            .iter()
-            .map(|&part| Owed { part, amount: None })
-            .collect()
-    };
-    match (&order.fate, order.compensation) {
-        // Parked already by somebody who knew more.
-        _ if !told && !order.owed.is_empty() => Decision::done(order.standing()),
-        // Whole, but whether the customer was told died with the execution.
-        (Fate::Rejected { .. }, Compensation::Done) if !told => {
-            needs_attention(order, unknown(&[Part::Notice]))
-        }
-        (Fate::Confirmed, _) => {
-            let mut owed = if told {
-                command.owed.clone()
-            } else {
-                unknown(&[Part::Shipment, Part::Notice])
-            };
-            owed.retain(|owed| !(order.shipped && owed.part == Part::Shipment));
-            let told_of = |old: &Owed| owed.iter().any(|new| new.part == old.part);
-            let before = order.owed.iter().filter(|old| !told_of(old)).cloned();
-            let before: Vec<Owed> = before.collect();
-            owed.extend(before);
-            needs_attention(order, owed)
-        }
-        (Fate::Undecided, _) => {
-            let order = Order {
-                fate: Fate::Rejected {
-                    reason: Reason::Abandoned,
-                    detail: None,
-                },
-                pending: BTreeSet::from(Part::COMPENSATED),
-                decided_at: Some(now),
-                ..order
-            };
-            needs_attention(order, unknown(&Part::COMPENSATED))
-        }
-        (Fate::Rejected { .. }, _) => {
-            let pending: Vec<Part> = order.pending.iter().copied().collect();
-            let mut owed: Vec<Owed> = if told {
-                command.owed.clone()
-            } else {
-                unknown(&pending)
-            };
-            // What is undone is not owed; nobody undoes a notice.
-            owed.retain(|owed| owed.part == Part::Notice || order.pending.contains(&owed.part));
-            owed.extend(
-                order
-                    .owed
-                    .iter()
-                    .filter(|old| !command.owed.iter().any(|new| new.part == old.part))
-                    .cloned(),
-            );
-            needs_attention(order, owed)
-        }
-    }
-}
-
-fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
-    if owed.is_empty() {
-        return Decision::done(order.standing());
-    }
-    // A notice that is owed takes nothing from an order that is whole, or will be.
-    let lacks = owed.iter().any(|owed| order.pending.contains(&owed.part));
-    let compensation = match order.fate {
-        Fate::Rejected { .. } if lacks => Compensation::Failed,
-        _ => order.compensation,
-    };
-    let fact = OrderNeedsAttention {
-        order: order.placed.order.clone(),
-        owed: owed.clone(),
-    };
-    let order = Order {
-        owed,
-        compensation,
-        parkings: order.parkings.saturating_add(1),
-        ..order
-    };
-    Decision::done(order.standing()).state(order).fact(fact)
-}
-
 fn expire(
     order: Order,
     command: &ExpireOrder,
@@ -534,34 +438,6 @@ fn expire(
     }
     let waited_for = order.waits_for.clone();
     reject(order, Reason::TimedOut, Some(waited_for), now, patience)
-}
-
-fn expire_compensation(
-    order: Order,
-    command: &ExpireCompensation,
-    now: Timestamp,
-) -> Decision<Order> {
-    if order.compensation != Compensation::Pending {
-        return Decision::done(order.standing()).unkept();
-    }
-    park(order, &ParkOrder::of(command.order.clone()), now)
-}
-
-/// Only what has ended is forgotten: before, somebody may need it.
-fn forget(order: Order, now: Timestamp) -> Decision<Order> {
-    if !order.has_ended() {
-        return Decision::declined(Refusal::new("OrderNotEnded", "")).unkept();
-    }
-    let order = Order {
-        said: None,
-        placed: Placed {
-            ship_to: None,
-            ..order.placed
-        },
-        forgotten_at: Some(now),
-        ..order
-    };
-    Decision::done(order.standing()).state(order)
 }
 
 /// How an order stands: the reply to most commands.

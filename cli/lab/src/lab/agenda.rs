@@ -1,18 +1,17 @@
 //! What is to happen, and when: the one order of a world.
 
-use crate::bus::Delivery;
-use crate::fault::Fault;
-use crate::random::digest;
-use crate::random::mix;
-use crate::scheduler::Name;
-use crate::sqs::Message;
-use duet_asl::Millis;
-use duet_asl::TaskError;
-use duet_asl::TaskId;
-use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
+
+use duet_asl::{Millis, TaskError, TaskId};
+use serde_json::Value;
+
+use crate::bus::Delivery;
+use crate::fault::Fault;
+use crate::random::{digest, mix};
+use crate::scheduler::Name;
+use crate::sqs::Message;
 
 /// What happens next, to whom.
 #[derive(Debug)]

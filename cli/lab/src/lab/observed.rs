@@ -1,16 +1,15 @@
 //! What a world shows of itself: its timeline, faults, waits and what was used.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use duet_asl::Execution;
+
 use super::{Heard, Lab, Lost, Moment};
-use crate::fault::Blow;
-use crate::fault::Fault;
-use crate::fault::FaultRule;
-use crate::fault::Strike;
+use crate::fault::{Blow, Fault, FaultRule, Strike};
 use crate::host::Wait;
 use crate::meter::Used;
 use crate::probe::Stamp;
-use duet_asl::Execution;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 impl Lab {
     /// What happened, in order; empty unless [`Config::timeline`] asked for it.

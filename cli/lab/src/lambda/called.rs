@@ -1,25 +1,21 @@
 //! Who calls a function: a workflow, a person, a timer, or the poller of a queue.
 
-use super::{CONCURRENCY, Call, Part, Running, Trigger};
-use crate::fault::Aim;
-use crate::fault::Fault;
-use crate::host::Frame;
-use crate::host::timestamp;
-use crate::lab::Action;
-use crate::lab::Lab;
-use crate::meter::Owner;
-use crate::plant::Plant;
-use crate::profile::Hop;
-use crate::profile::WaitsFor;
-use crate::random::mix;
-use crate::sqs::message_id;
-use duet_asl::Millis;
-use duet_asl::TaskError;
+use std::sync::Arc;
+
+use duet_asl::{Millis, TaskError};
 use duet_edge::intake;
 use duet_edge::intake::Attempt;
-use serde_json::Map;
-use serde_json::Value;
-use std::sync::Arc;
+use serde_json::{Map, Value};
+
+use super::{CONCURRENCY, Call, Part, Running, Trigger};
+use crate::fault::{Aim, Fault};
+use crate::host::{Frame, timestamp};
+use crate::lab::{Action, Lab};
+use crate::meter::Owner;
+use crate::plant::Plant;
+use crate::profile::{Hop, WaitsFor};
+use crate::random::mix;
+use crate::sqs::message_id;
 
 impl Lab {
     /// A workflow calls a function.

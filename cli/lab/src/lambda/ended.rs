@@ -1,16 +1,15 @@
 //! How invocations end: answered, refused, out of time, or dead.
 
-use super::{Ended, Trigger};
-use crate::fault::Aim;
-use crate::fault::Fault;
-use crate::lab::Lab;
-use crate::plant::Plant;
-use crate::probe::Stamp;
-use duet_asl::Millis;
-use duet_asl::TaskError;
+use duet_asl::{Millis, TaskError};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
 use serde_json::json;
+
+use super::{Ended, Trigger};
+use crate::fault::{Aim, Fault};
+use crate::lab::Lab;
+use crate::plant::Plant;
+use crate::probe::Stamp;
 
 impl Lab {
     pub(super) fn part_ended(&mut self, id: u64, at: usize, ended: Ended) -> bool {

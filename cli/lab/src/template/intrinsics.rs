@@ -1,8 +1,8 @@
 //! Conditions and intrinsic functions.
 
+use serde_json::{Map, Value};
+
 use super::{ACCOUNT, DefinitionError, REGION, Resolved, Stack, text};
-use serde_json::Map;
-use serde_json::Value;
 
 impl Stack {
     pub(super) fn condition(&self, name: &str) -> Resolved<bool> {

@@ -1,10 +1,12 @@
 //! How executions stand: which run, which failed, which nobody needs any more.
 
+use std::sync::Arc;
+
+use duet_asl::Status;
+
 use super::{Run, Standing};
 use crate::host::timestamp;
 use crate::lab::Lab;
-use duet_asl::Status;
-use std::sync::Arc;
 
 impl Lab {
     /// The executions that failed, timed out or were aborted.

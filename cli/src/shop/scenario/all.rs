@@ -1,14 +1,15 @@
 //! The scenarios themselves, each with the plan it draws up and how it ends.
 
-use super::draft::{Draft, PRICE, RIVALS};
-use super::{Expected, Hopeless, Person, Scenario, silence};
+use std::num::NonZeroU32;
+
 use duet_core::money::MAX_AMOUNT;
-use duet_core::order::Line;
-use duet_core::order::Reason;
+use duet_core::order::{Line, Reason};
 use duet_fraud::command::Verdict;
 use duet_fraud::rules;
 use duet_order::command::PlaceOrder;
-use std::num::NonZeroU32;
+
+use super::draft::{Draft, PRICE, RIVALS};
+use super::{Expected, Hopeless, Person, Scenario, silence};
 
 /// Every scenario, in the order of the demo.
 pub const ALL: &[Scenario] = &[

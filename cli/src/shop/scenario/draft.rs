@@ -1,16 +1,16 @@
 //! Drawing up a plan.
 
-use super::{Person, Plan, address};
-use crate::shop::goods::Good;
-use duet_core::CustomerId;
-use duet_core::Money;
-use duet_core::Sku;
+use std::num::NonZeroU32;
+
 use duet_core::money::Currency;
 use duet_core::order::Line;
+use duet_core::{CustomerId, Money, Sku};
 use duet_customer::command::RegisterCustomer;
 use duet_fraud::rules;
 use duet_order::command::PlaceOrder;
-use std::num::NonZeroU32;
+
+use super::{Person, Plan, address};
+use crate::shop::goods::Good;
 
 /// A plan being drawn up; its names are unique to the run.
 pub struct Draft {

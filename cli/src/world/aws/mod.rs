@@ -2,7 +2,9 @@
 
 pub mod account;
 pub(crate) mod bus;
+mod deployed;
 mod error;
+mod history;
 mod logs;
 mod operate;
 mod replay;
@@ -11,10 +13,8 @@ pub mod stacks;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
-use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use duet_core::id::further_execution;
@@ -22,17 +22,15 @@ use duet_core::{Clock, CommandMessage, SystemClock, Timestamp};
 use duet_edge::dynamo::Dynamo;
 use serde_json::{Value, json};
 
+pub use self::deployed::{EMULATED_REGION, complete, emulated, ordinary, outputs};
+use self::deployed::{SAID_BEFORE, patience};
 use self::error::unreachable;
-use self::stacks::Found;
+use self::history::happened;
 use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
-use crate::shop::parameters::{Fraud, WHAT_BECAME_OF_TRIES};
+use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::{Description, Door, Entry, Variant, shared_dead_letters};
 use crate::terminal::exit::{Outcome, Problem};
-use crate::terminal::tell;
-
-/// The region the emulator plays.
-pub const EMULATED_REGION: &str = "us-east-1";
 
 /// A deployed stack and the clients to reach it.
 #[derive(Debug, Clone)]
@@ -48,92 +46,6 @@ pub struct Aws {
     pub(crate) buses: aws_sdk_eventbridge::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
 }
-
-/// The configuration for an emulator at `endpoint`: fixed region, the
-/// credentials every emulator takes.
-#[must_use]
-pub fn emulated(endpoint: &str) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(EMULATED_REGION))
-        .endpoint_url(endpoint)
-        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
-            Credentials::new("test", "test", None, None, "emulator"),
-        ))
-        .build()
-}
-
-/// The ordinary configuration chain: environment, profiles, SSO, instance roles.
-/// An `endpoint` that is named goes before every one that is configured, for
-/// every client made from this.
-///
-/// # Errors
-/// [`Problem`] when no region is configured.
-pub async fn ordinary(endpoint: Option<&str>) -> Outcome<SdkConfig> {
-    // An account's limits are shared with its functions: who is throttled slows down.
-    let patient = RetryConfig::adaptive().with_max_attempts(6);
-    let mut chain = aws_config::defaults(BehaviorVersion::latest()).retry_config(patient);
-    if let Some(endpoint) = endpoint {
-        chain = chain.endpoint_url(endpoint);
-    }
-    let config = chain.load().await;
-    match config.region() {
-        Some(_) => Ok(config),
-        None => Err(Problem::environment("no AWS region is configured")
-            .hint("set AWS_REGION, or the region of your profile with `aws configure`")),
-    }
-}
-
-/// The stack called `stack`, when it is whole; `None` when there is no such stack.
-///
-/// # Errors
-/// [`Problem`] when CloudFormation does not answer, or the stack is not usable.
-pub async fn complete(config: &SdkConfig, stack: &str) -> Outcome<Option<Found>> {
-    let client = aws_sdk_cloudformation::Client::new(config);
-    let Some(found) = stacks::find(&client, stack).await? else {
-        return Ok(None);
-    };
-    let status = &found.status;
-    if !matches!(
-        status.as_str(),
-        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE"
-    ) {
-        return Err(Problem::environment(format!("stack {stack} is {status}"))
-            .hint("wait until it is complete; an emulator begins anew with `duet down --on local` and `duet up --on local`"));
-    }
-    Ok(Some(found))
-}
-
-/// The outputs of the stack called `stack`; `None` when there is no such stack.
-///
-/// # Errors
-/// As [`complete`].
-pub async fn outputs(config: &SdkConfig, stack: &str) -> Outcome<Option<BTreeMap<String, String>>> {
-    Ok(complete(config, stack).await?.map(|found| found.outputs))
-}
-
-/// The patience of a stack with `outputs`. An older one counted tries; what its
-/// tries come to is the default of today, nearly.
-fn patience(stack: &str, outputs: &BTreeMap<String, String>) -> Outcome<u32> {
-    match outputs.get("PatienceSeconds") {
-        Some(seconds) => seconds.parse().map_err(|e| {
-            Problem::environment(format!("output PatienceSeconds of stack {stack}: {e}"))
-        }),
-        None => {
-            tell(&format!(
-                "stack {stack} is of an older version, which `duet up` brings up to date: {WHAT_BECAME_OF_TRIES}"
-            ));
-            Ok(OLD_PATIENCE)
-        }
-    }
-}
-
-/// What a stack said of its variants before they described themselves. Without
-/// their own words, executions and orders in flight could be overlooked.
-const SAID_BEFORE: [&str; 2] = ["OrderMachine", "OrderQueueUrl"];
-
-/// About how long a stack that counted tries was patient, in seconds.
-const OLD_PATIENCE: u32 = 60;
 
 impl Aws {
     /// Opens the stack called `stack`.
@@ -566,50 +478,6 @@ impl World for Aws {
 
     async fn pause(&self, millis: u64) {
         tokio::time::sleep(Duration::from_millis(millis)).await;
-    }
-}
-
-/// A history event without its data.
-fn happened(event: &aws_sdk_sfn::types::HistoryEvent) -> HistoryEvent {
-    let entered = event.state_entered_event_details().map(|it| it.name());
-    let exited = event.state_exited_event_details().map(|it| it.name());
-    let arguments = event.task_scheduled_event_details();
-    let arguments = arguments.map(|it| it.parameters()).or_else(|| {
-        let function = event.lambda_function_scheduled_event_details();
-        function.and_then(|it| it.input())
-    });
-    // At most one of these is there.
-    let errors = [
-        event.task_failed_event_details().and_then(|it| it.error()),
-        event
-            .task_timed_out_event_details()
-            .and_then(|it| it.error()),
-        event
-            .lambda_function_failed_event_details()
-            .and_then(|it| it.error()),
-        event
-            .lambda_function_timed_out_event_details()
-            .and_then(|it| it.error()),
-        event
-            .execution_failed_event_details()
-            .and_then(|it| it.error()),
-        event
-            .execution_aborted_event_details()
-            .and_then(|it| it.error()),
-        event
-            .execution_timed_out_event_details()
-            .and_then(|it| it.error()),
-    ];
-    let millis = event.timestamp().to_millis().unwrap_or_default();
-    let number = |id: i64| u64::try_from(id).unwrap_or_default();
-    HistoryEvent {
-        id: number(event.id()),
-        previous: number(event.previous_event_id()),
-        at: Timestamp::from_millisecond(millis).unwrap_or_default(),
-        kind: event.r#type().as_str().to_owned(),
-        state: entered.or(exited).map(str::to_owned),
-        command: arguments.and_then(HistoryEvent::command_in),
-        error: errors.into_iter().flatten().next().map(str::to_owned),
     }
 }
 

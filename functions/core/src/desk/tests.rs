@@ -1,11 +1,14 @@
 //! What a record says again.
 
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::Metadata;
 use crate::fact::{PaymentCaptured, PaymentDeclined};
 use crate::message::SCHEMA_VERSION;
 use crate::store::Memory;
+use crate::time::after;
 use crate::vocabulary;
 
 vocabulary! {
