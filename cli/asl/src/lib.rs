@@ -62,6 +62,7 @@ mod path;
 mod retry;
 mod run;
 mod substitute;
+mod taken;
 mod template;
 mod validate;
 
@@ -73,8 +74,9 @@ pub use exec::{
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};
 pub use model::{MachineType, Pattern, Resource, StateMachine};
-pub use run::{DEFAULT_START, RunError, RunOptions, RunReport, run};
+pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, run};
 pub use substitute::substitute;
+pub use taken::{Possible, Taken, Way};
 pub use validate::{Finding, Severity, codes, validate, validate_as};
 
 /// State data: shared, so that passing it on copies nothing.

@@ -22,7 +22,8 @@ mod thread;
 use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
 use crate::history::{Detail, History, MAX_EVENTS};
-use crate::model::{MachineType, StateMachine};
+use crate::model::{MachineType, State, StateId, StateMachine};
+use crate::taken::{Taken, Way};
 use crate::{Data, Millis};
 pub use api::{
     AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
@@ -69,6 +70,8 @@ pub struct Execution {
     /// Whether its machine was deleted.
     orphaned: bool,
     transitions: u64,
+    /// The ways taken, if they are kept.
+    taken: Option<Vec<Taken>>,
     /// Transitions when the clock last moved.
     transitions_before: u64,
 }
@@ -133,6 +136,7 @@ impl Execution {
             announced: None,
             orphaned: false,
             transitions: 0,
+            taken: options.ways.then(Vec::new),
             transitions_before: 0,
         };
         let role = this.identity.role_arn.clone();
@@ -376,6 +380,19 @@ impl Execution {
     fn settle(&mut self) {
         self.run();
         self.announce();
+    }
+
+    // ---- ways
+
+    /// Keeps, if ways are kept, that one of `state` was taken.
+    fn take(&mut self, state: &State, way: Way, to: Option<StateId>) {
+        if let Some(taken) = &mut self.taken {
+            taken.push(Taken {
+                state: state.name.clone(),
+                way,
+                to: to.map(|id| self.machine.state(id).name.clone()),
+            });
+        }
     }
 
     // ---- events
