@@ -8,7 +8,8 @@
 //! |---|---|
 //! | check a definition | [`validate`], [`validate_as`] |
 //! | compile it, once for all executions | [`StateMachine::parse`], [`substitute`] before it |
-//! | run it to the end with mocked tasks | [`run()`] |
+//! | run it to the end with mocked tasks | [`run()`], [`drive`] |
+//! | test it: cases, expectations, coverage | [`suite`] |
 //! | drive it from a simulator | [`Execution`] and its [`Effect`]s |
 //!
 //! ```
@@ -62,6 +63,7 @@ mod path;
 mod retry;
 mod run;
 mod substitute;
+pub mod suite;
 mod taken;
 mod template;
 mod validate;

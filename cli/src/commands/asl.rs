@@ -1,4 +1,6 @@
-//! Running and checking state machine definitions, any and not only ours.
+//! Running, checking and testing state machine definitions, any and not only ours.
+
+pub mod test;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +33,11 @@ pub enum Asl {
         after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl validate -\n  duet asl validate --template template.yaml --resource OrderMachine"
     )]
     Validate(Validate),
+    /// Test definitions: cases with mocks and expectations, and what they cover.
+    #[command(
+        after_help = "Example: duet asl test infra/orchestration/order.test.yaml --require 90\n  duet asl test orders.test.yaml --case declined --path mermaid"
+    )]
+    Test(Box<test::Test>),
 }
 
 /// `duet asl run`.
@@ -111,6 +118,7 @@ impl From<Kind> for MachineType {
 pub(super) fn run(command: &Asl, format: Format) -> Outcome<Exit> {
     match command {
         Asl::Run(args) => run_definition(args),
+        Asl::Test(args) => test::run(args, format),
         Asl::Validate(args) => {
             let checked = match (&args.file, &args.template) {
                 (Some(file), _) => {

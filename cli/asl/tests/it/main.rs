@@ -16,6 +16,7 @@ mod jsonpath;
 mod mocks;
 mod project;
 mod refusals;
+mod suite;
 mod timing;
 mod validation;
 mod wild;
