@@ -9,6 +9,7 @@
 //! | check a definition | [`validate`], [`validate_as`] |
 //! | compile it, once for all executions | [`StateMachine::parse`], [`substitute`] before it |
 //! | run it to the end with mocked tasks | [`run()`], [`drive`] |
+//! | test one state, as `TestState` does | [`test_state`] |
 //! | test it: cases, expectations, coverage | [`suite`] |
 //! | drive it from a simulator | [`Execution`] and its [`Effect`]s |
 //!
@@ -54,6 +55,7 @@ mod env;
 mod exec;
 pub mod failure;
 mod history;
+mod integration;
 mod intrinsic;
 mod jsonata;
 mod mock;
@@ -70,8 +72,8 @@ mod validate;
 
 pub use env::size;
 pub use exec::{
-    AnswerError, Effect, Execution, ExecutionOptions, RedriveError, Status, TaskCall, TaskError,
-    TaskId,
+    AnswerError, Effect, Execution, ExecutionOptions, InspectionData, RedriveError, StateReport,
+    StateTest, Status, TaskCall, TaskError, TaskId, TestStatus, test_state,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};

@@ -19,6 +19,9 @@ use crate::terminal::read;
 pub use junit::junit;
 pub use told::Told;
 
+/// What to do about a `${Name}` that is left.
+const SUBSTITUTE: &str = "give a value for each ${Name} of the definition: `substitutions` in a test file, --substitution with --state";
+
 /// A test file with its definition.
 pub struct Loaded {
     /// The file.
@@ -134,7 +137,7 @@ pub fn compiled(
                     file.display(),
                     names.join(", ")
                 ))
-                .hint("substitutions: has a member for each ${Name} of the definition")
+                .hint(SUBSTITUTE)
             })?
         }
     };
@@ -143,7 +146,7 @@ pub fn compiled(
         let texts: Vec<String> = errors.map(ToString::to_string).collect();
         let problem = Problem::usage(format!("{}: {}", file.display(), texts.join("\n")));
         match values.is_empty() && written.contains("${") {
-            true => problem.hint("substitutions: has a member for each ${Name} of the definition"),
+            true => problem.hint(SUBSTITUTE),
             false => problem,
         }
     })

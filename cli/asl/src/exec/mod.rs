@@ -16,6 +16,7 @@ mod branches;
 mod clock;
 mod io;
 mod recover;
+mod single;
 mod states;
 mod thread;
 
@@ -32,6 +33,7 @@ use clock::{Alarm, Timer, after};
 pub(crate) use io::MAX_DATA;
 use io::within_limit;
 use serde_json::Value;
+pub use single::{InspectionData, StateReport, StateTest, TestStatus, test_state};
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -85,6 +87,32 @@ impl Execution {
         options: &ExecutionOptions,
         now: Millis,
     ) -> Self {
+        let input = Arc::new(input);
+        let mut this = Self::idle(machine, &input, options, now);
+        let role = this.identity.role_arn.clone();
+        this.history.add(0, now, || Detail::ExecutionStarted {
+            input: input.clone(),
+            role,
+        });
+        this.set_deadline();
+        // StartExecution refuses it; whoever starts without asking gets no further.
+        if let Err(failure) = within_limit(&input, &options.machine_name) {
+            this.fail_execution(0, &failure);
+            return this;
+        }
+        // The first state's event follows nothing, not even ExecutionStarted.
+        this.spawn(Thread::new(machine.start, input, 0));
+        this.settle();
+        this
+    }
+
+    /// An execution in which nothing happens yet.
+    fn idle(
+        machine: &Arc<StateMachine>,
+        input: &Data,
+        options: &ExecutionOptions,
+        now: Millis,
+    ) -> Self {
         let ExecutionOptions {
             name,
             machine_name,
@@ -100,8 +128,7 @@ impl Execution {
                 options.seed
             ),
         };
-        let input = Arc::new(input);
-        let mut this = Execution {
+        Execution {
             machine: machine.clone(),
             identity: Identity {
                 execution_arn: execution_arn.into(),
@@ -138,22 +165,7 @@ impl Execution {
             transitions: 0,
             taken: options.ways.then(Vec::new),
             transitions_before: 0,
-        };
-        let role = this.identity.role_arn.clone();
-        this.history.add(0, now, || Detail::ExecutionStarted {
-            input: input.clone(),
-            role,
-        });
-        this.set_deadline();
-        // StartExecution refuses it; whoever starts without asking gets no further.
-        if let Err(failure) = within_limit(&input, machine_name) {
-            this.fail_execution(0, &failure);
-            return this;
         }
-        // The first state's event follows nothing, not even ExecutionStarted.
-        this.spawn(Thread::new(machine.start, input, 0));
-        this.settle();
-        this
     }
 
     /// What the driver must do since it last asked, oldest first.

@@ -63,7 +63,7 @@ impl Execution {
     }
 
     /// Names the state in the cause of what the interpreter found, once.
-    fn told(&mut self, thread: usize, state: &State, mut failure: Failure) -> Failure {
+    pub(super) fn told(&mut self, thread: usize, state: &State, mut failure: Failure) -> Failure {
         let origin = std::mem::replace(&mut failure.origin, Origin::Reported);
         if matches!(
             origin,
@@ -110,7 +110,7 @@ impl Execution {
         Some(delay)
     }
 
-    fn caught(
+    pub(super) fn caught(
         &mut self,
         thread: usize,
         state: &State,

@@ -154,7 +154,7 @@ impl Execution {
         }
     }
 
-    fn perform(&mut self, thread: usize, state: &State) -> Result<Progress, Failure> {
+    pub(super) fn perform(&mut self, thread: usize, state: &State) -> Result<Progress, Failure> {
         match &state.kind {
             Kind::Pass { result } => {
                 let effective = self.effective(thread, state)?;
