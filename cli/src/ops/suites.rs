@@ -2,6 +2,8 @@
 //! running them, and telling what came of it. Any project's, not only ours.
 
 mod junit;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use crate::terminal::colour::{Tone, paint};
 use crate::terminal::exit::Exit;
 use crate::terminal::inline;
 use crate::terminal::report::Report;
-use crate::terminal::table::{number, table, word};
+use crate::terminal::table::{number, prose, table, word};
 
 /// How long a value may be in the text.
 const LONGEST: usize = 300;
@@ -92,7 +92,7 @@ fn text_of(ran: &Ran, require: Option<f64>, pictures: bool) -> String {
     let mut text = format!("{}\n", ran.file.display());
     let mut cases = table([
         word("RESULT").states(),
-        word("CASE"),
+        prose("CASE"),
         word("STATUS"),
         number("VIRTUAL TIME").gives_way(1),
         number("TRANSITIONS").gives_way(1),
