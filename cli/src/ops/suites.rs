@@ -22,7 +22,7 @@ pub use junit::junit;
 pub use told::Told;
 
 /// What to do about a `${Name}` that is left.
-const SUBSTITUTE: &str = "give a value for each ${Name} of the definition: `substitutions` in a test file, --substitution with --state";
+const SUBSTITUTE: &str = "give a value for each ${Name} of the definition: `substitutions` in a test file, --substitution with --state-name";
 
 /// A test file with its definition.
 pub struct Loaded {

@@ -18,9 +18,9 @@ use crate::terminal::report::{Format, print};
 
 /// What stands below the help.
 pub(super) const EXAMPLES: &str = "Example:
-  duet asl test infra/orchestration/order.test.yaml --require 90
-  duet asl test infra/orchestration/order.test.yaml --case declined --path mermaid
-  echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl test - --state A --input '{\"a\":1}' --inspection-level DEBUG";
+  duet asl test tests/asl/order.test.yaml --require 90
+  duet asl test tests/asl/order.test.yaml --case declined --path mermaid
+  echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl test - --state-name A --input '{\"a\":1}' --inspection-level DEBUG";
 
 /// How often a watched file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// `duet asl test`.
 #[derive(Debug, Args)]
 pub struct Test {
-    /// Test files, YAML or JSON: each names its definition. With --state: the definition.
+    /// Test files, YAML or JSON: each names its definition. With --state-name: the definition.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Only the cases whose names contain this.
@@ -48,26 +48,26 @@ pub struct Test {
     pub watch: bool,
     /// Test this state alone, as the API's TestState does; the answer is the API's.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["case", "require", "junit", "path", "watch"])]
-    pub state: Option<String>,
+    pub state_name: Option<String>,
     /// The state's input.
     #[arg(
         long,
         value_name = "JSON|@FILE",
-        requires = "state",
+        requires = "state_name",
         default_value = "{}"
     )]
     pub input: String,
     /// What its work comes to: result (JSON text, or the value), or errorOutput.
-    #[arg(long, value_name = "JSON|@FILE", requires = "state")]
+    #[arg(long, value_name = "JSON|@FILE", requires = "state_name")]
     pub mock: Option<String>,
     /// How much is shown.
-    #[arg(long, value_enum, requires = "state", default_value_t = Inspection::Info, ignore_case = true)]
+    #[arg(long, value_enum, requires = "state_name", default_value_t = Inspection::Info, ignore_case = true)]
     pub inspection_level: Inspection,
     /// retrierRetryCount, errorCausedByState, mapIterationFailureCount.
     #[arg(
         long,
         value_name = "JSON|@FILE",
-        requires = "state",
+        requires = "state_name",
         default_value = "{}"
     )]
     pub state_configuration: String,
@@ -75,7 +75,7 @@ pub struct Test {
     #[arg(
         long,
         value_name = "JSON|@FILE",
-        requires = "state",
+        requires = "state_name",
         default_value = "{}"
     )]
     pub context: String,
@@ -83,23 +83,23 @@ pub struct Test {
     #[arg(
         long,
         value_name = "JSON|@FILE",
-        requires = "state",
+        requires = "state_name",
         default_value = "{}"
     )]
     pub variables: String,
     /// What stands for a ${NAME} of the definition; may be repeated.
-    #[arg(long = "substitution", value_name = "NAME=VALUE", requires = "state", value_parser = parameter)]
+    #[arg(long = "substitution", value_name = "NAME=VALUE", requires = "state_name", value_parser = parameter)]
     pub substitutions: Vec<(String, String)>,
     /// The kind of workflow.
     #[arg(
         long = "type",
         value_name = "KIND",
-        requires = "state",
+        requires = "state_name",
         default_value = "standard"
     )]
     pub kind: MachineType,
     /// Decides jitter, UUIDs, tokens and random numbers.
-    #[arg(long, value_name = "N", requires = "state", default_value_t = 0)]
+    #[arg(long, value_name = "N", requires = "state_name", default_value_t = 0)]
     pub seed: u64,
 }
 
@@ -137,7 +137,7 @@ fn percent(text: &str) -> Result<f64, String> {
 /// # Errors
 /// [`Problem`] when a file cannot be read, or does not fit its definition.
 pub(super) fn run(args: &Test, format: Format) -> Outcome<Exit> {
-    if let Some(state) = &args.state {
+    if let Some(state) = &args.state_name {
         return one_state(args, state, format);
     }
     if !args.watch {
@@ -159,7 +159,7 @@ pub(super) fn run(args: &Test, format: Format) -> Outcome<Exit> {
 /// Tests one state: 0 when it succeeds, 1 when it fails, handled or not.
 fn one_state(args: &Test, state: &str, format: Format) -> Outcome<Exit> {
     let [file] = args.files.as_slice() else {
-        return Err(Problem::usage("--state takes one definition"));
+        return Err(Problem::usage("--state-name takes one definition"));
     };
     let values = args.substitutions.iter();
     let values = values.map(|(name, value)| (name.clone(), value.clone().into()));
