@@ -8,7 +8,9 @@
 //! |---|---|
 //! | check a definition | [`validate`], [`validate_as`] |
 //! | compile it, once for all executions | [`StateMachine::parse`], [`substitute`] before it |
-//! | run it to the end with mocked tasks | [`run()`] |
+//! | run it to the end with mocked tasks | [`run()`], [`drive`] |
+//! | test one state, as `TestState` does | [`test_state`] |
+//! | test it: cases, expectations, coverage | [`suite`] |
 //! | drive it from a simulator | [`Execution`] and its [`Effect`]s |
 //!
 //! ```
@@ -53,6 +55,7 @@ mod env;
 mod exec;
 pub mod failure;
 mod history;
+mod integration;
 mod intrinsic;
 mod jsonata;
 mod mock;
@@ -62,19 +65,22 @@ mod path;
 mod retry;
 mod run;
 mod substitute;
+pub mod suite;
+mod taken;
 mod template;
 mod validate;
 
 pub use env::size;
 pub use exec::{
-    AnswerError, Effect, Execution, ExecutionOptions, RedriveError, Status, TaskCall, TaskError,
-    TaskId,
+    AnswerError, Effect, Execution, ExecutionOptions, InspectionData, RedriveError, StateReport,
+    StateTest, Status, TaskCall, TaskError, TaskId, TestStatus, test_state,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};
 pub use model::{MachineType, Pattern, Resource, StateMachine};
-pub use run::{DEFAULT_START, RunError, RunOptions, RunReport, run};
+pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, run};
 pub use substitute::substitute;
+pub use taken::{Possible, Taken, Way};
 pub use validate::{Finding, Severity, codes, validate, validate_as};
 
 /// State data: shared, so that passing it on copies nothing.

@@ -120,6 +120,8 @@ impl StateMachine {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: Arc<str>,
+    /// Where it is written, as AWS writes it: `/States/Ship`.
+    pub(crate) place: Box<str>,
     pub(crate) language: Language,
     pub(crate) kind: Kind,
     /// Where to go next; `None` ends the flow.

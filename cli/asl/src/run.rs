@@ -1,16 +1,19 @@
 //! Running a machine to its end on virtual time, with mocked tasks.
 //!
-//! Owns a small driver: tasks answer at once, waits and backoffs take no real
-//! time. A simulator with delays of its own drives [`Execution`] directly.
+//! Owns a small driver: tasks answer at once or after a virtual while, waits and
+//! backoffs take no real time. A simulator of more than one execution drives
+//! [`Execution`] directly.
 
 use crate::env::size;
 use crate::exec::{Effect, Execution, ExecutionOptions, MAX_DATA, Status, TaskCall, TaskError};
 use crate::history::HistoryEvent;
 use crate::mock::MockCase;
 use crate::model::{Pattern, StateMachine};
+use crate::taken::Taken;
 use crate::{Data, Millis};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// When runs start unless told otherwise: 2026-01-01T00:00:00Z.
@@ -63,6 +66,9 @@ pub struct RunReport {
     /// Virtual milliseconds from start to end.
     #[serde(skip)]
     pub elapsed: Millis,
+    /// The ways taken, when they were asked for.
+    #[serde(skip)]
+    pub taken: Vec<Taken>,
 }
 
 fn shared<S: serde::Serializer>(data: &Option<Data>, s: S) -> Result<S::Ok, S::Error> {
@@ -95,6 +101,15 @@ pub enum RunError {
     Stuck,
 }
 
+/// What comes of a task's call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// This answer, so many virtual milliseconds later.
+    After(Millis, Result<Value, TaskError>),
+    /// Nothing, ever: it is for the task's time limit to end it.
+    Never,
+}
+
 /// Runs `machine` on `input` until it ends.
 ///
 /// # Errors
@@ -111,51 +126,12 @@ pub fn run(
         task_echo,
         start,
     } = options;
-    let bytes = size(&input);
-    if bytes > MAX_DATA {
-        return Err(RunError::InputTooLarge { bytes });
-    }
-    let mut now = start;
-    let mut run = Execution::start(machine, input, &execution, now);
-    while run.status() == Status::Running {
-        let effects = run.take_effects();
-        for effect in &effects {
-            if let Effect::Invoke(call) = effect {
-                answer(&mut run, call, mocks.as_mut(), task_echo, now)?;
-            }
-        }
-        if effects.iter().any(|e| matches!(e, Effect::Invoke(_))) {
-            continue;
-        }
-        if run.status() == Status::Running {
-            now = run.next_wake().ok_or(RunError::Stuck)?;
-            run.advance(now);
-        }
-    }
-    Ok(RunReport {
-        status: run.status(),
-        output: run.output().cloned(),
-        error: run.error().map(str::to_owned),
-        cause: run.cause().map(str::to_owned),
-        history: execution.history.then(|| run.history().to_vec()),
-        transitions: run.transitions(),
-        elapsed: run.ended().unwrap_or(now) - run.started(),
-    })
-}
-
-fn answer(
-    run: &mut Execution,
-    call: &TaskCall,
-    mocks: Option<&mut MockCase>,
-    task_echo: bool,
-    now: Millis,
-) -> Result<(), RunError> {
-    let lambda = &*call.resource.service == "lambda";
-    let result = match mocks.and_then(|m| m.next(&call.state)) {
-        Some(mocked) => mocked,
-        None if task_echo && lambda => Ok(echo(call)),
-        None => {
-            return Err(RunError::Unmocked {
+    drive(machine, input, &execution, start, &mut |call| {
+        let lambda = &*call.resource.service == "lambda";
+        match mocks.as_mut().and_then(|m| m.next(&call.state)) {
+            Some(mocked) => Ok(Reply::After(0, mocked)),
+            None if task_echo && lambda => Ok(Reply::After(0, Ok(echo(call)))),
+            None => Err(RunError::Unmocked {
                 state: call.state.to_string(),
                 resource: call.resource.arn.to_string(),
                 echo: if lambda {
@@ -163,24 +139,94 @@ fn answer(
                 } else {
                     ""
                 },
-            });
+            }),
         }
-    };
-    // An answer may come too late: a sibling's failure may have cancelled the task.
-    let _ = match (&call.token, result) {
-        (None, result) => run.complete_task(call.id, result, now).is_ok(),
-        (Some(token), Ok(output)) => {
-            run.complete_task(call.id, Ok(json!({})), now).is_ok()
-                && run.task_token_success(token, output, now).is_ok()
+    })
+}
+
+/// Runs `machine` on `input` until it ends, from `start` on; `answer` says what
+/// comes of each call.
+///
+/// # Errors
+/// What `answer` gives, and [`RunError::InputTooLarge`] as [`run`].
+pub fn drive(
+    machine: &Arc<StateMachine>,
+    input: Value,
+    options: &ExecutionOptions,
+    start: Millis,
+    answer: &mut dyn FnMut(&TaskCall) -> Result<Reply, RunError>,
+) -> Result<RunReport, RunError> {
+    let bytes = size(&input);
+    if bytes > MAX_DATA {
+        return Err(RunError::InputTooLarge { bytes });
+    }
+    let mut now = start;
+    let mut run = Execution::start(machine, input, options, now);
+    // By the time they are due, and those of one time in the order of their calls.
+    let mut pending = BTreeMap::new();
+    while run.status() == Status::Running {
+        for effect in run.take_effects() {
+            match effect {
+                Effect::Invoke(call) => {
+                    let Reply::After(delay, result) = answer(&call)? else {
+                        submit(&mut run, &call, now);
+                        continue;
+                    };
+                    if delay > 0 {
+                        submit(&mut run, &call, now);
+                    }
+                    let due = now.saturating_add(delay.max(0));
+                    pending.insert((due, call.id), (call, delay > 0, result));
+                }
+                Effect::Cancel(id) => pending.retain(|(_, call), _| *call != id),
+                Effect::WakeAt(_) | Effect::Ended(_) => {}
+            }
         }
-        (Some(token), Err(TaskError { error, cause })) => {
-            run.complete_task(call.id, Ok(json!({})), now).is_ok()
-                && run
-                    .task_token_failure(token, TaskError { error, cause }, now)
-                    .is_ok()
+        if run.status() != Status::Running {
+            break;
         }
-    };
-    Ok(())
+        let wake = run.next_wake();
+        let first = pending
+            .first_entry()
+            .filter(|it| wake.is_none_or(|wake| it.key().0 <= wake));
+        match first {
+            Some(entry) => {
+                now = entry.key().0;
+                let (call, submitted, result) = entry.remove();
+                if !submitted {
+                    submit(&mut run, &call, now);
+                }
+                // An answer may come too late: a sibling's failure may have cancelled the task.
+                let _ = match (&call.token, result) {
+                    (None, result) => run.complete_task(call.id, result, now),
+                    (Some(token), Ok(output)) => run.task_token_success(token, output, now),
+                    (Some(token), Err(error)) => run.task_token_failure(token, error, now),
+                };
+            }
+            None => {
+                now = wake.ok_or(RunError::Stuck)?;
+                run.advance(now);
+            }
+        }
+    }
+    Ok(RunReport {
+        status: run.status(),
+        output: run.output().cloned(),
+        error: run.error().map(str::to_owned),
+        cause: run.cause().map(str::to_owned),
+        history: options.history.then(|| run.history().to_vec()),
+        transitions: run.transitions(),
+        elapsed: run.ended().unwrap_or(now) - run.started(),
+        taken: run.taken().to_vec(),
+    })
+}
+
+/// Says of a task with a token that its message went out: the result comes with the token.
+fn submit(run: &mut Execution, call: &TaskCall, now: Millis) {
+    if call.token.is_some() {
+        // Nothing waits for it any more if a sibling's failure has cancelled the task.
+        let _ = run.complete_task(call.id, Ok(json!({})), now);
+    }
 }
 
 /// The result of a Lambda task whose function returns what it is given.

@@ -127,6 +127,7 @@ impl Lab {
             role_arn: it.role.clone(),
             seed: mix(self.config.seed, ident),
             history: true,
+            ways: false,
             context: None,
         };
         let variant = input["metadata"]["variant"].as_str().unwrap_or_default();

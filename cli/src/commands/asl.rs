@@ -1,4 +1,6 @@
-//! Running and checking state machine definitions, any and not only ours.
+//! Running, checking and testing state machine definitions, any and not only ours.
+
+pub mod test;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +33,11 @@ pub enum Asl {
         after_help = "Example: echo '{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}' | duet asl validate -\n  duet asl validate --template template.yaml --resource OrderMachine"
     )]
     Validate(Validate),
+    /// Test definitions: cases with mocks and expectations, and what they cover; or one state alone.
+    #[command(
+        after_help = test::EXAMPLES
+    )]
+    Test(Box<test::Test>),
 }
 
 /// `duet asl run`.
@@ -111,6 +118,7 @@ impl From<Kind> for MachineType {
 pub(super) fn run(command: &Asl, format: Format) -> Outcome<Exit> {
     match command {
         Asl::Run(args) => run_definition(args),
+        Asl::Test(args) => test::run(args, format),
         Asl::Validate(args) => {
             let checked = match (&args.file, &args.template) {
                 (Some(file), _) => {
@@ -165,21 +173,12 @@ pub fn findings(definition: &str, kind: MachineType) -> Vec<Finding> {
     }
 }
 
-/// Text, or what is in the file it names with `@`, as JSON.
-fn json(what: &str, text: &str) -> Outcome<Value> {
-    let text = match text.strip_prefix('@') {
-        Some(file) => read::text(Path::new(file))?,
-        None => text.to_owned(),
-    };
-    serde_json::from_str(&text).map_err(|e| Problem::usage(format!("{what} is no JSON: {e}")))
-}
-
 fn run_definition(args: &Run) -> Outcome<Exit> {
     let definition = read::text(&args.file)?;
-    let input = json("--input", &args.input)?;
+    let input = read::json("--input", &args.input)?;
     let context: Option<Map<String, Value>> = match &args.context {
         None => None,
-        Some(text) => match json("--context", text)? {
+        Some(text) => match read::json("--context", text)? {
             Value::Object(members) => Some(members),
             _ => return Err(Problem::usage("--context is a JSON object")),
         },

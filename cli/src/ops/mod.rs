@@ -23,6 +23,8 @@ pub mod review;
 pub mod rollout;
 pub mod rules;
 pub mod show;
+pub mod single_state;
+pub mod suites;
 #[cfg(test)]
 mod tests;
 pub mod timeline;

@@ -28,6 +28,18 @@ pub fn text(path: &Path) -> Outcome<String> {
     }
 }
 
+/// The JSON in `text`, or in the file it names with `@`; `what` is the argument.
+///
+/// # Errors
+/// [`Problem`] when the file cannot be read, or it is no JSON.
+pub fn json(what: &str, argument: &str) -> Outcome<Value> {
+    let text = match argument.strip_prefix('@') {
+        Some(file) => text(Path::new(file))?,
+        None => argument.to_owned(),
+    };
+    serde_json::from_str(&text).map_err(|e| Problem::usage(format!("{what} is no JSON: {e}")))
+}
+
 /// Everything in `text`: one JSON value, a list of them, or one per line.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::Execution;
 use crate::history::HistoryEvent;
 use crate::model::Resource;
+use crate::taken::Taken;
 use crate::{Data, Millis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -129,6 +130,8 @@ pub struct ExecutionOptions {
     pub seed: u64,
     /// Whether events are kept; they are counted in any case.
     pub history: bool,
+    /// Whether the ways it takes are kept, see [`Execution::taken`].
+    pub ways: bool,
     /// Laid over the context object, member by member.
     pub context: Option<Map<String, Value>>,
 }
@@ -143,6 +146,7 @@ impl Default for ExecutionOptions {
             role_arn: "arn:aws:iam::123456789012:role/machine".into(),
             seed: 0,
             history: true,
+            ways: false,
             context: None,
         }
     }
@@ -184,6 +188,12 @@ impl Execution {
     #[must_use]
     pub fn event_count(&self) -> u64 {
         self.history.count
+    }
+
+    /// The ways taken so far, in order; empty unless they were asked for.
+    #[must_use]
+    pub fn taken(&self) -> &[Taken] {
+        self.taken.as_deref().unwrap_or_default()
     }
 
     /// Billed state transitions: each state entered, each retry, each redrive.

@@ -95,7 +95,7 @@ impl Execution {
     }
 
     /// What a Map runs over. An object counts as its entries, each `{Key, Value}`.
-    fn items(
+    pub(super) fn items(
         &self,
         thread: usize,
         language: Language,

@@ -16,13 +16,15 @@ mod branches;
 mod clock;
 mod io;
 mod recover;
+mod single;
 mod states;
 mod thread;
 
 use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
 use crate::history::{Detail, History, MAX_EVENTS};
-use crate::model::{MachineType, StateMachine};
+use crate::model::{MachineType, State, StateId, StateMachine};
+use crate::taken::{Taken, Way};
 use crate::{Data, Millis};
 pub use api::{
     AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
@@ -31,6 +33,7 @@ use clock::{Alarm, Timer, after};
 pub(crate) use io::MAX_DATA;
 use io::within_limit;
 use serde_json::Value;
+pub use single::{InspectionData, StateReport, StateTest, TestStatus, test_state};
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -69,6 +72,8 @@ pub struct Execution {
     /// Whether its machine was deleted.
     orphaned: bool,
     transitions: u64,
+    /// The ways taken, if they are kept.
+    taken: Option<Vec<Taken>>,
     /// Transitions when the clock last moved.
     transitions_before: u64,
 }
@@ -79,6 +84,32 @@ impl Execution {
     pub fn start(
         machine: &Arc<StateMachine>,
         input: Value,
+        options: &ExecutionOptions,
+        now: Millis,
+    ) -> Self {
+        let input = Arc::new(input);
+        let mut this = Self::idle(machine, &input, options, now);
+        let role = this.identity.role_arn.clone();
+        this.history.add(0, now, || Detail::ExecutionStarted {
+            input: input.clone(),
+            role,
+        });
+        this.set_deadline();
+        // StartExecution refuses it; whoever starts without asking gets no further.
+        if let Err(failure) = within_limit(&input, &options.machine_name) {
+            this.fail_execution(0, &failure);
+            return this;
+        }
+        // The first state's event follows nothing, not even ExecutionStarted.
+        this.spawn(Thread::new(machine.start, input, 0));
+        this.settle();
+        this
+    }
+
+    /// An execution in which nothing happens yet.
+    fn idle(
+        machine: &Arc<StateMachine>,
+        input: &Data,
         options: &ExecutionOptions,
         now: Millis,
     ) -> Self {
@@ -97,8 +128,7 @@ impl Execution {
                 options.seed
             ),
         };
-        let input = Arc::new(input);
-        let mut this = Execution {
+        Execution {
             machine: machine.clone(),
             identity: Identity {
                 execution_arn: execution_arn.into(),
@@ -133,23 +163,9 @@ impl Execution {
             announced: None,
             orphaned: false,
             transitions: 0,
+            taken: options.ways.then(Vec::new),
             transitions_before: 0,
-        };
-        let role = this.identity.role_arn.clone();
-        this.history.add(0, now, || Detail::ExecutionStarted {
-            input: input.clone(),
-            role,
-        });
-        this.set_deadline();
-        // StartExecution refuses it; whoever starts without asking gets no further.
-        if let Err(failure) = within_limit(&input, machine_name) {
-            this.fail_execution(0, &failure);
-            return this;
         }
-        // The first state's event follows nothing, not even ExecutionStarted.
-        this.spawn(Thread::new(machine.start, input, 0));
-        this.settle();
-        this
     }
 
     /// What the driver must do since it last asked, oldest first.
@@ -376,6 +392,19 @@ impl Execution {
     fn settle(&mut self) {
         self.run();
         self.announce();
+    }
+
+    // ---- ways
+
+    /// Keeps, if ways are kept, that one of `state` was taken.
+    fn take(&mut self, state: &State, way: Way, to: Option<StateId>) {
+        if let Some(taken) = &mut self.taken {
+            taken.push(Taken {
+                state: state.name.clone(),
+                way,
+                to: to.map(|id| self.machine.state(id).name.clone()),
+            });
+        }
     }
 
     // ---- events

@@ -6,8 +6,9 @@ use super::{Alarm, Execution};
 use crate::Data;
 use crate::failure::{Failure, Origin};
 use crate::history::Detail;
-use crate::model::{Catcher, Kind, Language, State};
+use crate::model::{Kind, Language, State};
 use crate::retry::choose;
+use crate::taken::Way;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ impl Execution {
         let catchers = &state.recovery.catch;
         let catcher = catchers
             .iter()
-            .find(|c| c.errors.iter().any(|name| failure.matches(name)));
+            .position(|c| c.errors.iter().any(|name| failure.matches(name)));
         if let Some(catcher) = catcher {
             return match self.caught(thread, state, catcher, &failure) {
                 Ok(()) => true,
@@ -62,7 +63,7 @@ impl Execution {
     }
 
     /// Names the state in the cause of what the interpreter found, once.
-    fn told(&mut self, thread: usize, state: &State, mut failure: Failure) -> Failure {
+    pub(super) fn told(&mut self, thread: usize, state: &State, mut failure: Failure) -> Failure {
         let origin = std::mem::replace(&mut failure.origin, Origin::Reported);
         if matches!(
             origin,
@@ -98,7 +99,10 @@ impl Execution {
         let attempts = &mut self.threads[thread].as_mut()?.attempts;
         attempts.resize(retriers.len(), 0);
         let made = attempts[chosen];
-        let delay = retriers[chosen].delay(made, &mut self.random.borrow_mut())?;
+        let delay = retriers[chosen].delay(made, &mut self.random.borrow_mut());
+        let way = delay.map_or(Way::Exhausted(chosen), |_| Way::Retried(chosen));
+        self.take(state, way, None);
+        let delay = delay?;
         let t = self.thread_mut(thread);
         t.attempts[chosen] += 1;
         t.retries += 1;
@@ -106,13 +110,14 @@ impl Execution {
         Some(delay)
     }
 
-    fn caught(
+    pub(super) fn caught(
         &mut self,
         thread: usize,
         state: &State,
-        catcher: &Catcher,
+        at: usize,
         failure: &Failure,
     ) -> Result<(), Failure> {
+        let catcher = &state.recovery.catch[at];
         let mut error = Map::new();
         error.insert("Error".into(), Value::String(failure.error.to_string()));
         error.insert(
@@ -138,7 +143,8 @@ impl Execution {
         };
         super::io::within_limit(&output, &state.name)?;
         self.drop_branches(thread);
-        self.leave(thread, state, output, assigned, Some(catcher.next));
+        let way = (Way::Caught(at), Some(catcher.next));
+        self.leave(thread, state, output, assigned, way);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::history::{Assigned, Detail};
 use crate::model::{
     Choice, Kind, Language, MAX_SECONDS, MachineType, Pattern, State, StateId, Task, Wait,
 };
+use crate::taken::Way;
 use crate::template::Template;
 use crate::{Data, Millis};
 use base64::Engine as _;
@@ -29,6 +30,7 @@ pub(super) enum Progress {
     Done {
         output: Data,
         assigned: Assigned,
+        way: Way,
         next: Option<StateId>,
     },
 }
@@ -75,8 +77,9 @@ impl Execution {
             Ok(Progress::Done {
                 output,
                 assigned,
+                way,
                 next,
-            }) => self.leave(thread, state, output, assigned, next),
+            }) => self.leave(thread, state, output, assigned, (way, next)),
             Err(failure) => self.fail(thread, failure),
         }
     }
@@ -95,6 +98,7 @@ impl Execution {
 
     fn enter(&mut self, thread: usize, state: &State) {
         self.transitions += 1;
+        self.take(state, Way::Entered, None);
         let now = self.now;
         let t = self.thread_mut(thread);
         t.entered_at = now;
@@ -125,7 +129,7 @@ impl Execution {
         state: &State,
         output: Data,
         assigned: Assigned,
-        next: Option<StateId>,
+        (way, next): (Way, Option<StateId>),
     ) -> bool {
         if let Some(values) = &assigned {
             self.thread_mut(thread).assign(values);
@@ -137,6 +141,7 @@ impl Execution {
             output: kept.unwrap_or_default(),
             assigned,
         });
+        self.take(state, way, next);
         match next {
             Some(next) => {
                 self.thread_mut(thread).go(next, output);
@@ -149,7 +154,7 @@ impl Execution {
         }
     }
 
-    fn perform(&mut self, thread: usize, state: &State) -> Result<Progress, Failure> {
+    pub(super) fn perform(&mut self, thread: usize, state: &State) -> Result<Progress, Failure> {
         match &state.kind {
             Kind::Pass { result } => {
                 let effective = self.effective(thread, state)?;
@@ -195,6 +200,7 @@ impl Execution {
         Ok(Progress::Done {
             output,
             assigned,
+            way: state.next.map_or(Way::End, |_| Way::Next),
             next: state.next,
         })
     }
@@ -202,25 +208,27 @@ impl Execution {
     fn choose(&self, thread: usize, state: &State, choice: &Choice) -> Result<Progress, Failure> {
         let effective = self.effective(thread, state)?;
         let rule = self.with_env(thread, View::of(&effective), |env| {
-            for rule in &choice.rules {
+            for (at, rule) in choice.rules.iter().enumerate() {
                 if rule.condition.holds(env)? {
-                    return Ok(Some(rule));
+                    return Ok(Some((at, rule)));
                 }
             }
             Ok::<_, Failure>(None)
         })?;
-        let next = match rule {
-            Some(rule) => rule.next,
-            None => choice.default.ok_or_else(|| {
+        let (way, next) = match rule {
+            Some((at, rule)) => (Way::Rule(at), rule.next),
+            None => choice.default.map(|next| (Way::Default, next)).ok_or_else(|| {
                 Failure::runtime(
                     "Failed to transition out of the state. The state does not point to a next state.",
                 )
             })?,
         };
+        let rule = rule.map(|(_, rule)| rule);
         let (output, assigned) = self.shape(thread, state, &effective, None, rule)?;
         Ok(Progress::Done {
             output,
             assigned,
+            way,
             next: Some(next),
         })
     }

@@ -170,6 +170,7 @@ impl Compiler {
         let io = self.io(fields, &site, matches!(kind, Kind::Map(_)));
         Some(State {
             name: name.into(),
+            place: at.into(),
             language,
             kind,
             next,

@@ -16,6 +16,8 @@ mod jsonpath;
 mod mocks;
 mod project;
 mod refusals;
+mod single;
+mod suite;
 mod timing;
 mod validation;
 mod wild;
