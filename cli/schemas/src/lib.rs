@@ -8,10 +8,12 @@
 //! | `accept` | whether a value fits, and one that does |
 //! | `subset` | whether all that one schema lets somebody write is what another reads |
 //! | [`compatibility`] | BACKWARD, FORWARD, FULL and TRANSITIVE, by contract and consumer |
+//! | [`bindings`] | a crate of Rust types for schemas |
 //!
 //! The crate knows no file, no network, no terminal, and none of the shop's events.
 
 mod accept;
+pub mod bindings;
 pub mod compatibility;
 pub mod contract;
 mod difference;

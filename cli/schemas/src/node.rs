@@ -464,7 +464,7 @@ fn size(keywords: &Map<String, Value>, name: &str) -> Option<usize> {
     number.and_then(|it| usize::try_from(it).ok())
 }
 
-fn range(keywords: &Map<String, Value>, whole: bool) -> Range {
+pub(crate) fn range(keywords: &Map<String, Value>, whole: bool) -> Range {
     let number = |name: &str| keywords.get(name).and_then(Num::of);
     // In Draft 4 and OpenAPI 3.0 the exclusive ones are marks on the others.
     let is_marked = |name: &str| keywords.get(name) == Some(&Value::Bool(true));
@@ -491,7 +491,7 @@ fn range(keywords: &Map<String, Value>, whole: bool) -> Range {
     range.tight()
 }
 
-fn text(keywords: &Map<String, Value>) -> Text<'_> {
+pub(crate) fn text(keywords: &Map<String, Value>) -> Text<'_> {
     let word = |name: &str| keywords.get(name).and_then(Value::as_str);
     Text {
         least: size(keywords, "minLength").unwrap_or(0),

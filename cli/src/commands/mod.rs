@@ -167,7 +167,7 @@ pub enum Command {
     /// Write the JSON Schemas and the event table from the code, or check them.
     #[command(after_help = "Example: duet contracts --check")]
     Contracts(contracts::Contracts),
-    /// Schemas of events and commands, any: what a change of them breaks.
+    /// Schemas of events and commands, any: what a change of them breaks, and types for them.
     #[command(subcommand)]
     Schemas(schemas::Schemas),
     /// Print a completion script: it knows scenarios, variants, faults, SKUs and the orders placed last.

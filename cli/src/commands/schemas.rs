@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use crate::ops::schemas::check;
+use crate::ops::schemas::{bindings, check};
 use crate::target;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::report::{Format, print};
@@ -17,6 +17,11 @@ pub enum Schemas {
         after_help = "Example:\n  duet schemas check HEAD:infra/schemas infra/schemas\n  duet schemas check infra/schemas/released/0.1.0 infra/schemas --output json"
     )]
     Check(Check),
+    /// Write a crate of types for schemas of events: strict about values, open for what is new.
+    #[command(
+        after_help = "Example:\n  duet schemas bindings --lang rust infra/schemas/events --within data --out shop\n  cargo test --manifest-path shop/Cargo.toml"
+    )]
+    Bindings(Bindings),
 }
 
 /// `duet schemas check`.
@@ -36,6 +41,30 @@ pub struct Check {
     pub strict: bool,
 }
 
+/// `duet schemas bindings`.
+#[derive(Debug, Args)]
+pub struct Bindings {
+    /// The schemas: a file, a folder, REV:path in git, or an export of EventBridge's schema registry.
+    #[arg(value_name = "FOLDER|EXPORT")]
+    pub schemas: String,
+    /// The language.
+    #[arg(long, value_enum)]
+    pub lang: Language,
+    /// The folder of the crate: new, empty, or written by this command before.
+    #[arg(long, value_name = "CRATE")]
+    pub out: PathBuf,
+    /// The member of an envelope's `detail` that the schemas describe [default: `detail` itself].
+    #[arg(long, value_name = "MEMBER")]
+    pub within: Option<String>,
+}
+
+/// A language to write types in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Rust.
+    Rust,
+}
+
 /// Does what was asked.
 ///
 /// # Errors
@@ -48,6 +77,12 @@ pub(super) fn run(command: &Schemas, format: Format) -> Outcome<Exit> {
             let changes = check::check(&args.old, &args.new, released.as_deref(), args.strict)?;
             print(&changes, format)
         }
+        Schemas::Bindings(args) => match args.lang {
+            Language::Rust => {
+                let within = args.within.as_deref();
+                print(&bindings::write(&args.schemas, &args.out, within)?, format)
+            }
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! Schemas as people name them: a file, a folder, or what git has of either.
 
+pub mod bindings;
 pub mod check;
 
 use std::path::{Path, PathBuf};

@@ -11,6 +11,9 @@ use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::report::Report;
 use crate::terminal::table::{folded, prose, table, word};
 
+/// How much of an example is shown.
+const EXAMPLE: usize = 240;
+
 /// What became of each contract.
 #[derive(Debug)]
 pub struct Changes {
@@ -46,16 +49,6 @@ impl Serialize for Changes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.changes.serialize(serializer)
     }
-}
-
-/// A verdict as a cell.
-fn cell(verdict: Verdict) -> String {
-    let tone = match verdict {
-        Verdict::Yes => Tone::Good,
-        Verdict::NotKnown => Tone::Declined,
-        Verdict::No => Tone::Bad,
-    };
-    paint(tone, verdict.word())
 }
 
 /// What the same mistake breaks, and whose.
@@ -98,7 +91,8 @@ impl Report for Changes {
                 word("TRANSITIVE"),
             ]);
             for it in &shown {
-                let verdicts = [it.backward, it.forward, it.full, it.transitive].map(cell);
+                let verdicts = [it.backward, it.forward, it.full, it.transitive]
+                    .map(|it| it.word().to_owned());
                 let begin = [it.fact.clone(), it.change.clone()];
                 table.add_row(begin.into_iter().chain(verdicts));
             }
@@ -108,13 +102,11 @@ impl Report for Changes {
         for change in &shown {
             for broken in gathered(change) {
                 lines.push(told(change, &broken));
-                lines.push(folded(&format!("  {}", broken.it.why), 2));
-                lines.push(folded(
-                    &format!("  read by: {}", broken.consumers.join(", ")),
-                    4,
-                ));
+                let mut below = |text: &str| lines.push(format!("  {}", folded(text, 4)));
+                below(&broken.it.why);
+                below(&format!("read by: {}", broken.consumers.join(", ")));
                 if let Some(example) = &broken.it.example {
-                    lines.push(folded(&format!("  such as: {example}"), 4));
+                    below(&format!("such as: {}", shown_of(&example.to_string())));
                 }
                 lines.push(String::new());
             }
@@ -128,6 +120,14 @@ impl Report for Changes {
             true => Exit::Done,
             false => Exit::Failed,
         }
+    }
+}
+
+/// `example`, as far as there is room for it.
+fn shown_of(example: &str) -> String {
+    match example.char_indices().nth(EXAMPLE) {
+        None => example.to_owned(),
+        Some((end, _)) => format!("{} ... (whole in --output json)", &example[..end]),
     }
 }
 
