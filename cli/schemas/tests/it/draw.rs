@@ -79,6 +79,15 @@ impl Draw<'_> {
             let target = root.pointer(there.trim_start_matches('#')).unwrap();
             return self.value(target, depth);
         }
+        if let Some(parts) = keywords.get("allOf").and_then(Value::as_array) {
+            let mut whole = Map::new();
+            for part in parts {
+                if let Value::Object(members) = self.value(part, depth) {
+                    whole.extend(members);
+                }
+            }
+            return whole.into();
+        }
         for either in ["oneOf", "anyOf"] {
             if let Some(branches) = keywords.get(either).and_then(Value::as_array) {
                 let n = self.rng.usize(..branches.len());
@@ -143,15 +152,12 @@ impl Draw<'_> {
         let around = near[self.rng.usize(..near.len())];
         let step = [0.0, 1.0, -1.0, 0.5, -0.5, 10.0, -10.0][self.rng.usize(..7)];
         let number = around + step;
-        if whole && number.fract() == 0.0 && number.abs() < 9.0e15 {
+        let number = if whole { number.trunc() } else { number };
+        if number.fract() == 0.0 && number.abs() < 9.0e18 {
             #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
             return (number as i64).into();
         }
-        if whole {
-            around.trunc().into()
-        } else {
-            number.into()
-        }
+        number.into()
     }
 
     fn text(&mut self, keywords: &Map<String, Value>) -> Value {

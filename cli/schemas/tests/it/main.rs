@@ -4,6 +4,7 @@
 mod cases;
 mod changes;
 mod draw;
+mod generated;
 mod mutate;
 mod oracle;
 

@@ -479,7 +479,7 @@ macro_rules! either {
 }
 
 macro_rules! events {
-    ($(#[$doc:meta])* $within:expr, {
+    ($(#[$doc:meta])* within $within:expr, {
         $($(#[$about:meta])* $variant:ident($type:ty) = $source:tt, $detail_type:literal;)*
     }) => {
         $(#[$doc])*
@@ -493,22 +493,25 @@ macro_rules! events {
 
         impl Event {
             /// The event called `detail_type` that `source` says, with what it says.
+            /// Of several that are called so it is the first that fits.
             ///
             /// # Errors
             /// The field, the rule that it breaks, and its value.
-            #[allow(unreachable_patterns)]
             pub fn of(
                 source: &str,
                 detail_type: &str,
                 said: serde_json::Value,
             ) -> Result<Self, crate::support::Invalid> {
-                let invalid = |why: serde_json::Error| crate::support::Invalid(why.to_string());
-                match (source, detail_type) {
-                    $(($source, $detail_type) => {
-                        serde_json::from_value(said).map(Self::$variant).map_err(invalid)
-                    })*
-                    _ => Ok(Self::Unknown(said)),
-                }
+                let mut refused = None;
+                $(if matches!((source, detail_type), ($source, $detail_type)) {
+                    match serde_json::from_value(said.clone()) {
+                        Ok(it) => return Ok(Self::$variant(it)),
+                        Err(why) => {
+                            refused.get_or_insert_with(|| crate::support::Invalid(why.to_string()));
+                        }
+                    }
+                })*
+                refused.map_or(Ok(Self::Unknown(said)), Err)
             }
         }
 
