@@ -25,6 +25,7 @@ pub mod repair;
 pub mod replay;
 pub mod review;
 pub mod rules;
+pub mod schemas;
 pub mod show;
 pub mod simulate;
 pub mod top;
@@ -166,6 +167,9 @@ pub enum Command {
     /// Write the JSON Schemas and the event table from the code, or check them.
     #[command(after_help = "Example: duet contracts --check")]
     Contracts(contracts::Contracts),
+    /// Schemas of events and commands, any: what a change of them breaks, and types for them.
+    #[command(subcommand)]
+    Schemas(schemas::Schemas),
     /// Print a completion script: it knows scenarios, variants, faults, SKUs and the orders placed last.
     #[command(after_help = "Example: duet completions bash > duet.bash")]
     Completions {
@@ -230,6 +234,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Asl(args) => asl::run(args, format),
         Command::Check(args) => check::run(args, format),
         Command::Contracts(args) => contracts::run(args, format),
+        Command::Schemas(args) => schemas::run(args, format),
         Command::Completions { shell } => {
             terminal::line(complete::script(*shell)?.trim_end())?;
             Ok(Exit::Done)

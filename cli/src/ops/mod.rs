@@ -22,6 +22,7 @@ pub mod replay;
 pub mod review;
 pub mod rollout;
 pub mod rules;
+pub mod schemas;
 pub mod show;
 pub mod single_state;
 pub mod suites;

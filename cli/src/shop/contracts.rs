@@ -3,6 +3,7 @@
 //! makes them do. Checked in, and compared by a test.
 
 pub mod fields;
+pub mod hearers;
 pub mod told;
 
 use std::collections::BTreeMap;
