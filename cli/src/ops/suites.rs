@@ -42,8 +42,10 @@ pub struct Ran {
     pub machine: Arc<StateMachine>,
     /// Each case, in the file's order.
     pub cases: Vec<CaseReport>,
-    /// What all its cases together took of the definition.
+    /// What these cases together took of the definition.
     pub coverage: Coverage,
+    /// Whether these are all its cases.
+    pub is_whole: bool,
 }
 
 /// Reads the test file at `path`, YAML or JSON, and the definition it names.
@@ -179,6 +181,7 @@ impl Loaded {
             machine: self.machine.clone(),
             cases: report.cases,
             coverage: report.coverage,
+            is_whole: only.is_none(),
         })
     }
 }

@@ -10,6 +10,7 @@ mod coverage;
 mod expect;
 mod picture;
 mod read;
+mod script;
 
 pub use case::{CaseReport, Difference};
 pub use coverage::{Coverage, Covered, Family};

@@ -225,6 +225,10 @@ fn what_does_not_fit_is_told_with_its_place_and_nothing_is_run() {
             "{cases}: {found:?}"
         );
     }
+}
+
+#[test]
+fn members_that_nobody_knows_are_refused() {
     for unknown in [
         json!({"cases": [{"name": "n", "expect": {}, "colour": 1}]}),
         json!({"cases": [{"name": "n", "expect": {"colour": 1}}]}),

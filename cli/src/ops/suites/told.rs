@@ -133,8 +133,11 @@ fn text_of(ran: &Ran, require: Option<f64>, pictures: bool) -> String {
             text.push_str(&format!("\n\n{name}\n```mermaid\n{picture}```"));
         }
     }
-    text.push_str("\n\n");
-    text.push_str(&covered(ran, require));
+    // What a part of the cases leaves out says nothing.
+    if ran.is_whole {
+        text.push_str("\n\n");
+        text.push_str(&covered(ran, require));
+    }
     text
 }
 
