@@ -152,7 +152,8 @@ fn library(
         modules.push("mod pattern;".to_owned());
     }
     // As rustfmt sorts them: by name, whatever they show.
-    modules.sort_by_cached_key(|it| sorted_as(it.trim_start_matches("pub ")));
+    let shown = |it: &String| it.trim_start_matches("pub ").replace(';', "");
+    modules.sort_by_cached_key(shown);
     let _ = writeln!(text, "{}\n", modules.join("\n"));
     text.push_str("pub use support::{Envelope, Invalid};\n\nevents! {\n");
     text.push_str("    /// Every event there is a schema for, by what EventBridge calls it.\n");
@@ -175,31 +176,6 @@ fn library(
     }
     text.push_str("    }\n}\n");
     text
-}
-
-/// What `name` is sorted by, so that 2 is before 17: its parts, text and numbers in
-/// turn
-/// ([sorting](https://doc.rust-lang.org/style-guide/index.html#sorting)).
-fn sorted_as(name: &str) -> Vec<(String, u64)> {
-    let mut parts = vec![(String::new(), 0)];
-    let mut in_number = false;
-    for c in name.trim_end_matches(';').chars() {
-        if let Some(digit) = c.to_digit(10) {
-            if let Some((_, number)) = parts.last_mut() {
-                *number = number.saturating_mul(10).saturating_add(digit.into());
-            }
-            in_number = true;
-            continue;
-        }
-        if in_number {
-            parts.push((String::new(), 0));
-            in_number = false;
-        }
-        if let Some((text, _)) = parts.last_mut() {
-            text.push(if c == '_' { ' ' } else { c });
-        }
-    }
-    parts
 }
 
 /// The names of types that are the same in every event that has them, and that more

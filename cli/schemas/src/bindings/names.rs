@@ -113,7 +113,7 @@ pub(super) fn field_name(name: &str) -> String {
         .collect();
     let mut found = lower.join("_");
     if !found.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        found.insert_str(0, "n");
+        found.insert(0, 'n');
     }
     if KEYWORDS.contains(&found.as_str()) {
         found.push('_');

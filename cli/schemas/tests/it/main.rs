@@ -1,6 +1,8 @@
 //! The checker held against another's judgement, and the generator against what it
 //! generates.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod cases;
 mod changes;
 mod draw;

@@ -225,7 +225,7 @@ mod tests {
         let old = infra().join("events/PaymentCaptured.json");
         let text = std::fs::read_to_string(&old).unwrap();
         let new = folder.path().join("PaymentCaptured.json");
-        std::fs::write(&new, text.replacen("\"amount\": {", "\"sum\": {", 1)).unwrap();
+        std::fs::write(&new, text.replace("\"amount\"", "\"sum\"")).unwrap();
         let path = |path: &Path| path.display().to_string();
         let changes = check(&path(&old), &path(&new), None, false).unwrap();
         assert_eq!(changes.exit(), Exit::Failed);
@@ -233,10 +233,7 @@ mod tests {
             .breaks
             .iter()
             .find(|it| it.consumer == "delivery");
-        assert!(
-            delivery.unwrap().field.starts_with("amount"),
-            "{delivery:?}"
-        );
+        assert!(delivery.unwrap().field.ends_with("sum"), "{delivery:?}");
         assert!(
             changes.text().contains("read by: delivery, journal"),
             "{}",
