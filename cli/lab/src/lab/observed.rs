@@ -12,20 +12,20 @@ use crate::meter::Used;
 use crate::probe::Stamp;
 
 impl Lab {
-    /// What happened, in order; empty unless [`Config::timeline`] asked for it.
+    /// What happened, in order; empty unless [`Config::timeline`](crate::lab::Config::timeline) asked for it.
     #[must_use]
     pub fn timeline(&self) -> &[Moment] {
         &self.timeline
     }
 
     /// The functions' log lines, each a JSON document, in the order they were
-    /// written; `None` unless [`Config::logs`] asked for them.
+    /// written; `None` unless [`Config::logs`](crate::lab::Config::logs) asked for them.
     #[must_use]
     pub fn lines(&self) -> Option<Vec<String>> {
         self.host.lock().lines.clone()
     }
 
-    /// What travelled on the buses, in order; empty unless [`Config::events`]
+    /// What travelled on the buses, in order; empty unless [`Config::events`](crate::lab::Config::events)
     /// asked for it.
     #[must_use]
     pub fn heard(&self) -> &[Heard] {
@@ -119,7 +119,7 @@ impl Lab {
     }
 
     /// What each order and customer waited for, in the order in which it was
-    /// known; empty unless [`Config::waits`] asked for it.
+    /// known; empty unless [`Config::waits`](crate::lab::Config::waits) asked for it.
     #[must_use]
     pub fn waited(&self) -> BTreeMap<Arc<str>, Vec<Wait>> {
         let inner = self.host.lock();
@@ -144,7 +144,7 @@ impl Lab {
     }
 
     /// When functions ran, in the order in which they ended; empty unless
-    /// [`Config::stamps`] asked for it.
+    /// [`Config::stamps`](crate::lab::Config::stamps) asked for it.
     #[must_use]
     pub fn stamps(&self) -> &[Stamp] {
         &self.stamps

@@ -136,7 +136,7 @@ impl Announcement<'_> {
 }
 
 /// Where the record of the command called `name` about `subject` is kept; see
-/// [`Desk::ticket`] for `part`.
+/// [`Desk::ticket`](crate::Desk::ticket) for `part`.
 #[must_use]
 pub fn record_key(name: &str, subject: &str, part: &str) -> Key {
     let sk = if part.is_empty() {
