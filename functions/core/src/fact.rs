@@ -395,3 +395,43 @@ impl std::fmt::Display for Reason {
         std::fmt::Debug::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_who_somebody_is_is_named() {
+        let some = Fact::NAMES.iter().map(|name| (*name, personal(name)));
+        let some: Vec<_> = some.filter(|(_, members)| !members.is_empty()).collect();
+        let order: &[&str] = &["payment_token", "ship_to"];
+        assert_eq!(some, [("NewCustomer", &["email"][..]), ("NewOrder", order)]);
+    }
+
+    #[test]
+    fn what_was_screened_is_an_order_or_a_customer() {
+        for (of, id) in [
+            (
+                Screened::Order {
+                    order: "o-1".parse().unwrap(),
+                },
+                "o-1",
+            ),
+            (
+                Screened::Customer {
+                    customer: "c-1".parse().unwrap(),
+                },
+                "c-1",
+            ),
+        ] {
+            assert_eq!(Fact::from(NoFraudDetected { of }).subject(), id);
+        }
+    }
+
+    #[test]
+    fn a_notice_is_about_an_order_or_a_customer() {
+        use Notice::{CustomerActivated, OrderConfirmed};
+        assert!(OrderConfirmed.is_about_an_order() && !CustomerActivated.is_about_an_order());
+        assert_eq!(Reason::TimedOut.to_string(), "TimedOut");
+    }
+}

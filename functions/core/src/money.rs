@@ -157,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_nothing_or_more_and_exact_in_every_reader() {
+        let read = |amount: i64| {
+            let document = serde_json::json!({"amount": amount, "currency": "EUR"});
+            serde_json::from_value::<Money>(document).ok()
+        };
+        assert_eq!(read(0), Some(money(7, "EUR").zero()));
+        assert_eq!(read(-1), None);
+        assert_eq!(MAX_AMOUNT, 9_007_199_254_740_991);
+    }
+
+    #[test]
     fn arithmetic_is_checked() {
         assert_eq!(money(250, "EUR").times(3), Some(money(750, "EUR")));
         assert_eq!(money(i64::MAX, "EUR").times(2), None);

@@ -168,3 +168,19 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_has_a_name_in_a_workflow_and_a_text() {
+        for (failure, name) in [
+            (Failure::transient("x"), TRANSIENT),
+            (Failure::misconfigured("x"), TRANSIENT),
+            (Failure::invalid("x"), INVALID_COMMAND),
+        ] {
+            assert_eq!((failure.name(), failure.text()), (name, "x"));
+        }
+    }
+}

@@ -45,3 +45,16 @@ pub fn after(at: Timestamp, seconds: u32) -> Timestamp {
     at.saturating_add(jiff::SignedDuration::from_secs(i64::from(seconds)))
         .unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_more_than_an_hour_off_is_far_off() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (seconds, far) in [(0, false), (3_600, false), (3_601, true)] {
+            assert_eq!(is_far(now, after(now, seconds)), far, "{seconds} s");
+        }
+    }
+}
