@@ -39,36 +39,3 @@ pub(crate) fn overdue(command: &Command) -> Option<Fact> {
         Command::ReserveStock(_) | Command::ReleaseStock(_) => None,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use duet_core::Vocabulary;
-    use duet_core::store::Memory;
-    use duet_core::testing::{HandClock, reactions};
-
-    use super::*;
-
-    type Service = crate::Inventory<Memory, HandClock>;
-
-    #[test]
-    fn these_facts_and_no_others_call_for_a_command() {
-        assert_eq!(
-            reactions::<Service>(),
-            [
-                ("NewOrder", "order", "ReserveStock"),
-                ("OrderConfirmed", "order", "ShipStock"),
-                ("OrderRejected", "order", "ReleaseStock"),
-            ]
-        );
-    }
-
-    #[test]
-    fn only_goods_that_are_paid_for_are_overdue() {
-        let order = || "o-1".parse().unwrap();
-        let ship = ShipStock { order: order() }.into();
-        let said = <Service as duet_core::Service>::overdue(&ship)
-            .map(|fact| (fact.name(), fact.subject().to_owned()));
-        assert_eq!(said, Some(("ShipmentOverdue", "o-1".to_owned())));
-        assert_eq!(overdue(&ReleaseStock { order: order() }.into()), None);
-    }
-}

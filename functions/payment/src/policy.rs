@@ -26,23 +26,3 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
         _ => return None,
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use duet_core::store::Memory;
-    use duet_core::testing::{HandClock, reactions};
-
-    type Service = crate::Payments<Memory, HandClock, crate::SimulatedProvider<Memory, HandClock>>;
-
-    #[test]
-    fn these_facts_and_no_others_call_for_a_command() {
-        assert_eq!(
-            reactions::<Service>(),
-            [
-                ("NewOrder", "order", "NoteOrder"),
-                ("OrderRejected", "order", "RefundPayment"),
-                ("StockReserved", "order", "NoteReservation"),
-            ]
-        );
-    }
-}

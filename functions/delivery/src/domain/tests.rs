@@ -240,3 +240,22 @@ fn each_fact_of_the_join_is_a_note_and_a_rejection_cancels() {
         assert_eq!(crate::policy::command(&fact), command, "{name}");
     }
 }
+
+type Whole = crate::Deliveries<
+    duet_core::store::Memory,
+    duet_core::testing::HandClock,
+    crate::SimulatedCarrier<duet_core::store::Memory, duet_core::testing::HandClock>,
+>;
+
+#[test]
+fn these_facts_and_no_others_call_for_a_command() {
+    assert_eq!(
+        duet_core::testing::reactions::<Whole>(),
+        [
+            ("NewOrder", "order", "NoteOrder"),
+            ("OrderRejected", "order", "CancelDelivery"),
+            ("NoFraudDetected", "order", "NoteClearance"),
+            ("PaymentCaptured", "order", "NotePayment"),
+        ]
+    );
+}

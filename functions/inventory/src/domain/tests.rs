@@ -192,3 +192,30 @@ fn an_order_is_reserved_released_or_shipped_and_only_a_shipment_is_overdue() {
         assert_eq!(called_for.as_ref().and_then(policy::overdue), overdue);
     }
 }
+
+type Whole = crate::Inventory<duet_core::store::Memory, duet_core::testing::HandClock>;
+
+#[test]
+fn these_facts_and_no_others_call_for_a_command() {
+    assert_eq!(
+        duet_core::testing::reactions::<Whole>(),
+        [
+            ("NewOrder", "order", "ReserveStock"),
+            ("OrderConfirmed", "order", "ShipStock"),
+            ("OrderRejected", "order", "ReleaseStock"),
+        ]
+    );
+}
+
+#[test]
+fn only_goods_that_are_paid_for_are_overdue() {
+    let order = || "o-1".parse().unwrap();
+    let ship = ShipStock { order: order() }.into();
+    let said = <Whole as duet_core::Service>::overdue(&ship)
+        .map(|fact| (fact.name(), fact.subject().to_owned()));
+    assert_eq!(said, Some(("ShipmentOverdue", "o-1".to_owned())));
+    assert_eq!(
+        <Whole as duet_core::Service>::overdue(&ReleaseStock { order: order() }.into()),
+        None
+    );
+}

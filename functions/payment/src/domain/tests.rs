@@ -298,3 +298,21 @@ fn each_refund_by_hand_takes_effect_of_its_own() {
     // The first goes by the name that it had when there was no other.
     assert_eq!([0, 1, 2].map(part), ["", "1", "2"]);
 }
+
+type Whole = crate::Payments<
+    duet_core::store::Memory,
+    duet_core::testing::HandClock,
+    crate::SimulatedProvider<duet_core::store::Memory, duet_core::testing::HandClock>,
+>;
+
+#[test]
+fn these_facts_and_no_others_call_for_a_command() {
+    assert_eq!(
+        duet_core::testing::reactions::<Whole>(),
+        [
+            ("NewOrder", "order", "NoteOrder"),
+            ("OrderRejected", "order", "RefundPayment"),
+            ("StockReserved", "order", "NoteReservation"),
+        ]
+    );
+}
