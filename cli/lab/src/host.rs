@@ -39,6 +39,21 @@ pub(crate) struct Frame {
     pub(crate) skew: Millis,
 }
 
+impl Frame {
+    /// A run by itself: nobody else's work is in its invocation.
+    pub(crate) fn alone(ident: u64, owner: Owner, service: Arc<str>, step: Arc<str>) -> Self {
+        Self {
+            ident,
+            calls: 0,
+            owner,
+            company: [owner].into(),
+            service,
+            step,
+            skew: 0,
+        }
+    }
+}
+
 /// Something a function sends.
 #[derive(Debug)]
 pub(crate) enum Out {

@@ -56,15 +56,9 @@ impl Lab {
         // What it uses is nobody's order's.
         let owner = self.host.lock().meters.owner(name, "");
         self.note(|_| name.clone(), || format!("{} is due", it.name));
-        let frame = Frame {
-            ident: mix(digest(&it.arn), self.now as u64),
-            calls: 0,
-            owner,
-            company: [owner].into(),
-            service: self.services[function].clone(),
-            step: "schedule".into(),
-            skew: 0,
-        };
+        let ident = mix(digest(&it.arn), self.now as u64);
+        let service = self.services[function].clone();
+        let frame = Frame::alone(ident, owner, service, "schedule".into());
         self.invoke_by_clock(function, frame);
     }
 }

@@ -99,11 +99,7 @@ impl<'a> Document<'a> {
         for piece in self.union(&list.items).pieces {
             let more = match piece {
                 Piece::Finite(some) => some.into_iter().cloned().collect(),
-                Piece::Number(range) => range
-                    .samples(None)
-                    .into_iter()
-                    .filter_map(Num::value)
-                    .collect(),
+                Piece::Number(range) => range.values(),
                 Piece::Text(text) => text.samples(None),
                 _ => Vec::new(),
             };

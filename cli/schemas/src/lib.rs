@@ -4,7 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`contract`] | a schema as it is handed in: 2020-12, Draft 4, or OpenAPI 3 as EventBridge's registry exports it |
-//! | `node`, `number`, `text` | the normal form: a union of pieces, each of one JSON type |
+//! | `keywords`, `node`, `number`, `text` | the normal form: a union of pieces, each of one JSON type |
 //! | `accept` | whether a value fits, and one that does |
 //! | `subset` | whether all that one schema lets somebody write is what another reads |
 //! | [`compatibility`] | BACKWARD, FORWARD, FULL and TRANSITIVE, by contract and consumer |
@@ -17,6 +17,7 @@ pub mod bindings;
 pub mod compatibility;
 pub mod contract;
 mod difference;
+mod keywords;
 mod node;
 mod number;
 mod subset;

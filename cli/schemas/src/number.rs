@@ -197,6 +197,12 @@ impl Range {
         }
     }
 
+    /// The same near its own ends, as JSON has them.
+    pub(crate) fn values(&self) -> Vec<Value> {
+        let samples = self.samples(None).into_iter();
+        samples.filter_map(Num::value).collect()
+    }
+
     /// Numbers near its ends and near those of `other`: where a difference shows.
     pub(crate) fn samples(&self, other: Option<&Self>) -> Vec<Num> {
         let bounds = |range: &Self| [range.low, range.high].into_iter().flatten().map(|it| it.0);

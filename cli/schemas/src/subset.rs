@@ -196,11 +196,7 @@ impl<'a> Pair<'a> {
     /// Values of a piece that has no members.
     fn samples(&self, piece: &Piece<'a>) -> Vec<Value> {
         match piece {
-            Piece::Number(range) => range
-                .samples(None)
-                .into_iter()
-                .filter_map(Num::value)
-                .collect(),
+            Piece::Number(range) => range.values(),
             Piece::Text(text) => text.samples(None),
             other => match self.writer.example_of(other) {
                 Example::Is(value) => vec![value],

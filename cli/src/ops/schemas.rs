@@ -59,17 +59,19 @@ fn texts(place: &str) -> Outcome<Vec<(String, String)>> {
     }
 }
 
-/// Gathers the JSON files below `folder`, in order.
-fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Outcome<()> {
+/// What lies in `folder`, in order of name.
+fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let failed = |e| Problem::usage(format!("{} cannot be read: {e}", folder.display()));
     let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).map_err(failed)?.collect();
-    let mut paths: Vec<PathBuf> = entries
-        .map_err(failed)?
-        .iter()
-        .map(|it| it.path())
-        .collect();
+    let entries = entries.map_err(failed)?;
+    let mut paths: Vec<PathBuf> = entries.iter().map(|it| it.path()).collect();
     paths.sort();
-    for path in paths {
+    Ok(paths)
+}
+
+/// Gathers the JSON files below `folder`, in order.
+fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Outcome<()> {
+    for path in entries(folder)? {
         if path.is_dir() && !path.ends_with(RELEASED) {
             below(&path, files)?;
         } else if path.extension().is_some_and(|it| it == "json") && path.is_file() {
@@ -128,15 +130,8 @@ fn git(words: &[&str]) -> Outcome<String> {
 /// # Errors
 /// As [`contracts`].
 pub fn releases(folder: &Path) -> Outcome<Vec<duet_schemas::compatibility::Release>> {
-    let failed = |e| Problem::usage(format!("{} cannot be read: {e}", folder.display()));
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).map_err(failed)?.collect();
-    let mut paths: Vec<PathBuf> = entries
-        .map_err(failed)?
-        .iter()
-        .map(|it| it.path())
-        .collect();
+    let mut paths = entries(folder)?;
     paths.retain(|path| path.is_dir());
-    paths.sort();
     let each = paths.iter().map(|path| {
         let version = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(duet_schemas::compatibility::Release {

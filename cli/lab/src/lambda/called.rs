@@ -44,15 +44,7 @@ impl Lab {
             let wait = gap + self.time(Hop::InvokeTask, 0, ident);
             return self.after(wait, Action::FailTask(run, task, Box::new(error)));
         }
-        let frame = Frame {
-            ident,
-            calls: 0,
-            owner,
-            company: [owner].into(),
-            service,
-            step: state,
-            skew: 0,
-        };
+        let frame = Frame::alone(ident, owner, service, state);
         self.launch_task(function, Trigger::Task { run, task }, gap, payload, frame);
     }
 
@@ -67,15 +59,7 @@ impl Lab {
     ) -> u64 {
         let call = self.next_id();
         let service = self.services[function].clone();
-        let frame = Frame {
-            ident,
-            calls: 0,
-            owner,
-            company: [owner].into(),
-            service,
-            step: step.into(),
-            skew: 0,
-        };
+        let frame = Frame::alone(ident, owner, service, step.into());
         self.launch_task(function, Trigger::Hand { call }, 0, payload, frame);
         call
     }

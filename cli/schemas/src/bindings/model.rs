@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::names::{field_name, type_name, unique};
-use crate::node::{range, text};
+use crate::keywords::{range, text};
 use crate::number::{Num, of_format};
 
 /// How deep `allOf` is merged.
