@@ -399,6 +399,7 @@ impl std::fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Vocabulary;
 
     #[test]
     fn what_says_who_somebody_is_is_named() {
