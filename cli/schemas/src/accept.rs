@@ -63,10 +63,7 @@ impl<'a> Document<'a> {
         };
         match piece {
             Piece::Finite(values) => first(values.iter().map(|it| (*it).clone()).collect(), true),
-            Piece::Number(range) => {
-                let samples = range.samples(None).into_iter().filter_map(Num::value);
-                first(samples.collect(), range.is_empty())
-            }
+            Piece::Number(range) => first(range.values(), range.is_empty()),
             Piece::Text(text) => first(text.samples(None), text.is_empty()),
             Piece::List(list) => self.list(list, list.least, depth),
             Piece::Object(object) => self.object(object, depth),

@@ -37,17 +37,11 @@ pub fn write(place: &str, out: &Path, within: Option<&str>) -> Outcome<Written> 
     }
     let files = rust(&name(out), &contracts, within);
     let failed = |e: std::io::Error| Problem::environment(format!("{}: {e}", out.display()));
-    // Types of events that are gone go, too.
-    if is_ours {
-        for entry in std::fs::read_dir(out.join("src"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let path = entry.path();
-            if path.extension().is_some_and(|it| it == "rs") {
-                std::fs::remove_file(path).map_err(failed)?;
-            }
+    // Types of events that are gone go, too; what else lies there is somebody's.
+    for module in modules(out) {
+        let path = out.join("src").join(module).with_extension("rs");
+        if path.is_file() {
+            std::fs::remove_file(path).map_err(failed)?;
         }
     }
     for (path, text) in &files {
@@ -62,6 +56,16 @@ pub fn write(place: &str, out: &Path, within: Option<&str>) -> Outcome<Written> 
         events: contracts.len(),
         files: files.len(),
     })
+}
+
+/// The modules of the crate that lies in `out`; none where there is no crate.
+fn modules(out: &Path) -> Vec<String> {
+    let library = std::fs::read_to_string(out.join("src/lib.rs")).unwrap_or_default();
+    let names = library.lines().filter_map(|line| {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    names.map(str::to_owned).collect()
 }
 
 /// How a manifest begins that this command wrote.
@@ -91,5 +95,30 @@ impl Report for Written {
             self.folder.display(),
             self.folder.display()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_again_it_drops_what_it_wrote_and_nothing_else() {
+        let (schemas, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (schemas, out) = (schemas.path(), out.path());
+        let event = r#"{"type": "object", "properties": {"id": {"type": "string"}}}"#;
+        for name in ["Came", "Went"] {
+            std::fs::write(schemas.join(format!("{name}.json")), event).unwrap();
+        }
+        let place = schemas.display().to_string();
+        write(&place, out, None).unwrap();
+        std::fs::write(out.join("src/own.rs"), "// somebody's\n").unwrap();
+        std::fs::remove_file(schemas.join("Went.json")).unwrap();
+        write(&place, out, None).unwrap();
+        let there = ["came", "went", "own"].map(|it| out.join(format!("src/{it}.rs")).is_file());
+        assert_eq!(there, [true, false, true]);
+        std::fs::remove_file(out.join("Cargo.toml")).unwrap();
+        let refused = write(&place, out, None).unwrap_err().to_string();
+        assert!(refused.contains("holds something else"), "{refused}");
     }
 }
