@@ -65,9 +65,7 @@ pub(super) async fn one<W: World>(
         try_join_all(submitted.map(|order| place::submit(world, variant, order))).await?;
         if let (true, Some(Person::Says(verdict))) = (last, plan.person) {
             for order in wave {
-                if let Err(why) = decided(world, &order.order, verdict, within).await {
-                    words.add(why.to_string());
-                }
+                words.failed(decided(world, &order.order, verdict, within).await)?;
             }
         }
         if last && plan.repair {
@@ -80,9 +78,7 @@ pub(super) async fn one<W: World>(
             for order in wave {
                 // Twice, for an operator may: the second finds nothing to do.
                 for _ in 0..2 {
-                    if let Err(why) = repair::repair(world, &order.order, within).await {
-                        words.add(why.to_string());
-                    }
+                    words.failed(repair::repair(world, &order.order, within).await)?;
                 }
             }
         }
@@ -107,7 +103,7 @@ pub(super) async fn one<W: World>(
     }
     if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
         && plan.forge
-        && !is_refused(world, variant, order).await
+        && !is_refused(world, variant, order).await?
     {
         words.add("a forged repeat was taken".to_owned());
     }
@@ -230,6 +226,19 @@ impl Words {
             _ => self.0.push((word, 1)),
         }
     }
+
+    /// Tells what `step` failed with.
+    ///
+    /// # Errors
+    /// [`Problem`] when the target did not answer: that is no end of a scenario.
+    fn failed<T>(&mut self, step: Outcome<T>) -> Outcome<()> {
+        match step {
+            Err(why) if why.exit == Exit::Environment => return Err(why),
+            Err(why) => self.add(why.to_string()),
+            Ok(_) => {}
+        }
+        Ok(())
+    }
 }
 
 impl std::fmt::Display for Words {
@@ -246,12 +255,23 @@ impl std::fmt::Display for Words {
 }
 
 /// Whether the id of `order` with other content is refused.
-async fn is_refused<W: World>(world: &W, variant: &'static Variant, order: &PlaceOrder) -> bool {
+///
+/// # Errors
+/// [`Problem`] when the target does not answer.
+async fn is_refused<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    order: &PlaceOrder,
+) -> Outcome<bool> {
     let forged = PlaceOrder {
         payment_token: "tok_forged".to_owned(),
         ..order.clone()
     };
-    matches!(place::submit(world, variant, &forged).await, Err(problem) if problem.exit == Exit::Failed)
+    match place::submit(world, variant, &forged).await {
+        Ok(_) => Ok(false),
+        Err(problem) if problem.exit == Exit::Failed => Ok(true),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// What is wrong if an order that costs one minor unit more than `order` is not
