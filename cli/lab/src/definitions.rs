@@ -177,6 +177,33 @@ pub struct Target {
     pub dead_letters: Option<usize>,
 }
 
+/// A subscription of a queue to a topic, with raw delivery.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Its place in the templates; it has no name.
+    pub place: String,
+    /// The end of its place: `OrderToInventory`.
+    pub name: Arc<str>,
+    /// The topic's ARN.
+    pub topic: String,
+    /// The queue's ARN.
+    pub endpoint: String,
+    /// Index of the queue; `None` when nothing of that ARN is deployed.
+    pub queue: Option<usize>,
+    /// What it takes, by attributes; everything without one.
+    pub filter: Option<Pattern>,
+    /// The same, as the template writes it.
+    pub written: Value,
+    /// What it took before, until the filter holds.
+    pub before: Option<Pattern>,
+    /// From when on the filter holds, in milliseconds of the lab's clock.
+    pub holds_from: i64,
+    /// Index of the queue for what could not be delivered.
+    pub dead_letters: Option<usize>,
+    /// Whether an update has taken it away; kept for what was under way then.
+    pub gone: bool,
+}
+
 /// A state machine.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -228,6 +255,8 @@ pub struct Definitions {
     pub indexes: Vec<Index>,
     /// Topics by ARN.
     pub topics: Vec<String>,
+    /// Subscriptions to them.
+    pub subscriptions: Vec<Subscription>,
     /// Groups of schedules by name.
     pub schedule_groups: Vec<String>,
     /// Functions.
@@ -251,6 +280,7 @@ pub struct Definitions {
 pub(crate) const FUNCTION: &str = "AWS::Serverless::Function";
 pub(crate) const TABLE: &str = "AWS::DynamoDB::Table";
 pub(crate) const TOPIC: &str = "AWS::SNS::Topic";
+pub(crate) const SUBSCRIPTION: &str = "AWS::SNS::Subscription";
 pub(crate) const SCHEDULE_GROUP: &str = "AWS::Scheduler::ScheduleGroup";
 pub(crate) const QUEUE: &str = "AWS::SQS::Queue";
 pub(crate) const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
@@ -340,8 +370,13 @@ impl Definitions {
         self.rules.iter().filter(|rule| !rule.gone)
     }
 
-    /// The queues that dead letters end in: behind another queue, a target, or
-    /// the schedules of a function.
+    /// The subscriptions that take something.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.iter().filter(|it| !it.gone)
+    }
+
+    /// The queues that dead letters end in: behind another queue, a target, a
+    /// subscription, or the schedules of a function.
     #[must_use]
     pub fn dead_letter_queues(&self) -> Vec<usize> {
         let behind = self
@@ -355,6 +390,7 @@ impl Definitions {
         let schedules = functions.filter_map(|function| function.schedules().ok().flatten());
         let mut all: Vec<usize> = behind
             .chain(targets.filter_map(|target| target.dead_letters))
+            .chain(self.subscriptions().filter_map(|it| it.dead_letters))
             .chain(schedules.filter_map(|kept| self.queue_named(&kept.dead_letters)))
             .filter(|at| !self.queues[*at].gone)
             .collect();

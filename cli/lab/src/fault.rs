@@ -59,8 +59,9 @@ faults! {
     ColdStart, "cold-start", "invocations", "the instance is new and takes seconds to start";
     PartialBatch, "partial-batch", "messages handled", "a message that was handled is reported as failed and returns";
     Poison, "poison", "messages put on a queue", "a message nobody can parse arrives beside a good one";
-    TargetUnavailable, "target-unavailable", "deliveries of a rule", "the queue does not take the event; the rule tries again";
-    PutEvents, "put-events", "entries put on a bus", "the bus answers 200 and refuses an entry";
+    TargetUnavailable, "target-unavailable", "deliveries of a rule or subscription", "the queue does not take the event or message, and it is tried again";
+    Subscription, "subscription", "deliveries of a subscription", "SNS may not send the message to the queue: it goes to the subscription's dead letters, or is lost";
+    PutEvents, "put-events", "entries put on a bus or a topic", "the bus or topic answers 200 and refuses an entry";
     StoreConflict, "store-conflict", "commits", "a transaction is cancelled although nobody interfered";
     StoreFault, "store-fault", "calls of a store", "the table does not answer";
     StaleRead, "stale-read", "documents read together", "a read of several documents shows some as they were before their last update";

@@ -59,6 +59,8 @@ impl Frame {
 pub(crate) enum Out {
     /// Entries for a bus.
     Publish { bus: String, entries: Vec<Entry> },
+    /// Messages for a topic.
+    Notify { topic: String, entries: Vec<Entry> },
     /// A message for a queue, in seconds.
     Send {
         queue: String,
@@ -85,7 +87,7 @@ pub(crate) enum Out {
     },
 }
 
-/// An entry for a bus, as PutEvents takes it.
+/// An entry for a bus or a topic: a fact, and what it is known by.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) source: String,

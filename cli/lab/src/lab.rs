@@ -57,7 +57,7 @@ pub struct Config {
     pub limit: u64,
     /// Whether succeeded executions keep their history. Counted in any case.
     pub keep_succeeded: bool,
-    /// Whether what travels on the buses is kept, for [`Lab::heard`].
+    /// Whether what travels on the buses and topics is kept, for [`Lab::heard`].
     pub events: bool,
     /// How [`Lab::update`] goes about it.
     pub rollout: Rollout,
@@ -82,14 +82,14 @@ pub struct Moment {
     pub what: String,
 }
 
-/// An event that travelled on a bus.
+/// An event that travelled on a bus, or a message on a topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
-    /// When the bus took it.
+    /// When it was taken.
     pub at: Timestamp,
-    /// The bus's name.
+    /// The bus's or topic's name.
     pub bus: String,
-    /// The event, as targets get it.
+    /// The event or message, as targets and subscribers get it.
     pub event: serde_json::Value,
 }
 
@@ -340,6 +340,7 @@ impl Lab {
             Action::Show(queue, message, stamp) => self.show(queue, message, stamp),
             Action::Enqueue(queue, message) => self.enqueue(queue, *message),
             Action::Deliver(delivery) => self.deliver(*delivery),
+            Action::Notify(notification) => self.notify(*notification),
             Action::Invoke(schedule) => self.invoke_schedule(*schedule),
             Action::Switch(update, steps) => self.switch(update, steps),
         }

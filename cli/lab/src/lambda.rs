@@ -316,6 +316,7 @@ impl Lab {
     fn carry(&mut self, out: Out) {
         match out {
             Out::Publish { bus, entries } => self.put_events(&bus, entries),
+            Out::Notify { topic, entries } => self.publish(&topic, entries),
             Out::Send {
                 queue,
                 body,

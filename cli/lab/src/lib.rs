@@ -6,7 +6,7 @@
 //! | [`definitions`], [`deployed`] | what the templates and state machines deploy: what the lab models, and the rest |
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
-//! | [`lambda`], [`sqs`], [`bus`], [`scheduler`], [`workflow`] | functions, queues, buses, schedules, executions, as AWS runs them |
+//! | [`lambda`], [`sqs`], [`bus`], [`sns`], [`scheduler`], [`workflow`] | functions, queues, buses, topics, schedules, executions, as AWS runs them |
 //! | [`update`], [`switch`], [`declared`] | the same templates with other parameters, while everything runs |
 //! | [`operate`] | what people do: send, look at what died, send it back |
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
@@ -21,8 +21,7 @@
 //! No business rule is here, and no number that a template states.
 //!
 //! Not modelled yet, and so refused or absent: FIFO queues and message groups
-//! ([`definitions`] refuses them), SNS subscriptions and their filter policies,
-//! rules whose target is not a queue (they fail as a missing target does),
+//! ([`definitions`] refuses them), subscriptions of anything but queues, rules whose target is not a queue (they fail as a missing target does),
 //! maximum batching windows, tables' time-to-live, and the account's quotas but for concurrency.
 
 mod bus;
@@ -45,6 +44,7 @@ mod random;
 mod schedule;
 mod scheduler;
 mod services;
+mod sns;
 mod sqs;
 mod switch;
 mod template;
@@ -54,7 +54,8 @@ mod workflow;
 
 pub use bus::ReplayError;
 pub use definitions::{
-    Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Rule, Schedule, Target,
+    Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Rule, Schedule,
+    Subscription, Target,
     bundled,
 };
 pub use deployed::{Deployed, Nested, deployed, stacks};

@@ -38,7 +38,11 @@ pub struct Meter {
     pub events: u64,
     /// Bytes of those entries.
     pub event_bytes: u64,
-    /// Deliveries of rules, further attempts included.
+    /// Messages published to the services' topics.
+    pub published: u64,
+    /// Bytes of those messages.
+    pub published_bytes: u64,
+    /// Deliveries of rules and subscriptions, further attempts included.
     pub deliveries: u64,
     /// Requests to queues: sends, receives, deletes, changes of visibility.
     pub queue_requests: u64,
@@ -69,6 +73,8 @@ impl AddAssign for Meter {
         self.retries += more.retries;
         self.events += more.events;
         self.event_bytes += more.event_bytes;
+        self.published += more.published;
+        self.published_bytes += more.published_bytes;
         self.deliveries += more.deliveries;
         self.queue_requests += more.queue_requests;
         self.message_bytes += more.message_bytes;
@@ -99,6 +105,8 @@ impl Meter {
             retries: share(self.retries),
             events: share(self.events),
             event_bytes: share(self.event_bytes),
+            published: share(self.published),
+            published_bytes: share(self.published_bytes),
             deliveries: share(self.deliveries),
             queue_requests: share(self.queue_requests),
             message_bytes: share(self.message_bytes),
@@ -159,6 +167,10 @@ impl Meters {
 
     pub(crate) fn subject(&self, owner: Owner) -> &Arc<str> {
         &self.used[owner as usize].subject
+    }
+
+    pub(crate) fn variant(&self, owner: Owner) -> &Arc<str> {
+        &self.used[owner as usize].variant
     }
 
     pub(crate) fn used(&self) -> &[Used] {

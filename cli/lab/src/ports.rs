@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use duet_core::sweep::Execution;
 use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
-use duet_edge::carry::{EVENTBRIDGE, Parcel, carry};
+use duet_edge::carry::{EVENTBRIDGE, Parcel, SNS, carry};
 use duet_edge::log::{Log, Step};
 use duet_edge::sweep::Engine;
 use duet_edge::timers::Schedules;
-use duet_edge::wires::{Carrier, Rendering, Renderings, Wires};
+use duet_edge::wires::{Carrier, Rendering, Renderings, Wires, topic};
 use duet_notification::ports::{Notice, Publisher};
 
 use crate::fault::Fault;
@@ -106,14 +106,15 @@ impl WiresPort {
         Ok(Parcel { entry, bytes })
     }
 
-    /// PutEvents: each entry has a result of its own, and those that are taken
-    /// go their way.
+    /// PutEvents or PublishBatch, which takes the time of `call`: each entry has a
+    /// result of its own, and those that are taken go their way, as `out` says.
     async fn put(
         &self,
-        bus: &str,
+        call: Hop,
         entries: Vec<Entry>,
+        out: impl Fn(Vec<Entry>) -> Out,
     ) -> Result<Vec<Result<(), Failure>>, Failure> {
-        self.host.call(Hop::CallBus).await;
+        self.host.call(call).await;
         let mut results = Vec::with_capacity(entries.len());
         let ignores = self.host.has(Plant::IgnoredEntries);
         let dies = {
@@ -123,7 +124,7 @@ impl WiresPort {
                 let refused = inner.strikes(Fault::PutEvents);
                 results.push(match refused && !ignores {
                     true => Err(Failure::transient(
-                        "the bus refused an entry: ThrottlingException",
+                        "an entry was refused: ThrottlingException",
                     )),
                     false => Ok(()),
                 });
@@ -131,10 +132,7 @@ impl WiresPort {
                     taken.push(entry);
                 }
             }
-            inner.out.push(Out::Publish {
-                bus: bus.to_owned(),
-                entries: taken,
-            });
+            inner.out.push(out(taken));
             inner.strikes(Fault::CrashAfterCommit)
         };
         if dies {
@@ -168,7 +166,33 @@ impl Wires for WiresPort {
                 carry(
                     EVENTBRIDGE,
                     parcels?,
-                    |entries| self.put(bus, entries),
+                    |entries| {
+                        self.put(Hop::CallBus, entries, |entries| Out::Publish {
+                            bus: bus.clone(),
+                            entries,
+                        })
+                    },
+                    |_| self.pause(),
+                )
+                .await
+            }
+            Carrier::Sns { topics } => {
+                // A service says everything in its own name.
+                let Some(first) = events.first() else {
+                    return Ok(());
+                };
+                let topic = topic(topics, &first.metadata.source);
+                let parcels: Result<_, Failure> =
+                    events.iter().map(|event| self.parcel(event)).collect();
+                carry(
+                    SNS,
+                    parcels?,
+                    |entries| {
+                        self.put(Hop::CallTopic, entries, |entries| Out::Notify {
+                            topic: topic.clone(),
+                            entries,
+                        })
+                    },
                     |_| self.pause(),
                 )
                 .await

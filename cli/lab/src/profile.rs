@@ -40,6 +40,8 @@ pub enum Hop {
     CallScheduler,
     /// From the bus, once PutEvents has answered, to the target's queue.
     BusToQueue,
+    /// From a topic, once PublishBatch has answered, to the subscription's queue.
+    TopicToQueue,
     /// From a queue to the function behind its mapping.
     QueueToFunction,
     /// From StartExecution to the first task's function.
@@ -76,7 +78,7 @@ impl Hop {
         match self {
             Self::StoreRead | Self::StoreWrite | Self::StoreTransaction => WaitsFor::Store,
             Self::ThirdParty => WaitsFor::ThirdParty,
-            Self::CallBus | Self::BusToQueue => WaitsFor::Bus,
+            Self::CallBus | Self::BusToQueue | Self::TopicToQueue => WaitsFor::Bus,
             Self::CallQueue | Self::QueueToFunction | Self::InvokeBatch => WaitsFor::Queue,
             Self::CallEngine
             | Self::StartToFunction
@@ -99,7 +101,7 @@ impl Hop {
 pub enum WaitsFor {
     /// The workflow engine.
     Engine,
-    /// The bus.
+    /// The bus, or the topics.
     Bus,
     /// A queue and its mapping.
     Queue,

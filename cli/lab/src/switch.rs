@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use crate::declared::Declared;
 use crate::definitions::{
-    ARCHIVE, BUS, Definitions, FUNCTION, MACHINE, MAPPING, Mapping, QUEUE, QUEUE_POLICY, RULE,
-    SCHEDULE_GROUP, TABLE, TOPIC,
+    ARCHIVE, BUS, Definitions, FUNCTION, MACHINE, MAPPING, Mapping, QUEUE, QUEUE_POLICY, RULE, Subscription,
+    SCHEDULE_GROUP, SUBSCRIPTION, TABLE, TOPIC,
 };
 use crate::lab::{Lab, Poller};
 use crate::lambda::Instances;
 use crate::latency::WARM;
 use crate::random::{digest, mix};
+use crate::sns::FILTER_LAG;
 use crate::sqs::QueueState;
 use crate::update::{Plan, Rollout, Step};
 
@@ -67,6 +68,7 @@ impl Lab {
             }
             MAPPING => self.make_mapping(target, id),
             RULE => self.make_rule(target, id),
+            SUBSCRIPTION => self.make_subscription(target, id),
             MACHINE => {
                 let live = Arc::make_mut(&mut self.definitions);
                 let new = target.machine_named(id).map(|at| &target.machines[at]);
@@ -170,6 +172,35 @@ impl Lab {
         match is_warm && (self.instances[function].idle == 0 || mix(ident, 0x01d) & 1 == 0) {
             true => older,
             false => function,
+        }
+    }
+
+    fn make_subscription(&mut self, target: &Definitions, place: &str) {
+        let seed = mix(digest(place), self.now as u64);
+        let holds_from = self.now + self.draw(FILTER_LAG, seed);
+        let live = Arc::make_mut(&mut self.definitions);
+        let found = target.subscriptions().find(|it| it.place == place);
+        let Some(new) = found else { return };
+        let dead = new.dead_letters;
+        let mut new = Subscription {
+            queue: live.queue_named(&new.endpoint),
+            dead_letters: dead.and_then(|dead| live.queue_named(&target.queues[dead].arn)),
+            holds_from,
+            ..new.clone()
+        };
+        let mut known = live.subscriptions.iter_mut();
+        match known.find(|it| it.place == place && !it.gone) {
+            Some(old) if old.topic == new.topic && old.endpoint == new.endpoint => {
+                new.before = old.filter.take();
+                *old = new;
+            }
+            // CloudFormation makes another one, for topic and endpoint cannot change.
+            other => {
+                if let Some(old) = other {
+                    old.gone = true;
+                }
+                live.subscriptions.push(new);
+            }
         }
     }
 
@@ -332,6 +363,12 @@ impl Lab {
                 }
             }
             TOPIC => live.topics.retain(|topic| topic != id),
+            SUBSCRIPTION => {
+                let subscriptions = live.subscriptions.iter_mut();
+                subscriptions
+                    .filter(|it| it.place == id)
+                    .for_each(|it| it.gone = true);
+            }
             SCHEDULE_GROUP => {
                 live.schedule_groups.retain(|group| group != id);
                 self.host.lock().schedules.delete_group(id);

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::declared::{Change, Declared, differences, in_order};
 use crate::definitions::{
-    Definitions, FUNCTION, MACHINE, MAPPING, QUEUE, QUEUE_POLICY, RULE, TABLE,
+    Definitions, FUNCTION, MACHINE, MAPPING, QUEUE, QUEUE_POLICY, RULE, SUBSCRIPTION, TABLE,
 };
 use crate::host::{timestamp, within};
 use crate::lab::{Action, Lab};
@@ -22,6 +22,7 @@ use crate::latency::{Span, UPDATE};
 use crate::ports::Table;
 use crate::random::mix;
 use crate::services::{self, Handler};
+use crate::sns::FILTER_LAG;
 use crate::template::DefinitionError;
 
 /// How the lab's stack is updated.
@@ -269,7 +270,12 @@ impl Lab {
                     .map_or((0, 0), |change| lag(&it.kind, *change)),
             };
             let at = complete + within(lag, mix(seed, mix(n as u64, 1)));
-            settled = settled.max(at);
+            // A filter policy holds later than its subscription is there.
+            let holds = match step {
+                Step::Make(_, it) if it.kind == SUBSCRIPTION => at + FILTER_LAG.1,
+                _ => at,
+            };
+            settled = settled.max(holds);
             self.at(at, Action::Switch(update, n..n + 1));
         }
         (complete, settled)

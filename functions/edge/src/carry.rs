@@ -20,6 +20,12 @@ pub const EVENTBRIDGE: Limits = Limits {
     bytes: 1_048_576,
 };
 
+/// PublishBatch (Amazon SNS quotas: ten entries, 256 KB of all of them together).
+pub const SNS: Limits = Limits {
+    entries: 10,
+    bytes: 262_144,
+};
+
 /// How often what was refused for the moment is sent, the first time included.
 const ROUNDS: u32 = 3;
 

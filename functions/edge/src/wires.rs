@@ -115,6 +115,27 @@ pub enum Carrier {
         /// The bus's name.
         bus: String,
     },
+    /// As messages of SNS topics, one for each service.
+    Sns {
+        /// What the topics' ARNs begin with: the name of the service follows.
+        topics: String,
+    },
+}
+
+/// The topic of the service that says its facts as `source` (`duet.order`), where
+/// the ARNs of topics begin with `topics`.
+#[must_use]
+pub fn topic(topics: &str, source: &str) -> String {
+    let service = source.strip_prefix("duet.").unwrap_or(source);
+    format!("{topics}{service}")
+}
+
+/// The attributes of a message on a topic, which filter policies see: the fact's
+/// name, and the variant.
+#[must_use]
+pub fn attributes(event: &Event) -> [(&'static str, &str); 2] {
+    let metadata = &event.metadata;
+    [("detail-type", &metadata.kind), ("variant", &metadata.variant)]
 }
 
 /// Whose clock runs for a variant's orders. A service that owns its clock
@@ -153,6 +174,12 @@ mod tests {
         let known = read(&of(bus, "service")).unwrap();
         assert_eq!(known["a"].facts, Carrier::Eventbridge { bus: "x".into() });
         assert_eq!(known["a"].clock, ClockOf::Service);
+        let topics = r#"{"kind":"sns","topics":"arn:x:facts-"}"#;
+        let known = read(&of(topics, "service")).unwrap();
+        let Carrier::Sns { topics } = &known["a"].facts else {
+            panic!("{known:?}");
+        };
+        assert_eq!(topic(topics, "duet.order"), "arn:x:facts-order");
         let none = r#"{"kind":"none"}"#;
         assert_eq!(
             read(&of(none, "workflow")).unwrap()["a"].facts,

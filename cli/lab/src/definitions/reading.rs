@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{
     ARCHIVE, Archive, BUS, Bus, DEFAULT_BUS, Definitions, FUNCTION, Function, Index, MACHINE,
-    MAPPING, Machine, Mapping, QUEUE, QUEUE_POLICY, Queue, RULE, Rule, SCHEDULE_GROUP, Schedule,
-    TABLE, TOPIC, Target,
+    MAPPING, Machine, Mapping, QUEUE, QUEUE_POLICY, Queue, RULE, Rule, SCHEDULE_GROUP, SUBSCRIPTION, Schedule,
+    Subscription, TABLE, TOPIC, Target,
 };
 use crate::declared;
 use crate::deployed::family;
@@ -53,6 +53,7 @@ impl Definitions {
             tables: Vec::new(),
             indexes: Vec::new(),
             topics: Vec::new(),
+            subscriptions: Vec::new(),
             schedule_groups: Vec::new(),
             functions: Vec::new(),
             queues: Vec::new(),
@@ -74,6 +75,7 @@ impl Definitions {
         this.each(&stacks, &[QUEUE_POLICY], Self::queue_policy)?;
         this.each(&stacks, &[MAPPING], Self::mapping)?;
         this.each(&stacks, &[RULE], Self::rule)?;
+        this.each(&stacks, &[SUBSCRIPTION], Self::subscription)?;
         this.each(&stacks, &[ARCHIVE], Self::archive)?;
         this.each(&stacks, &[MACHINE], Self::machine)?;
         Ok(this)
@@ -328,6 +330,46 @@ impl Definitions {
         Ok(())
     }
 
+    fn subscription(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
+        let Resource {
+            logical,
+            properties,
+            ..
+        } = resource;
+        let place = stack.place(&logical);
+        let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&place, why);
+        let raw = is_true(&properties["RawMessageDelivery"]);
+        let scope = properties["FilterPolicyScope"].as_str();
+        let by_attributes = scope.is_none_or(|scope| scope == "MessageAttributes");
+        if properties["Protocol"] != "sqs" || !raw || !by_attributes {
+            return Err(wrong(
+                &"of subscriptions, those of queues are modelled, with raw delivery, filtered by attributes",
+            ));
+        }
+        let written = &properties["FilterPolicy"];
+        let filter = Some(written).filter(|it| !it.is_null());
+        let endpoint = text(&properties["Endpoint"]);
+        let dead = properties["RedrivePolicy"]["deadLetterTargetArn"].as_str();
+        let dead_letters = dead.map(|dead| self.queue_at(&place, dead)).transpose()?;
+        self.subscriptions.push(Subscription {
+            name: logical.as_str().into(),
+            topic: text(&properties["TopicArn"]),
+            queue: self.queues.iter().position(|it| it.arn == endpoint),
+            endpoint,
+            filter: filter
+                .map(Pattern::from_value)
+                .transpose()
+                .map_err(|e| wrong(&e))?,
+            written: written.clone(),
+            before: None,
+            holds_from: 0,
+            dead_letters,
+            gone: false,
+            place,
+        });
+        Ok(())
+    }
+
     fn archive(&mut self, _: &Stack, resource: Resource) -> Read<()> {
         let Resource {
             logical,
@@ -407,9 +449,14 @@ fn identify(stack: &Stack, logical: &str, kind: &str) -> Option<Read<String>> {
     Some(match kind {
         TABLE | TOPIC | ARCHIVE | SCHEDULE_GROUP => stack.reference(logical),
         FUNCTION | QUEUE | BUS | RULE | MACHINE => stack.attribute(logical, "Arn"),
-        MAPPING | QUEUE_POLICY => Ok(stack.place(logical)),
+        MAPPING | QUEUE_POLICY | SUBSCRIPTION => Ok(stack.place(logical)),
         _ => return None,
     })
+}
+
+/// Whether `value` is true: the document's own, or text.
+fn is_true(value: &Value) -> bool {
+    *value == true || *value == "true"
 }
 
 fn number(value: &Value) -> Option<i64> {

@@ -11,6 +11,7 @@ use crate::bus::Delivery;
 use crate::fault::Fault;
 use crate::random::{digest, mix};
 use crate::scheduler::Name;
+use crate::sns::Notification;
 use crate::sqs::Message;
 
 /// What happens next, to whom.
@@ -38,6 +39,8 @@ pub(crate) enum Action {
     Enqueue(usize, Box<Message>),
     /// A rule tries to deliver.
     Deliver(Box<Delivery>),
+    /// A subscription tries to deliver.
+    Notify(Box<Notification>),
     /// A schedule is due, or done with.
     Invoke(Box<Name>),
     /// Steps of an update are taken.
@@ -132,6 +135,7 @@ impl Action {
             Self::CutShort(run, kind) => mix(mix(10, *run as u64), *kind as u64),
             Self::TellEnd(run, _) => mix(11, *run as u64),
             Self::Switch(update, steps) => mix(mix(12, *update as u64), steps.start as u64),
+            Self::Notify(it) => mix(mix(14, it.subscription as u64), it.ident),
             Self::Invoke(name) => mix(13, digest(&name.1)),
         }
     }

@@ -1,4 +1,4 @@
-//! The wires on AWS: EventBridge, SQS, and Step Functions' task tokens.
+//! The wires on AWS: EventBridge, SNS, SQS, and Step Functions' task tokens.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_sns::types::PublishBatchRequestEntry;
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
 
 use super::engine::Workflows;
 use super::schedules::Scheduler;
-use crate::carry::{EVENTBRIDGE, Parcel, carry};
+use crate::carry::{EVENTBRIDGE, Parcel, SNS, carry};
 use crate::sdk::{self, Deadline};
-use crate::wires::{Carrier, QUEUE, REASON, Rendering, Renderings, Wires};
+use crate::wires::{Carrier, QUEUE, REASON, Rendering, Renderings, Wires, attributes, topic};
 
 /// The longest wait before what a bus refused is sent again; each further one doubles.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -52,6 +53,7 @@ struct Shared {
     scheduler: Option<Arc<dyn Scheduler>>,
     workflows: Option<Arc<dyn Workflows>>,
     bus: OnceLock<aws_sdk_eventbridge::Client>,
+    topics: OnceLock<aws_sdk_sns::Client>,
     queues: OnceLock<aws_sdk_sqs::Client>,
     /// Queue URLs by ARN: asked for once.
     urls: Mutex<HashMap<String, String>>,
@@ -77,6 +79,7 @@ impl Aws {
             scheduler,
             workflows,
             bus: OnceLock::new(),
+            topics: OnceLock::new(),
             queues: OnceLock::new(),
             urls: Mutex::default(),
             graves: Mutex::default(),
@@ -88,6 +91,14 @@ impl Aws {
             let config = aws_sdk_eventbridge::config::Builder::from(&self.0.config);
             let config = config.interceptor(self.0.deadline.clone());
             aws_sdk_eventbridge::Client::from_conf(config.build())
+        })
+    }
+
+    fn topics(&self) -> &aws_sdk_sns::Client {
+        self.0.topics.get_or_init(|| {
+            let config = aws_sdk_sns::config::Builder::from(&self.0.config);
+            let config = config.interceptor(self.0.deadline.clone());
+            aws_sdk_sns::Client::from_conf(config.build())
         })
     }
 
@@ -108,13 +119,22 @@ impl Aws {
         };
         let _ = self.queues();
         let mut hosts = vec![host!(aws_sdk_sqs, region)];
-        let on_bus = |rendering: &Rendering| match rendering.facts {
-            Carrier::None {} => false,
-            Carrier::Eventbridge { .. } => true,
-        };
-        if self.0.carriers.values().any(on_bus) {
+        let carriers = self.0.carriers.values().map(|it| &it.facts);
+        let (mut on_bus, mut on_topics) = (false, false);
+        for carrier in carriers {
+            match carrier {
+                Carrier::None {} => {}
+                Carrier::Eventbridge { .. } => on_bus = true,
+                Carrier::Sns { .. } => on_topics = true,
+            }
+        }
+        if on_bus {
             let _ = self.bus();
             hosts.push(host!(aws_sdk_eventbridge, region));
+        }
+        if on_topics {
+            let _ = self.topics();
+            hosts.push(host!(aws_sdk_sns, region));
         }
         hosts.into_iter().flatten().collect()
     }
@@ -199,6 +219,52 @@ impl Aws {
         Ok(results.collect())
     }
 
+    /// Publishes `entries` to the topic `arn`, in one call: the result of each.
+    async fn publish_batch(
+        &self,
+        arn: &str,
+        entries: Vec<Message>,
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        // An entry is known by its place in the call.
+        let count = entries.len();
+        let entries = entries.into_iter().enumerate().map(|(place, entry)| {
+            let attributes = entry.attributes.into_iter();
+            attributes
+                .fold(
+                    PublishBatchRequestEntry::builder().id(place.to_string()),
+                    |entry, (name, value)| entry.message_attributes(name, value),
+                )
+                .message(entry.body)
+                .build()
+                .map_err(Failure::invalid)
+        });
+        let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+        let sent = self.topics().publish_batch().topic_arn(arn);
+        let sent = sent.set_publish_batch_request_entries(Some(entries)).send();
+        let answer = sent
+            .await
+            .map_err(|error| sdk::failure("the topic", &error))?;
+        // Whom the answer does not name was not taken.
+        let missing = || Err(Failure::transient("the topic gave no result for an entry"));
+        let mut results: Vec<_> = (0..count).map(|_| missing()).collect();
+        let place = |id: Option<&str>| id.and_then(|id| id.parse::<usize>().ok());
+        for taken in answer.successful() {
+            if let Some(result) = place(taken.id()).and_then(|at| results.get_mut(at)) {
+                *result = Ok(());
+            }
+        }
+        for refused in answer.failed() {
+            if let Some(result) = place(Some(refused.id())).and_then(|at| results.get_mut(at)) {
+                let code = refused.code();
+                *result = Err(sdk::judged(
+                    code,
+                    format!("the topic refused an entry: {code}"),
+                ));
+            }
+        }
+        Ok(results)
+    }
+
     /// Hides a failed message for `wait`. If that fails, it returns when the
     /// queue's own visibility timeout has passed: later, but it returns.
     pub(super) async fn hide(&self, queue: &str, receipt: &str, wait: Duration) {
@@ -214,6 +280,33 @@ impl Aws {
                 .await;
             drop(hidden);
         }
+    }
+}
+
+/// A message for a topic.
+#[derive(Clone)]
+struct Message {
+    body: String,
+    attributes: Vec<(&'static str, aws_sdk_sns::types::MessageAttributeValue)>,
+}
+
+impl Message {
+    fn of(event: &Event) -> Result<Parcel<Self>, Failure> {
+        const TYPE: &str = "String";
+        let body = serde_json::to_string(event).map_err(Failure::invalid)?;
+        let mut bytes = body.len();
+        let mut all = Vec::new();
+        for (name, value) in attributes(event) {
+            bytes += name.len() + value.len() + TYPE.len();
+            let attribute = aws_sdk_sns::types::MessageAttributeValue::builder();
+            let attribute = attribute.data_type(TYPE).string_value(value).build();
+            all.push((name, attribute.map_err(Failure::invalid)?));
+        }
+        let entry = Self {
+            body,
+            attributes: all,
+        };
+        Ok(Parcel { entry, bytes })
     }
 }
 
@@ -247,6 +340,21 @@ impl Wires for Aws {
                     EVENTBRIDGE,
                     parcels?,
                     |entries| self.put(entries),
+                    |round| self.0.deadline.pause(AGAIN * (1 << round)),
+                )
+                .await
+            }
+            Carrier::Sns { topics } => {
+                // A service says everything in its own name.
+                let Some(first) = events.first() else {
+                    return Ok(());
+                };
+                let arn = topic(topics, &first.metadata.source);
+                let parcels: Result<_, Failure> = events.iter().map(Message::of).collect();
+                carry(
+                    SNS,
+                    parcels?,
+                    |entries| self.publish_batch(&arn, entries),
                     |round| self.0.deadline.pause(AGAIN * (1 << round)),
                 )
                 .await

@@ -1,0 +1,247 @@
+//! Topics, subscriptions and their filter policies.
+//!
+//! At least once and in no order. A filter sees what a message has as attributes,
+//! and not what it says. What a queue does not take for the moment is tried again
+//! for 23 days; what SNS may not send, or where there is no queue, it does not try
+//! again: that goes to the subscription's dead-letter queue, or is lost (SNS
+//! developer guide, "Message delivery retries", "Dead-letter queues").
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use duet_asl::Millis;
+use serde_json::{Value, json};
+
+use crate::definitions::{Subscription, is_like};
+use crate::fault::{Aim, Fault};
+use crate::host::Entry;
+use crate::lab::{Action, Heard, Lab};
+use crate::latency::{Span, UNAVAILABLE, UNAVAILABLE_LONG};
+use crate::meter::Owner;
+use crate::profile::{Hop, WaitsFor};
+use crate::random::mix;
+use crate::sqs::{Message, Sending};
+
+/// How long until a new or changed filter policy holds (SNS developer guide,
+/// "Message filtering": up to 15 minutes), in milliseconds.
+pub(crate) const FILTER_LAG: Span = (0, 900_000);
+
+/// The wait before the try after `tries` that failed, and `None` when they are
+/// over: three at once, two a second apart, ten from one to twenty seconds,
+/// 100,000 twenty seconds apart (SNS developer guide, "Message delivery retries",
+/// for endpoints that AWS manages; jitter comes on top).
+fn wait(tries: u32) -> Option<Millis> {
+    match tries {
+        1..=3 => Some(0),
+        4..=5 => Some(1_000),
+        // Twenty times as long after nine steps of the same factor.
+        6..=15 => Some((1_000.0 * 20_f64.powf(f64::from(tries - 6) / 9.0)) as Millis),
+        16..=100_015 => Some(20_000),
+        _ => None,
+    }
+}
+
+/// A message for one subscription, under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Notification {
+    pub(crate) subscription: usize,
+    pub(crate) ident: u64,
+    body: Arc<str>,
+    owner: Owner,
+    /// How often it was tried.
+    tries: u32,
+    /// Until when its queue does not take it.
+    blocked: Millis,
+}
+
+impl Subscription {
+    /// Whether it takes the messages with these attributes at `now`.
+    fn lets_through(&self, attributes: &Value, now: Millis) -> bool {
+        let filter = match now < self.holds_from {
+            true => &self.before,
+            false => &self.filter,
+        };
+        filter
+            .as_ref()
+            .is_none_or(|filter| filter.matches(attributes))
+    }
+}
+
+/// What a filter sees of `entry`, as the document that patterns match.
+fn attributes(entry: &Entry, variant: &str) -> Value {
+    json!({ "detail-type": entry.detail_type, "variant": variant })
+}
+
+impl Lab {
+    /// PublishBatch, of entries that were not refused.
+    pub(crate) fn publish(&mut self, topic: &str, entries: Vec<Entry>) {
+        let definitions = self.definitions.clone();
+        if !definitions.topics.iter().any(|known| known == topic) {
+            for entry in entries {
+                self.lose(topic, entry.owner, "there is no such topic");
+            }
+            return;
+        }
+        let to_it = definitions.subscriptions.iter().enumerate();
+        let to_it: Vec<_> = to_it
+            .filter(|(_, it)| it.topic == topic && !it.gone)
+            .collect();
+        for entry in entries {
+            let variant = {
+                let mut inner = self.host.lock();
+                let meter = inner.meters.of(entry.owner);
+                meter.published += 1;
+                meter.published_bytes += (entry.detail.len() + entry.detail_type.len()) as u64;
+                inner.meters.variant(entry.owner).clone()
+            };
+            self.note(
+                |lab| lab.subject(entry.owner),
+                || format!("{} says {}", entry.source, entry.detail_type),
+            );
+            if self.config.events {
+                let name = topic.rsplit(':').next().unwrap_or(topic);
+                self.heard.push(Heard {
+                    at: self.now(),
+                    bus: name.to_owned(),
+                    event: serde_json::from_str(&entry.detail).unwrap_or_default(),
+                });
+            }
+            let attributes = attributes(&entry, &variant);
+            let body: Arc<str> = entry.detail.into();
+            for (at, subscription) in &to_it {
+                if !subscription.lets_through(&attributes, self.now) {
+                    continue;
+                }
+                let ident = mix(entry.ident, mix(*at as u64, 0x5b5));
+                let notification = Notification {
+                    subscription: *at,
+                    ident,
+                    body: body.clone(),
+                    owner: entry.owner,
+                    tries: 0,
+                    blocked: 0,
+                };
+                let wait = self.time(Hop::TopicToQueue, 0, ident);
+                let until = self.now + wait;
+                let mut inner = self.host.lock();
+                inner.waits(entry.owner, WaitsFor::Bus, self.now, until);
+                drop(inner);
+                self.after(wait, Action::Notify(Box::new(notification)));
+            }
+        }
+    }
+
+    /// A subscription tries to deliver.
+    pub(crate) fn notify(&mut self, mut notification: Notification) {
+        let definitions = self.definitions.clone();
+        let subscription = &definitions.subscriptions[notification.subscription];
+        let (owner, step) = (notification.owner, subscription.name.clone());
+        self.host.lock().meters.of(owner).deliveries += 1;
+        let queue = subscription.queue;
+        let queue = queue.filter(|at| !definitions.queues[*at].gone);
+        let Some(queue) = queue else {
+            return self.undelivered(notification, "its queue does not exist");
+        };
+        let sources = &definitions.queues[queue].sources;
+        if !sources.iter().any(|it| is_like(it, &subscription.topic)) {
+            return self.undelivered(notification, "the queue's policy does not let it send");
+        }
+        let service = self.service_of(queue);
+        if notification.tries == 0 {
+            let aim = Aim {
+                service: &service,
+                step: &step,
+                ident: notification.ident,
+                about: &[owner],
+            };
+            let (refused, unavailable) = {
+                let mut inner = self.host.lock();
+                (
+                    inner.faults.strikes(Fault::Subscription, aim),
+                    inner.faults.strikes(Fault::TargetUnavailable, aim),
+                )
+            };
+            if refused {
+                return self.undelivered(notification, "the queue refused it");
+            }
+            if unavailable {
+                // Mostly for a moment; now and then for longer.
+                let span = match mix(notification.ident, 4) % 4 {
+                    0 => UNAVAILABLE_LONG,
+                    _ => UNAVAILABLE,
+                };
+                notification.blocked = self.now + self.draw(span, mix(notification.ident, 5));
+                let until = notification.blocked;
+                let mut inner = self.host.lock();
+                inner.faults.lasts(Fault::TargetUnavailable, until);
+            }
+        }
+        if self.now < notification.blocked && !self.host.lock().faults.quiet {
+            notification.tries += 1;
+            let Some(wait) = wait(notification.tries) else {
+                return self.undelivered(notification, "the queue did not take it for 23 days");
+            };
+            self.host.lock().meters.of(owner).retries += 1;
+            let drawn = mix(notification.ident, notification.tries.into());
+            let wait = self.draw((wait - wait / 10, wait + wait / 10), drawn);
+            let tries = notification.tries;
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("{step} is not taken, attempt {tries}"),
+            );
+            return self.after(wait, Action::Notify(Box::new(notification)));
+        }
+        self.send(
+            queue,
+            Sending {
+                body: notification.body,
+                ident: notification.ident,
+                owner,
+                step,
+                delay: None,
+            },
+        );
+    }
+
+    /// What a subscription cannot deliver goes to its dead-letter queue, as it was
+    /// and without a word of why: raw delivery puts nothing around it.
+    fn undelivered(&mut self, notification: Notification, why: &str) {
+        let definitions = self.definitions.clone();
+        let subscription = &definitions.subscriptions[notification.subscription];
+        let dead = subscription.dead_letters;
+        let Some(dead) = dead.filter(|at| !definitions.queues[*at].gone) else {
+            return self.lose(&subscription.name, notification.owner, why);
+        };
+        let message = Message {
+            body: notification.body,
+            ident: mix(notification.ident, 0xdead),
+            owner: notification.owner,
+            step: subscription.name.clone(),
+            sent: self.now,
+            receives: 0,
+            in_flight: false,
+            shown: self.now,
+            overlooked: 0,
+            first_received: None,
+            attributes: BTreeMap::new(),
+            home: None,
+            stamp: 0,
+        };
+        self.bury(dead, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_takes_nothing_is_tried_for_twenty_three_days() {
+        let waits: Vec<Millis> = (1..).map_while(wait).collect();
+        assert_eq!(waits.len(), 100_015);
+        assert_eq!(waits[..6], [0, 0, 0, 1_000, 1_000, 1_000]);
+        assert_eq!(waits[14], 20_000);
+        let days = waits.iter().sum::<Millis>() / 86_400_000;
+        assert_eq!(days, 23);
+    }
+}
