@@ -55,8 +55,7 @@ mod workflow;
 pub use bus::ReplayError;
 pub use definitions::{
     Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Rule, Schedule,
-    Subscription, Target,
-    bundled,
+    Subscription, Target, bundled,
 };
 pub use deployed::{Deployed, Nested, deployed, stacks};
 pub use duet_asl::Status;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crate::declared::Declared;
 use crate::definitions::{
-    ARCHIVE, BUS, Definitions, FUNCTION, MACHINE, MAPPING, Mapping, QUEUE, QUEUE_POLICY, RULE, Subscription,
-    SCHEDULE_GROUP, SUBSCRIPTION, TABLE, TOPIC,
+    ARCHIVE, BUS, Definitions, FUNCTION, MACHINE, MAPPING, Mapping, QUEUE, QUEUE_POLICY, RULE,
+    SCHEDULE_GROUP, SUBSCRIPTION, Subscription, TABLE, TOPIC,
 };
 use crate::lab::{Lab, Poller};
 use crate::lambda::Instances;

@@ -96,7 +96,10 @@ pub(super) fn links(definitions: &Definitions, description: &Description) -> BTr
         }
     }
     if let Some(facts) = description.facts() {
-        heard(definitions, &facts.bus, &mut links);
+        if let Some(bus) = &facts.bus {
+            heard(definitions, bus, &mut links);
+        }
+        subscribed(definitions, &facts.topics, &mut links);
     }
     links
 }
@@ -144,12 +147,8 @@ fn heard(definitions: &Definitions, bus: &str, links: &mut BTreeSet<Link>) {
         if !named(&definitions.buses[rule.bus].name) {
             continue;
         }
-        let listeners = rule.targets.iter().filter_map(|target| {
-            let queue = target.queue?;
-            let feeds = definitions.mappings.iter().find(|it| it.queue == queue)?;
-            Some(definitions.functions[feeds.function].service.clone())
-        });
-        for listener in listeners.filter(|it| !LISTENERS.contains(&it.as_str())) {
+        let targets = rule.targets.iter().filter_map(|target| target.queue);
+        for listener in targets.filter_map(|queue| listener(definitions, queue)) {
             let sources = texts(&rule.written["source"]);
             let speakers = sources.iter().filter_map(|it| it.strip_prefix("duet."));
             for speaker in speakers.filter(|it| SERVICES.contains(it)) {
@@ -164,6 +163,36 @@ fn heard(definitions: &Definitions, bus: &str, links: &mut BTreeSet<Link>) {
             }
         }
     }
+}
+
+/// Which services have subscriptions to which of `topics`, for which facts.
+fn subscribed(definitions: &Definitions, topics: &[String], links: &mut BTreeSet<Link>) {
+    for subscription in definitions.subscriptions() {
+        let queue = subscription
+            .queue
+            .filter(|_| topics.contains(&subscription.topic));
+        let listener = queue.and_then(|queue| listener(definitions, queue));
+        let speaker = subscription.topic.rsplit('-').next();
+        let speaker = speaker.filter(|it| SERVICES.contains(it));
+        let (Some(listener), Some(speaker)) = (listener, speaker) else {
+            continue;
+        };
+        for fact in texts(&subscription.written["detail-type"]) {
+            links.insert(Link {
+                from: listener.clone(),
+                to: speaker.to_owned(),
+                by: fact,
+                place: subscription.name.to_string(),
+            });
+        }
+    }
+}
+
+/// The business service that reads `queue`.
+fn listener(definitions: &Definitions, queue: usize) -> Option<String> {
+    let feeds = definitions.mappings.iter().find(|it| it.queue == queue)?;
+    let service = definitions.functions[feeds.function].service.clone();
+    (!LISTENERS.contains(&service.as_str())).then_some(service)
 }
 
 fn texts(list: &Value) -> Vec<String> {

@@ -69,8 +69,9 @@ fn promised(description: &Description) -> Vec<Guarantee> {
             format!("states-{}", kind.to_lowercase()),
         ]);
     }
-    if description.facts().is_some() {
-        carriers.push("events".to_owned());
+    if let Some(facts) = description.facts() {
+        carriers.extend(facts.bus.as_ref().map(|_| "events".to_owned()));
+        carriers.extend(facts.topics.first().map(|_| "sns".to_owned()));
     }
     let its = PROMISES
         .iter()
@@ -177,7 +178,7 @@ impl Ask<'_> {
             let ended = ended.unwrap_or_else(|| "nothing".to_owned());
             said.push(format!("the execution ends with {ended}"));
         }
-        if let Some(facts) = description.facts() {
+        if let Some(bus) = description.facts().and_then(|facts| facts.bus.as_ref()) {
             let fact = StockReserved {
                 order: "large".parse().map_err(Problem::environment)?,
             };
@@ -186,7 +187,7 @@ impl Ask<'_> {
             let metadata = message::metadata(name, &id, self.variant.name, world.now());
             let mut detail = json!({ "metadata": metadata, "data": fact });
             detail["data"]["note"] = "n".repeat(LARGE).into();
-            let put = world.with(|lab| lab.put_event(&facts.bus, "duet.inventory", name, &detail));
+            let put = world.with(|lab| lab.put_event(bus, "duet.inventory", name, &detail));
             put.map_err(Problem::environment)?;
             world.with(|lab| lab.settle(WITHIN));
             let used = world.with(|lab| lab.used()).into_iter();

@@ -106,15 +106,19 @@ pub struct Machines {
     pub customer: Vec<String>,
 }
 
-/// What the facts of a variant travel on, and how they are replayed: from the
-/// archive where there is one, else from the journal.
+/// What the facts of a variant travel on, a bus or topics, and how they are
+/// replayed: from the archive where there is one, else from the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Facts {
     /// The name of the EventBridge bus.
-    pub bus: String,
+    #[serde(default)]
+    pub bus: Option<String>,
     /// The ARN of the bus's archive.
     #[serde(default)]
     pub archive: Option<String>,
+    /// The ARNs of the SNS topics, one for each service that says something.
+    #[serde(default)]
+    pub topics: Vec<String>,
 }
 
 /// Every description that this process has read, by its text. They stay, so that

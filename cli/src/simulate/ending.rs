@@ -392,6 +392,7 @@ fn can_cost_an_order(kind: Fault) -> bool {
         | Fault::ColdStart
         | Fault::PartialBatch
         | Fault::TargetUnavailable
+        | Fault::Subscription
         | Fault::PutEvents
         | Fault::StoreConflict
         | Fault::StoreFault

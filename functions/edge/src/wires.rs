@@ -135,7 +135,10 @@ pub fn topic(topics: &str, source: &str) -> String {
 #[must_use]
 pub fn attributes(event: &Event) -> [(&'static str, &str); 2] {
     let metadata = &event.metadata;
-    [("detail-type", &metadata.kind), ("variant", &metadata.variant)]
+    [
+        ("detail-type", &metadata.kind),
+        ("variant", &metadata.variant),
+    ]
 }
 
 /// Whose clock runs for a variant's orders. A service that owns its clock

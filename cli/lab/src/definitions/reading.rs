@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{
     ARCHIVE, Archive, BUS, Bus, DEFAULT_BUS, Definitions, FUNCTION, Function, Index, MACHINE,
-    MAPPING, Machine, Mapping, QUEUE, QUEUE_POLICY, Queue, RULE, Rule, SCHEDULE_GROUP, SUBSCRIPTION, Schedule,
-    Subscription, TABLE, TOPIC, Target,
+    MAPPING, Machine, Mapping, QUEUE, QUEUE_POLICY, Queue, RULE, Rule, SCHEDULE_GROUP,
+    SUBSCRIPTION, Schedule, Subscription, TABLE, TOPIC, Target,
 };
 use crate::declared;
 use crate::deployed::family;

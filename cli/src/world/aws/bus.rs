@@ -18,11 +18,10 @@ use crate::world::World;
 use crate::world::port::bus::{BusTools, Event, Listen, Rule};
 
 fn bus(world: &Aws) -> Outcome<&str> {
-    let facts = world.facts().ok_or_else(|| {
+    world.bus().ok_or_else(|| {
         Problem::environment("no variant is deployed whose facts travel on a bus")
             .hint("deploy with WithChoreography=true")
-    })?;
-    Ok(&facts.bus)
+    })
 }
 
 /// A tap: the rule, the queue, and their common name.
@@ -190,8 +189,8 @@ impl BusTools for Aws {
     }
 
     async fn all_rules(&self) -> Outcome<Vec<Rule>> {
-        let mut all = match self.facts() {
-            Some(facts) => rules(self, &facts.bus, None).await?,
+        let mut all = match self.bus() {
+            Some(bus) => rules(self, bus, None).await?,
             None => Vec::new(),
         };
         if let Some(prefix) = self.prefix() {

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::Aws;
 use super::bus::{TAG, taps};
 use super::error::unreachable;
+use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World as _;
 use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying, no_bus};
@@ -71,7 +72,7 @@ impl Aws {
 
 impl Replayable for Aws {
     async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
-        let bus = &self.facts().ok_or_else(no_bus)?.bus;
+        let bus = self.bus().ok_or_else(no_bus)?;
         let mut rules = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -128,7 +129,8 @@ impl Replayable for Aws {
     }
 
     fn archive(&self) -> Option<String> {
-        self.facts()?.archive.clone()
+        let mut all = self.described().into_iter().filter_map(Description::facts);
+        all.find_map(|facts| facts.archive.clone())
     }
 
     async fn archive_days(&self) -> Outcome<Option<i64>> {

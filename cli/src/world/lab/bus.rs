@@ -15,8 +15,8 @@ const LOOK_EVERY: u64 = 250;
 
 impl Lab {
     /// The name of the shop's bus.
-    fn bus(&self) -> Outcome<String> {
-        self.facts().map(|facts| facts.bus.clone()).ok_or_else(|| {
+    fn own_bus(&self) -> Outcome<String> {
+        self.bus().map(str::to_owned).ok_or_else(|| {
             Problem::usage("the stack has no bus").hint(
                 "it has no choreography: `duet up --parameter WithChoreography=true` makes one that has",
             )
@@ -26,7 +26,7 @@ impl Lab {
 
 impl BusTools for Lab {
     async fn rules(&self) -> Outcome<Vec<Rule>> {
-        let name = self.bus()?;
+        let name = self.own_bus()?;
         self.with(|lab| {
             let definitions = lab.definitions();
             let of_bus = |rule: &&duet_lab::Rule| definitions.buses[rule.bus].name == name;
@@ -39,7 +39,7 @@ impl BusTools for Lab {
     }
 
     async fn put_event(&self, event: &Event) -> Outcome<String> {
-        let bus = self.bus()?;
+        let bus = self.own_bus()?;
         let Event {
             source,
             kind,
@@ -66,7 +66,7 @@ impl BusTools for Lab {
         heard: &mut (impl FnMut(&Value) -> Outcome<()> + Send),
     ) -> Outcome<bool> {
         let pattern = Pattern::parse(listen.pattern).map_err(Problem::usage)?;
-        let bus = self.bus()?;
+        let bus = self.own_bus()?;
         let span = SignedDuration::from_secs(listen.within);
         let (from, until) = (self.now() - span, self.now() + span);
         let (mut seen, mut came) = (0, false);

@@ -10,7 +10,7 @@ use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying,
 
 impl Replayable for Lab {
     async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
-        let name = &self.facts().ok_or_else(no_bus)?.bus;
+        let name = self.bus().ok_or_else(no_bus)?;
         self.with(|lab| {
             let definitions = lab.definitions();
             let bus = definitions.bus_named(name);

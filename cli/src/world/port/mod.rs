@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{self, Description, Facts, Variant};
+use crate::shop::variant::{self, Description, Variant};
 use crate::terminal::exit::{Outcome, Problem};
 
 /// What became of something submitted.
@@ -154,9 +154,10 @@ pub trait World: Clone + Send + Sync + 'static {
     /// The variants that are deployed there now, as the stack describes them.
     fn described(&self) -> Vec<&'static Description>;
 
-    /// What facts travel on, where a variant is deployed whose facts do.
-    fn facts(&self) -> Option<&'static Facts> {
-        self.described().into_iter().find_map(Description::facts)
+    /// The name of the shop's bus, where a variant is deployed that has one.
+    fn bus(&self) -> Option<&'static str> {
+        let mut all = self.described().into_iter().filter_map(Description::facts);
+        all.find_map(|facts| facts.bus.as_deref())
     }
 
     /// How the stack describes `variant`, if it is deployed.
