@@ -3,12 +3,14 @@
 //!
 //! Steps are matched by what they are, in the order of their times: by service and
 //! command; then by service and fact, because variants name alike what a service says,
-//! and not always what asks it.
+//! and not always what asks it; then by what the commands may lead to, so that what
+//! came out differently is beside what it should have been.
 
 use serde::Serialize;
 
 use crate::ops::timeline::{self, Timeline};
 use crate::ops::view::{Step, View};
+use crate::shop::contracts::told::may_say;
 use crate::terminal::exit::Outcome;
 use crate::terminal::report::Report;
 use crate::terminal::table::{self, table};
@@ -150,14 +152,26 @@ fn known(timeline: &Timeline, step: &Step) -> Known {
     }
 }
 
+impl Known {
+    /// Whether it came to something, and did not only note what others said.
+    fn decided(&self) -> bool {
+        self.did.outcome != "done" || !self.did.facts.is_empty()
+    }
+
+    fn may_say(&self) -> &'static [&'static str] {
+        may_say(self.service, bare(&self.command))
+    }
+}
+
 /// The steps of both, matched.
 fn pairs(one: &[Known], other: &[Known]) -> Vec<Pair> {
     let mut left: Vec<Option<&Known>> = one.iter().map(Some).collect();
     let mut right: Vec<Option<&Known>> = other.iter().map(Some).collect();
     let mut pairs = Vec::new();
-    let alike: [fn(&Known, &Known) -> bool; 3] = [
+    let alike: [fn(&Known, &Known) -> bool; 4] = [
         |a, b| a.command == b.command,
         |a, b| a.did.facts.iter().any(|fact| b.did.facts.contains(fact)),
+        |a, b| a.decided() && b.decided() && a.may_say().iter().any(|it| b.may_say().contains(it)),
         |a, b| bare(&a.command) == bare(&b.command),
     ];
     for alike in alike {
@@ -192,7 +206,10 @@ fn pair(both: [Option<&Known>; 2]) -> Pair {
         if a.command != b.command {
             differs.push(Differs::Command);
             let common = a.did.facts.iter().find(|fact| b.did.facts.contains(fact));
-            step = common.cloned().unwrap_or_else(|| bare(&a.command).to_owned());
+            step = match common {
+                Some(fact) if bare(&a.command) != bare(&b.command) => fact.clone(),
+                _ => bare(&a.command).to_owned(),
+            };
         }
         if a.did.outcome != b.did.outcome {
             differs.push(Differs::Outcome);
@@ -222,12 +239,24 @@ impl Pair {
                 None => format!("only {only}"),
             };
         };
+        let ways = [bare(&one.command), bare(&other.command)];
+        let same_way = ways[0] == ways[1];
         let told = |what: &Differs| match what {
-            Differs::Command => format!("by {} / {}", bare(&one.command), bare(&other.command)),
-            Differs::Outcome => format!("{} / {}", one.outcome, other.outcome),
-            Differs::Facts => format!("says {} / {}", said(&one.facts), said(&other.facts)),
+            Differs::Command if same_way => {
+                let rest = |did: &Did| did.command.replacen(ways[0], "", 1).trim().to_owned();
+                Some(format!("{} / {}", rest(one), rest(other)))
+            }
+            Differs::Command => Some(format!("by {} / {}", ways[0], ways[1])),
+            Differs::Outcome => Some(format!("{} / {}", one.outcome, other.outcome)),
+            // A refusal is both an outcome and a fact.
+            Differs::Facts if one.outcome != other.outcome => None,
+            Differs::Facts => Some(format!(
+                "says {} / {}",
+                said(&one.facts),
+                said(&other.facts)
+            )),
         };
-        let told: Vec<String> = self.differs.iter().map(told).collect();
+        let told: Vec<String> = self.differs.iter().filter_map(told).collect();
         match told.is_empty() && one.outcome != "done" {
             true => one.outcome.clone(),
             false => told.join("; "),
@@ -259,7 +288,11 @@ impl Side {
                 about.push(format!("{count} {what}"));
             }
         }
-        about.extend(self.dead_letters.iter().map(|place| format!("dead in {place}")));
+        about.extend(
+            self.dead_letters
+                .iter()
+                .map(|place| format!("dead in {place}")),
+        );
         about.extend(self.missing.iter().map(|what| format!("lacks {what}")));
         vec![
             table::folded(&format!("{number}  {}  {}", self.order, self.outcome), 3),

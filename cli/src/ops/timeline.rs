@@ -4,8 +4,8 @@
 //!
 //! Names, ids and numbers only: no data of an order is in here.
 
-mod choreography;
 mod axis;
+mod choreography;
 mod draw;
 mod orchestration;
 mod svg;

@@ -8,6 +8,7 @@
 //!
 //! Names, ids and numbers only, as in a timeline; and not who an operator was.
 
+mod attempts;
 mod otlp;
 mod perfetto;
 mod spans;

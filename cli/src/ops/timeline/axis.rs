@@ -27,22 +27,23 @@ pub(super) struct Cut {
 
 impl Axis {
     /// An axis of `length` with a place for each of `times`. A gap between two of
-    /// them is cut when it is more than two fifths of all that is not cut.
+    /// them is cut when it is longer than three times all shorter ones together, or
+    /// longer than one that is.
     pub(super) fn new(times: impl IntoIterator<Item = i64>, length: f64) -> Self {
         let mut times: Vec<i64> = times.into_iter().collect();
         times.sort_unstable();
         times.dedup();
         let gaps: Vec<i64> = times.windows(2).map(|two| two[1] - two[0]).collect();
         let mut by_size: Vec<usize> = (0..gaps.len()).collect();
-        by_size.sort_by_key(|at| std::cmp::Reverse(gaps[*at]));
-        let mut total: i64 = gaps.iter().sum();
+        by_size.sort_by_key(|at| gaps[*at]);
+        let mut total = 0;
         let mut cuts = Vec::new();
         for at in by_size {
-            if gaps[at] * 5 <= total * 2 || gaps[at] == total {
-                break;
+            if !cuts.is_empty() || (total > 0 && gaps[at] > 3 * total) {
+                cuts.push(at);
+            } else {
+                total += gaps[at];
             }
-            cuts.push(at);
-            total -= gaps[at];
         }
         let cut = length * CUT;
         let room = (length - cut * cuts.len() as f64).max(0.0);
@@ -158,14 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn two_long_waits_are_cut_and_even_ones_are_not() {
+    fn long_waits_are_cut_and_even_ones_are_not() {
         assert_eq!(
             Axis::new([0, 10, 30_010, 30_020, 60_020], 700.0)
                 .cuts()
                 .len(),
             2
         );
+        let three = Axis::new([0, 10, 15, 30_015, 70_020, 100_020], 700.0);
+        assert_eq!(three.cuts().len(), 3);
         assert!(Axis::new([0, 10, 20, 30, 45], 700.0).cuts().is_empty());
+        assert!(Axis::new([0, 10, 20, 70], 700.0).cuts().is_empty());
         let one = Axis::new([7], 700.0);
         assert_eq!((one.at(7), one.ticks(50.0).len()), (0.0, 0));
         let two = Axis::new([0, 5_000], 700.0);

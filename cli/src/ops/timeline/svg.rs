@@ -22,7 +22,7 @@ const TOP: f64 = 74.0;
 const INDENT: f64 = 9.0;
 const DEEPEST: f64 = 150.0;
 /// How wide a letter is on average, at the size of the rows.
-const LETTER: f64 = 6.1;
+const LETTER: f64 = 6.8;
 
 const COLOURS: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8a7f00",
@@ -55,7 +55,8 @@ pub(super) fn picture(timeline: &Timeline) -> String {
     head(timeline, height, &mut svg);
     scale(&axis, bottom, &mut svg);
     for (at, row) in rows.iter().enumerate() {
-        draw(row, at, &axis, &mut svg);
+        let cause = row.cause.and_then(|cause| span(rows[cause].node));
+        draw(row, at, cause, &axis, &mut svg);
     }
     for (at, text) in below.iter().enumerate() {
         let y = bottom + ROW * (at + 1) as f64;
@@ -142,7 +143,7 @@ fn scale(axis: &Axis, bottom: f64, svg: &mut String) {
         let (tall, y, middle) = (bottom - TOP + 12.0, TOP - 12.0, x + wide / 2.0);
         let _ = writeln!(
             svg,
-            r#"<rect class="cut" x="{x:.1}" y="{y}" width="{wide:.1}" height="{tall}"><title>nothing happens for {ms}</title></rect>
+            r#"<rect class="cut" x="{x:.1}" y="{y}" width="{wide:.1}" height="{tall}"><title>nothing begins or ends for {ms}</title></rect>
 <text class="quiet" x="{middle:.1}" y="{above}" text-anchor="middle">· {ms} ·</text>"#,
             ms = millis(cut.ms),
             above = TOP - 32.0,
@@ -173,7 +174,8 @@ fn indent(depth: usize) -> f64 {
     12.0 + (INDENT * depth as f64).min(DEEPEST)
 }
 
-fn draw(row: &Row<'_>, at: usize, axis: &Axis, svg: &mut String) {
+/// The row at `at`; `since` is when its cause was there.
+fn draw(row: &Row<'_>, at: usize, since: Option<(i64, i64)>, axis: &Axis, svg: &mut String) {
     let Row { node, cause, depth } = row;
     let (top, x) = (TOP + ROW * at as f64, indent(*depth));
     let middle = top + ROW / 2.0;
@@ -204,7 +206,8 @@ fn draw(row: &Row<'_>, at: usize, axis: &Axis, svg: &mut String) {
     } else if node.kind == Kind::Missing {
         let _ = writeln!(
             svg,
-            r#"<rect class="lack" x="{LEFT}" y="{}" width="18" height="10"/>"#,
+            r#"<rect class="lack" x="{:.1}" y="{}" width="18" height="10"/>"#,
+            LEFT + since.map_or(0.0, |(_, said)| axis.at(said)),
             middle - 5.0
         );
     }

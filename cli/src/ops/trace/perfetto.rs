@@ -151,11 +151,7 @@ fn events(
         let since = time.as_nanosecond() - epoch.as_nanosecond() + EPOCH;
         u64::try_from(since).unwrap_or_default()
     };
-    let packet = |time, event: &Message| {
-        Message::default()
-            .number(8, at(time))
-            .message(11, event)
-    };
+    let packet = |time, event: &Message| Message::default().number(8, at(time)).message(11, event);
     let end = Message::default().number(9, END).number(11, track);
     let mut open: Vec<Timestamp> = Vec::new();
     for span in lane {

@@ -4,60 +4,48 @@
 //! "FaaS spans", "Instrumenting AWS Lambda" (SQS) and "AWS attributes"; what has none
 //! there begins with `duet.`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use duet_core::Timestamp;
 
-use super::{Line, Link, Role, Span, SpanId, Value, span_id};
+use super::attempts::{Work, bare};
+use super::{Line, Role, Span, SpanId, Value, span_id};
 use crate::ops::timeline::{Kind, Node, Timeline};
 
-/// How far the clocks of a workflow and of a function may be apart.
-const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_millis(250);
-
-/// Log lines have whole milliseconds.
-const ROUNDED: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
-
-/// What led to attempts: who did what, for which message, and in which state.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Work {
-    service: String,
-    message: String,
-    command: String,
-    state: Option<String>,
-}
-
 /// A state, to find what was done in it.
-struct State {
-    span: SpanId,
-    id: String,
-    execution: String,
-    command: Option<String>,
-    from: Timestamp,
-    until: Timestamp,
+pub(super) struct State {
+    pub(super) span: SpanId,
+    pub(super) id: String,
+    pub(super) execution: String,
+    pub(super) command: Option<String>,
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
 }
 
 /// A node of the tree, and what it hangs on.
-struct Place<'a> {
-    node: &'a Node,
-    parent: SpanId,
+pub(super) struct Place<'a> {
+    pub(super) node: &'a Node,
+    pub(super) parent: SpanId,
     /// The message that its parent is.
-    message: Option<&'a str>,
+    pub(super) message: Option<&'a str>,
     /// The execution it is in.
-    execution: Option<&'a str>,
+    pub(super) execution: Option<&'a str>,
 }
 
-struct Maker<'a> {
-    order: &'a str,
+pub(super) struct Maker<'a> {
+    pub(super) order: &'a str,
     bus: Option<&'a str>,
-    lines: &'a [Line],
-    spans: Vec<Span>,
+    pub(super) lines: &'a [Line],
+    pub(super) spans: Vec<Span>,
     /// The spans of facts, timers and executions, by the id of the message.
-    messages: BTreeMap<String, SpanId>,
+    pub(super) messages: BTreeMap<String, SpanId>,
     /// When each message was there to be handled.
-    said: BTreeMap<String, (Timestamp, String)>,
-    states: Vec<State>,
+    pub(super) said: BTreeMap<String, (Timestamp, String)>,
+    pub(super) states: Vec<State>,
     /// The lines that became spans, by what they did.
-    works: BTreeMap<Work, Vec<usize>>,
+    pub(super) works: BTreeMap<Work, Vec<usize>>,
+    /// When each execution ended that has.
+    ends: BTreeMap<String, Timestamp>,
     /// When the last thing happened that is known.
     last: Timestamp,
 }
@@ -79,13 +67,14 @@ pub(super) fn of(timeline: &Timeline, lines: &[Line], bus: Option<&str>) -> Vec<
         said: BTreeMap::new(),
         states: Vec::new(),
         works: BTreeMap::new(),
-        last: lines.last().map_or(last, |line| last.max(line.time)),
+        ends: BTreeMap::new(),
+        last,
     };
-    let root = maker.whole(timeline, first);
     for node in &timeline.tree {
         maker.note(node, None);
     }
     maker.sort_lines();
+    let root = maker.whole(timeline, first);
     for node in &timeline.tree {
         maker.visit(&Place {
             node,
@@ -95,43 +84,26 @@ pub(super) fn of(timeline: &Timeline, lines: &[Line], bus: Option<&str>) -> Vec<
         });
     }
     maker.others(root);
+    maker.link_repeats();
     maker.spans
 }
 
-fn text(text: impl Into<String>) -> Value {
+pub(super) fn text(text: impl Into<String>) -> Value {
     Value::Text(text.into())
 }
 
-/// The command without what tells its repetitions apart.
-fn bare(command: &str) -> &str {
-    command.split(' ').next().unwrap_or(command)
-}
-
-impl Line {
-    fn began(&self) -> Timestamp {
-        let took = jiff::SignedDuration::from_millis(self.duration_ms.max(0));
-        self.time.saturating_sub(took).unwrap_or(self.time)
-    }
-
-    /// Whether the work was done, whatever came of it for the business.
-    fn is_done(&self) -> bool {
-        ["done", "declined", "repeat"].contains(&self.outcome.as_str())
-    }
-
-    /// Whether it was at it at `at`.
-    fn was_at_it(&self, at: Timestamp) -> bool {
-        let from = self.began().saturating_sub(ROUNDED);
-        let until = self.time.saturating_add(ROUNDED);
-        from.is_ok_and(|from| from <= at) && until.is_ok_and(|until| at <= until)
-    }
-}
-
 impl Maker<'_> {
-    fn id(&self, name: &str) -> SpanId {
+    pub(super) fn id(&self, name: &str) -> SpanId {
         span_id(self.order, name)
     }
 
-    fn span(&self, name: &str, of: &str, parent: SpanId, at: (Timestamp, Timestamp)) -> Span {
+    pub(super) fn span(
+        &self,
+        name: &str,
+        of: &str,
+        parent: SpanId,
+        at: (Timestamp, Timestamp),
+    ) -> Span {
         Span {
             id: self.id(of),
             parent: Some(parent),
@@ -149,8 +121,11 @@ impl Maker<'_> {
     /// The order as a whole: from the first to the last that is known of it, but for
     /// what operators did later.
     fn whole(&mut self, timeline: &Timeline, first: Timestamp) -> SpanId {
-        let began = self.lines.iter().map(Line::began).min();
+        let lines = self.works.values().flatten().map(|at| &self.lines[*at]);
+        let began = lines.clone().map(Line::began).min();
         let began = began.map_or(first, |began| began.min(first));
+        let ended = lines.map(|line| line.time).max();
+        self.last = ended.map_or(self.last, |ended| ended.max(self.last));
         let id = self.id("order");
         let mut span = self.span("order", "order", id, (began, self.last));
         span.parent = None;
@@ -181,26 +156,33 @@ impl Maker<'_> {
         match (node.kind, &node.id, node.at) {
             (Kind::Fact | Kind::Timer, Some(id), Some(at)) => {
                 let span = self.id(&format!("message/{id}"));
-                // What is not due yet has not happened.
-                if at <= self.last {
-                    self.messages.insert(id.clone(), span);
-                    self.said.insert(id.clone(), (at, node.name.clone()));
-                }
+                self.messages.insert(id.clone(), span);
+                self.said.insert(id.clone(), (at, node.name.clone()));
             }
-            (Kind::Execution, Some(id), _) => {
+            (Kind::Execution, Some(id), at) => {
+                let took = node.took_ms.map(jiff::SignedDuration::from_millis);
+                let end = at
+                    .zip(took)
+                    .and_then(|(at, took)| at.saturating_add(took).ok());
+                self.ends.extend(end.map(|end| (id.clone(), end)));
                 let span = self.id(&format!("execution/{id}"));
                 self.messages.insert(id.clone(), span);
                 inside = Some(id);
             }
             (Kind::State, Some(id), Some(from)) => {
                 let execution = execution.unwrap_or_default().to_owned();
+                let runs = node.took_ms.is_none() && !self.ends.contains_key(&execution);
+                let until = match runs {
+                    true => Timestamp::MAX,
+                    false => self.end(node, &execution, from),
+                };
                 self.states.push(State {
                     span: self.id(&format!("state/{execution}/{id}")),
                     id: id.clone(),
                     execution,
                     command: node.what.as_deref().map(|what| bare(what).to_owned()),
                     from,
-                    until: self.end(node, from),
+                    until,
                 });
             }
             _ => {}
@@ -210,34 +192,13 @@ impl Maker<'_> {
         }
     }
 
-    /// When a state or execution ended; when the last thing happened, if it has not.
-    fn end(&self, node: &Node, from: Timestamp) -> Timestamp {
+    /// When an execution or a state of it ended; when the last thing happened, if it
+    /// has not.
+    fn end(&self, node: &Node, execution: &str, from: Timestamp) -> Timestamp {
         let took = node.took_ms.map(jiff::SignedDuration::from_millis);
         let end = took.and_then(|took| from.saturating_add(took).ok());
-        end.unwrap_or(self.last.max(from))
-    }
-
-    /// Puts each line to what it tries.
-    fn sort_lines(&mut self) {
-        for (at, line) in self.lines.iter().enumerate() {
-            let command = line.command.clone().unwrap_or_default();
-            let message = line.message.clone().unwrap_or_default();
-            let began = line.began();
-            let slack = |at: Timestamp| at.saturating_add(SLACK).unwrap_or(at);
-            let state = self.states.iter().find(|state| {
-                let asks = state.command.as_deref() == Some(&command);
-                asks && state.execution == message
-                    && state.from <= slack(began)
-                    && line.time <= slack(state.until)
-            });
-            let work = Work {
-                service: line.service.clone(),
-                message,
-                command,
-                state: state.map(|state| state.id.clone()),
-            };
-            self.works.entry(work).or_default().push(at);
-        }
+        let whole = self.ends.get(execution).copied();
+        end.or(whole).unwrap_or(self.last).max(from)
     }
 
     fn visit(&mut self, place: &Place<'_>) {
@@ -272,150 +233,6 @@ impl Maker<'_> {
                 ..below
             });
         }
-    }
-
-    /// The attempts at a step; a moment where no line tells of the one that did it.
-    fn step(&mut self, place: &Place<'_>, at: Timestamp) -> SpanId {
-        let node = place.node;
-        let service = node.service.unwrap_or_default();
-        let message = node.cause.as_deref().or(place.message).unwrap_or_default();
-        let work = Work {
-            service: service.to_owned(),
-            message: message.to_owned(),
-            command: bare(&node.name).to_owned(),
-            state: None,
-        };
-        let tried = self.works.remove(&work).unwrap_or_default();
-        let lines = self.lines;
-        let did = |line: &Line| line.is_done() && line.was_at_it(at);
-        let done = tried.iter().position(|line| did(&lines[*line]));
-        let did = match done {
-            Some(_) => None,
-            None => {
-                let name = format!("step/{service}/{message}/{}", node.name);
-                let mut span = self.span(bare(&node.name), &name, place.parent, (at, at));
-                span.whose = service.to_owned();
-                span.attributes = self.about(&work, node.outcome.as_deref());
-                let id = span.id;
-                self.spans.push(span);
-                Some(id)
-            }
-        };
-        let attempts = self.attempts(&work, &tried, place.parent, did);
-        let own = done.and_then(|done| attempts.get(done).copied());
-        own.or(did).unwrap_or(place.parent)
-    }
-
-    /// What is told of every step.
-    fn about(&self, work: &Work, outcome: Option<&str>) -> Vec<(&'static str, Value)> {
-        let mut about = vec![("duet.service", text(work.service.as_str()))];
-        if !work.command.is_empty() {
-            about.push(("duet.command", text(work.command.as_str())));
-        }
-        if let Some(outcome) = outcome {
-            about.push(("duet.outcome", text(outcome)));
-        }
-        about
-    }
-
-    /// Spans for the lines `tried`, in order; `did` has done it already, if it is there.
-    fn attempts(
-        &mut self,
-        work: &Work,
-        tried: &[usize],
-        parent: SpanId,
-        did: Option<SpanId>,
-    ) -> Vec<SpanId> {
-        let mut spans: Vec<SpanId> = Vec::new();
-        let mut done = did;
-        for (nth, line) in tried.iter().enumerate() {
-            let line = &self.lines[*line];
-            let state = work.state.as_deref().unwrap_or_default();
-            let name = format!(
-                "attempt/{}/{}/{}/{state}/{nth}",
-                work.service, work.message, work.command
-            );
-            let what = match work.command.as_str() {
-                "" => "unread",
-                command => command,
-            };
-            let mut span = self.span(what, &name, parent, (line.began(), line.time));
-            span.whose = line.service.clone();
-            span.attributes = self.about(work, Some(&line.outcome));
-            span.attributes
-                .push(("duet.attempt", Value::Number(line.attempt)));
-            self.called(line, &mut span);
-            if !line.is_done() && line.outcome != "later" {
-                span.failed = Some(line.outcome.clone());
-            }
-            match (done, spans.last()) {
-                (Some(to), _) => span.links.push(Link {
-                    to,
-                    why: "duplicate",
-                }),
-                (None, Some(to)) => span.links.push(Link {
-                    to: *to,
-                    why: "retry",
-                }),
-                (None, None) => {}
-            }
-            if nth == 0 {
-                self.on_its_way(work, line);
-            }
-            if line.is_done() && done.is_none() {
-                done = Some(span.id);
-            }
-            spans.push(span.id);
-            self.spans.push(span);
-        }
-        spans
-    }
-
-    /// How the function of `line` was called.
-    fn called(&self, line: &Line, span: &mut Span) {
-        let trigger = match line.entry.as_str() {
-            "queue" => "pubsub",
-            "sweep" => "timer",
-            _ => "other",
-        };
-        span.attributes.push(("faas.trigger", text(trigger)));
-        if line.entry != "queue" {
-            span.kind = Role::Server;
-            return;
-        }
-        span.kind = Role::Consumer;
-        span.name = format!("process {}", span.name);
-        span.attributes.extend([
-            ("messaging.system", text("aws_sqs")),
-            ("messaging.operation.name", text("process")),
-            ("messaging.operation.type", text("process")),
-            ("messaging.message.conversation_id", text(self.order)),
-        ]);
-        if let Some(message) = &line.message {
-            span.attributes
-                .push(("messaging.message.id", text(message.as_str())));
-        }
-    }
-
-    /// From when a message was said until its first attempt began: on the bus and in a
-    /// queue. No record tells the one from the other.
-    fn on_its_way(&mut self, work: &Work, line: &Line) {
-        let (Some((said, what)), Some(parent)) = (
-            self.said.get(&work.message),
-            self.messages.get(&work.message),
-        ) else {
-            return;
-        };
-        let began = line.began();
-        if line.entry != "queue" || *said >= began {
-            return;
-        }
-        let name = format!("way/{}/{}/{}", work.message, work.service, work.command);
-        let title = format!("{what} to {}", work.service);
-        let mut span = self.span(&title, &name, *parent, (*said, began));
-        span.whose = "bus and queues".to_owned();
-        span.attributes = vec![("messaging.message.id", text(work.message.as_str()))];
-        self.spans.push(span);
     }
 
     fn fact(&mut self, place: &Place<'_>, at: Timestamp) -> SpanId {
@@ -456,6 +273,7 @@ impl Maker<'_> {
     /// A clock, from when it was set until it was due; `None` for one that is not.
     fn timer(&mut self, place: &Place<'_>, due: Timestamp) -> Option<SpanId> {
         let node = place.node;
+        // What is not due yet has not happened.
         if due > self.last {
             return None;
         }
@@ -477,7 +295,7 @@ impl Maker<'_> {
     fn execution(&mut self, place: &Place<'_>, at: Timestamp) -> SpanId {
         let node = place.node;
         let id = node.id.as_deref().unwrap_or_default();
-        let ended = self.end(node, at);
+        let ended = self.end(node, id, at);
         let of = format!("execution/{id}");
         let mut span = self.span("execution", &of, place.parent, (at, ended));
         span.whose = "workflow".to_owned();
@@ -499,16 +317,15 @@ impl Maker<'_> {
                 error.unwrap_or(outcome).clone()
             });
         }
-        self.unfinished(node, &mut span);
+        self.unfinished(id, &mut span);
         let id = span.id;
         self.spans.push(span);
         id
     }
 
-    fn unfinished(&self, node: &Node, span: &mut Span) {
-        if node.took_ms.is_none() {
-            span.attributes
-                .push(("duet.unfinished", Value::Flag(true)));
+    fn unfinished(&self, execution: &str, span: &mut Span) {
+        if !self.ends.contains_key(execution) {
+            span.attributes.push(("duet.unfinished", Value::Flag(true)));
         }
     }
 
@@ -519,7 +336,8 @@ impl Maker<'_> {
             node.id.as_deref().unwrap_or_default(),
         );
         let of = format!("state/{execution}/{id}");
-        let mut span = self.span(&node.name, &of, place.parent, (at, self.end(node, at)));
+        let ended = self.end(node, execution, at);
+        let mut span = self.span(&node.name, &of, place.parent, (at, ended));
         span.whose = "workflow".to_owned();
         span.attributes = vec![("duet.state", text(node.name.as_str()))];
         if let Some(before) = &node.follows {
@@ -534,7 +352,9 @@ impl Maker<'_> {
             span.attributes
                 .push(("duet.errors", Value::Texts(node.errors.clone())));
         }
-        self.unfinished(node, &mut span);
+        if node.took_ms.is_none() {
+            self.unfinished(execution, &mut span);
+        }
         let own = span.id;
         self.spans.push(span);
         // What its task's function did, each attempt.
@@ -555,20 +375,5 @@ impl Maker<'_> {
         span.whose = "operators".to_owned();
         span.attributes = vec![("duet.action", text(what))];
         self.spans.push(span);
-    }
-
-    /// What functions did that no record of the order tells of: what failed to the
-    /// end, found that it was late, or is a listener's.
-    fn others(&mut self, root: SpanId) {
-        let made: BTreeSet<SpanId> = self.spans.iter().map(|span| span.id).collect();
-        for (work, tried) in std::mem::take(&mut self.works) {
-            let state = self.states.iter().find(|state| {
-                work.state.as_deref() == Some(&state.id) && state.execution == work.message
-            });
-            let message = || self.messages.get(&work.message).copied();
-            let parent = state.map(|state| state.span).or_else(message);
-            let parent = parent.filter(|parent| made.contains(parent));
-            self.attempts(&work, &tried, parent.unwrap_or(root), None);
-        }
     }
 }
