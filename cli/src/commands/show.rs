@@ -115,3 +115,55 @@ pub(super) async fn watch(global: &Global, args: &Watch) -> Outcome<Exit> {
         show::watch(world, order, args.within, global.output).await
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    fn output(line: &str) -> Result<Format, clap::Error> {
+        let words = std::iter::once("duet").chain(line.split(' '));
+        let cli = crate::commands::Cli::try_parse_from(words);
+        cli.map(|cli| cli.global.output)
+    }
+
+    #[test]
+    fn an_output_is_read_before_and_behind_the_command() {
+        crate::commands::Cli::command().debug_assert();
+        for (line, read) in [
+            ("show o-1", Format::Text),
+            ("show o-1 --output otlp", Format::Otlp),
+            ("show o-1 --format mermaid --timeline", Format::Mermaid),
+            ("--output json show o-1", Format::Json),
+            ("--output svg show o-1", Format::Svg),
+            ("orders --output json", Format::Json),
+        ] {
+            assert_eq!(output(line).unwrap(), read, "{line}");
+        }
+        assert!(output("show o-1 --output md").is_err());
+        assert!(output("show o-1 --timeline --against o-2").is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_command_cannot_print_is_refused() {
+        for (line, hint) in [
+            ("orders --output svg", "choose one of: text, json"),
+            (
+                "--output md show o-1",
+                "choose one of: text, json, otlp, perfetto",
+            ),
+            ("compare --output otlp", "choose one of: text, json, md"),
+            (
+                "show o-1 --against o-2 --output svg",
+                "show each order by itself",
+            ),
+        ] {
+            let words = std::iter::once("duet").chain(line.split(' '));
+            let cli = crate::commands::Cli::try_parse_from(words).unwrap();
+            let refused = crate::commands::run(cli).await.unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage, "{line}");
+            assert!(refused.to_string().contains(hint), "{refused}");
+        }
+    }
+}

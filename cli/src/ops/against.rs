@@ -168,8 +168,9 @@ fn pairs(one: &[Known], other: &[Known]) -> Vec<Pair> {
     let mut left: Vec<Option<&Known>> = one.iter().map(Some).collect();
     let mut right: Vec<Option<&Known>> = other.iter().map(Some).collect();
     let mut pairs = Vec::new();
-    let alike: [fn(&Known, &Known) -> bool; 4] = [
+    let alike: [fn(&Known, &Known) -> bool; 5] = [
         |a, b| a.command == b.command,
+        |a, b| unnumbered(&a.command) == unnumbered(&b.command),
         |a, b| a.did.facts.iter().any(|fact| b.did.facts.contains(fact)),
         |a, b| a.decided() && b.decided() && a.may_say().iter().any(|it| b.may_say().contains(it)),
         |a, b| bare(&a.command) == bare(&b.command),
@@ -191,6 +192,12 @@ fn pairs(one: &[Known], other: &[Known]) -> Vec<Pair> {
     pairs.extend(only_other);
     pairs.sort_by_key(|pair| pair.did.iter().flatten().map(|did| did.after_ms).min());
     pairs
+}
+
+/// The command without the numbers that an operator's further tries have.
+fn unnumbered(command: &str) -> Vec<&str> {
+    let is_word = |word: &&str| !word.bytes().all(|b| b.is_ascii_digit());
+    command.split(' ').filter(is_word).collect()
 }
 
 /// The command without what tells its repetitions apart.
@@ -293,7 +300,7 @@ impl Side {
                 .iter()
                 .map(|place| format!("dead in {place}")),
         );
-        about.extend(self.missing.iter().map(|what| format!("lacks {what}")));
+        about.extend(self.missing.iter().map(|what| format!("missing: {what}")));
         vec![
             table::folded(&format!("{number}  {}  {}", self.order, self.outcome), 3),
             table::folded_behind(&about.join(", "), "   ", "   "),

@@ -265,10 +265,7 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
     };
     let actions = sources.view.actions.iter().map(of_action);
     timeline.tree.extend(actions);
-    // Roots that have not happened stay behind those that have.
-    timeline
-        .tree
-        .sort_by_key(|root| (root.at.is_none(), root.at));
+    timeline.tree.sort_by_key(first_time);
     timeline.dead_letters = sources.dead;
     timeline.sum_up();
     Ok(timeline)
@@ -344,6 +341,13 @@ impl Timeline {
         });
         self.tree = tree;
     }
+}
+
+/// When the first thing of a tree happened; in the far future, if none has.
+fn first_time(node: &Node) -> Timestamp {
+    let below = node.children.iter().map(first_time).min();
+    let own = node.at.unwrap_or(Timestamp::MAX);
+    below.map_or(own, |below| below.min(own))
 }
 
 /// Visits every node, causes before effects.

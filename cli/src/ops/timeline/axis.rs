@@ -2,7 +2,11 @@
 //! short, and shown to be.
 
 /// How much of an axis one cut takes.
-const CUT: f64 = 1.0 / 14.0;
+const CUT: f64 = 1.0 / 9.0;
+
+/// How many gaps may be cut at once because they are alike long, and in all.
+const ALIKE: usize = 3;
+const MOST: usize = 4;
 
 /// A time axis: milliseconds to places.
 #[derive(Debug)]
@@ -26,25 +30,30 @@ pub(super) struct Cut {
 }
 
 impl Axis {
-    /// An axis of `length` with a place for each of `times`. A gap between two of
-    /// them is cut when it is longer than three times all shorter ones together, or
-    /// longer than one that is.
+    /// An axis of `length` with a place for each of `times`. The longest gaps between
+    /// two of them are cut when each is longer than three times all shorter ones
+    /// together.
     pub(super) fn new(times: impl IntoIterator<Item = i64>, length: f64) -> Self {
         let mut times: Vec<i64> = times.into_iter().collect();
         times.sort_unstable();
         times.dedup();
         let gaps: Vec<i64> = times.windows(2).map(|two| two[1] - two[0]).collect();
         let mut by_size: Vec<usize> = (0..gaps.len()).collect();
-        by_size.sort_by_key(|at| gaps[*at]);
-        let mut total = 0;
+        by_size.sort_by_key(|at| std::cmp::Reverse(gaps[*at]));
         let mut cuts = Vec::new();
-        for at in by_size {
-            if !cuts.is_empty() || (total > 0 && gaps[at] > 3 * total) {
-                cuts.push(at);
-            } else {
-                total += gaps[at];
+        loop {
+            let long = (1..=ALIKE).find(|some| {
+                let (longest, rest) = by_size.split_at((*some).min(by_size.len()));
+                let rest: i64 = rest.iter().map(|at| gaps[*at]).sum();
+                let least = longest.last().map_or(0, |at| gaps[*at]);
+                rest > 0 && least > 3 * rest
+            });
+            match long {
+                Some(some) if cuts.len() + some <= MOST => cuts.extend(by_size.drain(..some)),
+                _ => break,
             }
         }
+        let total: i64 = by_size.iter().map(|at| gaps[*at]).sum();
         let cut = length * CUT;
         let room = (length - cut * cuts.len() as f64).max(0.0);
         let mut place = 0.0;
@@ -134,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_happens_close_together_keeps_its_room_beside_a_long_wait() {
-        let axis = Axis::new([0, 100, 250, 400, 30_400, 30_500], 1_400.0);
+        let axis = Axis::new([0, 100, 250, 400, 30_400, 30_500], 900.0);
         assert_eq!(
             axis.cuts(),
             [Cut {
@@ -145,15 +154,15 @@ mod tests {
         );
         assert!((axis.at(30_400) - axis.at(400) - 100.0).abs() < 0.01);
         // What is left is shared by time.
-        assert!((axis.at(100) - 260.0).abs() < 0.01, "{axis:?}");
-        assert!((axis.at(30_500) - 1_400.0).abs() < 0.01, "{axis:?}");
-        assert!((axis.at(50) - 130.0).abs() < 0.01);
+        assert!((axis.at(100) - 160.0).abs() < 0.01, "{axis:?}");
+        assert!((axis.at(30_500) - 900.0).abs() < 0.01, "{axis:?}");
+        assert!((axis.at(50) - 80.0).abs() < 0.01);
         assert_eq!((axis.at(-5), axis.at(99_999)), (0.0, axis.at(30_500)));
         let ticks = axis.ticks(80.0);
         assert!(ticks.len() > 4, "{ticks:?}");
         for (time, place) in &ticks {
             assert!(!(401..30_400).contains(time), "{ticks:?}");
-            assert!(*place <= 1_400.0);
+            assert!(*place <= 900.0);
         }
         assert!(ticks.windows(2).all(|two| two[1].1 - two[0].1 >= 80.0));
     }
@@ -168,7 +177,13 @@ mod tests {
         );
         let three = Axis::new([0, 10, 15, 30_015, 70_020, 100_020], 700.0);
         assert_eq!(three.cuts().len(), 3);
+        // A long one among long ones, and one that is short beside them.
+        let nested = Axis::new([0, 30, 60, 60_060, 86_400_000], 700.0);
+        assert_eq!(nested.cuts().len(), 2);
         assert!(Axis::new([0, 10, 20, 30, 45], 700.0).cuts().is_empty());
+        // Many small differences make no long wait.
+        let dense = [0, 1, 5, 17, 60, 130, 208, 300, 395, 500, 60_500, 146_500];
+        assert_eq!(Axis::new(dense, 700.0).cuts().len(), 2);
         assert!(Axis::new([0, 10, 20, 70], 700.0).cuts().is_empty());
         let one = Axis::new([7], 700.0);
         assert_eq!((one.at(7), one.ticks(50.0).len()), (0.0, 0));

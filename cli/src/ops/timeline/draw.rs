@@ -84,8 +84,17 @@ fn branch(node: &Node, own: &str, below: &str, lines: &mut Vec<String>) {
     }
 }
 
+/// What a node says of itself in a picture, which is handed on: not who an operator
+/// was, and why.
+pub(super) fn caption(node: &Node) -> String {
+    match &node.what {
+        Some(what) if node.kind == Kind::Operator => format!("operator: {what}"),
+        _ => label(node),
+    }
+}
+
 /// What a node says of itself, in one line.
-pub(super) fn label(node: &Node) -> String {
+fn label(node: &Node) -> String {
     let name = &node.name;
     let service = node.service.unwrap_or_default();
     let mut label = match node.kind {
@@ -155,7 +164,7 @@ fn arrows(node: &Node, parent: Option<usize>, count: &mut usize, lines: &mut Vec
     let own = *count;
     *count += 1;
     let is_state = matches!(node.kind, Kind::State | Kind::Execution);
-    let mut text = quoted(&label(node));
+    let mut text = quoted(&caption(node));
     if let Some(ms) = node.took_ms.filter(|_| is_state) {
         let _ = write!(text, ", {ms} ms");
     }

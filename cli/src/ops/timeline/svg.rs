@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::axis::Axis;
-use super::draw::label;
+use super::draw::caption;
 use super::{Kind, Node, Timeline};
 use crate::shop::services::SERVICES;
 use crate::terminal::times::millis;
@@ -144,7 +144,7 @@ fn scale(axis: &Axis, bottom: f64, svg: &mut String) {
         let _ = writeln!(
             svg,
             r#"<rect class="cut" x="{x:.1}" y="{y}" width="{wide:.1}" height="{tall}"><title>nothing begins or ends for {ms}</title></rect>
-<text class="quiet" x="{middle:.1}" y="{above}" text-anchor="middle">· {ms} ·</text>"#,
+<text class="quiet" x="{middle:.1}" y="{above}" text-anchor="middle">{ms}</text>"#,
             ms = millis(cut.ms),
             above = TOP - 32.0,
         );
@@ -180,7 +180,7 @@ fn draw(row: &Row<'_>, at: usize, since: Option<(i64, i64)>, axis: &Axis, svg: &
     let (top, x) = (TOP + ROW * at as f64, indent(*depth));
     let middle = top + ROW / 2.0;
     let then = if node.follows.is_some() { "then " } else { "" };
-    let text = format!("{then}{}", label(node));
+    let text = format!("{then}{}", caption(node));
     let _ = writeln!(svg, "<g><title>{}</title>", escaped(&told(node, &text)));
     if let Some(cause) = cause {
         let from = TOP + ROW * (*cause as f64 + 1.0) - 3.0;

@@ -399,7 +399,8 @@ async fn the_picture_has_a_row_for_each_thing_and_needs_nothing_else() {
 fn what_others_wrote_is_text_in_a_picture() {
     let node = Node {
         kind: Kind::Operator,
-        name: "a </text><script>\u{1b} & \"b\"".to_owned(),
+        name: "mended, by anna".to_owned(),
+        what: Some("a </text><script>\u{1b} & \"b\"".to_owned()),
         after_ms: Some(3),
         ..Node::default()
     };
@@ -417,9 +418,55 @@ fn what_others_wrote_is_text_in_a_picture() {
         tree: vec![node],
     };
     let (names, texts) = elements(&timeline.svg());
+    // A picture is handed on: it tells what an operator did, and not who.
+    assert!(!texts.iter().any(|text| text.contains("anna")), "{texts:?}");
+    assert!(!timeline.mermaid().contains("anna") && timeline.text().contains("anna"));
     assert!(!names.iter().any(|name| name == "script"), "{names:?}");
     assert!(
         texts.iter().any(|text| text.contains("</text><script")),
         "{texts:?}"
     );
+}
+
+/// What Node says to `script`, given `input`; `None` where there is no Node.
+fn node_says(script: &str, input: &str) -> Option<std::process::Output> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let mut node = Command::new("node")
+        .args(["-e", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    // Dropped when it is written, so that Node sees its end.
+    node.stdin.take()?.write_all(input.as_bytes()).ok()?;
+    node.wait_with_output().ok()
+}
+
+/// Where Node finds `mermaid` and the `jsdom` that it needs (`NODE_PATH` tells), its
+/// own parser reads what we write.
+#[tokio::test]
+async fn mermaids_own_parser_reads_a_flowchart() {
+    let there = "require.resolve('mermaid'); require.resolve('jsdom')";
+    if !node_says(there, "").is_some_and(|said| said.status.success()) {
+        eprintln!("skipped: no Node with mermaid and jsdom here");
+        return;
+    }
+    let parse = "const { window } = new (require('jsdom').JSDOM)('');
+        Object.assign(globalThis, { window, document: window.document });
+        import(require('url').pathToFileURL(require.resolve('mermaid')))
+            .then((it) => it.default.parse(require('fs').readFileSync(0, 'utf8')))
+            .then((read) => console.log(read.diagramType))
+            .catch((error) => { console.error(error.message); process.exit(1); });";
+    let broken = node_says(parse, "flowchart TD\n  n0[\"a\" --> ]").unwrap();
+    assert!(!broken.status.success(), "it takes anything");
+    let world = lab();
+    for (_, order) in ran(&world, &["happy", "refund-fails"]).await {
+        let flowchart = read(&world, &order).await.unwrap().mermaid();
+        let said = node_says(parse, &flowchart).unwrap();
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(text.starts_with("flowchart"), "{said:?}\n{flowchart}");
+    }
 }

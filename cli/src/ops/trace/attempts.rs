@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use duet_core::Timestamp;
 
-use super::spans::{Maker, Place, text};
+use super::spans::{Maker, Place, State, text};
 use super::{Line, Link, Role, Span, SpanId, Value};
 
 /// How far the clocks of a workflow and of a function may be apart.
@@ -59,14 +59,7 @@ impl Maker<'_> {
             if quiet && message.starts_with(&clock) && !self.said.contains_key(&message) {
                 continue;
             }
-            let began = line.began();
-            let slack = |at: Timestamp| at.saturating_add(SLACK).unwrap_or(at);
-            let state = self.states.iter().find(|state| {
-                let asks = state.command.as_deref() == Some(&command);
-                asks && state.execution == message
-                    && state.from <= slack(began)
-                    && line.time <= slack(state.until)
-            });
+            let state = self.state_of(line, &command, &message);
             let work = Work {
                 service: line.service.clone(),
                 message,
@@ -75,6 +68,24 @@ impl Maker<'_> {
             };
             self.works.entry(work).or_default().push(at);
         }
+    }
+
+    /// The state in which the execution `message` asked for what `line` tells of: by
+    /// time, and where no time fits to the letter, by what clocks may be apart.
+    fn state_of(&self, line: &Line, command: &str, message: &str) -> Option<&State> {
+        let asks = |state: &&State| {
+            state.command.as_deref() == Some(command) && state.execution == message
+        };
+        let within = |state: &&State, slack| {
+            let later = |at: Timestamp| at.saturating_add(slack).unwrap_or(at);
+            state.from <= later(line.began()) && line.time <= later(state.until)
+        };
+        let mut states = self.states.iter().filter(asks);
+        let exact = states.find(|state| within(state, jiff::SignedDuration::ZERO));
+        exact.or_else(|| {
+            let mut states = self.states.iter().filter(asks);
+            states.find(|state| within(state, SLACK))
+        })
     }
 
     /// The attempts at a step; a moment where no line tells of the one that did it.
@@ -101,12 +112,12 @@ impl Maker<'_> {
                 span.attributes = self.about(&work, node.outcome.as_deref());
                 let id = span.id;
                 self.spans.push(span);
-                Some(id)
+                Some((id, at))
             }
         };
         let attempts = self.attempts(&work, &tried, place.parent, did);
         let own = done.and_then(|done| attempts.get(done).copied());
-        own.or(did).unwrap_or(place.parent)
+        own.or(did.map(|(span, _)| span)).unwrap_or(place.parent)
     }
 
     /// What is told of every step.
@@ -121,16 +132,16 @@ impl Maker<'_> {
         about
     }
 
-    /// Spans for the lines `tried`, in order; `did` has done it already, if it is there.
+    /// Spans for the lines `tried`, in order; `did` has done it, at its time, if it is there.
     pub(super) fn attempts(
         &mut self,
         work: &Work,
         tried: &[usize],
         parent: SpanId,
-        did: Option<SpanId>,
+        did: Option<(SpanId, Timestamp)>,
     ) -> Vec<SpanId> {
         let mut spans: Vec<SpanId> = Vec::new();
-        let mut done = did;
+        let mut done = None;
         for (nth, line) in tried.iter().enumerate() {
             let line = &self.lines[*line];
             let state = work.state.as_deref().unwrap_or_default();
@@ -151,6 +162,8 @@ impl Maker<'_> {
             if !line.is_done() && line.outcome != "later" {
                 span.failed = Some(line.outcome.clone());
             }
+            let before = did.filter(|(_, at)| *at <= line.began());
+            done = done.or(before.map(|(span, _)| span));
             match (done, spans.last()) {
                 (Some(to), _) => span.links.push(Link {
                     to,
@@ -162,7 +175,7 @@ impl Maker<'_> {
                 }),
                 (None, None) => {}
             }
-            if nth == 0 {
+            if nth == 0 && before.is_none() {
                 self.on_its_way(work, line);
             }
             if line.is_done() && done.is_none() {

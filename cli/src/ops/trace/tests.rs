@@ -17,12 +17,13 @@ use crate::shop::variant::{self, Style};
 use crate::world::lab::{Lab, definitions};
 
 /// Orders of several ends: confirmed, confirmed after retries, rejected and undone,
-/// rejected by a person, out of patience, parked and repaired.
-const SCENARIOS: [&str; 6] = [
+/// rejected by a person, by a clock, out of patience, parked and repaired.
+const SCENARIOS: [&str; 7] = [
     "happy",
     "payment-flaky",
     "undeliverable",
     "review-reject",
+    "review-timeout",
     "payment-down",
     "refund-fails",
 ];
@@ -118,13 +119,13 @@ async fn every_parent_is_there_and_nothing_begins_before_its_cause() {
                 parent.start_time_unix_nano <= span.start_time_unix_nano,
                 "{at}\n{parent:#?}"
             );
-            // A message is handled when it was sent; all else goes on inside.
-            let sent = [SpanKind::Producer, SpanKind::Internal].map(|kind| kind as i32);
+            // A message is handled after it was sent, a clock runs on after it was set
+            // and wakes somebody when it is due; all else goes on inside its parent.
             let within = span.end_time_unix_nano <= parent.end_time_unix_nano;
-            let after = sent.contains(&parent.kind)
-                && span.start_time_unix_nano >= parent.end_time_unix_nano;
-            let way = parent.kind == SpanKind::Producer as i32;
-            assert!(within || after || way, "{at}\n{parent:#?}");
+            let after = span.start_time_unix_nano >= parent.end_time_unix_nano;
+            let sent = parent.kind == SpanKind::Producer as i32;
+            let clock = [parent, span].iter().any(|it| it.name.starts_with("clock"));
+            assert!(within || (after && (sent || clock)), "{at}\n{parent:#?}");
         }
     }
 }
@@ -212,6 +213,36 @@ async fn what_came_twice_links_to_what_it_repeats() {
         }
     }
     assert!(duplicates > 10, "{duplicates}");
+}
+
+/// An order that waits for a person: nothing ends that has not, and what is not due
+/// yet is not there.
+#[tokio::test]
+async fn what_goes_on_is_told_as_unfinished() {
+    let world = lab(&[], true);
+    let plan = scenario::named("review-approve").unwrap().plan("t", 1, 4);
+    crate::ops::catalog::seed(&world, &plan.goods)
+        .await
+        .unwrap();
+    for variant in variant::ALL.iter() {
+        let mut order = plan.waves.last().unwrap()[0].clone();
+        order.order = format!("t-{}", variant.name).parse().unwrap();
+        order.customer = format!("c-{}", variant.name).parse().unwrap();
+        crate::ops::place::submit(&world, variant, &order)
+            .await
+            .unwrap();
+        world.pause(10_000).await;
+        let timeline = timeline::read(&world, order.order.as_str()).await.unwrap();
+        let trace = read(&world, &timeline).await.unwrap();
+        let has = |span: &Span, name| span.attributes.iter().any(|(key, _)| *key == name);
+        assert!(has(&trace.spans[0], "duet.missing"), "{trace:#?}");
+        let ends = trace.spans.iter().map(|span| span.ended).max().unwrap();
+        assert!(ends <= world.now());
+        let unfinished = trace.spans.iter().filter(|it| has(it, "duet.unfinished"));
+        // The execution, and the state that waits.
+        let expected = if variant.has_machines { 2 } else { 0 };
+        assert_eq!(unfinished.count(), expected, "{trace:#?}");
+    }
 }
 
 /// Without the functions' log lines a step is a moment, and nothing is on its way:
