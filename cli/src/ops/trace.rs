@@ -149,7 +149,7 @@ pub async fn read<W: World>(world: &W, timeline: &Timeline) -> Outcome<Trace> {
         .filter_map(|line| serde_json::from_str(line).ok())
         .filter(|line: &Line| [&line.correlation, &line.subject].contains(&&timeline.order))
         .collect();
-    lines.sort_by(|a, b| (a.time, a.attempt).cmp(&(b.time, b.attempt)));
+    lines.sort_by_key(|line| (line.time, line.attempt));
     let facts = timeline
         .variant
         .and_then(|name| world.variant(name).ok())

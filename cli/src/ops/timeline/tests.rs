@@ -460,7 +460,7 @@ async fn mermaids_own_parser_reads_a_flowchart() {
             .then((it) => it.default.parse(require('fs').readFileSync(0, 'utf8')))
             .then((read) => console.log(read.diagramType))
             .catch((error) => { console.error(error.message); process.exit(1); });";
-    let broken = node_says(parse, "flowchart TD\n  n0[\"a\" --> ]").unwrap();
+    let broken = node_says(parse, "flowchart TD\n  n0[\"a\"b\"]").unwrap();
     assert!(!broken.status.success(), "it takes anything");
     let world = lab();
     for (_, order) in ran(&world, &["happy", "refund-fails"]).await {

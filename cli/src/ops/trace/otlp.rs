@@ -81,25 +81,26 @@ struct KeyValue {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 enum AnyValue {
-    StringValue(String),
+    #[serde(rename = "stringValue")]
+    Text(String),
     /// A 64-bit number.
-    IntValue(String),
-    BoolValue(bool),
-    ArrayValue {
-        values: Vec<AnyValue>,
-    },
+    #[serde(rename = "intValue")]
+    Number(String),
+    #[serde(rename = "boolValue")]
+    Flag(bool),
+    #[serde(rename = "arrayValue")]
+    Array { values: Vec<AnyValue> },
 }
 
 impl From<&Value> for AnyValue {
     fn from(value: &Value) -> Self {
         match value {
-            Value::Text(text) => Self::StringValue(text.clone()),
-            Value::Number(number) => Self::IntValue(number.to_string()),
-            Value::Flag(flag) => Self::BoolValue(*flag),
-            Value::Texts(texts) => Self::ArrayValue {
-                values: texts.iter().cloned().map(Self::StringValue).collect(),
+            Value::Text(text) => Self::Text(text.clone()),
+            Value::Number(number) => Self::Number(number.to_string()),
+            Value::Flag(flag) => Self::Flag(*flag),
+            Value::Texts(texts) => Self::Array {
+                values: texts.iter().cloned().map(Self::Text).collect(),
             },
         }
     }
@@ -137,7 +138,7 @@ pub(super) fn written(trace: &Trace) -> Outcome<String> {
 fn word(key: &'static str, value: &str) -> KeyValue {
     KeyValue {
         key,
-        value: AnyValue::StringValue(value.to_owned()),
+        value: AnyValue::Text(value.to_owned()),
     }
 }
 
