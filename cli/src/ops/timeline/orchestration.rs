@@ -100,6 +100,37 @@ pub(super) fn tree(
         }
         used.insert(at);
     }
+    let mut root = root(sources, execution, history);
+    // The inner ones first: a state comes after the one it is inside of.
+    for at in (0..nodes.len()).rev() {
+        let node = std::mem::take(&mut nodes[at]);
+        let parent = match states[at].inside {
+            Some(inside) => &mut nodes[inside],
+            None => &mut root,
+        };
+        parent.children.insert(0, node);
+    }
+    in_branches(&mut root);
+    let mut tree = Vec::new();
+    if execution.is_some() || !history.is_empty() {
+        tree.push(root);
+    }
+    // What the services did for somebody else: a person, an operator, a rule.
+    for (at, step) in sources.view.steps.iter().enumerate() {
+        if used.contains(&at) {
+            continue;
+        }
+        let mut node = of_step(step);
+        if let (Some(cause), false) = (&step.cause, history.is_empty()) {
+            node.notes.push(format!("asked for by {cause}"));
+        }
+        tree.push(node);
+    }
+    tree
+}
+
+/// The execution as a whole.
+fn root(sources: &Sources, execution: Option<&Execution>, history: &[HistoryEvent]) -> Node {
     let mut root = Node {
         kind: Kind::Execution,
         name: execution.map_or_else(
@@ -137,32 +168,7 @@ pub(super) fn tree(
         root.notes
             .push(format!("listed with the dead letters: {why}"));
     }
-    // The inner ones first: a state comes after the one it is inside of.
-    for at in (0..nodes.len()).rev() {
-        let node = std::mem::take(&mut nodes[at]);
-        let parent = match states[at].inside {
-            Some(inside) => &mut nodes[inside],
-            None => &mut root,
-        };
-        parent.children.insert(0, node);
-    }
-    in_branches(&mut root);
-    let mut tree = Vec::new();
-    if execution.is_some() || !history.is_empty() {
-        tree.push(root);
-    }
-    // What the services did for somebody else: a person, an operator, a rule.
-    for (at, step) in sources.view.steps.iter().enumerate() {
-        if used.contains(&at) {
-            continue;
-        }
-        let mut node = of_step(step);
-        if let (Some(cause), false) = (&step.cause, history.is_empty()) {
-            node.notes.push(format!("asked for by {cause}"));
-        }
-        tree.push(node);
-    }
-    tree
+    root
 }
 
 /// Puts what is inside a state branch by branch, each in the order of its states.

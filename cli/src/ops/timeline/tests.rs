@@ -287,6 +287,10 @@ async fn a_poor_history_is_completed_by_the_records() {
         assert_eq!((both.children.len(), both.attempts), (2, 1), "{tree:#?}");
         let capture = find(&tree, "CapturePayment").unwrap();
         assert_eq!((capture.attempts, capture.service), (3, Some("payment")));
+        // What came after what the order of events tells, but not inside of branches.
+        let clear = find(&tree, "IsClear").unwrap();
+        assert_eq!((&capture.follows, &clear.follows), (&clear.id, &both.id));
+        assert!(clear.id.is_some() && both.children.iter().all(|it| it.follows.is_none()));
         let told = find(&tree, "NotifyConfirmed").unwrap();
         assert_eq!(told.service, Some("notification"), "{tree:#?}");
     }
