@@ -23,6 +23,9 @@ use crate::terminal::report::{Format, print};
 use crate::world::World;
 use crate::world::lab;
 
+/// What a comparison can be printed as.
+pub(super) const OUTPUTS: [Format; 3] = [Format::Text, Format::Json, Format::Md];
+
 /// `duet compare`.
 #[derive(Debug, Args)]
 pub struct Compare {

@@ -98,7 +98,7 @@ pub enum Command {
     Catalog(catalog::Catalog),
     /// Show an order: its state in every service and ledger, and the way it went.
     #[command(
-        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet show o-1 --timeline"
+        after_help = "Example:\n  duet place --id o-1 --customer c-1 --line kettle=1 --wait\n  duet show o-1 --timeline\n  duet show o-1 --output perfetto > o-1.pftrace\n  duet place --id o-2 --customer c-1 --line kettle=1 --wait\n  duet show o-1 --against o-2"
     )]
     Show(show::Show),
     /// Follow an order live until it ends.
@@ -198,12 +198,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
     let global = &cli.global;
     let format = global.output;
     global.check()?;
-    if format == Format::Md && !matches!(cli.command, Command::Compare(_)) {
-        return Err(
-            Problem::usage("only a comparison can be printed as Markdown")
-                .hint("choose --output text or --output json, or duet compare"),
-        );
-    }
+    takes(&cli.command, format)?;
     match &cli.command {
         Command::Up(args) => up::up(global, args).await,
         Command::Down(args) => up::down(global, args).await,
@@ -241,6 +236,28 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         }
         Command::Man { command, dir } => man(command, dir.as_deref()),
     }
+}
+
+/// Refuses an output that `command` has not.
+fn takes(command: &Command, format: Format) -> Outcome<()> {
+    let (of, there) = match command {
+        Command::Compare(_) => ("duet compare", &compare::OUTPUTS[..]),
+        Command::Show(_) => ("duet show", &show::OUTPUTS[..]),
+        _ => ("this command", &Format::COMMON[..]),
+    };
+    if there.contains(&format) {
+        return Ok(());
+    }
+    let words: Vec<String> = there.iter().map(|format| format.word()).collect();
+    let whose = match format {
+        Format::Md => "; Markdown is of duet compare",
+        _ => "; pictures and traces are of duet show",
+    };
+    Err(Problem::usage(format!(
+        "{of} cannot print --output {}{whose}",
+        format.word()
+    ))
+    .hint(format!("choose one of: {}", words.join(", "))))
 }
 
 /// The manual page of `command`, printed, or all pages written into `dir`.

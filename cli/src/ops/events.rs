@@ -66,7 +66,7 @@ pub async fn listen<W: BusTools>(
     let mut tell = |event: &Value| {
         terminal::line(&match format {
             Format::Json => event.to_string(),
-            Format::Text | Format::Md => summary(event),
+            _ => summary(event),
         })
     };
     match (world.listen(listen, &mut tell).await?, first) {

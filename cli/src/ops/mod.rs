@@ -2,6 +2,7 @@
 //! command, a drill or the simulation calls. Nothing here reads the command line.
 
 pub mod actions;
+pub mod against;
 pub mod catalog;
 pub mod check;
 pub mod customer;
@@ -30,6 +31,7 @@ pub mod suites;
 mod tests;
 pub mod timeline;
 pub mod top;
+pub mod trace;
 pub mod trouble;
 pub mod view;
 mod wait;

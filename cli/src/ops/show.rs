@@ -236,7 +236,7 @@ pub async fn watch<W: World>(world: &W, id: &str, within: u64, format: Format) -
                 Format::Json => {
                     terminal::line(&serde_json::to_string(step).map_err(Problem::environment)?)?
                 }
-                Format::Text | Format::Md => {
+                _ => {
                     let [after, service, command, outcome, facts] = row(step, first);
                     terminal::line(
                         format!("{after:>9}  {service:<12}  {command:<29}  {outcome:<5} {facts}")

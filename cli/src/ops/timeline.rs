@@ -4,9 +4,11 @@
 //!
 //! Names, ids and numbers only: no data of an order is in here.
 
+mod axis;
 mod choreography;
 mod draw;
 mod orchestration;
+mod svg;
 
 use duet_core::Timestamp;
 use duet_core::store::{Browse, Item};
@@ -21,21 +23,9 @@ use crate::ops::{orders, show};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::Variant;
-use crate::terminal;
-use crate::terminal::exit::{Exit, Outcome};
-use crate::terminal::report::{self, Format, Report};
+use crate::terminal::exit::Outcome;
+use crate::terminal::report::Report;
 use crate::world::{DeadLetter, World};
-
-/// How to print a timeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Form {
-    /// A tree, for people.
-    Text,
-    /// For programs.
-    Json,
-    /// A Mermaid flowchart, for documents.
-    Mermaid,
-}
 
 /// An order from its first message to where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -75,9 +65,14 @@ pub struct Node {
     /// The service that did or said it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<&'static str>,
-    /// The id of the message.
+    /// The id of the message; of a state, the number of the event of the
+    /// execution's history by which it was entered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// The id of the state that this one came after; `None` for the first of an
+    /// execution or branch, and where the target does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// When; `None` for what has not happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
@@ -109,6 +104,12 @@ pub struct Node {
     /// What it led to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Node>,
+    /// The id of the message that asked for a step, where its record tells.
+    #[serde(skip)]
+    pub(crate) cause: Option<String>,
+    /// The command of a state's task; what an operator did, without who and why.
+    #[serde(skip)]
+    pub(crate) what: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -264,10 +265,7 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
     };
     let actions = sources.view.actions.iter().map(of_action);
     timeline.tree.extend(actions);
-    // Roots that have not happened stay behind those that have.
-    timeline
-        .tree
-        .sort_by_key(|root| (root.at.is_none(), root.at));
+    timeline.tree.sort_by_key(first_time);
     timeline.dead_letters = sources.dead;
     timeline.sum_up();
     Ok(timeline)
@@ -345,6 +343,13 @@ impl Timeline {
     }
 }
 
+/// When the first thing of a tree happened; in the far future, if none has.
+fn first_time(node: &Node) -> Timestamp {
+    let below = node.children.iter().map(first_time).min();
+    let own = node.at.unwrap_or(Timestamp::MAX);
+    below.map_or(own, |below| below.min(own))
+}
+
 /// Visits every node, causes before effects.
 fn each(nodes: &mut [Node], visit: &mut impl FnMut(&mut Node)) {
     for node in nodes {
@@ -358,6 +363,7 @@ fn of_action(action: &Action) -> Node {
     Node {
         kind: Kind::Operator,
         name: action.told(),
+        what: Some(action.what.clone()),
         at: Some(action.at),
         ..Node::default()
     }
@@ -372,6 +378,7 @@ fn of_step(step: &crate::ops::view::Step) -> Node {
         at: Some(step.at),
         outcome: Some(step.outcome.clone()),
         attempts: 1,
+        cause: step.cause.clone(),
         ..Node::default()
     }
 }
@@ -382,27 +389,17 @@ impl Report for Timeline {
     }
 }
 
-/// Prints `timeline`.
-///
-/// # Errors
-/// [`crate::terminal::exit::Problem`] when standard output cannot be written.
-pub fn print(timeline: &Timeline, form: Form) -> Outcome<Exit> {
-    match form {
-        Form::Text => report::print(timeline, Format::Text),
-        Form::Json => report::print(timeline, Format::Json),
-        Form::Mermaid => {
-            terminal::line(&draw::mermaid(timeline))?;
-            Ok(Exit::Done)
-        }
+impl Timeline {
+    /// The timeline as a Mermaid flowchart, for documents.
+    #[must_use]
+    pub fn mermaid(&self) -> String {
+        draw::mermaid(self)
     }
-}
 
-impl From<Format> for Form {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Text | Format::Md => Self::Text,
-            Format::Json => Self::Json,
-        }
+    /// The timeline as a picture: an SVG document that needs nothing else.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        svg::picture(self)
     }
 }
 

@@ -29,12 +29,12 @@ use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::report::Format;
 
 /// What is said once it is known to be true, see [`hold`].
-static HELD: Mutex<Option<String>> = Mutex::new(None);
+static HELD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
 /// From here on nothing is written to standard output until [`release`]: what a
 /// command did is told when it is kept, and not before.
 pub fn hold() {
-    *held() = Some(String::new());
+    *held() = Some(Vec::new());
 }
 
 /// Writes what was held; with `is_true` false, it is forgotten.
@@ -48,7 +48,7 @@ pub fn release(is_true: bool) -> Outcome<()> {
     }
 }
 
-fn held() -> MutexGuard<'static, Option<String>> {
+fn held() -> MutexGuard<'static, Option<Vec<u8>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -58,18 +58,44 @@ fn held() -> MutexGuard<'static, Option<String>> {
 /// When standard output cannot be written, other than because its reader left.
 pub fn line(text: &str) -> Outcome<()> {
     let text = format!("{}\n", colour::escapes(harmless(text), colour::is_on()));
+    pass_on(text.as_bytes())
+}
+
+/// Says data on standard output that is no text, as it is.
+///
+/// # Errors
+/// When standard output is a terminal, see [`no_terminal`], or cannot be written.
+pub fn bytes(data: &[u8]) -> Outcome<()> {
+    no_terminal()?;
+    pass_on(data)
+}
+
+/// Refuses a terminal where what is to be said is no text.
+///
+/// # Errors
+/// When standard output is a terminal.
+pub fn no_terminal() -> Outcome<()> {
+    if std::io::stdout().is_terminal() {
+        return Err(Problem::usage(
+            "this output is binary, and standard output is a terminal",
+        ));
+    }
+    Ok(())
+}
+
+fn pass_on(data: &[u8]) -> Outcome<()> {
     match &mut *held() {
         Some(all) => {
-            all.push_str(&text);
+            all.extend_from_slice(data);
             Ok(())
         }
-        None => write(&text),
+        None => write(data),
     }
 }
 
-fn write(text: &str) -> Outcome<()> {
+fn write(data: &[u8]) -> Outcome<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(data).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::environment(
             format!("standard output cannot be written: {error}"),
         )),
@@ -109,7 +135,7 @@ pub fn tell(text: &str) {
 pub fn refuse(problem: &Problem, format: Format) {
     match format {
         Format::Json => tell(&serde_json::to_string(problem).unwrap_or_default()),
-        Format::Text | Format::Md => {
+        _ => {
             let text = problem.to_string();
             tell(&match text.strip_prefix("error:") {
                 Some(rest) => format!("{}{rest}", colour::paint(colour::Tone::Bad, "error:")),
@@ -134,7 +160,7 @@ pub fn answer(said: &clap::Error, as_json: bool, plain: bool) {
             let hint = hint.strip_prefix("tip: ").unwrap_or("see --help");
             refuse(&Problem::usage(message).hint(hint), Format::Json);
         }
-        (false, _) if plain => drop(write(&said.to_string())),
+        (false, _) if plain => drop(write(said.to_string().as_bytes())),
         (false, _) => drop(said.print()),
     }
 }

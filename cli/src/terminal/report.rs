@@ -1,5 +1,7 @@
 //! What a command found, told to people or to programs.
 
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 use crate::terminal;
@@ -14,6 +16,37 @@ pub enum Format {
     Json,
     /// For documents: Markdown, of `duet compare` only.
     Md,
+    /// OTLP JSON, of `duet show` only.
+    #[value(hide = true)]
+    Otlp,
+    /// A Perfetto trace, of `duet show` only.
+    #[value(hide = true)]
+    Perfetto,
+    /// A Mermaid flowchart, of `duet show` only.
+    #[value(hide = true)]
+    Mermaid,
+    /// A picture, of `duet show` only.
+    #[value(hide = true)]
+    Svg,
+}
+
+impl Format {
+    /// What every command can print.
+    pub const COMMON: [Self; 2] = [Self::Text, Self::Json];
+
+    /// The word for it on the command line.
+    #[must_use]
+    pub fn word(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Reads one of `formats`: for a command whose `--output` has values of its own.
+    pub fn among(formats: &[Self]) -> impl TypedValueParser<Value = Self> + use<> {
+        let values = formats.iter().filter_map(Self::to_possible_value);
+        let values: Vec<_> = values.map(|value| value.hide(false)).collect();
+        PossibleValuesParser::new(values).try_map(|word| Self::from_str(&word, false))
+    }
 }
 
 /// What a command found. Data goes to standard output; all else to standard error.
@@ -38,9 +71,9 @@ pub trait Report: Serialize {
 /// When standard output cannot be written, other than because its reader left.
 pub fn print(report: &impl Report, format: Format) -> Outcome<Exit> {
     let text = match format {
-        Format::Text => report.text(),
         Format::Json => serde_json::to_string_pretty(report).map_err(Problem::environment)?,
         Format::Md => report.markdown().unwrap_or_else(|| report.text()),
+        _ => report.text(),
     };
     terminal::line(&text)?;
     Ok(report.exit())

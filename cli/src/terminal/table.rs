@@ -247,6 +247,18 @@ pub fn folded(text: &str, indent: usize) -> String {
     )
 }
 
+/// `text` behind `first`, in lines that fit the terminal, all but the first of them
+/// behind `rest`; in one line where nobody looks.
+#[must_use]
+pub fn folded_behind(text: &str, first: &str, rest: &str) -> String {
+    let folded = comfy_table::Table::new().width().map(|room| {
+        let taken = first.width().max(rest.width());
+        fold(text, 0, usize::from(room).saturating_sub(taken))
+    });
+    let lines = folded.as_deref().unwrap_or(text);
+    format!("{first}{}", lines.replace('\n', &format!("\n{rest}")))
+}
+
 fn fold(text: &str, indent: usize, room: usize) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

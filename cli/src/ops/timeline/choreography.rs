@@ -10,7 +10,7 @@ use duet_fraud::review::Status as Review;
 use duet_journal::Entry;
 use duet_order::domain::Fate;
 
-use super::{Dead, Kind, Node, Sources, of_step};
+use super::{Dead, Kind, Node, Sources, first_time, of_step};
 use crate::ops::view::Step;
 use crate::shop::contracts;
 
@@ -68,13 +68,6 @@ pub(super) fn tree(sources: &Sources) -> Vec<Node> {
     }
     nodes.sort_by_key(first_time);
     nodes
-}
-
-/// When the first thing of a tree happened.
-fn first_time(node: &Node) -> Timestamp {
-    let below = node.children.iter().map(first_time).min();
-    let own = node.at.unwrap_or(Timestamp::MAX);
-    below.map_or(own, |below| below.min(own))
 }
 
 /// A message that nothing here explains, or that came from outside.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Kind, Node, Timeline};
+use crate::terminal::table;
 
 /// The timeline for people.
 pub(super) fn text(timeline: &Timeline) -> String {
@@ -50,11 +51,21 @@ pub(super) fn text(timeline: &Timeline) -> String {
 
 fn branch(node: &Node, own: &str, below: &str, lines: &mut Vec<String>) {
     let millis = |ms: Option<i64>| ms.map_or(String::new(), |ms| format!("{ms} ms"));
-    let line = format!(
-        "{:>10}  {:>10}  {own}{}",
+    let times = format!(
+        "{:>10}  {:>10}  ",
         millis(node.after_ms),
-        millis(node.took_ms),
-        label(node)
+        millis(node.took_ms)
+    );
+    // A state that came after the one above it.
+    let then = if node.follows.is_some() { "then " } else { "" };
+    let line = table::folded_behind(
+        &format!("{then}{}", label(node)),
+        &format!("{times}{own}"),
+        &format!(
+            "{:24}{below}{}  ",
+            "",
+            if node.children.is_empty() { " " } else { "│" }
+        ),
     );
     lines.push(line.trim_end().to_owned());
     for (n, child) in node.children.iter().enumerate() {
@@ -70,6 +81,15 @@ fn branch(node: &Node, own: &str, below: &str, lines: &mut Vec<String>) {
             &format!("{below}{rest}"),
             lines,
         );
+    }
+}
+
+/// What a node says of itself in a picture, which is handed on: not who an operator
+/// was, and why.
+pub(super) fn caption(node: &Node) -> String {
+    match &node.what {
+        Some(what) if node.kind == Kind::Operator => format!("operator: {what}"),
+        _ => label(node),
     }
 }
 
@@ -121,7 +141,8 @@ fn label(node: &Node) -> String {
     label
 }
 
-/// The timeline as a Mermaid flowchart: facts are round, what is missing is dashed.
+/// The timeline as a Mermaid flowchart: facts are round, what is missing is dashed,
+/// and states hang one on the other in their order.
 pub(super) fn mermaid(timeline: &Timeline) -> String {
     let mut lines = vec!["flowchart TD".to_owned()];
     let mut count = 0;
@@ -142,7 +163,11 @@ pub(super) fn mermaid(timeline: &Timeline) -> String {
 fn arrows(node: &Node, parent: Option<usize>, count: &mut usize, lines: &mut Vec<String>) {
     let own = *count;
     *count += 1;
-    let text = quoted(&label(node));
+    let is_state = matches!(node.kind, Kind::State | Kind::Execution);
+    let mut text = quoted(&caption(node));
+    if let Some(ms) = node.took_ms.filter(|_| is_state) {
+        let _ = write!(text, ", {ms} ms");
+    }
     lines.push(match node.kind {
         Kind::Fact => format!("  n{own}([\"{text}\"])"),
         Kind::Missing => format!("  n{own}[\"{text}\"]:::missing"),
@@ -151,12 +176,18 @@ fn arrows(node: &Node, parent: Option<usize>, count: &mut usize, lines: &mut Vec
     if let Some(parent) = parent {
         lines.push(match (node.kind, node.took_ms) {
             (Kind::Missing, _) => format!("  n{parent} -.-> n{own}"),
-            (_, Some(ms)) => format!("  n{parent} -->|{ms} ms| n{own}"),
-            (_, None) => format!("  n{parent} --> n{own}"),
+            (_, Some(ms)) if !is_state => format!("  n{parent} -->|{ms} ms| n{own}"),
+            _ => format!("  n{parent} --> n{own}"),
         });
     }
+    let mut states: Vec<(&str, usize)> = Vec::new();
     for child in &node.children {
-        arrows(child, Some(own), count, lines);
+        let before = |id: &String| states.iter().rfind(|(state, _)| state == id);
+        let before = child.follows.as_ref().and_then(before).map(|(_, at)| *at);
+        if let Some(id) = &child.id {
+            states.push((id, *count));
+        }
+        arrows(child, Some(before.unwrap_or(own)), count, lines);
     }
 }
 

@@ -16,11 +16,15 @@ use crate::world::{Execution, HistoryEvent};
 
 /// A state the execution was in.
 struct State<'a> {
+    /// The number of the event by which it was entered.
+    id: u64,
     name: &'a str,
     entered: Timestamp,
     exited: Option<Timestamp>,
     /// The state inside which it is.
     inside: Option<usize>,
+    /// The state that it came after, in the same execution or branch.
+    follows: Option<usize>,
     /// Whether it has branches.
     branches: bool,
     command: Option<&'a str>,
@@ -54,6 +58,7 @@ fn is_ours(step: &Step, execution: Option<&Execution>) -> bool {
 /// Says of a state's node what its task did.
 fn done(node: &mut Node, step: &Step) {
     node.service = Some(step.service);
+    node.what = Some(step.command.clone());
     node.outcome = Some(step.outcome.clone());
     if step.command != node.name {
         node.notes.push(step.command.clone());
@@ -70,7 +75,7 @@ pub(super) fn tree(
     let mut used = BTreeSet::new();
     let mut nodes: Vec<Node> = states
         .iter()
-        .map(|state| node(state, sources, execution, &mut used))
+        .map(|state| node(state, &states, sources, execution, &mut used))
         .collect();
     // What a history without arguments or branches does not tell, times do.
     for (at, step) in sources.view.steps.iter().enumerate() {
@@ -95,6 +100,37 @@ pub(super) fn tree(
         }
         used.insert(at);
     }
+    let mut root = root(sources, execution, history);
+    // The inner ones first: a state comes after the one it is inside of.
+    for at in (0..nodes.len()).rev() {
+        let node = std::mem::take(&mut nodes[at]);
+        let parent = match states[at].inside {
+            Some(inside) => &mut nodes[inside],
+            None => &mut root,
+        };
+        parent.children.insert(0, node);
+    }
+    in_branches(&mut root);
+    let mut tree = Vec::new();
+    if execution.is_some() || !history.is_empty() {
+        tree.push(root);
+    }
+    // What the services did for somebody else: a person, an operator, a rule.
+    for (at, step) in sources.view.steps.iter().enumerate() {
+        if used.contains(&at) {
+            continue;
+        }
+        let mut node = of_step(step);
+        if let (Some(cause), false) = (&step.cause, history.is_empty()) {
+            node.notes.push(format!("asked for by {cause}"));
+        }
+        tree.push(node);
+    }
+    tree
+}
+
+/// The execution as a whole.
+fn root(sources: &Sources, execution: Option<&Execution>, history: &[HistoryEvent]) -> Node {
     let mut root = Node {
         kind: Kind::Execution,
         name: execution.map_or_else(
@@ -132,31 +168,22 @@ pub(super) fn tree(
         root.notes
             .push(format!("listed with the dead letters: {why}"));
     }
-    // The inner ones first: a state comes after the one it is inside of.
-    for at in (0..nodes.len()).rev() {
-        let node = std::mem::take(&mut nodes[at]);
-        let parent = match states[at].inside {
-            Some(inside) => &mut nodes[inside],
-            None => &mut root,
-        };
-        parent.children.insert(0, node);
-    }
-    let mut tree = Vec::new();
-    if execution.is_some() || !history.is_empty() {
-        tree.push(root);
-    }
-    // What the services did for somebody else: a person, an operator, a rule.
-    for (at, step) in sources.view.steps.iter().enumerate() {
-        if used.contains(&at) {
-            continue;
+    root
+}
+
+/// Puts what is inside a state branch by branch, each in the order of its states.
+fn in_branches(node: &mut Node) {
+    let mut left = std::mem::take(&mut node.children);
+    while !left.is_empty() {
+        let mut next = Some(left.remove(0));
+        while let Some(mut child) = next {
+            let follower = |other: &Node| other.follows.is_some() && other.follows == child.id;
+            let at = left.iter().position(follower);
+            in_branches(&mut child);
+            node.children.push(child);
+            next = at.map(|at| left.remove(at));
         }
-        let mut node = of_step(step);
-        if let (Some(cause), false) = (&step.cause, history.is_empty()) {
-            node.notes.push(format!("asked for by {cause}"));
-        }
-        tree.push(node);
     }
-    tree
 }
 
 /// The states of a history, in the order they were entered.
@@ -182,11 +209,22 @@ fn states(history: &[HistoryEvent]) -> Vec<State<'_>> {
                 Some(owner) => states[owner].inside,
                 None => None,
             };
+            let follows = match of_previous {
+                _ if began_inside => None,
+                Some(owner) if chained => Some(owner),
+                // Without chains one branch cannot be told from another.
+                _ => states.iter().rposition(|state| {
+                    let around = inside.is_none_or(|inside: usize| !states[inside].branches);
+                    state.inside == inside && state.exited.is_some() && around
+                }),
+            };
             states.push(State {
+                id: event.id,
                 name: event.state.as_deref().unwrap_or_default(),
                 entered: event.at,
                 exited: None,
                 inside,
+                follows,
                 branches: kind.starts_with("Parallel") || kind.starts_with("Map"),
                 command: None,
                 attempts: 0,
@@ -232,6 +270,7 @@ fn states(history: &[HistoryEvent]) -> Vec<State<'_>> {
 /// A state, with what its task did by the service's record.
 fn node(
     state: &State<'_>,
+    states: &[State<'_>],
     sources: &Sources,
     execution: Option<&Execution>,
     used: &mut BTreeSet<usize>,
@@ -249,6 +288,9 @@ fn node(
     let mut node = Node {
         kind: Kind::State,
         name: state.name.to_owned(),
+        id: Some(state.id.to_string()),
+        follows: state.follows.map(|at| states[at].id.to_string()),
+        what: state.command.map(str::to_owned),
         at: Some(state.entered),
         took_ms: took,
         // A state with branches asks nobody itself.

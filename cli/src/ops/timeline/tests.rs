@@ -287,7 +287,190 @@ async fn a_poor_history_is_completed_by_the_records() {
         assert_eq!((both.children.len(), both.attempts), (2, 1), "{tree:#?}");
         let capture = find(&tree, "CapturePayment").unwrap();
         assert_eq!((capture.attempts, capture.service), (3, Some("payment")));
+        // What came after what the order of events tells, but not inside of branches.
+        let clear = find(&tree, "IsClear").unwrap();
+        assert_eq!((&capture.follows, &clear.follows), (&clear.id, &both.id));
+        assert!(clear.id.is_some() && both.children.iter().all(|it| it.follows.is_none()));
         let told = find(&tree, "NotifyConfirmed").unwrap();
         assert_eq!(told.service, Some("notification"), "{tree:#?}");
+    }
+}
+
+/// Every state but the first of an execution or branch says which one it came after,
+/// and stands below it.
+#[tokio::test]
+async fn states_keep_their_order() {
+    let world = lab();
+    for ((name, scenario), order) in ran(&world, &["happy", "undeliverable"]).await {
+        let variant = variant::named(name).unwrap();
+        if !variant.has_machines {
+            continue;
+        }
+        let timeline = read(&world, &order).await.unwrap();
+        let text = timeline.text();
+        let execution = world.execution(variant, Subject::Order, &order).await;
+        let entered = execution.unwrap().unwrap().states;
+        let [run] = &timeline.tree[..] else {
+            panic!("{text}");
+        };
+        let states: Vec<_> = run.children.iter().map(|node| &*node.name).collect();
+        let inside = ["ScreenOrder", "ReserveStock"];
+        let outer = entered.iter().filter(|state| !inside.contains(&&***state));
+        assert_eq!(states, outer.collect::<Vec<_>>(), "{scenario}\n{text}");
+        assert_eq!(run.children[0].follows, None);
+        for two in run.children.windows(2) {
+            assert!(two[0].id.is_some() && two[1].follows == two[0].id, "{text}");
+        }
+        let both = find(&run.children, "ScreenAndReserve").unwrap();
+        let heads = both.children.iter().filter(|node| node.follows.is_none());
+        assert_eq!(heads.count(), 2, "{text}");
+        assert!(text.contains("then CapturePayment"), "{text}");
+        assert!(!text.contains("then ReserveStock"), "{text}");
+        // One arrow in, one out, but for where it begins, branches and ends.
+        let mermaid = timeline.mermaid();
+        let chained = (0..states.len()).filter(|n| {
+            let into = format!(" --> n{}", n + 2);
+            mermaid.lines().filter(|line| line.ends_with(&into)).count() == 1
+        });
+        assert!(chained.count() >= states.len() - 2, "{mermaid}");
+        let from_run = mermaid.lines().filter(|line| line.starts_with("  n0 -"));
+        assert_eq!(from_run.count(), 1, "{mermaid}");
+    }
+}
+
+/// The elements of a well-formed document without entities of its own: their names,
+/// and all text.
+fn elements(svg: &str) -> (Vec<String>, Vec<String>) {
+    let (mut open, mut names, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rest = svg;
+    while let Some(start) = rest.find('<') {
+        let text = rest[..start].trim();
+        if !text.is_empty() {
+            let text = text.replace("&lt;", "<").replace("&gt;", ">");
+            texts.push(text.replace("&quot;", "\"").replace("&amp;", "&"));
+        }
+        let end = start + rest[start..].find('>').expect("a tag has an end");
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "{svg}");
+            continue;
+        }
+        let name = tag.split([' ', '/', '\n']).next().unwrap().to_owned();
+        names.push(name.clone());
+        if !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty() && rest.trim().is_empty(), "{open:?}");
+    (names, texts)
+}
+
+#[tokio::test]
+async fn the_picture_has_a_row_for_each_thing_and_needs_nothing_else() {
+    let world = lab();
+    let scenarios = ["happy", "undeliverable", "refund-fails"];
+    for (_, order) in ran(&world, &scenarios).await {
+        let timeline = read(&world, &order).await.unwrap();
+        let svg = timeline.svg();
+        let (names, texts) = elements(&svg);
+        let rows = count(&timeline.tree, &|_| true);
+        assert_eq!(names.iter().filter(|name| *name == "g").count(), rows);
+        for outside in ["href", "url(", "script", "@import", "<image"] {
+            assert!(!svg.contains(outside), "{outside}");
+        }
+        assert!(svg.contains("prefers-color-scheme:dark") && svg.contains("role=\"img\""));
+        assert!(texts.iter().any(|text| text.contains(&timeline.outcome)));
+        // Nothing is drawn beyond the edge.
+        let numbers = svg.split("x=\"").skip(1);
+        for x in numbers.filter_map(|rest| rest.split('"').next()?.parse::<f64>().ok()) {
+            assert!((0.0..=800.0).contains(&x), "{x}");
+        }
+        // No row's text reaches the bars, which begin at 410: a letter is 7 wide.
+        for row in svg.split("<g>").skip(1) {
+            let text = &row[row.find("<text x=\"").unwrap() + 9..];
+            let (x, text) = text.split_once('"').unwrap();
+            let text = &text[text.find('>').unwrap() + 1..text.find("</text>").unwrap()];
+            let text = text.replace("&quot;", "'").replace("&gt;", ">");
+            let end = x.parse::<f64>().unwrap() + 6.8 * text.chars().count() as f64;
+            assert!(end <= 410.0, "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_others_wrote_is_text_in_a_picture() {
+    let node = Node {
+        kind: Kind::Operator,
+        name: "mended, by anna".to_owned(),
+        what: Some("a </text><script>\u{1b} & \"b\"".to_owned()),
+        after_ms: Some(3),
+        ..Node::default()
+    };
+    let timeline = Timeline {
+        order: "o-1".to_owned(),
+        variant: None,
+        outcome: "never placed".to_owned(),
+        began_at: None,
+        elapsed_ms: 0,
+        retries: 0,
+        duplicates: 0,
+        replays: 0,
+        dead_letters: Vec::new(),
+        missing: Vec::new(),
+        tree: vec![node],
+    };
+    let (names, texts) = elements(&timeline.svg());
+    // A picture is handed on: it tells what an operator did, and not who.
+    assert!(!texts.iter().any(|text| text.contains("anna")), "{texts:?}");
+    assert!(!timeline.mermaid().contains("anna") && timeline.text().contains("anna"));
+    assert!(!names.iter().any(|name| name == "script"), "{names:?}");
+    assert!(
+        texts.iter().any(|text| text.contains("</text><script")),
+        "{texts:?}"
+    );
+}
+
+/// What Node says to `script`, given `input`; `None` where there is no Node.
+fn node_says(script: &str, input: &str) -> Option<std::process::Output> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let mut node = Command::new("node")
+        .args(["-e", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    // Dropped when it is written, so that Node sees its end.
+    node.stdin.take()?.write_all(input.as_bytes()).ok()?;
+    node.wait_with_output().ok()
+}
+
+/// Where Node finds `mermaid` and the `jsdom` that it needs (`NODE_PATH` tells), its
+/// own parser reads what we write.
+#[tokio::test]
+async fn mermaids_own_parser_reads_a_flowchart() {
+    let there = "require.resolve('mermaid'); require.resolve('jsdom')";
+    if !node_says(there, "").is_some_and(|said| said.status.success()) {
+        eprintln!("skipped: no Node with mermaid and jsdom here");
+        return;
+    }
+    let parse = "const { window } = new (require('jsdom').JSDOM)('');
+        Object.assign(globalThis, { window, document: window.document });
+        import(require('url').pathToFileURL(require.resolve('mermaid')))
+            .then((it) => it.default.parse(require('fs').readFileSync(0, 'utf8')))
+            .then((read) => console.log(read.diagramType))
+            .catch((error) => { console.error(error.message); process.exit(1); });";
+    let broken = node_says(parse, "flowchart TD\n  n0[\"a\"b\"]").unwrap();
+    assert!(!broken.status.success(), "it takes anything");
+    let world = lab();
+    for (_, order) in ran(&world, &["happy", "refund-fails"]).await {
+        let flowchart = read(&world, &order).await.unwrap().mermaid();
+        let said = node_says(parse, &flowchart).unwrap();
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(text.starts_with("flowchart"), "{said:?}\n{flowchart}");
     }
 }

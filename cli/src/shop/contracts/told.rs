@@ -2,6 +2,7 @@
 //! it, for `duet check`.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -47,6 +48,17 @@ pub fn told() -> BTreeMap<&'static str, Told> {
             (service.name, told)
         })
         .collect()
+}
+
+/// The facts that a command of `service` may lead to; none where it is not known.
+#[must_use]
+pub fn may_say(service: &str, command: &str) -> &'static [&'static str] {
+    type Says = &'static [(&'static str, &'static [&'static str])];
+    static ALL: LazyLock<BTreeMap<&str, Says>> =
+        LazyLock::new(|| services().iter().map(|it| (it.name, it.says)).collect());
+    let says = ALL.get(service).copied().unwrap_or_default();
+    let row = says.iter().find(|(known, _)| *known == command);
+    row.map_or(&[][..], |(_, facts)| *facts)
 }
 
 #[cfg(test)]
