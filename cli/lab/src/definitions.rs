@@ -177,7 +177,7 @@ pub struct Target {
     pub dead_letters: Option<usize>,
 }
 
-/// A subscription of a queue to a topic, with raw delivery.
+/// A subscription of a queue to a topic.
 #[derive(Debug, Clone)]
 pub struct Subscription {
     /// Its place in the templates; it has no name.
@@ -190,6 +190,8 @@ pub struct Subscription {
     pub endpoint: String,
     /// Index of the queue; `None` when nothing of that ARN is deployed.
     pub queue: Option<usize>,
+    /// Whether the queue gets what was published, with nothing around it.
+    pub raw: bool,
     /// What it takes, by attributes; everything without one.
     pub filter: Option<Pattern>,
     /// The same, as the template writes it.

@@ -215,8 +215,8 @@ impl Lab {
             .collect()
     }
 
-    /// The queue a dead letter goes back to: the one it died on, or the target
-    /// that did not take it. `None` when the letter is gone, or its target is.
+    /// The queue a dead letter goes back to: the one it died on, the target that did
+    /// not take it, or the queue whose dead letters lie there. `None` when the letter is gone, or its target is.
     #[must_use]
     pub fn home(&self, letter: &DeadLetter) -> Option<&str> {
         let (home, _) = self.way_back(letter)?;
@@ -231,7 +231,15 @@ impl Lab {
             let is_there = !self.definitions.queues[home].gone;
             return is_there.then(|| (home, message.body.clone()));
         }
-        let target = message.attributes.get("TARGET_ARN")?;
+        let Some(target) = message.attributes.get("TARGET_ARN") else {
+            // A subscription's letter says nothing of where it was to go: its queue
+            // has the same dead letters.
+            let mut queues = self.definitions.queues.iter().enumerate();
+            let (home, _) = queues.find(|(_, it)| {
+                !it.gone && it.redrive.is_some_and(|(dead, _)| dead == queue)
+            })?;
+            return Some((home, message.body.clone()));
+        };
         // Of a schedule the letter is what the target was to get.
         if message.attributes.contains_key("SCHEDULE_ARN") {
             let queue = self.definitions.queue_named(target)?;

@@ -4,7 +4,7 @@
 //! ports and in the definitions of a world that asks for one; the services know
 //! nothing of them, and no check is written for any.
 
-use crate::definitions::{Definitions, Target};
+use crate::definitions::{Definitions, Queue, Target};
 use crate::template::Files;
 use duet_pattern::Pattern;
 
@@ -17,6 +17,10 @@ pub enum Reach {
     Workflows,
     /// Where facts travel from service to service.
     Facts,
+    /// Where they travel by the rules of a bus.
+    Rules,
+    /// Where they travel by subscriptions to topics.
+    Topics,
 }
 
 macro_rules! plants {
@@ -69,7 +73,11 @@ plants! {
     AcknowledgeAnyway, "acknowledge-anyway", Facts, "a message that failed is deleted all the same";
     IgnoredEntries, "ignored-entries", Facts, "nobody reads the results of PutEvents";
     NoTimers, "no-timers", Facts, "timers are never sent";
-    RuleWithoutDlq, "rule-without-dlq", Facts, "what a rule cannot deliver is dropped";
+    RuleWithoutDlq, "rule-without-dlq", Rules, "what a rule cannot deliver is dropped";
+    SubscriptionWithoutDlq, "subscription-without-dlq", Topics, "what a subscription cannot deliver is dropped";
+    OneGraveyard, "one-graveyard", Topics, "the dead letters of all subscriptions go to one service's queue, and come back to that service";
+    WrongAttribute, "wrong-attribute", Topics, "a filter policy asks for an attribute that no message has";
+    Wrapped, "wrapped", Topics, "a subscription without raw delivery: the fact comes in an envelope that nobody opens";
     QueueWithoutDlq, "queue-without-dlq", Facts, "what cannot be handled comes back for ever";
     ShortDlq, "short-dlq", Facts, "dead letters are kept for a minute";
     RetryWithoutLimit, "retry-without-limit", Workflows, "a workflow's step is retried for ever";
@@ -80,7 +88,7 @@ plants! {
     WrongNotice, "wrong-notice", Workflows, "a workflow confirms what it rejected";
     NeverShipped, "never-shipped", Workflows, "a workflow confirms and does not ship";
     RefundUnheard, "refund-unheard", Facts, "payment does not hear of rejections";
-    Misspelt, "misspelt", Facts, "a rule listens for a name that nobody says";
+    Misspelt, "misspelt", Facts, "a rule or filter listens for a name that nobody says";
     NoClearance, "no-clearance", Facts, "delivery does not wait for the fraud check";
     NobodyParks, "nobody-parks", Workflows, "what a failed execution leaves is not parked";
     ReviewUnheard, "review-unheard", Facts, "the order does not wait longer for a review";
@@ -89,8 +97,8 @@ plants! {
     EndlessPatience, "endless-patience", Facts, "a service never gives up before its queue does";
     CatchLosesInput, "catch-loses-input", Workflows, "a Catch puts the error where the compensation looks for the order";
     BranchStays, "branch-stays", Workflows, "one branch of a Parallel fails, and what the other did stays";
-    HearsItself, "hears-itself", Facts, "a rule hears what its own service says";
-    TwoRulesOneQueue, "two-rules-one-queue", Facts, "two services' rules deliver into one queue, whose reader knows one of them";
+    HearsItself, "hears-itself", Rules, "a rule hears what its own service says";
+    TwoRulesOneQueue, "two-rules-one-queue", Rules, "two services' rules deliver into one queue, whose reader knows one of them";
     FewReceives, "few-receives", Facts, "a queue gives a message up after its first receive";
     LockEndsWithRun, "lock-ends-with-run", Everywhere, "a lock and what it says end with the invocation that took it";
     KeyPerDelivery, "key-per-delivery", Everywhere, "the key of a record changes with each delivery";
@@ -100,25 +108,31 @@ plants! {
 
 /// The state machine of orders.
 const ORDER: &str = "infra/orchestration/order.asl.json";
-/// The template of the bus.
-const BUS: &str = "infra/choreography/template.yaml";
+/// The templates of those that hear each other's facts.
+const HEARERS: [&str; 2] = [
+    "infra/choreography/template.yaml",
+    "infra/topics/template.yaml",
+];
 
 impl Plant {
     /// Plants it in the files that are deployed, if it is one of those.
     pub fn plant_in_files(self, files: &mut Files) {
-        let file = match self {
-            Self::WaitsBeforeItListens => BUS,
-            _ => ORDER,
-        };
-        let Some(text) = files.get_mut(file) else {
+        if self == Self::WaitsBeforeItListens {
+            for file in HEARERS {
+                if let Some(text) = files.get_mut(file) {
+                    *text = text.replace(
+                        "WithFraud: !Not [!Equals [!Ref Fraud, \"off\"]]",
+                        "WithFraud: !Equals [!Ref Fraud, \"on\"]",
+                    );
+                }
+            }
+            return;
+        }
+        let Some(text) = files.get_mut(ORDER) else {
             return;
         };
         let mut replace = |from: &str, to: &str| *text = text.replace(from, to);
         match self {
-            Self::WaitsBeforeItListens => replace(
-                "WithFraud: !Not [!Equals [!Ref Fraud, \"off\"]]",
-                "WithFraud: !Equals [!Ref Fraud, \"on\"]",
-            ),
             Self::RetryWithoutLimit => {
                 replace(", \"PatienceSpent\"]", "]");
                 replace("\"MaxAttempts\": 30", "\"MaxAttempts\": 99999999");
@@ -177,12 +191,38 @@ impl Plant {
                     all.queues[dead].retention = 60_000;
                 }
             }
-            Self::RefundUnheard => all
-                .rules
-                .retain(|rule| !rule.name.ends_with("payment-OrderRejected")),
-            Self::ReviewUnheard => all
-                .rules
-                .retain(|rule| !rule.name.ends_with("order-PossibleFraud")),
+            Self::SubscriptionWithoutDlq => all
+                .subscriptions
+                .iter_mut()
+                .for_each(|it| it.dead_letters = None),
+            Self::OneGraveyard => {
+                let is_its = |it: &Queue| it.name.ends_with("-sns-inventory-dlq");
+                let dead = all.queues.iter().position(is_its);
+                all.subscriptions
+                    .iter_mut()
+                    .for_each(|it| it.dead_letters = dead);
+            }
+            Self::WrongAttribute => filter(
+                all,
+                "OrderToInventory",
+                r#"{"event-type": ["NewOrder", "OrderRejected", "OrderConfirmed"]}"#,
+            ),
+            Self::Wrapped => all
+                .subscriptions
+                .iter_mut()
+                .filter(|it| &*it.name == "InventoryToPayment")
+                .for_each(|it| it.raw = false),
+            Self::RefundUnheard => {
+                all.rules
+                    .retain(|rule| !rule.name.ends_with("payment-OrderRejected"));
+                filter(all, "OrderToPayment", r#"{"detail-type": ["NewOrder"]}"#);
+            }
+            Self::ReviewUnheard => {
+                all.rules
+                    .retain(|rule| !rule.name.ends_with("order-PossibleFraud"));
+                let heard = r#"{"detail-type": ["FraudConfirmed", "ReviewTimedOut"]}"#;
+                filter(all, "FraudToOrder", heard);
+            }
             // Neither the word of an execution's end nor the sweep.
             Self::NobodyParks => {
                 all.rules.retain(|rule| rule.bus != 0);
@@ -192,6 +232,8 @@ impl Plant {
                 let pattern =
                     r#"{"source": ["duet.delivery"], "detail-type": ["DeliverySchedule"]}"#;
                 listen(all, "order-DeliveryScheduled", pattern);
+                let misspelt = r#"{"detail-type": ["DeliverySchedule", "DeliveryFailed", "DeliveryCancelled"]}"#;
+                filter(all, "DeliveryToOrder", misspelt);
             }
             Self::NoPermission => {
                 all.queues
@@ -259,6 +301,14 @@ fn listen(all: &mut Definitions, rule: &str, pattern: &str) {
         if let Ok(pattern) = Pattern::parse(pattern) {
             rule.pattern = pattern;
         }
+    }
+}
+
+/// Has the subscription `name` take what `policy` lets through.
+fn filter(all: &mut Definitions, name: &str, policy: &str) {
+    let subscriptions = all.subscriptions.iter_mut();
+    for subscription in subscriptions.filter(|it| &*it.name == name) {
+        subscription.filter = Pattern::parse(policy).ok();
     }
 }
 

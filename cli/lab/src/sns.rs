@@ -19,7 +19,7 @@ use crate::lab::{Action, Heard, Lab};
 use crate::latency::{Span, UNAVAILABLE, UNAVAILABLE_LONG};
 use crate::meter::Owner;
 use crate::profile::{Hop, WaitsFor};
-use crate::random::mix;
+use crate::random::{mix, uuid};
 use crate::sqs::{Message, Sending};
 
 /// How long until a new or changed filter policy holds (SNS developer guide,
@@ -191,16 +191,33 @@ impl Lab {
             );
             return self.after(wait, Action::Notify(Box::new(notification)));
         }
+        let body = match subscription.raw {
+            true => notification.body,
+            false => self.wrapped(&subscription.topic, &notification),
+        };
         self.send(
             queue,
             Sending {
-                body: notification.body,
+                body,
                 ident: notification.ident,
                 owner,
                 step,
                 delay: None,
             },
         );
+    }
+
+    /// What a queue gets without raw delivery (SNS developer guide, "Amazon SNS and
+    /// Amazon SQS message formats", of which this is the part that says something).
+    fn wrapped(&self, topic: &str, notification: &Notification) -> Arc<str> {
+        let envelope = json!({
+            "Type": "Notification",
+            "MessageId": uuid(notification.ident),
+            "TopicArn": topic,
+            "Message": &*notification.body,
+            "Timestamp": self.now().to_string(),
+        });
+        envelope.to_string().into()
     }
 
     /// What a subscription cannot deliver goes to its dead-letter queue, as it was

@@ -218,9 +218,14 @@ async fn on_the_bus<W: Replayable>(world: &W, about: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-/// `fact` as the bus delivered it, marked as a replay called `name`.
-fn event(fact: &Entry, rule_arn: &str, name: &str) -> Value {
-    let mut parts = rule_arn.split(':').skip(3);
+/// `fact` as the bus delivered it for `rule`, marked as a replay called `name`. Where
+/// a target gets the fact alone, the mark stands beside what it says.
+fn event(fact: &Entry, rule: &BusRule, name: &str) -> Value {
+    let mut detail = json!({ "metadata": fact.metadata, "data": fact.data });
+    if rule.bare {
+        detail["replay-name"] = name.into();
+    }
+    let mut parts = rule.arn.split(':').skip(3);
     let (region, account) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     let second = fact.metadata.time.as_second();
     let time = Timestamp::from_second(second).unwrap_or(fact.metadata.time);
@@ -233,7 +238,7 @@ fn event(fact: &Entry, rule_arn: &str, name: &str) -> Value {
         "time": time.to_string(),
         "region": region,
         "resources": [],
-        "detail": { "metadata": fact.metadata, "data": fact.data },
+        "detail": detail,
         "replay-name": name,
     })
 }
@@ -293,7 +298,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     let facts = facts(world, request).await?;
     let filtered = !request.about.is_empty() || !request.types.is_empty() || request.rate.is_some();
     let via = match world.archive() {
-        Some(_) if !filtered => Via::Archive,
+        Some(_) if !filtered && rules.iter().any(|rule| !rule.bare) => Via::Archive,
         _ => Via::Journal,
     };
     let name = format!(
@@ -323,12 +328,15 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     // The rules that each fact matches, as the bus would find them.
     let mut planned: Vec<(Entry, Vec<usize>)> = Vec::new();
     for mut fact in facts {
-        let event = event(&fact, "", &replay.name);
         let matching = rules.iter().enumerate();
-        let matching = matching.filter(|(_, rule)| rule.pattern.matches(&event));
+        let matching = matching.filter(|(_, rule)| {
+            rule.variant == fact.metadata.variant
+                && rule.pattern.matches(&event(&fact, rule, &replay.name))
+        });
         let matching: Vec<usize> = matching.map(|(at, _)| at).collect();
         if !matching.is_empty() {
-            if via == Via::Journal && !made_whole(world, &mut fact).await? {
+            let by_journal = via == Via::Journal || matching.iter().any(|at| rules[*at].bare);
+            if by_journal && !made_whole(world, &mut fact).await? {
                 replay.left_out += 1;
                 continue;
             }
@@ -366,10 +374,21 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     let left = |world: &W| world.now().duration_since(began).as_secs() < limit;
     match via {
         Via::Archive => {
-            let arns: Vec<String> = rules.iter().map(|rule| rule.arn.clone()).collect();
+            // What was said on topics, no archive has.
+            let bare = |at: &usize| rules[*at].bare;
+            let rest = planned.into_iter().map(|(fact, mut matching)| {
+                matching.retain(bare);
+                (fact, matching)
+            });
+            let rest: Vec<_> = rest.filter(|(_, matching)| !matching.is_empty()).collect();
+            send(world, &rules, rest, None, &mut replay).await?;
+            replay.completed = false;
+            let archived = rules.iter().filter(|rule| !rule.bare);
+            let arns: Vec<String> = archived.map(|rule| rule.arn.clone()).collect();
             let window = (request.from, to);
             let started = world.start_replay(&replay.name, window, &arns).await?;
-            replay.sent = started.events;
+            let by_journal = replay.sent.unwrap_or_default();
+            replay.sent = started.events.map(|events| events + by_journal);
             terminal::tell(&format!("replay {} is under way", replay.name));
             while !replay.completed && left(world) {
                 replay.completed = world.is_replayed(&started).await?;
@@ -412,7 +431,7 @@ async fn send<W: Replayable>(
         let mut letters: BTreeMap<&str, Vec<(&Entry, &BusRule, String)>> = BTreeMap::new();
         for (fact, matching) in some {
             for rule in matching.iter().map(|at| &rules[*at]) {
-                let event = event(fact, &rule.arn, &replay.name);
+                let event = event(fact, rule, &replay.name);
                 let now = world.now().to_string();
                 let context = RuleContext {
                     rule_arn: &rule.arn,

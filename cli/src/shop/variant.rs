@@ -31,6 +31,9 @@ pub struct Variant {
     /// replayed.
     #[serde(skip)]
     pub has_facts: bool,
+    /// Whether that carrier is a bus with rules.
+    #[serde(skip)]
+    pub has_rules: bool,
 }
 
 /// Who decides what is next.
@@ -140,6 +143,7 @@ impl Description {
             carried_by: word(&said.carried_by),
             has_machines: said.machines.is_some(),
             has_facts: said.facts.is_some(),
+            has_rules: said.facts.as_ref().is_some_and(|it| it.bus.is_some()),
         };
         let description: &'static Self = Box::leak(Box::new(Self { variant, said }));
         read.insert(text.to_owned(), description);

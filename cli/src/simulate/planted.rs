@@ -107,6 +107,8 @@ fn reaches(plant: Plant, variant: &Variant) -> bool {
         Reach::Everywhere => true,
         Reach::Workflows => variant.has_machines,
         Reach::Facts => variant.has_facts,
+        Reach::Rules => variant.has_rules,
+        Reach::Topics => variant.has_facts && !variant.has_rules,
     }
 }
 

@@ -341,9 +341,9 @@ impl Definitions {
         let raw = is_true(&properties["RawMessageDelivery"]);
         let scope = properties["FilterPolicyScope"].as_str();
         let by_attributes = scope.is_none_or(|scope| scope == "MessageAttributes");
-        if properties["Protocol"] != "sqs" || !raw || !by_attributes {
+        if properties["Protocol"] != "sqs" || !by_attributes {
             return Err(wrong(
-                &"of subscriptions, those of queues are modelled, with raw delivery, filtered by attributes",
+                &"of subscriptions, those of queues are modelled that filter by attributes",
             ));
         }
         let written = &properties["FilterPolicy"];
@@ -356,6 +356,7 @@ impl Definitions {
             topic: text(&properties["TopicArn"]),
             queue: self.queues.iter().position(|it| it.arn == endpoint),
             endpoint,
+            raw,
             filter: filter
                 .map(Pattern::from_value)
                 .transpose()

@@ -15,7 +15,9 @@ use super::error::unreachable;
 use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World as _;
-use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying, no_bus};
+use crate::world::port::replay::{
+    BusRule, BusTarget, Ear, Replayable, Replaying, bare_input, no_bus, topic_pattern,
+};
 
 /// Most messages of one call, and most bytes we put in one (SQS quotas: ten,
 /// and 1 MiB).
@@ -70,9 +72,9 @@ impl Aws {
     }
 }
 
-impl Replayable for Aws {
-    async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
-        let bus = self.bus().ok_or_else(no_bus)?;
+impl Aws {
+    /// The enabled rules of `bus`, which carries the facts of `variant`.
+    async fn rules_of(&self, variant: &'static str, bus: &str) -> Outcome<Vec<BusRule>> {
         let mut rules = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -114,6 +116,8 @@ impl Replayable for Aws {
                     Ok(BusTarget { arn, input })
                 });
                 rules.push(BusRule {
+                    variant,
+                    bare: false,
                     name: name.to_owned(),
                     arn: rule.arn().unwrap_or_default().to_owned(),
                     pattern,
@@ -122,10 +126,72 @@ impl Replayable for Aws {
             }
             next = page.next_token().map(str::to_owned);
             if next.is_none() {
-                rules.sort_by(|a, b| a.name.cmp(&b.name));
                 return Ok(rules);
             }
         }
+    }
+
+    /// The subscriptions of queues to `topic`, which carries facts of `variant`.
+    async fn subscriptions_of(
+        &self,
+        variant: &'static str,
+        topic: &str,
+    ) -> Outcome<Vec<BusRule>> {
+        let pages = self.topics.list_subscriptions_by_topic().topic_arn(topic);
+        let mut pages = pages.into_paginator().items().send();
+        let mut rules = Vec::new();
+        while let Some(one) = pages.next().await {
+            let one = one.map_err(|error| unreachable("SNS", &error))?;
+            let (arn, queue) = (
+                one.subscription_arn().unwrap_or_default(),
+                one.endpoint().unwrap_or_default(),
+            );
+            if one.protocol() != Some("sqs") {
+                continue;
+            }
+            let told = self.topics.get_subscription_attributes();
+            let told = told.subscription_arn(arn).send().await;
+            let told = told.map_err(|error| unreachable("SNS", &error))?;
+            let policy = told.attributes().and_then(|all| all.get("FilterPolicy"));
+            let policy = policy.and_then(|text| serde_json::from_str(text).ok());
+            let pattern = topic_pattern(topic, &policy.unwrap_or_default());
+            let last = |arn: &str| arn.rsplit(':').next().unwrap_or(arn).to_owned();
+            rules.push(BusRule {
+                name: format!("{}-to-{}", last(topic), last(queue)),
+                arn: arn.to_owned(),
+                variant,
+                bare: true,
+                pattern: Pattern::from_value(&pattern).map_err(Problem::environment)?,
+                targets: vec![BusTarget {
+                    arn: queue.to_owned(),
+                    input: bare_input()?,
+                }],
+            });
+        }
+        Ok(rules)
+    }
+}
+
+impl Replayable for Aws {
+    async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
+        let described = self.described().into_iter();
+        let carried: Vec<_> = described
+            .filter_map(|one| Some((one.variant.name, one.facts()?)))
+            .collect();
+        if carried.is_empty() {
+            return Err(no_bus());
+        }
+        let mut rules = Vec::new();
+        for (variant, facts) in carried {
+            if let Some(bus) = &facts.bus {
+                rules.extend(self.rules_of(variant, bus).await?);
+            }
+            for topic in &facts.topics {
+                rules.extend(self.subscriptions_of(variant, topic).await?);
+            }
+        }
+        rules.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(rules)
     }
 
     fn archive(&self) -> Option<String> {

@@ -1,25 +1,52 @@
 //! Replaying in the lab: its archive, and its queues.
 
 use duet_core::Timestamp;
+use duet_pattern::Pattern;
 use serde_json::Value;
 
 use super::Lab;
-use crate::terminal::exit::Outcome;
+use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
-use crate::world::port::replay::{BusRule, BusTarget, Ear, Replayable, Replaying, no_bus};
+use crate::world::port::replay::{
+    BusRule, BusTarget, Ear, Replayable, Replaying, bare_input, no_bus, topic_pattern,
+};
+
+/// A subscription as the rule that would do the same.
+fn subscribed(variant: &'static str, it: &duet_lab::Subscription) -> Outcome<BusRule> {
+    let pattern = topic_pattern(&it.topic, &it.written);
+    let target = BusTarget {
+        arn: it.endpoint.clone(),
+        input: bare_input()?,
+    };
+    Ok(BusRule {
+        name: it.name.to_string(),
+        arn: it.place.clone(),
+        variant,
+        bare: true,
+        pattern: Pattern::from_value(&pattern).map_err(Problem::environment)?,
+        targets: vec![target],
+    })
+}
 
 impl Replayable for Lab {
     async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
-        let name = self.bus().ok_or_else(no_bus)?;
+        let described = self.described().into_iter();
+        let carried: Vec<_> = described
+            .filter_map(|one| Some((one.variant.name, one.facts()?)))
+            .collect();
+        if carried.is_empty() {
+            return Err(no_bus());
+        }
         self.with(|lab| {
             let definitions = lab.definitions();
-            let bus = definitions.bus_named(name);
-            let mut rules: Vec<BusRule> = definitions
-                .rules()
-                .filter(|rule| Some(rule.bus) == bus)
-                .map(|rule| BusRule {
+            let on_bus = |variant, name: &str| {
+                let bus = definitions.bus_named(name);
+                let rules = definitions.rules().filter(move |rule| Some(rule.bus) == bus);
+                rules.map(move |rule| BusRule {
                     name: rule.name.clone(),
                     arn: rule.arn.clone(),
+                    variant,
+                    bare: false,
                     pattern: rule.pattern.clone(),
                     targets: rule
                         .targets
@@ -30,7 +57,18 @@ impl Replayable for Lab {
                         })
                         .collect(),
                 })
-                .collect();
+            };
+            let mut rules = Vec::new();
+            for (variant, facts) in carried {
+                if let Some(bus) = &facts.bus {
+                    rules.extend(on_bus(variant, bus));
+                }
+                let subscriptions = definitions.subscriptions();
+                let subscriptions = subscriptions.filter(|it| facts.topics.contains(&it.topic));
+                for subscription in subscriptions {
+                    rules.push(subscribed(variant, subscription)?);
+                }
+            }
             rules.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(rules)
         })
@@ -73,6 +111,7 @@ impl Replayable for Lab {
         for (at, body) in bodies.iter().enumerate() {
             let event: Value = serde_json::from_str(body).unwrap_or_default();
             let subject = event.pointer("/detail/metadata/subject");
+            let subject = subject.or_else(|| event.pointer("/metadata/subject"));
             let subject = subject.and_then(Value::as_str).unwrap_or_default();
             let sent = self.state().send_text(queue, body.clone(), subject);
             refused.extend(sent.err().map(|error| (at, error.to_string())));

@@ -6,17 +6,22 @@ use std::future::Future;
 
 use duet_core::Timestamp;
 use duet_pattern::{Pattern, TargetInput};
+use serde_json::{Value, json};
 
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 
-/// A rule of the shop's bus.
+/// A rule of the shop's bus, or a subscription to one of its topics.
 #[derive(Debug, Clone)]
 pub struct BusRule {
     /// Its name.
     pub name: String,
     /// Its ARN.
     pub arn: String,
+    /// The name of the variant whose facts it is for.
+    pub variant: &'static str,
+    /// Whether its targets get a fact with nothing around it, as from a topic.
+    pub bare: bool,
     /// What it listens for.
     pub pattern: Pattern,
     /// Whom it tells.
@@ -54,7 +59,8 @@ pub struct Ear {
 
 /// A target with a bus.
 pub trait Replayable: World {
-    /// The enabled rules of the shop's bus, without the taps of `duet events`.
+    /// The enabled rules of the shop's bus, without the taps of `duet events`, and the
+    /// subscriptions to its topics.
     fn bus_rules(&self) -> impl Future<Output = Outcome<Vec<BusRule>>> + Send;
 
     /// The archive of the bus: its name or ARN; `None` where there is none.
@@ -100,8 +106,24 @@ pub trait Replayable: World {
 }
 
 pub(crate) fn no_bus() -> Problem {
-    Problem::usage("this stack has no bus, so there is nothing to replay")
-        .hint("deploy with WithChoreography=true")
+    Problem::usage("this stack has no bus and no topics, so there is nothing to replay")
+        .hint("deploy with WithChoreography=true or WithTopics=true")
+}
+
+/// The event pattern that lets through what `policy`, of a subscription to `topic`,
+/// lets through: a topic is of one service, and an attribute is a member of the event.
+pub(crate) fn topic_pattern(topic: &str, policy: &Value) -> Value {
+    let service = topic.rsplit('-').next().unwrap_or(topic);
+    let mut pattern = json!({ "source": [format!("duet.{service}")] });
+    if let (Some(all), Some(own)) = (pattern.as_object_mut(), policy.as_object()) {
+        all.extend(own.clone());
+    }
+    pattern
+}
+
+/// What a subscriber with raw delivery gets of an event: its detail.
+pub(crate) fn bare_input() -> Outcome<TargetInput> {
+    TargetInput::from_target(&json!({ "InputPath": "$.detail" })).map_err(Problem::environment)
 }
 
 /// The queues that `rules` tell, each once.

@@ -104,16 +104,18 @@ pub enum Body {
 }
 
 impl Body {
-    /// What `text` says where the transport puts nothing around it.
+    /// What `text` says where the transport puts nothing around it, and the replay
+    /// that brought it, if it names one.
     #[must_use]
-    pub fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> (Self, Option<String>) {
         match serde_json::from_str(text) {
             Ok(Wire {
                 command: None,
                 metadata,
                 data,
-            }) => Self::Fact(Fact { metadata, data }),
-            _ => Self::Plain,
+                replay_name,
+            }) => (Self::Fact(Fact { metadata, data }), replay_name),
+            _ => (Self::Plain, None),
         }
     }
 }
@@ -135,6 +137,10 @@ pub(crate) struct Wire {
     command: Option<IgnoredAny>,
     metadata: Metadata,
     data: Box<RawValue>,
+    /// The name of the replay that brought the fact, where a carrier puts nothing
+    /// around it that could say so.
+    #[serde(rename = "replay-name")]
+    replay_name: Option<String>,
 }
 
 impl From<Wire> for Fact {

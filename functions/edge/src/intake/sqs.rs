@@ -161,9 +161,10 @@ fn unwrapped(text: &str) -> Unwrapped {
     if let Ok(event) = serde_json::from_str::<BusEvent<Box<RawValue>>>(text) {
         return event.open(Body::Unfit);
     }
+    let (body, replay) = Body::of(text);
     Unwrapped {
-        body: Body::of(text),
-        replay: None,
+        body,
+        replay,
         event_id: None,
     }
 }
