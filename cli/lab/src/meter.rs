@@ -40,8 +40,6 @@ pub struct Meter {
     pub event_bytes: u64,
     /// Messages published to the services' topics.
     pub published: u64,
-    /// Bytes of those messages.
-    pub published_bytes: u64,
     /// Deliveries of rules and subscriptions, further attempts included.
     pub deliveries: u64,
     /// Requests to queues: sends, receives, deletes, changes of visibility.
@@ -74,7 +72,6 @@ impl AddAssign for Meter {
         self.events += more.events;
         self.event_bytes += more.event_bytes;
         self.published += more.published;
-        self.published_bytes += more.published_bytes;
         self.deliveries += more.deliveries;
         self.queue_requests += more.queue_requests;
         self.message_bytes += more.message_bytes;
@@ -106,7 +103,6 @@ impl Meter {
             events: share(self.events),
             event_bytes: share(self.event_bytes),
             published: share(self.published),
-            published_bytes: share(self.published_bytes),
             deliveries: share(self.deliveries),
             queue_requests: share(self.queue_requests),
             message_bytes: share(self.message_bytes),

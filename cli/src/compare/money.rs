@@ -92,6 +92,7 @@ fn units(meter: &Meter, orders: u64) -> BTreeMap<String, f64> {
         ("retries", meter.retries),
         ("events", meter.events),
         ("event_bytes", meter.event_bytes),
+        ("published", meter.published),
         ("deliveries", meter.deliveries),
         ("queue_requests", meter.queue_requests),
         ("schedules", meter.schedules),
@@ -170,6 +171,8 @@ pub fn of(
             "transitions",
         ),
         ("events", "eventbridge-event", "events"),
+        // Each message as a request: small ones of one batch may be billed as one.
+        ("publications to topics", "sns-publish", "published"),
         ("queue requests", "sqs-request", "queue_requests"),
         ("schedules", "scheduler-invocation", "schedules"),
     ] {

@@ -15,6 +15,7 @@ use crate::ops::{catalog, place};
 use crate::shop::scenario;
 use crate::shop::services::{Subject, TableOf};
 use crate::simulate::ready;
+use crate::world::port::replay::{BusRule, Replayable as _};
 use crate::world::World;
 use crate::world::lab::{Lab, definitions};
 
@@ -60,6 +61,11 @@ fn predicted(world: &Lab, description: &'static Description, id: &str) -> Units 
         .unwrap();
     let facts = journal.iter().map(|item| item.read::<Entry>().unwrap());
     let facts: Vec<Entry> = facts.collect();
+    let rules = match description.facts() {
+        Some(_) => ready(world.bus_rules()).unwrap().unwrap(),
+        None => Vec::new(),
+    };
+    let its = |rule: &&BusRule| rule.variant == description.variant.name;
     let deliveries: u64 = facts
         .iter()
         .map(|fact| {
@@ -68,12 +74,14 @@ fn predicted(world: &Lab, description: &'static Description, id: &str) -> Units 
                 "detail-type": fact.metadata.kind,
                 "detail": { "metadata": fact.metadata, "data": fact.data },
             });
-            let lab = world.state();
-            let rules = &lab.lab.definitions().rules;
-            let heard = rules.iter().filter(|rule| rule.pattern.matches(&event));
+            let heard = rules.iter().filter(its);
+            let heard = heard.filter(|rule| rule.pattern.matches(&event));
             heard.map(|rule| rule.targets.len() as u64).sum::<u64>()
         })
         .sum();
+    let on_bus = description.facts().is_some_and(|facts| facts.bus.is_some());
+    let said = facts.len() as u64;
+    let (events, published) = if on_bus { (said, 0) } else { (0, said) };
     let view = ready(View::load(world, id)).unwrap().unwrap();
     let notices = view.notices.len() as u64;
     // A workflow has the clock. On a bus each timer is a message, and one more
@@ -98,7 +106,8 @@ fn predicted(world: &Lab, description: &'static Description, id: &str) -> Units 
     let messages = by_queue + deliveries + timers;
     Units::from([
         ("transitions", states),
-        ("events", facts.len() as u64),
+        ("events", events),
+        ("published", published),
         ("deliveries", deliveries),
         // Sent, received, deleted.
         ("queue_requests", 3 * messages),
@@ -110,6 +119,7 @@ fn metered(meter: &Meter) -> Units {
     Units::from([
         ("transitions", meter.transitions),
         ("events", meter.events),
+        ("published", meter.published),
         ("deliveries", meter.deliveries),
         ("queue_requests", meter.queue_requests),
         ("notices", meter.notices),

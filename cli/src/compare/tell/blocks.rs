@@ -129,6 +129,7 @@ impl Comparison {
         for (title, unit) in [
             ("units an order: transitions", "transitions"),
             ("  events", "events"),
+            ("  messages to topics", "published"),
             ("  queue requests", "queue_requests"),
             ("  invocations", "invocations"),
             ("  write units", "write_units"),

@@ -1,4 +1,5 @@
-//! The bus of a lab. What travelled is kept, so it can be heard afterwards.
+//! The bus and the topics of a lab. What travelled is kept, so it can be heard
+//! afterwards.
 
 use duet_pattern::Pattern;
 use jiff::SignedDuration;
@@ -8,7 +9,8 @@ use super::Lab;
 use super::inputs::Input;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
-use crate::world::port::bus::{BusTools, Event, Listen, Rule};
+use crate::world::port::bus::{BusTools, Event, Listen, Rule, as_event, no_carrier};
+use crate::world::port::replay::topic_pattern;
 
 /// How often the bus is looked at while time passes, in milliseconds.
 const LOOK_EVERY: u64 = 250;
@@ -26,16 +28,29 @@ impl Lab {
 
 impl BusTools for Lab {
     async fn rules(&self) -> Outcome<Vec<Rule>> {
-        let name = self.own_bus()?;
+        let (bus, topics) = (self.bus(), self.topics());
+        if bus.is_none() && topics.is_empty() {
+            return Err(no_carrier());
+        }
         self.with(|lab| {
             let definitions = lab.definitions();
-            let of_bus = |rule: &&duet_lab::Rule| definitions.buses[rule.bus].name == name;
-            Ok(definitions.rules().filter(of_bus).map(told).collect())
+            let name = |rule: &duet_lab::Rule| definitions.buses[rule.bus].name.as_str();
+            let of_bus = |rule: &&duet_lab::Rule| Some(name(rule)) == bus;
+            let subscriptions = definitions.subscriptions();
+            let of_topics = subscriptions.filter(|it| topics.contains(&it.topic.as_str()));
+            let rules = definitions.rules().filter(of_bus).map(told);
+            Ok(rules.chain(of_topics.map(subscribed)).collect())
         })
     }
 
     async fn all_rules(&self) -> Outcome<Vec<Rule>> {
-        self.with(|lab| Ok(lab.definitions().rules().map(told).collect()))
+        self.with(|lab| {
+            let definitions = lab.definitions();
+            let rules = definitions.rules().map(told);
+            Ok(rules
+                .chain(definitions.subscriptions().map(subscribed))
+                .collect())
+        })
     }
 
     async fn put_event(&self, event: &Event) -> Outcome<String> {
@@ -66,7 +81,11 @@ impl BusTools for Lab {
         heard: &mut (impl FnMut(&Value) -> Outcome<()> + Send),
     ) -> Outcome<bool> {
         let pattern = Pattern::parse(listen.pattern).map_err(Problem::usage)?;
-        let bus = self.own_bus()?;
+        let (bus, topics) = (self.bus(), self.topics());
+        if bus.is_none() && topics.is_empty() {
+            return Err(no_carrier());
+        }
+        let on_topic = |name: &str| topics.iter().any(|arn| arn.ends_with(name));
         let span = SignedDuration::from_secs(listen.within);
         let (from, until) = (self.now() - span, self.now() + span);
         let (mut seen, mut came) = (0, false);
@@ -75,12 +94,13 @@ impl BusTools for Lab {
                 let state = &*self.state();
                 let new = &state.lab.heard()[seen..];
                 seen += new.len();
-                let wanted = new.iter().filter(|one| one.bus == bus && one.at >= from);
-                let wanted = wanted.map(|one| &one.event);
-                wanted
-                    .filter(|event| pattern.matches(event))
-                    .cloned()
-                    .collect()
+                let lately = new.iter().filter(|one| one.at >= from);
+                let all = lately.filter_map(|one| match &*one.bus {
+                    name if Some(name) == bus => Some(one.event.clone()),
+                    name if on_topic(name) => Some(as_event(&one.event)),
+                    _ => None,
+                });
+                all.filter(|event| pattern.matches(event)).collect()
             };
             for event in &events {
                 heard(event)?;
@@ -94,6 +114,17 @@ impl BusTools for Lab {
             }
             self.pause(LOOK_EVERY).await;
         }
+    }
+}
+
+/// A deployed subscription, as the rule that would do the same.
+fn subscribed(it: &duet_lab::Subscription) -> Rule {
+    Rule {
+        name: it.name.to_string(),
+        state: "ENABLED".to_owned(),
+        pattern: topic_pattern(&it.topic, &it.written),
+        targets: it.endpoint.rsplit(':').take(1).map(str::to_owned).collect(),
+        transformed: Vec::new(),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::terminal::exit::Outcome;
+use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 
 /// A deployed rule.
@@ -33,6 +33,24 @@ pub struct Event {
     pub kind: String,
     /// What there is to know.
     pub detail: Value,
+}
+
+/// A message on a topic as the event that a bus would have made of it.
+pub(crate) fn as_event(message: &Value) -> Value {
+    let metadata = &message["metadata"];
+    json!({
+        "source": metadata["source"],
+        "detail-type": metadata["type"],
+        "time": metadata["time"],
+        "detail": message,
+    })
+}
+
+/// Why there is nothing to hear.
+pub(crate) fn no_carrier() -> Problem {
+    Problem::usage("the stack has no bus and no topics").hint(
+        "it has no choreography: `duet up --parameter WithChoreography=true`, or WithTopics=true, makes one that has",
+    )
 }
 
 /// What to listen for.

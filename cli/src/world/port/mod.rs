@@ -160,6 +160,13 @@ pub trait World: Clone + Send + Sync + 'static {
         all.find_map(|facts| facts.bus.as_deref())
     }
 
+    /// The ARNs of the shop's topics, where a variant is deployed that has some.
+    fn topics(&self) -> Vec<&'static str> {
+        let all = self.described().into_iter().filter_map(Description::facts);
+        let topics = all.flat_map(|facts| &facts.topics);
+        topics.map(String::as_str).collect()
+    }
+
     /// How the stack describes `variant`, if it is deployed.
     fn deployed(&self, variant: &Variant) -> Option<&'static Description> {
         let mut all = self.described().into_iter();
