@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Rule as EventRule, Tag, Target};
 use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sns::types::Subscription;
 use duet_core::Timestamp;
+use duet_pattern::Pattern;
 use serde_json::{Value, json};
 
 use super::Aws;
@@ -15,16 +17,18 @@ use super::error::unreachable;
 use crate::terminal;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
-use crate::world::port::bus::{BusTools, Event, Listen, Rule};
+use crate::world::port::bus::{BusTools, Event, Listen, Rule, as_event, no_carrier};
 
 fn bus(world: &Aws) -> Outcome<&str> {
     world.bus().ok_or_else(|| {
-        Problem::environment("no variant is deployed whose facts travel on a bus")
-            .hint("deploy with WithChoreography=true")
+        Problem::usage("the stack has no bus to put an event on").hint(
+            "deploy with WithChoreography=true; a fact on a topic comes from its service alone",
+        )
     })
 }
 
-/// A tap: the rule, the queue, and their common name.
+/// A tap: a queue, with a rule on the bus and subscriptions to the topics, and the
+/// name of all of them.
 struct Tap {
     name: String,
     queue: String,
@@ -33,20 +37,24 @@ struct Tap {
 /// The tag of every tap's queue and rule.
 pub(super) const TAG: &str = "duet:tap";
 
-/// The beginning of every tap's name on this bus.
-pub(super) fn taps(bus: &str) -> String {
-    format!("{}-tap-", bus.strip_suffix("-bus").unwrap_or(bus))
+/// The beginning of the names of all taps of this stack, by its bus or its topics;
+/// `None` where it has neither.
+pub(super) fn taps(world: &Aws) -> Option<String> {
+    let of_bus = world
+        .bus()
+        .map(|bus| bus.strip_suffix("-bus").unwrap_or(bus));
+    let of_topics = world.topics().into_iter().next().and_then(|topic| {
+        let name = topic.rsplit(':').next()?;
+        Some(name.split_once("-facts-")?.0)
+    });
+    let stack = of_bus.or(of_topics)?;
+    Some(format!("{stack}-tap-"))
 }
 
 impl Tap {
     async fn open(world: &Aws, pattern: &str, until: Timestamp) -> Outcome<Self> {
-        let bus = bus(world)?;
-        let name = format!(
-            "{}{}-{:08x}",
-            taps(bus),
-            until.as_second(),
-            fastrand::u32(..)
-        );
+        let taps = taps(world).ok_or_else(no_carrier)?;
+        let name = format!("{taps}{}-{:08x}", until.as_second(), fastrand::u32(..));
         let sqs = |e| unreachable("SQS", &e);
         let made = world.queues.create_queue().queue_name(&name);
         let made = made
@@ -58,7 +66,7 @@ impl Tap {
             queue: made.queue_url.unwrap_or_default(),
             name,
         };
-        match tap.connect(world, bus, pattern).await {
+        match tap.connect(world, pattern).await {
             Ok(()) => Ok(tap),
             Err(problem) => {
                 tap.close(world).await;
@@ -67,8 +75,7 @@ impl Tap {
         }
     }
 
-    async fn connect(&self, world: &Aws, bus: &str, pattern: &str) -> Outcome<()> {
-        let bridge = |text: String| Problem::environment(format!("EventBridge: {text}"));
+    async fn connect(&self, world: &Aws, pattern: &str) -> Outcome<()> {
         let attributes = world
             .queues
             .get_queue_attributes()
@@ -82,11 +89,48 @@ impl Tap {
             .and_then(|all| all.get(&QueueAttributeName::QueueArn))
             .cloned()
             .ok_or_else(|| Problem::environment("the tap's queue has no ARN"))?;
-        let tag = Tag::builder()
-            .key(TAG)
-            .value("true")
-            .build()
-            .map_err(|e| bridge(e.to_string()))?;
+        let (bus, topics) = (world.bus(), world.topics());
+        let may = |service: &str, sources: Value| {
+            json!({
+                "Effect": "Allow", "Principal": { "Service": service },
+                "Action": "sqs:SendMessage", "Resource": arn,
+                "Condition": { "ArnEquals": { "aws:SourceArn": sources } },
+            })
+        };
+        let mut statements = Vec::new();
+        if let Some(bus) = bus {
+            let rule = self.rule(world, bus, pattern).await?;
+            statements.push(may("events.amazonaws.com", rule.into()));
+        }
+        if !topics.is_empty() {
+            statements.push(may("sns.amazonaws.com", json!(topics)));
+        }
+        let policy = json!({ "Version": "2012-10-17", "Statement": statements });
+        let policy = HashMap::from([(QueueAttributeName::Policy, policy.to_string())]);
+        world
+            .queues
+            .set_queue_attributes()
+            .queue_url(&self.queue)
+            .set_attributes(Some(policy))
+            .send()
+            .await
+            .map_err(|e| unreachable("SQS", &e))?;
+        if let Some(bus) = bus {
+            self.target(world, bus, &arn).await?;
+        }
+        for topic in topics {
+            let subscribe = world.topics.subscribe().topic_arn(topic).protocol("sqs");
+            let subscribe = subscribe.endpoint(&arn);
+            let made = subscribe.attributes("RawMessageDelivery", "true").send();
+            made.await.map_err(|e| unreachable("SNS", &e))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the rule on `bus`. Gives its ARN.
+    async fn rule(&self, world: &Aws, bus: &str, pattern: &str) -> Outcome<String> {
+        let tag = Tag::builder().key(TAG).value("true").build();
+        let tag = tag.map_err(|e| Problem::environment(format!("EventBridge: {e}")))?;
         let rule = world
             .buses
             .put_rule()
@@ -97,24 +141,14 @@ impl Tap {
             .send()
             .await
             .map_err(|e| unreachable("EventBridge", &e))?;
-        let policy = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage", "Resource": arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": rule.rule_arn()}}}]});
-        let policy = HashMap::from([(QueueAttributeName::Policy, policy.to_string())]);
-        world
-            .queues
-            .set_queue_attributes()
-            .queue_url(&self.queue)
-            .set_attributes(Some(policy))
-            .send()
-            .await
-            .map_err(|e| unreachable("SQS", &e))?;
-        let target = Target::builder()
-            .id("tap")
-            .arn(arn)
-            .build()
-            .map_err(|e| bridge(e.to_string()))?;
+        Ok(rule.rule_arn().unwrap_or_default().to_owned())
+    }
+
+    /// Has the rule deliver to the queue `arn`.
+    async fn target(&self, world: &Aws, bus: &str, arn: &str) -> Outcome<()> {
+        let bridge = |text: String| Problem::environment(format!("EventBridge: {text}"));
+        let target = Target::builder().id("tap").arn(arn).build();
+        let target = target.map_err(|e| bridge(e.to_string()))?;
         let put = world
             .buses
             .put_targets()
@@ -130,13 +164,26 @@ impl Tap {
         }
     }
 
-    /// Removes rule and queue. What cannot be removed is swept by the next run.
+    /// Removes rule, subscriptions and queue. What cannot be removed is swept by the
+    /// next run.
     async fn close(&self, world: &Aws) {
-        if let Ok(bus) = bus(world) {
+        if let Some(bus) = world.bus() {
             let targets = world.buses.remove_targets().rule(&self.name);
             drop(targets.event_bus_name(bus).ids("tap").send().await);
             let rule = world.buses.delete_rule().name(&self.name);
             drop(rule.event_bus_name(bus).send().await);
+        }
+        for topic in world.topics() {
+            let all = world.subscriptions(topic).await.unwrap_or_default();
+            let own = |it: &&Subscription| {
+                let queue = it.endpoint().and_then(|arn| arn.rsplit(':').next());
+                queue == Some(self.name.as_str())
+            };
+            for subscription in all.iter().filter(own) {
+                let arn = subscription.subscription_arn().unwrap_or_default();
+                let gone = world.topics.unsubscribe().subscription_arn(arn);
+                drop(gone.send().await);
+            }
         }
         drop(
             world
@@ -156,7 +203,7 @@ impl Tap {
 
     /// Removes the taps whose time was over and that are still there.
     async fn sweep(world: &Aws) -> Outcome<()> {
-        let prefix = taps(bus(world)?);
+        let prefix = taps(world).ok_or_else(no_carrier)?;
         let found = world
             .queues
             .list_queues()
@@ -185,13 +232,25 @@ impl Tap {
 
 impl BusTools for Aws {
     async fn rules(&self) -> Outcome<Vec<Rule>> {
-        rules(self, bus(self)?, None).await
+        let (bus, topics) = (self.bus(), self.topics());
+        if bus.is_none() && topics.is_empty() {
+            return Err(no_carrier());
+        }
+        let mut all = match bus {
+            Some(bus) => rules(self, bus, None).await?,
+            None => Vec::new(),
+        };
+        for topic in topics {
+            let subscribed = self.subscribed(topic).await?;
+            all.extend(subscribed.into_iter().map(|(.., rule)| rule));
+        }
+        Ok(all)
     }
 
     async fn all_rules(&self) -> Outcome<Vec<Rule>> {
-        let mut all = match self.bus() {
-            Some(bus) => rules(self, bus, None).await?,
-            None => Vec::new(),
+        let mut all = match self.bus().is_none() && self.topics().is_empty() {
+            true => Vec::new(),
+            false => self.rules().await?,
         };
         if let Some(prefix) = self.prefix() {
             all.extend(rules(self, DEFAULT_BUS, Some(prefix)).await?);
@@ -238,7 +297,7 @@ impl BusTools for Aws {
         terminal::tell(&format!("listening for {} s", listen.within));
         terminal::interrupt::cleans_up();
         let came = tokio::select! {
-            came = hear(self, &tap, listen.within, listen.first, heard) => came,
+            came = hear(self, &tap, listen, heard) => came,
             _ = tokio::signal::ctrl_c() => Ok(false),
         };
         tap.close(self).await;
@@ -317,12 +376,13 @@ async fn rules(world: &Aws, bus: &str, prefix: Option<String>) -> Outcome<Vec<Ru
 async fn hear(
     world: &Aws,
     tap: &Tap,
-    within: i64,
-    first: bool,
+    listen: Listen<'_>,
     heard: &mut (impl FnMut(&Value) -> Outcome<()> + Send),
 ) -> Outcome<bool> {
     let began = Instant::now();
-    let limit = Duration::from_secs(within.unsigned_abs());
+    let limit = Duration::from_secs(listen.within.unsigned_abs());
+    // A rule lets through what matches; a topic's subscription, everything.
+    let pattern = Pattern::parse(listen.pattern).map_err(Problem::usage)?;
     let mut came = false;
     while began.elapsed() < limit {
         let left = (limit - began.elapsed()).as_secs().min(5);
@@ -336,12 +396,18 @@ async fn hear(
             .await
             .map_err(|e| unreachable("SQS", &e))?;
         for message in answer.messages() {
-            let event: Value =
+            let body: Value =
                 serde_json::from_str(message.body().unwrap_or_default()).unwrap_or_default();
-            heard(&event)?;
-            came = true;
-            if first {
-                return Ok(true);
+            let event = match body.get("detail-type") {
+                Some(_) => body,
+                None => as_event(&body),
+            };
+            if pattern.matches(&event) {
+                heard(&event)?;
+                came = true;
+                if listen.first {
+                    return Ok(true);
+                }
             }
             let gone = world.queues.delete_message().queue_url(&tap.queue);
             drop(

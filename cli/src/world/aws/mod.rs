@@ -9,6 +9,7 @@ mod logs;
 mod operate;
 mod replay;
 pub mod stacks;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

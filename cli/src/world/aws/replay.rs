@@ -16,7 +16,7 @@ use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World as _;
 use crate::world::port::replay::{
-    BusRule, BusTarget, Ear, Replayable, Replaying, bare_input, no_bus, topic_pattern,
+    BusRule, BusTarget, Ear, Replayable, Replaying, bare_input, no_bus,
 };
 
 /// Most messages of one call, and most bytes we put in one (SQS quotas: ten,
@@ -87,7 +87,7 @@ impl Aws {
                     continue;
                 };
                 // Somebody who looks on is no consumer, and soon gone.
-                if name.starts_with(&taps(bus)) {
+                if taps(self).is_some_and(|taps| name.starts_with(&taps)) {
                     continue;
                 }
                 if rule
@@ -131,44 +131,24 @@ impl Aws {
         }
     }
 
-    /// The subscriptions of queues to `topic`, which carries facts of `variant`.
-    async fn subscriptions_of(
-        &self,
-        variant: &'static str,
-        topic: &str,
-    ) -> Outcome<Vec<BusRule>> {
-        let pages = self.topics.list_subscriptions_by_topic().topic_arn(topic);
-        let mut pages = pages.into_paginator().items().send();
-        let mut rules = Vec::new();
-        while let Some(one) = pages.next().await {
-            let one = one.map_err(|error| unreachable("SNS", &error))?;
-            let (arn, queue) = (
-                one.subscription_arn().unwrap_or_default(),
-                one.endpoint().unwrap_or_default(),
-            );
-            if one.protocol() != Some("sqs") {
-                continue;
-            }
-            let told = self.topics.get_subscription_attributes();
-            let told = told.subscription_arn(arn).send().await;
-            let told = told.map_err(|error| unreachable("SNS", &error))?;
-            let policy = told.attributes().and_then(|all| all.get("FilterPolicy"));
-            let policy = policy.and_then(|text| serde_json::from_str(text).ok());
-            let pattern = topic_pattern(topic, &policy.unwrap_or_default());
-            let last = |arn: &str| arn.rsplit(':').next().unwrap_or(arn).to_owned();
-            rules.push(BusRule {
-                name: format!("{}-to-{}", last(topic), last(queue)),
-                arn: arn.to_owned(),
+    /// The subscriptions of queues to `topic`, which carries facts of `variant`,
+    /// without those of taps.
+    async fn subscriptions_of(&self, variant: &'static str, topic: &str) -> Outcome<Vec<BusRule>> {
+        let all = self.subscribed(topic).await?;
+        let subscriptions = all.into_iter().map(|(arn, queue, rule)| {
+            Ok(BusRule {
+                name: rule.name,
+                arn,
                 variant,
                 bare: true,
-                pattern: Pattern::from_value(&pattern).map_err(Problem::environment)?,
+                pattern: Pattern::from_value(&rule.pattern).map_err(Problem::environment)?,
                 targets: vec![BusTarget {
-                    arn: queue.to_owned(),
+                    arn: queue,
                     input: bare_input()?,
                 }],
-            });
-        }
-        Ok(rules)
+            })
+        });
+        subscriptions.collect()
     }
 }
 
