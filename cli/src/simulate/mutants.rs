@@ -385,6 +385,38 @@ fn of_resources(all: &Definitions) -> Vec<Mutant> {
             }),
         );
     }
+    for (n, subscription) in all.subscriptions.iter().enumerate() {
+        let name = &*subscription.name;
+        add(
+            name,
+            "no such subscription",
+            Box::new(move |all| {
+                all.subscriptions.remove(n);
+            }),
+        );
+        add(
+            name,
+            "no dead-letter queue",
+            Box::new(move |all| all.subscriptions[n].dead_letters = None),
+        );
+        add(
+            name,
+            "no queue at its end",
+            Box::new(move |all| all.subscriptions[n].queue = None),
+        );
+        add(
+            name,
+            "no raw delivery",
+            Box::new(move |all| all.subscriptions[n].raw = false),
+        );
+        if subscription.filter.is_some() {
+            add(
+                name,
+                "no filter",
+                Box::new(move |all| all.subscriptions[n].filter = None),
+            );
+        }
+    }
     for (n, queue) in all.queues.iter().enumerate() {
         let name = &queue.name;
         if queue.redrive.is_some() {

@@ -5,6 +5,7 @@ mod bus;
 mod executions;
 mod functions;
 mod queues;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

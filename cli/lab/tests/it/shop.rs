@@ -11,7 +11,7 @@ use duet_order::domain::Order;
 use serde_json::{Value, json};
 
 /// The variants, and where their orders enter.
-pub(crate) const VARIANTS: [&str; 2] = ["standard", "eventbridge"];
+pub(crate) const VARIANTS: [&str; 3] = ["standard", "eventbridge", "sns"];
 
 pub(crate) fn definitions() -> Arc<Definitions> {
     Arc::new(Definitions::read(bundled(), "duet", &[].into()).unwrap())
