@@ -7,7 +7,7 @@ use std::fmt;
 use duet_asl::substitute;
 use duet_edge::sweep::{Way, Ways};
 use duet_edge::timers::Schedules;
-use duet_edge::wires::{Carrier, Renderings};
+use duet_edge::wires::{Carrier, Renderings, topic};
 use duet_lab::{Deployed, bundled, deployed};
 use serde_json::{Value, json};
 
@@ -310,20 +310,28 @@ impl Stack {
                 function.driving().iter().map(all).collect()
             }
             On::Buses => {
-                let carriers = string_of(function, "DUET_CARRIERS");
-                let all: Renderings = serde_json::from_str(carriers).unwrap();
-                // A task serves the variants whose workflow calls tasks.
-                let served = all.values();
-                let served = served.filter(|it| it.tasks || function.entry != "task");
-                let named: BTreeSet<_> = served
-                    .filter_map(|rendering| match &rendering.facts {
-                        Carrier::None {} => None,
-                        Carrier::Eventbridge { bus } => Some(bus.as_str()),
+                let named: BTreeSet<_> = carriers_of(function)
+                    .into_iter()
+                    .filter_map(|carrier| match carrier {
+                        Carrier::Eventbridge { bus } => Some(bus),
+                        Carrier::None {} | Carrier::Sns { .. } => None,
                     })
                     .collect();
                 let buses = self.of("AWS::Events::EventBus");
                 let buses = buses.filter(|bus| named.contains(bus.reference.as_str()));
                 buses.map(arn).collect()
+            }
+            On::Facts => {
+                let own = |carrier| match carrier {
+                    Carrier::Sns { topics } => {
+                        Some(topic(&topics, &format!("duet.{}", function.service)))
+                    }
+                    Carrier::None {} | Carrier::Eventbridge { .. } => None,
+                };
+                let named: BTreeSet<_> = carriers_of(function).into_iter().filter_map(own).collect();
+                let topics = self.of("AWS::SNS::Topic");
+                let topics = topics.filter(|topic| named.contains(topic.reference.as_str()));
+                topics.map(|topic| topic.reference.clone()).collect()
             }
             On::Waiting => {
                 let waits = |machine: &Machine<'_>| {
@@ -430,4 +438,14 @@ pub(super) fn in_the_name_of(service: &str) -> String {
 /// The condition under which a role may be handed on: to EventBridge Scheduler.
 pub(super) fn to_the_scheduler() -> String {
     json!({ "StringEquals": { "iam:PassedToService": "scheduler.amazonaws.com" } }).to_string()
+}
+
+/// How the facts travel of the variants that `function` serves.
+fn carriers_of(function: &Function<'_>) -> Vec<Carrier> {
+    let carriers = string_of(function, "DUET_CARRIERS");
+    let all: Renderings = serde_json::from_str(carriers).unwrap();
+    // A task serves the variants whose workflow calls tasks.
+    let served = all.into_values();
+    let served = served.filter(|it| it.tasks || function.entry != "task");
+    served.map(|it| it.facts).collect()
 }

@@ -51,6 +51,8 @@ pub(super) enum On {
     Executions,
     /// The buses of the carriers, in its own name only.
     Buses,
+    /// The service's own topic, where facts travel on topics.
+    Facts,
     /// The state machines with a task of the service that waits for an answer.
     Waiting,
     /// The topic for notices.
@@ -153,6 +155,7 @@ pub(super) const ROWS: &[Row] = &[
     row("Dynamo::listed", "dynamodb.scan", &[], "dynamodb:Scan", On::Index, DYNAMODB),
 
     row("Aws::publish", "eventbridge.put_events", SAID, "events:PutEvents", On::Buses, EVENTS),
+    row("Aws::publish", "sns.publish_batch", SAID, "sns:Publish", On::Facts, SNS),
 
     row("Aws::send_later", "sqs.get_queue_url", TIMED, "sqs:GetQueueUrl", On::Timers, SQS),
     row("Aws::send_later", "sqs.send_message", TIMED, "sqs:SendMessage", On::Timers, SQS),
