@@ -130,7 +130,8 @@ impl Shop {
 
     /// The bus.
     pub(crate) fn bus_name(&self) -> &'static str {
-        &self.description(eventbridge()).facts().unwrap().bus
+        let facts = self.description(eventbridge()).facts().unwrap();
+        facts.bus.as_deref().unwrap()
     }
 
     /// The URL of the queue on which `service` hears facts: it is called as its

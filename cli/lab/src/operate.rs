@@ -235,9 +235,8 @@ impl Lab {
             // A subscription's letter says nothing of where it was to go: its queue
             // has the same dead letters.
             let mut queues = self.definitions.queues.iter().enumerate();
-            let (home, _) = queues.find(|(_, it)| {
-                !it.gone && it.redrive.is_some_and(|(dead, _)| dead == queue)
-            })?;
+            let (home, _) = queues
+                .find(|(_, it)| !it.gone && it.redrive.is_some_and(|(dead, _)| dead == queue))?;
             return Some((home, message.body.clone()));
         };
         // Of a schedule the letter is what the target was to get.

@@ -15,9 +15,9 @@ use crate::ops::{catalog, place};
 use crate::shop::scenario;
 use crate::shop::services::{Subject, TableOf};
 use crate::simulate::ready;
-use crate::world::port::replay::{BusRule, Replayable as _};
 use crate::world::World;
 use crate::world::lab::{Lab, definitions};
+use crate::world::port::replay::{BusRule, Replayable as _};
 
 /// The longest that a message of a queue may be delayed, in seconds (SQS
 /// developer guide, message timers).

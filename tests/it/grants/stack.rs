@@ -328,7 +328,8 @@ impl Stack {
                     }
                     Carrier::None {} | Carrier::Eventbridge { .. } => None,
                 };
-                let named: BTreeSet<_> = carriers_of(function).into_iter().filter_map(own).collect();
+                let named: BTreeSet<_> =
+                    carriers_of(function).into_iter().filter_map(own).collect();
                 let topics = self.of("AWS::SNS::Topic");
                 let topics = topics.filter(|topic| named.contains(topic.reference.as_str()));
                 topics.map(|topic| topic.reference.clone()).collect()

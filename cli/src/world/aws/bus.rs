@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Rule as EventRule, Tag, Target};
-use aws_sdk_sqs::types::QueueAttributeName;
 use aws_sdk_sns::types::Subscription;
+use aws_sdk_sqs::types::QueueAttributeName;
 use duet_core::Timestamp;
 use duet_pattern::Pattern;
 use serde_json::{Value, json};

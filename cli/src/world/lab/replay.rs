@@ -41,7 +41,9 @@ impl Replayable for Lab {
             let definitions = lab.definitions();
             let on_bus = |variant, name: &str| {
                 let bus = definitions.bus_named(name);
-                let rules = definitions.rules().filter(move |rule| Some(rule.bus) == bus);
+                let rules = definitions
+                    .rules()
+                    .filter(move |rule| Some(rule.bus) == bus);
                 rules.map(move |rule| BusRule {
                     name: rule.name.clone(),
                     arn: rule.arn.clone(),

@@ -28,10 +28,7 @@ fn a_filter_sees_attributes_only() {
     // What a message says is no attribute, and so nothing fits.
     for (policy, heard) in [
         (r#"{"detail-type": ["NewOrder"]}"#, true),
-        (
-            r#"{"detail-type": ["NewOrder"], "variant": ["sns"]}"#,
-            true,
-        ),
+        (r#"{"detail-type": ["NewOrder"], "variant": ["sns"]}"#, true),
         (r#"{"detail-type": [{"prefix": "New"}]}"#, true),
         (r#"{"metadata": {"type": ["NewOrder"]}}"#, false),
         (
