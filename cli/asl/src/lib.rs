@@ -51,6 +51,7 @@
 //! beyond it.
 
 mod choice;
+mod dataset;
 mod env;
 mod exec;
 pub mod failure;
@@ -60,6 +61,7 @@ mod intrinsic;
 mod jsonata;
 mod mock;
 mod model;
+mod objects;
 mod parse;
 mod path;
 mod retry;
@@ -72,13 +74,15 @@ mod validate;
 
 pub use env::size;
 pub use exec::{
-    AnswerError, Effect, Execution, ExecutionOptions, InspectionData, RedriveError, StateReport,
-    StateTest, Status, TaskCall, TaskError, TaskId, TestStatus, test_state,
+    AnswerError, ChildReport, Counts, Effect, Execution, ExecutionOptions, InspectionData,
+    MapRunReport, RedriveError, StateReport, StateTest, Status, TaskCall, TaskError, TaskId,
+    TestStatus, test_state,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};
 pub use model::{MachineType, Pattern, Resource, StateMachine};
-pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, run};
+pub use objects::{MemoryObjects, ObjectError, Objects};
+pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, drive_with, run};
 pub use substitute::substitute;
 pub use taken::{Possible, Taken, Way};
 pub use validate::{Finding, Severity, codes, validate, validate_as};

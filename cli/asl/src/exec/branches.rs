@@ -60,6 +60,9 @@ impl Execution {
         state: &State,
         map: &MapState,
     ) -> Result<Progress, Failure> {
+        if let Some(distributed) = &map.distributed {
+            return self.distribute(thread, state, map, distributed);
+        }
         let effective = self.effective(thread, state)?;
         let items = self.items(thread, state.language, map, &effective)?;
         let limit = match &map.max_concurrency {
@@ -344,6 +347,18 @@ impl Execution {
         for at in self.running_branches(thread) {
             self.halt_tree(at);
         }
+        let run = match self.threads[thread].as_ref().map(|t| &t.activity) {
+            Some(Activity::Run(run)) => Some(*run),
+            _ => None,
+        };
+        if run.is_some_and(|run| self.abort(run)) {
+            self.record_aside(thread, || Detail::MapRun {
+                what: "Aborted",
+                arn: None,
+                redrives: None,
+                failure: None,
+            });
+        }
         self.halt(thread);
         self.ready.retain(|t| *t != thread);
     }
@@ -359,7 +374,7 @@ impl Execution {
                 self.effects.push(Effect::Cancel(id));
                 t.activity = Activity::Halted;
             }
-            Activity::Enter | Activity::Join(_) => {}
+            Activity::Enter | Activity::Join(_) | Activity::Run(_) => {}
             Activity::Attempt | Activity::Waiting | Activity::Backoff | Activity::Halted => {
                 t.activity = Activity::Halted;
             }
@@ -387,7 +402,10 @@ impl Execution {
             self.halt(at);
             self.release(at);
         }
-        if matches!(self.thread(thread).activity, Activity::Join(_)) {
+        if matches!(
+            self.thread(thread).activity,
+            Activity::Join(_) | Activity::Run(_)
+        ) {
             self.thread_mut(thread).activity = Activity::Halted;
         }
     }
@@ -401,6 +419,7 @@ impl Execution {
     /// Restarts, after a redrive, every flow that had not come to its end.
     pub(super) fn revive(&mut self, event: u64) {
         let machine = self.machine.clone();
+        let mut runs = Vec::new();
         for (at, thread) in self.threads.iter_mut().enumerate() {
             let Some(t) = thread else { continue };
             t.last_event = event;
@@ -414,11 +433,19 @@ impl Execution {
                     t.activity = Activity::Join(join);
                     continue;
                 }
+                Activity::Run(run) => {
+                    t.activity = Activity::Run(run);
+                    runs.push(run);
+                    continue;
+                }
                 Activity::Enter => Activity::Enter,
                 _ if fails || t.entered_event == 0 => Activity::Enter,
                 _ => Activity::Attempt,
             };
             self.ready.push_back(at);
+        }
+        for run in runs {
+            self.redrive_run(run);
         }
     }
 }

@@ -13,9 +13,13 @@
 
 mod api;
 mod branches;
+mod children;
 mod clock;
+mod distributed;
 mod io;
+mod maprun;
 mod recover;
+mod results;
 mod single;
 mod states;
 mod thread;
@@ -24,6 +28,7 @@ use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
 use crate::history::{Detail, History, MAX_EVENTS};
 use crate::model::{MachineType, State, StateId, StateMachine};
+use crate::objects::Objects;
 use crate::taken::{Taken, Way};
 use crate::{Data, Millis};
 pub use api::{
@@ -32,6 +37,8 @@ pub use api::{
 use clock::{Alarm, Timer, after};
 pub(crate) use io::MAX_DATA;
 use io::within_limit;
+use maprun::Runs;
+pub use maprun::{ChildReport, Counts, MapRunReport};
 use serde_json::Value;
 pub use single::{InspectionData, StateReport, StateTest, TestStatus, test_state};
 use std::cell::RefCell;
@@ -74,6 +81,12 @@ pub struct Execution {
     transitions: u64,
     /// The ways taken, if they are kept.
     taken: Option<Vec<Taken>>,
+    /// Its Map Runs, once a distributed Map began.
+    runs: Option<Box<Runs>>,
+    /// What distributed Maps read and write.
+    objects: Option<Arc<dyn Objects>>,
+    /// The state that wanted objects where there are none.
+    lacking: Option<Arc<str>>,
     /// Transitions when the clock last moved.
     transitions_before: u64,
 }
@@ -87,8 +100,22 @@ impl Execution {
         options: &ExecutionOptions,
         now: Millis,
     ) -> Self {
+        Self::start_with(machine, input, options, None, now)
+    }
+
+    /// As [`Self::start`], with objects for distributed Maps. Without any, reading or
+    /// writing some fails; [`Self::lacks_objects`] says so.
+    #[must_use]
+    pub fn start_with(
+        machine: &Arc<StateMachine>,
+        input: Value,
+        options: &ExecutionOptions,
+        objects: Option<Arc<dyn Objects>>,
+        now: Millis,
+    ) -> Self {
         let input = Arc::new(input);
         let mut this = Self::idle(machine, &input, options, now);
+        this.objects = objects;
         let role = this.identity.role_arn.clone();
         this.history.add(0, now, || Detail::ExecutionStarted {
             input: input.clone(),
@@ -164,6 +191,9 @@ impl Execution {
             orphaned: false,
             transitions: 0,
             taken: options.ways.then(Vec::new),
+            runs: None,
+            objects: None,
+            lacking: None,
             transitions_before: 0,
         }
     }
@@ -192,6 +222,10 @@ impl Execution {
         now: Millis,
     ) -> Result<(), AnswerError> {
         self.catch_up(now);
+        if let Some((child, task)) = self.caller(id) {
+            let answer = |run: &mut Self| run.complete_task(task, result, now);
+            return self.ask_child(child, answer, AnswerError::UnknownTask);
+        }
         let thread = self.find(id.0).ok_or(AnswerError::UnknownTask)?;
         self.answer(thread, result, false);
         self.settle();
@@ -230,6 +264,10 @@ impl Execution {
     /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more).
     pub fn heartbeat(&mut self, token: &str, now: Millis) -> Result<(), AnswerError> {
         self.catch_up(now);
+        if let Some(child) = self.child_with(token) {
+            let beat = |run: &mut Self| run.heartbeat(token, now);
+            return self.ask_child(child, beat, AnswerError::UnknownToken);
+        }
         let thread = self.holder(token).ok_or(AnswerError::UnknownToken)?;
         let thread = self.thread_mut(thread);
         let activity = thread.activity_id;
@@ -274,6 +312,7 @@ impl Execution {
     /// then it waits for what it waits for.
     pub fn orphan(&mut self) {
         self.orphaned = true;
+        self.orphan_children();
     }
 
     /// `RedriveExecution`: goes on from the states that did not succeed, with the
@@ -282,18 +321,7 @@ impl Execution {
     /// # Errors
     /// When AWS would refuse; see [`RedriveError`].
     pub fn redrive(&mut self, now: Millis) -> Result<(), RedriveError> {
-        if self.machine.kind == MachineType::Express {
-            return Err(RedriveError::Express);
-        }
-        let Some(ended) = self.ended.filter(|_| self.status != Status::Succeeded) else {
-            return Err(RedriveError::NotFailed);
-        };
-        if now - ended > REDRIVE_MILLIS {
-            return Err(RedriveError::TooLate);
-        }
-        if self.history.count >= MAX_EVENTS - 1 {
-            return Err(RedriveError::HistoryFull);
-        }
+        self.redrivable(now)?;
         self.set_now(now);
         self.status = Status::Running;
         (self.output, self.error, self.cause, self.ended) = (None, None, None, None);
@@ -309,6 +337,28 @@ impl Execution {
         self.revive(event);
         self.settle();
         Ok(())
+    }
+
+    /// Whether AWS would redrive it.
+    fn redrivable(&self, now: Millis) -> Result<(), RedriveError> {
+        if self.machine.kind == MachineType::Express {
+            return Err(RedriveError::Express);
+        }
+        let Some(ended) = self.ended.filter(|_| self.status != Status::Succeeded) else {
+            return Err(RedriveError::NotFailed);
+        };
+        if now - ended > REDRIVE_MILLIS {
+            return Err(RedriveError::TooLate);
+        }
+        if self.is_full() {
+            return Err(RedriveError::HistoryFull);
+        }
+        Ok(())
+    }
+
+    /// Whether there is no room for more than one event.
+    fn is_full(&self) -> bool {
+        self.history.count >= MAX_EVENTS - 1
     }
 
     // ---- threads
@@ -369,6 +419,10 @@ impl Execution {
         now: Millis,
     ) -> Result<(), AnswerError> {
         self.catch_up(now);
+        if let Some(child) = self.child_with(token) {
+            let answer = |run: &mut Self| run.answer_token(token, result, now);
+            return self.ask_child(child, answer, AnswerError::UnknownToken);
+        }
         let thread = self.holder(token).ok_or(AnswerError::UnknownToken)?;
         self.answer(thread, result, true);
         self.settle();
@@ -473,6 +527,7 @@ impl Execution {
         for at in 0..self.threads.len() {
             self.halt(at);
         }
+        self.abort_all();
         self.ready.clear();
         self.timers.clear();
         self.announced = None;

@@ -40,8 +40,10 @@ pub(super) enum Activity {
     Waiting,
     /// Between two attempts.
     Backoff,
-    /// In a Parallel or Map state.
+    /// In a Parallel or inline Map state.
     Join(Box<Join>),
+    /// In a distributed Map, with its Map Run.
+    Run(usize),
     /// Failed or cut short; a redrive starts the state again.
     Halted,
 }

@@ -292,7 +292,7 @@ impl Compiler {
 }
 
 /// `arn` with each `${...}` replaced by one character, for those hold colons.
-fn without_substitutions(arn: &str) -> String {
+pub(super) fn without_substitutions(arn: &str) -> String {
     let mut out = String::new();
     let mut rest = arn;
     while let Some(start) = rest.find("${") {

@@ -8,6 +8,7 @@
 mod cases;
 mod chaos;
 mod data;
+mod distributed;
 mod failures;
 mod history;
 mod intrinsics;
