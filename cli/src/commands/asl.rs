@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::choose::parameter;
 use crate::ops::machines;
+use crate::ops::objects::Folder;
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::read;
@@ -64,7 +65,10 @@ pub struct Run {
     /// A Lambda task without a mock returns its payload.
     #[arg(long)]
     pub task_echo: bool,
-    /// Print the events too.
+    /// A folder with the objects that a distributed Map reads and writes: DIR/BUCKET/KEY.
+    #[arg(long, value_name = "DIR")]
+    pub objects: Option<PathBuf>,
+    /// Print the events too; of the child executions of distributed Maps, too.
     #[arg(long)]
     pub history: bool,
     /// Decides jitter, UUIDs, tokens and random numbers.
@@ -214,6 +218,16 @@ fn run_definition(args: &Run) -> Outcome<Exit> {
         },
         mocks,
         task_echo: args.task_echo,
+        objects: match &args.objects {
+            Some(folder) if folder.is_dir() => Some(Arc::new(Folder::written(folder))),
+            Some(folder) => {
+                let what = format!("--objects {}: there is no such folder", folder.display());
+                return Err(
+                    Problem::usage(what).hint("make one, with a folder in it for each bucket")
+                );
+            }
+            None => None,
+        },
         ..RunOptions::default()
     };
     let report: RunReport =

@@ -6,7 +6,8 @@ use super::{Called, Case, Expect, Suite};
 use crate::env::size;
 use crate::exec::{ExecutionOptions, MAX_DATA, Status, TaskCall};
 use crate::model::StateMachine;
-use crate::run::{DEFAULT_START, Reply, RunError, RunReport, drive};
+use crate::objects::Objects;
+use crate::run::{DEFAULT_START, Reply, RunError, RunReport, drive_with};
 use crate::taken::{Taken, Way};
 use crate::{Data, Millis};
 use serde_json::{Value, json};
@@ -167,14 +168,19 @@ impl Prepared {
     }
 
     /// Runs it and compares.
-    pub(super) fn run(&self, machine: &Arc<StateMachine>) -> CaseReport {
+    pub(super) fn run(
+        &self,
+        machine: &Arc<StateMachine>,
+        objects: Option<Arc<dyn Objects>>,
+    ) -> CaseReport {
         let mut calls = Vec::new();
         let mut made: HashMap<Arc<str>, u32> = HashMap::new();
         let mut stopped = None;
-        let ran = drive(
+        let ran = drive_with(
             machine,
             self.input.clone(),
             &self.options,
+            objects,
             self.start,
             &mut |call| {
                 calls.push(Called {
