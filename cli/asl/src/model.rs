@@ -315,6 +315,14 @@ pub(crate) struct MapState {
     pub(crate) distributed: Option<Box<Distributed>>,
 }
 
+impl MapState {
+    /// Whether its results are written to objects.
+    pub(crate) fn exports(&self) -> bool {
+        let writer = self.distributed.as_ref().and_then(|it| it.writer.as_ref());
+        writer.is_some_and(|it| it.target.is_some())
+    }
+}
+
 /// What only a distributed Map has.
 #[derive(Debug)]
 pub(crate) struct Distributed {

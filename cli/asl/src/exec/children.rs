@@ -19,7 +19,7 @@ const MAX_CHILDREN: usize = 10_000;
 /// A Map Run may be redriven so often (AWS's quota).
 const MAX_REDRIVES: u32 = 1_000;
 /// Recorded (TestState, 2025-11-13).
-const EXCEEDED: &str = "The specified tolerated failure threshold was exceeded";
+pub(super) const EXCEEDED: &str = "The specified tolerated failure threshold was exceeded";
 
 impl Execution {
     pub(super) fn map_run(&self, run: usize) -> &MapRun {

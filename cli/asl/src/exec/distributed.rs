@@ -20,13 +20,14 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// What a distributed Map needs to be told before it begins.
-struct Settings {
-    max_concurrency: u64,
-    tolerated: Tolerated,
-    limit: u64,
+pub(super) struct Settings {
+    pub(super) max_concurrency: u64,
+    pub(super) tolerated: Tolerated,
+    /// `MaxItems`.
+    pub(super) limit: u64,
     /// What the reader is given.
     read: Option<Data>,
-    batch: Option<Batch>,
+    pub(super) batch: Option<Batch>,
 }
 
 /// How items are grouped.
@@ -92,7 +93,7 @@ impl Execution {
         }
     }
 
-    fn settings(
+    pub(super) fn settings(
         &self,
         thread: usize,
         state: &State,

@@ -4,14 +4,17 @@
 //! that of the interpreter. Shapes: Step Functions API reference, `TestState`,
 //! `InspectionData`, `MockInput`; what is refused: recordings of the service's answers.
 
+use super::children::EXCEEDED;
+use super::distributed::map_items;
 use super::io::{View, place, within_limit};
 use super::states::Progress;
 use super::thread::{Activity, Thread};
 use super::{Effect, Execution, ExecutionOptions, MAX_DATA, TaskError};
+use crate::dataset;
 use crate::env::{MapItem, size};
-use crate::failure::Failure;
+use crate::failure::{Failure, ITEM_READER, TOLERATED};
 use crate::integration::{request, response};
-use crate::model::{Kind, Language, MapState, State, StateId, StateMachine};
+use crate::model::{Distributed, Format, Kind, Language, MapState, State, StateId, StateMachine};
 use crate::retry::choose;
 use crate::{Data, Millis};
 use serde::Serialize;
@@ -35,6 +38,8 @@ pub struct StateTest {
     pub caused_by: Option<String>,
     /// `mapIterationFailureCount`.
     pub failed_iterations: Option<u32>,
+    /// `mapItemReaderData`: what an `ItemReader` reads, as it stands in its source.
+    pub reader_data: Option<String>,
     /// Seed and context object.
     pub options: ExecutionOptions,
     /// The virtual time.
@@ -99,7 +104,15 @@ pub struct InspectionData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_item_selector: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_items_pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_item_batcher: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerated_failure_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerated_failure_percentage: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +211,11 @@ fn admissible(machine: &StateMachine, state: &State, test: &StateTest) -> Result
                     branches.len()
                 ));
             }
+            Kind::Map(map) if map.exports() => {
+                if !result.is_object() {
+                    return Err("the mocked result of a Map that exports its results is an object: MapRunArn and ResultWriterDetails".into());
+                }
+            }
             Kind::Map(_) if items.is_none() => {
                 return Err("the mocked result of a Map is a list".into());
             }
@@ -214,11 +232,22 @@ fn admissible(machine: &StateMachine, state: &State, test: &StateTest) -> Result
             ));
         }
     }
+    let distributed = match &state.kind {
+        Kind::Map(map) => map.distributed.as_ref(),
+        _ => None,
+    };
+    if test.reader_data.is_some() && distributed.is_none_or(|it| it.reader.is_none()) {
+        return Err(format!(
+            "mapItemReaderData is for a distributed Map with an ItemReader, and '{}' is none",
+            state.name
+        ));
+    }
     match (test.failed_iterations, &state.kind) {
         (None, _) => Ok(()),
         (Some(0), Kind::Map(_)) => Ok(()),
+        (Some(_), Kind::Map(_)) if distributed.is_some() => Ok(()),
         (Some(_), Kind::Map(_)) => Err(
-            "mapIterationFailureCount above 0 is for a distributed Map, which this engine does not run; an inline Map fails with its first iteration: mock errorOutput".into(),
+            "mapIterationFailureCount above 0 is for a distributed Map; an inline Map fails with its first iteration: mock errorOutput".into(),
         ),
         _ => Err(format!(
             "mapIterationFailureCount is for a Map, and '{}' is a {kind}",
@@ -258,7 +287,12 @@ impl Execution {
                 let arguments = self.arguments(at, state, &effective, None)?;
                 seen.given(is_path, &arguments);
             }
-            Kind::Map(map) => self.inspect_map(at, state, map, &effective, seen)?,
+            Kind::Map(map) => match &map.distributed {
+                None => self.inspect_map(at, state, map, &effective, seen)?,
+                Some(it) => {
+                    self.inspect_distributed(at, state, (map, it), test, &effective, seen)?
+                }
+            },
             kind => {
                 if let (Kind::Pass { result: None }, true) = (kind, is_path) {
                     let arguments = self.arguments(at, state, &effective, None)?;
@@ -316,9 +350,76 @@ impl Execution {
             let inputs: Value = items.iter().map(select).collect::<Result<_, Failure>>()?;
             seen.after_item_selector = text(&inputs);
         }
-        if let Some(n) = &map.max_concurrency {
-            let n = self.number(at, n, effective, "MaxConcurrency", 0..=u64::MAX)?;
-            seen.max_concurrency = Some(n);
+        // Recorded (2025-11-13): it is shown where it is not given, too.
+        seen.max_concurrency = Some(match &map.max_concurrency {
+            Some(n) => self.number(at, n, effective, "MaxConcurrency", 0..=u64::MAX)?,
+            None => 0,
+        });
+        Ok(())
+    }
+
+    /// What the children of a distributed Map are given, and whether too many fail.
+    fn inspect_distributed(
+        &mut self,
+        at: usize,
+        state: &State,
+        (map, distributed): (&MapState, &Distributed),
+        test: &StateTest,
+        effective: &Data,
+        seen: &mut InspectionData,
+    ) -> Result<(), Failure> {
+        let is_path = state.language == Language::JsonPath;
+        let settings = self.settings(at, state, map, distributed, effective)?;
+        seen.max_concurrency = Some(settings.max_concurrency);
+        seen.tolerated_failure_count = settings.tolerated.count;
+        seen.tolerated_failure_percentage = settings.tolerated.percentage;
+        let values = |items: &[Arc<MapItem>]| -> Value {
+            items.iter().map(|it| (*it.value).clone()).collect()
+        };
+        let items = match (&distributed.reader, &test.reader_data) {
+            (None, _) => {
+                let items = self.items(at, state.language, map, effective)?;
+                if is_path {
+                    seen.after_items_path = text(&values(&items));
+                }
+                Some(items)
+            }
+            (Some(reader), Some(data)) => {
+                let items = dataset::given(reader, data, settings.limit)
+                    .map(map_items)
+                    .map_err(|cause| Failure::reported(ITEM_READER, Some(cause)))?;
+                if matches!(&reader.format, Some(Format::Json { pointer: Some(_) })) {
+                    seen.after_items_pointer = text(&values(&items));
+                }
+                Some(items)
+            }
+            // Nobody says what it reads.
+            (Some(_), None) => None,
+        };
+        let mut iterations = None;
+        if let Some(items) = items {
+            let inputs = self.selected(at, map, effective, &items)?;
+            if map.selector.is_some() {
+                let all: Value = inputs.iter().map(|it| (**it).clone()).collect();
+                seen.after_item_selector = text(&all);
+            }
+            iterations = Some(inputs.len());
+            if let Some(batch) = &settings.batch {
+                let batches = batch.group(inputs, &state.name)?;
+                iterations = Some(batches.len());
+                let all: Value = batches.iter().map(|(it, _)| (**it).clone()).collect();
+                seen.after_item_batcher = text(&all);
+            }
+        }
+        let failed = test.failed_iterations.unwrap_or(0) as usize;
+        // Recorded (2025-11-13): without a threshold none is exceeded, and a mocked error
+        // goes before.
+        let tolerated = settings.tolerated;
+        let is_limited = tolerated.count.is_some() || tolerated.percentage.is_some();
+        let is_mocked = matches!(test.mock, Some(Err(_)));
+        let of = iterations.unwrap_or(failed);
+        if is_limited && !is_mocked && tolerated.exceeded(failed, of) {
+            return Err(Failure::reported(TOLERATED, Some(EXCEEDED.to_owned())));
         }
         Ok(())
     }
