@@ -2,7 +2,8 @@
 //!
 //! Owns definitions (reading, validating, running) and nothing else: no AWS
 //! call, no clock, no thread. Time comes in as an argument and randomness from
-//! a seed, so that a simulator can own both.
+//! a seed, so that a simulator can own both; objects that a distributed Map
+//! reads and writes are a port, [`Objects`].
 //!
 //! | to | use |
 //! |---|---|
@@ -41,8 +42,8 @@
 //! for each fact.
 //!
 //! # What is not here
-//! Distributed Map, activities and nested executions are refused by name when a
-//! definition is read. Not established, and so chosen: what `ExecutionRedriven`
+//! Activities, nested executions, and of a distributed Map PARQUET and manifests of
+//! Athena are refused by name when a definition is read. Not established, and so chosen: what `ExecutionRedriven`
 //! follows (the last event), and the causes of failures for which no recording
 //! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
 //! makes 150,000 transitions at one instant counts as having used its five minutes.

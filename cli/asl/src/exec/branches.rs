@@ -415,37 +415,4 @@ impl Execution {
         self.free.push(thread);
         self.ready.retain(|t| *t != thread);
     }
-
-    /// Restarts, after a redrive, every flow that had not come to its end.
-    pub(super) fn revive(&mut self, event: u64) {
-        let machine = self.machine.clone();
-        let mut runs = Vec::new();
-        for (at, thread) in self.threads.iter_mut().enumerate() {
-            let Some(t) = thread else { continue };
-            t.last_event = event;
-            t.tail_event = event;
-            t.attempts.clear();
-            t.retries = 0;
-            let fails = matches!(machine.state(t.state).kind, Kind::Fail { .. });
-            t.activity = match std::mem::replace(&mut t.activity, Activity::Halted) {
-                Activity::Join(mut join) => {
-                    join.last_event = event;
-                    t.activity = Activity::Join(join);
-                    continue;
-                }
-                Activity::Run(run) => {
-                    t.activity = Activity::Run(run);
-                    runs.push(run);
-                    continue;
-                }
-                Activity::Enter => Activity::Enter,
-                _ if fails || t.entered_event == 0 => Activity::Enter,
-                _ => Activity::Attempt,
-            };
-            self.ready.push_back(at);
-        }
-        for run in runs {
-            self.redrive_run(run);
-        }
-    }
 }

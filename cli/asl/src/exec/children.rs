@@ -16,8 +16,6 @@ use std::sync::Arc;
 
 /// Child executions of a Map Run that run at once, at most (AWS's quota).
 const MAX_CHILDREN: usize = 10_000;
-/// A Map Run may be redriven so often (AWS's quota).
-const MAX_REDRIVES: u32 = 1_000;
 /// Recorded (TestState, 2025-11-13).
 pub(super) const EXCEEDED: &str = "The specified tolerated failure threshold was exceeded";
 
@@ -260,52 +258,7 @@ impl Execution {
         }
     }
 
-    /// Takes a run up again: what has not begun, and what did not succeed.
-    pub(super) fn redrive_run(&mut self, run: usize) {
-        let now = self.now;
-        let it = self.map_run_mut(run);
-        let thread = it.thread;
-        let express = it.machine.kind == MachineType::Express;
-        it.failing = None;
-        it.failed_items = 0;
-        it.waiting.clear();
-        for (i, child) in it.children.iter_mut().enumerate() {
-            let Some(execution) = &child.execution else {
-                it.waiting.push_back(i);
-                continue;
-            };
-            if execution.status == Status::Succeeded {
-                continue;
-            }
-            if express || execution.redrivable(now).is_ok() {
-                child.again = true;
-                it.waiting.push_back(i);
-            } else {
-                it.failed_items += child.items;
-            }
-        }
-        let spent = it.redrives >= MAX_REDRIVES;
-        it.status = Status::Running;
-        it.stopped = None;
-        it.redriven = Some(now);
-        it.redrives += 1;
-        let (arn, redrives) = (it.arn.clone(), it.redrives);
-        if spent {
-            it.failing = Some(Failure::runtime(format!(
-                "The Map Run was redriven {MAX_REDRIVES} times, and cannot be again."
-            )));
-        }
-        self.record(thread, || Detail::MapRun {
-            what: "Redriven",
-            arn: Some(arn),
-            redrives: Some(redrives),
-            failure: None,
-        });
-        self.pump(run);
-        self.conclude_if_over(run);
-    }
-
-    fn conclude_if_over(&mut self, run: usize) {
+    pub(super) fn conclude_if_over(&mut self, run: usize) {
         if self.status == Status::Running && self.is_over(run) {
             let machine = self.machine.clone();
             let thread = self.map_run(run).thread;

@@ -1,8 +1,9 @@
 //! Running a machine, one event at a time.
 //!
-//! Owns an execution's state. It never waits and never calls anyone: what the
-//! world must do comes out as [`Effect`]s, what the world did comes in through
-//! methods that carry the time. Between two calls an execution stands still.
+//! Owns an execution's state. It never waits, and calls nobody but the port of a
+//! distributed Map's objects: what the world must do comes out as [`Effect`]s, what
+//! the world did comes in through methods that carry the time. Between two calls an
+//! execution stands still.
 //!
 //! A flow of control is a *thread*: the machine's own, one per Parallel branch,
 //! one per Map iteration. Each has its own variables and its own chain of
@@ -16,9 +17,11 @@ mod branches;
 mod children;
 mod clock;
 mod distributed;
+mod inspect;
 mod io;
 mod maprun;
 mod recover;
+mod redrive;
 mod results;
 mod single;
 mod states;
@@ -35,20 +38,19 @@ pub use api::{
     AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
 };
 use clock::{Alarm, Timer, after};
+pub use inspect::InspectionData;
 pub(crate) use io::MAX_DATA;
 use io::within_limit;
 use maprun::Runs;
 pub use maprun::{ChildReport, Counts, MapRunReport};
 use serde_json::Value;
-pub use single::{InspectionData, StateReport, StateTest, TestStatus, test_state};
+pub use single::{StateReport, StateTest, TestStatus, test_state};
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use thread::{Activity, Thread};
 
-/// A redrive must come within this time after the end: 14 days.
-const REDRIVE_MILLIS: Millis = 14 * 24 * 3_600 * 1_000;
 /// Express executions have no event limit; one that makes this many transitions
 /// at a single instant would have used up its five minutes at 2 ms each.
 const EXPRESS_INSTANT_TRANSITIONS: u64 = 150_000;
@@ -313,52 +315,6 @@ impl Execution {
     pub fn orphan(&mut self) {
         self.orphaned = true;
         self.orphan_children();
-    }
-
-    /// `RedriveExecution`: goes on from the states that did not succeed, with the
-    /// same definition and input. Retries and timeouts start anew.
-    ///
-    /// # Errors
-    /// When AWS would refuse; see [`RedriveError`].
-    pub fn redrive(&mut self, now: Millis) -> Result<(), RedriveError> {
-        self.redrivable(now)?;
-        self.set_now(now);
-        self.status = Status::Running;
-        (self.output, self.error, self.cause, self.ended) = (None, None, None, None);
-        self.identity.redrives += 1;
-        self.identity.redriven = Some(now);
-        self.transitions += 1;
-        let count = self.identity.redrives;
-        let last = self.history.count;
-        let event = self
-            .history
-            .add(last, now, || Detail::ExecutionRedriven { count });
-        self.set_deadline();
-        self.revive(event);
-        self.settle();
-        Ok(())
-    }
-
-    /// Whether AWS would redrive it.
-    fn redrivable(&self, now: Millis) -> Result<(), RedriveError> {
-        if self.machine.kind == MachineType::Express {
-            return Err(RedriveError::Express);
-        }
-        let Some(ended) = self.ended.filter(|_| self.status != Status::Succeeded) else {
-            return Err(RedriveError::NotFailed);
-        };
-        if now - ended > REDRIVE_MILLIS {
-            return Err(RedriveError::TooLate);
-        }
-        if self.is_full() {
-            return Err(RedriveError::HistoryFull);
-        }
-        Ok(())
-    }
-
-    /// Whether there is no room for more than one event.
-    fn is_full(&self) -> bool {
-        self.history.count >= MAX_EVENTS - 1
     }
 
     // ---- threads

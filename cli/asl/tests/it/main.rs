@@ -8,12 +8,15 @@
 mod cases;
 mod chaos;
 mod data;
+mod datasets;
 mod distributed;
 mod failures;
 mod history;
 mod intrinsics;
 mod jsonata;
 mod jsonpath;
+mod mapruns;
+mod maps;
 mod mocks;
 mod project;
 mod refusals;
