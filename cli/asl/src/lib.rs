@@ -42,8 +42,7 @@
 //! for each fact.
 //!
 //! # What is not here
-//! Activities, nested executions, and of a distributed Map PARQUET and manifests of
-//! Athena are refused by name when a definition is read. Not established, and so chosen: what `ExecutionRedriven`
+//! Activities, and of a distributed Map PARQUET and manifests of Athena are refused by name when a definition is read. Not established, and so chosen: what `ExecutionRedriven`
 //! follows (the last event), and the causes of failures for which no recording
 //! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
 //! makes 150,000 transitions at one instant counts as having used its five minutes.
@@ -76,8 +75,8 @@ mod validate;
 pub use env::size;
 pub use exec::{
     AnswerError, ChildReport, Counts, Effect, Execution, ExecutionOptions, InspectionData,
-    MapRunReport, RedriveError, StateReport, StateTest, Status, TaskCall, TaskError, TaskId,
-    TestStatus, test_state,
+    MapRunReport, RedriveError, StateReport, StateTest, Status, Surroundings, TaskCall, TaskError,
+    TaskId, TestStatus, test_state,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};

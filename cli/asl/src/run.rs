@@ -6,12 +6,12 @@
 
 use crate::env::size;
 use crate::exec::{
-    Effect, Execution, ExecutionOptions, MAX_DATA, MapRunReport, Status, TaskCall, TaskError,
+    ChildReport, Effect, Execution, ExecutionOptions, MAX_DATA, MapRunReport, Status, Surroundings,
+    TaskCall, TaskError,
 };
 use crate::history::HistoryEvent;
 use crate::mock::MockCase;
 use crate::model::{Pattern, StateMachine};
-use crate::objects::Objects;
 use crate::taken::Taken;
 use crate::{Data, Millis};
 use serde::Serialize;
@@ -33,8 +33,8 @@ pub struct RunOptions {
     pub task_echo: bool,
     /// The virtual time at which it starts.
     pub start: Millis,
-    /// What distributed Maps read and write.
-    pub objects: Option<Arc<dyn Objects>>,
+    /// What distributed Maps read and write, and what tasks start and wait for.
+    pub around: Surroundings,
 }
 
 impl Default for RunOptions {
@@ -44,7 +44,7 @@ impl Default for RunOptions {
             mocks: None,
             task_echo: false,
             start: DEFAULT_START,
-            objects: None,
+            around: Surroundings::default(),
         }
     }
 }
@@ -70,6 +70,9 @@ pub struct RunReport {
     /// were asked for.
     #[serde(rename = "mapRuns", skip_serializing_if = "Vec::is_empty")]
     pub map_runs: Vec<MapRunReport>,
+    /// The executions that it started and waited for, when events were asked for.
+    #[serde(rename = "nestedExecutions", skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<ChildReport>,
     /// Billed state transitions.
     #[serde(skip)]
     pub transitions: u64,
@@ -143,9 +146,9 @@ pub fn run(
         mut mocks,
         task_echo,
         start,
-        objects,
+        around,
     } = options;
-    drive_with(machine, input, &execution, objects, start, &mut |call| {
+    drive_with(machine, input, &execution, around, start, &mut |call| {
         let lambda = &*call.resource.service == "lambda";
         match mocks.as_mut().and_then(|m| m.next(&call.state)) {
             Some(mocked) => Ok(Reply::After(0, mocked)),
@@ -175,10 +178,17 @@ pub fn drive(
     start: Millis,
     answer: &mut dyn FnMut(&TaskCall) -> Result<Reply, RunError>,
 ) -> Result<RunReport, RunError> {
-    drive_with(machine, input, options, None, start, answer)
+    drive_with(
+        machine,
+        input,
+        options,
+        Surroundings::default(),
+        start,
+        answer,
+    )
 }
 
-/// As [`drive`], with objects for distributed Maps.
+/// As [`drive`], with objects for distributed Maps and machines for nested executions.
 ///
 /// # Errors
 /// As [`drive`], and [`RunError::NoObjects`] when a state wants objects where there are none.
@@ -186,7 +196,7 @@ pub fn drive_with(
     machine: &Arc<StateMachine>,
     input: Value,
     options: &ExecutionOptions,
-    objects: Option<Arc<dyn Objects>>,
+    around: Surroundings,
     start: Millis,
     answer: &mut dyn FnMut(&TaskCall) -> Result<Reply, RunError>,
 ) -> Result<RunReport, RunError> {
@@ -195,7 +205,7 @@ pub fn drive_with(
         return Err(RunError::InputTooLarge { bytes });
     }
     let mut now = start;
-    let mut run = Execution::start_with(machine, input, options, objects, now);
+    let mut run = Execution::start_with(machine, input, options, around, now);
     // By the time they are due, and those of one time in the order of their calls.
     let mut pending = BTreeMap::new();
     while run.status() == Status::Running {
@@ -252,6 +262,10 @@ pub fn drive_with(
         cause: run.cause().map(str::to_owned),
         history: options.history.then(|| run.history().to_vec()),
         map_runs: run.map_runs(),
+        nested: match options.history {
+            true => run.nested(),
+            false => Vec::new(),
+        },
         transitions: run.transitions(),
         elapsed: run.ended().unwrap_or(now) - run.started(),
         taken: run.taken().to_vec(),

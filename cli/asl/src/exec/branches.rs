@@ -365,19 +365,32 @@ impl Execution {
 
     /// Stops what a thread is doing; where it is stays known, for a redrive.
     pub(super) fn halt(&mut self, thread: usize) {
+        self.call_off(thread);
         let Some(t) = self.threads[thread].as_mut() else {
             return;
         };
         match &t.activity {
-            Activity::Task(_) => {
-                let id = TaskId(t.activity_id);
-                self.effects.push(Effect::Cancel(id));
-                t.activity = Activity::Halted;
-            }
+            Activity::Task(_) => t.activity = Activity::Halted,
             Activity::Enter | Activity::Join(_) | Activity::Run(_) => {}
             Activity::Attempt | Activity::Waiting | Activity::Backoff | Activity::Halted => {
                 t.activity = Activity::Halted;
             }
+        }
+    }
+
+    /// Says that the answer to a task's call is not wanted any more, if it waits for one.
+    pub(super) fn call_off(&mut self, thread: usize) {
+        let Some(t) = self.threads[thread].as_ref() else {
+            return;
+        };
+        match &t.activity {
+            Activity::Task(task) => match task.nested {
+                Some(run) => {
+                    self.abort(run);
+                }
+                None => self.effects.push(Effect::Cancel(TaskId(t.activity_id))),
+            },
+            _ => {}
         }
     }
 

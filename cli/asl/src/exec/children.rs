@@ -53,14 +53,16 @@ impl Execution {
     }
 
     /// Starts a child, or takes it up again.
-    fn start_child(&mut self, (run, child): ChildId) {
+    pub(super) fn start_child(&mut self, (run, child): ChildId) {
         let now = self.now;
         let (keep, ways) = (self.history.keep, self.taken.is_some());
-        let (objects, orphaned) = (self.objects.clone(), self.orphaned);
+        let (around, orphaned) = (self.around.within(), self.orphaned);
         let (region, account) = self.identity.owner();
         let (region, account) = (region.to_owned(), account.to_owned());
         let role_arn = self.identity.role_arn.to_string();
         let it = self.map_run_mut(run);
+        // The states of a nested execution are another machine's.
+        let ways = ways && it.nested.is_none();
         let (machine, machine_name) = (it.machine.clone(), it.machine_name.clone());
         let child = &mut it.children[child];
         if child.again && machine.kind == MachineType::Standard {
@@ -84,7 +86,7 @@ impl Execution {
             context: None,
         };
         let input = (*child.input).clone();
-        let mut execution = Execution::start_with(&machine, input, &options, objects, now);
+        let mut execution = Execution::start_with(&machine, input, &options, around, now);
         if orphaned {
             execution.orphan();
         }
@@ -169,13 +171,15 @@ impl Execution {
 
     fn stop_children(&mut self, run: usize) {
         let now = self.now;
-        for child in 0..self.map_run(run).children.len() {
+        let it = self.map_run(run);
+        let cause = it.nested.is_none();
+        let cause = cause.then(|| "The parent Map Run was stopped.".to_owned());
+        for child in 0..it.children.len() {
             let Some(execution) = &mut self.map_run_mut(run).children[child].execution else {
                 continue;
             };
             if execution.status == Status::Running {
-                let cause = "The parent Map Run was stopped.".to_owned();
-                execution.stop(None, Some(cause), now);
+                execution.stop(None, cause.clone(), now);
                 if self.relay((run, child)) {
                     self.map_run_mut(run).running -= 1;
                 }
@@ -260,6 +264,9 @@ impl Execution {
 
     pub(super) fn conclude_if_over(&mut self, run: usize) {
         if self.status == Status::Running && self.is_over(run) {
+            if self.map_run(run).nested.is_some() {
+                return self.answer_nested(run);
+            }
             let machine = self.machine.clone();
             let thread = self.map_run(run).thread;
             let state = machine.state(self.thread(thread).state);
@@ -274,12 +281,17 @@ impl Execution {
     fn with_child<T>(&mut self, id: ChildId, act: impl FnOnce(&mut Execution) -> T) -> Option<T> {
         let child = &mut self.map_run_mut(id.0).children[id.1];
         let result = act(child.execution.as_mut()?);
+        self.follow(id);
+        Some(result)
+    }
+
+    /// Does what follows from a child's doings.
+    pub(super) fn follow(&mut self, id: ChildId) {
         if self.relay(id) {
             self.account(id);
             self.pump(id.0);
             self.conclude_if_over(id.0);
         }
-        Some(result)
     }
 
     /// Whose call this is, if it is a child's.

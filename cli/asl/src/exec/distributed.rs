@@ -196,6 +196,7 @@ impl Execution {
             }),
             machine_name,
             thread,
+            nested: None,
             status: Status::Running,
             started: self.now,
             stopped: None,
@@ -314,7 +315,7 @@ impl Execution {
         state: &State,
         error: &'static str,
     ) -> Result<Arc<dyn crate::Objects>, Failure> {
-        self.objects.clone().ok_or_else(|| {
+        self.around.objects.clone().ok_or_else(|| {
             self.lacking.get_or_insert_with(|| state.name.clone());
             Failure::reported(error, Some("There are no objects here.".to_owned()))
         })

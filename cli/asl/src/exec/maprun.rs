@@ -3,6 +3,7 @@
 //! Owns their record, and its form in `DescribeMapRun` (Step Functions API
 //! reference). Who starts and ends them is `children`.
 
+use super::nested::Nested;
 use super::{Execution, Status, TaskId};
 use crate::env::iso;
 use crate::failure::Failure;
@@ -41,6 +42,8 @@ pub(super) struct MapRun {
     pub(super) machine_name: String,
     /// The thread that waits for it.
     pub(super) thread: usize,
+    /// What makes it one nested execution, and no Map Run.
+    pub(super) nested: Option<Nested>,
     pub(super) status: Status,
     pub(super) started: Millis,
     pub(super) stopped: Option<Millis>,
@@ -189,6 +192,9 @@ pub struct ChildReport {
     /// Map Runs of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub map_runs: Vec<MapRunReport>,
+    /// Executions that it started and waited for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<ChildReport>,
 }
 
 impl Execution {
@@ -196,6 +202,7 @@ impl Execution {
     #[must_use]
     pub fn map_runs(&self) -> Vec<MapRunReport> {
         let all = self.runs.iter().flat_map(|runs| &runs.all);
+        let all = all.filter(|run| run.nested.is_none());
         all.map(|run| run.report(&self.identity.execution_arn, self.history.keep))
             .collect()
     }
@@ -258,7 +265,7 @@ impl Counts {
 }
 
 impl Child {
-    fn report(&self) -> Option<ChildReport> {
+    pub(super) fn report(&self) -> Option<ChildReport> {
         let run = self.execution.as_ref()?;
         Some(ChildReport {
             execution_arn: run.arn().to_owned(),
@@ -272,6 +279,7 @@ impl Child {
             redrive_count: self.redrive_count(),
             history: run.history().to_vec(),
             map_runs: run.map_runs(),
+            nested: run.nested(),
         })
     }
 

@@ -20,6 +20,7 @@ mod distributed;
 mod inspect;
 mod io;
 mod maprun;
+mod nested;
 mod recover;
 mod redrive;
 mod results;
@@ -31,7 +32,6 @@ use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
 use crate::history::{Detail, History, MAX_EVENTS};
 use crate::model::{MachineType, State, StateId, StateMachine};
-use crate::objects::Objects;
 use crate::taken::{Taken, Way};
 use crate::{Data, Millis};
 pub use api::{
@@ -43,6 +43,7 @@ pub(crate) use io::MAX_DATA;
 use io::within_limit;
 use maprun::Runs;
 pub use maprun::{ChildReport, Counts, MapRunReport};
+pub use nested::Surroundings;
 use serde_json::Value;
 pub use single::{StateReport, StateTest, TestStatus, test_state};
 use std::cell::RefCell;
@@ -85,8 +86,7 @@ pub struct Execution {
     taken: Option<Vec<Taken>>,
     /// Its Map Runs, once a distributed Map began.
     runs: Option<Box<Runs>>,
-    /// What distributed Maps read and write.
-    objects: Option<Arc<dyn Objects>>,
+    around: Surroundings,
     /// The state that wanted objects where there are none.
     lacking: Option<Arc<str>>,
     /// Transitions when the clock last moved.
@@ -102,22 +102,23 @@ impl Execution {
         options: &ExecutionOptions,
         now: Millis,
     ) -> Self {
-        Self::start_with(machine, input, options, None, now)
+        Self::start_with(machine, input, options, Surroundings::default(), now)
     }
 
-    /// As [`Self::start`], with objects for distributed Maps. Without any, reading or
-    /// writing some fails; [`Self::lacks_objects`] says so.
+    /// As [`Self::start`], with objects for distributed Maps, and machines for nested
+    /// executions. Without objects, reading or writing some fails;
+    /// [`Self::lacks_objects`] says so.
     #[must_use]
     pub fn start_with(
         machine: &Arc<StateMachine>,
         input: Value,
         options: &ExecutionOptions,
-        objects: Option<Arc<dyn Objects>>,
+        around: Surroundings,
         now: Millis,
     ) -> Self {
         let input = Arc::new(input);
         let mut this = Self::idle(machine, &input, options, now);
-        this.objects = objects;
+        this.around = around;
         let role = this.identity.role_arn.clone();
         this.history.add(0, now, || Detail::ExecutionStarted {
             input: input.clone(),
@@ -194,7 +195,7 @@ impl Execution {
             transitions: 0,
             taken: options.ways.then(Vec::new),
             runs: None,
-            objects: None,
+            around: Surroundings::default(),
             lacking: None,
             transitions_before: 0,
         }

@@ -162,12 +162,10 @@ fn admissible(machine: &StateMachine, state: &State, test: &StateTest) -> Result
                     branches.len()
                 ));
             }
-            Kind::Map(map) if map.exports() => {
-                if !result.is_object() {
-                    return Err("the mocked result of a Map that exports its results is an object: MapRunArn and ResultWriterDetails".into());
-                }
+            Kind::Map(map) if map.exports() && !result.is_object() => {
+                return Err("the mocked result of a Map that exports its results is an object: MapRunArn and ResultWriterDetails".into());
             }
-            Kind::Map(_) if items.is_none() => {
+            Kind::Map(map) if items.is_none() && !map.exports() => {
                 return Err("the mocked result of a Map is a list".into());
             }
             _ => {}

@@ -65,6 +65,8 @@ pub(super) struct RunningTask {
     pub(super) heartbeat: Option<u64>,
     /// When the silence has lasted too long.
     pub(super) silent_at: Option<Millis>,
+    /// The run of the execution it waits for, if that is here.
+    pub(super) nested: Option<usize>,
 }
 
 /// The branches of a Parallel, or the iterations of a Map.

@@ -97,10 +97,9 @@ impl Compiler {
                 Some((reader, at)) => Some(self.reader(reader, &at, site)?),
                 None => None,
             },
-            batcher: match self.object(fields, "ItemBatcher", site.at)? {
-                Some((batcher, at)) => Some(self.batcher(batcher, &at, site)),
-                None => None,
-            },
+            batcher: self
+                .object(fields, "ItemBatcher", site.at)?
+                .map(|(batcher, at)| self.batcher(batcher, &at, site)),
             tolerated_count: self.number_within(
                 fields,
                 "ToleratedFailureCount",
@@ -108,10 +107,9 @@ impl Compiler {
                 site,
             ),
             tolerated_percentage: self.percentage(fields, site),
-            writer: match self.object(fields, "ResultWriter", site.at)? {
-                Some((writer, at)) => Some(self.writer(writer, &at, site)),
-                None => None,
-            },
+            writer: self
+                .object(fields, "ResultWriter", site.at)?
+                .map(|(writer, at)| self.writer(writer, &at, site)),
         })
     }
 
@@ -217,8 +215,9 @@ impl Compiler {
             ..*site
         };
         let value = fields.get(name)?;
-        let computed = value.as_str().is_some_and(|it| delimited(it).is_some());
-        if !value.is_object() && !(computed && site.language == Language::Jsonata) {
+        let computed = site.language == Language::Jsonata
+            && value.as_str().is_some_and(|it| delimited(it).is_some());
+        if !value.is_object() && !computed {
             self.schema(&format!("{at}/{name}"), "Expected value of type [OBJECT]");
             return None;
         }

@@ -4,7 +4,7 @@ use super::expect::Expected;
 use super::script::{Script, is_task, known, reach, scripts};
 use super::{Called, Case, Expect, Suite};
 use crate::env::size;
-use crate::exec::{ExecutionOptions, MAX_DATA, Status, TaskCall};
+use crate::exec::{ExecutionOptions, MAX_DATA, Status, Surroundings, TaskCall};
 use crate::model::StateMachine;
 use crate::objects::Objects;
 use crate::run::{DEFAULT_START, Reply, RunError, RunReport, drive_with};
@@ -176,11 +176,12 @@ impl Prepared {
         let mut calls = Vec::new();
         let mut made: HashMap<Arc<str>, u32> = HashMap::new();
         let mut stopped = None;
+        let around = Surroundings::default().with_objects(objects);
         let ran = drive_with(
             machine,
             self.input.clone(),
             &self.options,
-            objects,
+            around,
             self.start,
             &mut |call| {
                 calls.push(Called {

@@ -1,7 +1,10 @@
 //! Distributed Maps: child executions, thresholds, histories, what cuts them short.
 
 use crate::world::{LAMBDA, World, machine, trail};
-use duet_asl::{ExecutionOptions, MapRunReport, MemoryObjects, RunOptions, RunReport, Status, run};
+use duet_asl::{
+    ExecutionOptions, MapRunReport, MemoryObjects, Objects, RunOptions, RunReport, Status,
+    Surroundings, run,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -27,9 +30,14 @@ pub(crate) fn reader(config: Value) -> Value {
     json!({"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config, "Parameters": {"Bucket": "b", "Key": "k"}})
 }
 
+/// These objects, and nothing else.
+pub(crate) fn around(objects: Arc<dyn Objects>) -> Surroundings {
+    Surroundings::default().with_objects(Some(objects))
+}
+
 pub(crate) fn go(definition: &Value, input: Value, objects: MemoryObjects) -> RunReport {
     let options = RunOptions {
-        objects: Some(Arc::new(objects)),
+        around: around(Arc::new(objects)),
         execution: ExecutionOptions {
             machine_name: "machine".into(),
             ..ExecutionOptions::default()

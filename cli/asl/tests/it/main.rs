@@ -18,6 +18,7 @@ mod jsonpath;
 mod mapruns;
 mod maps;
 mod mocks;
+mod nested;
 mod project;
 mod refusals;
 mod single;

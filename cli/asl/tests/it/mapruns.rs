@@ -26,7 +26,7 @@ fn results_are_written_as_aws_lays_them_out() {
             &machine(&work("STANDARD", with)),
             input,
             &ExecutionOptions::default(),
-            Some(port),
+            crate::distributed::around(port),
             0,
         );
         World::around(run)
@@ -206,7 +206,7 @@ fn a_reader_that_failed_reads_again_when_it_is_redriven() {
         &machine(&definition),
         json!({}),
         &ExecutionOptions::default(),
-        Some(port),
+        crate::distributed::around(port),
         0,
     );
     let mut world = World::around(run);

@@ -348,12 +348,6 @@ fn what_duet_does_not_run_is_refused_by_name() {
         "activity",
     );
     only(
-        &task("arn:aws:states:::states:startExecution.sync:2"),
-        unsupported,
-        "/States/S/Resource",
-        "nested execution",
-    );
-    only(
         &task("FunctionName"),
         "INVALID_RESOURCE",
         "/States/S/Resource",
@@ -363,6 +357,8 @@ fn what_duet_does_not_run_is_refused_by_name() {
         "${ReserveStockArn}",
         "arn:${AWS::Partition}:states:::lambda:invoke",
         "arn:aws:states:::aws-sdk:dynamodb:putItem",
+        "arn:aws:states:::states:startExecution.sync",
+        "arn:aws:states:::states:startExecution.sync:2",
     ] {
         assert_eq!(found(&task(fine)), [], "{fine}");
     }
