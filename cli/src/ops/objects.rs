@@ -9,12 +9,15 @@ use std::sync::{Mutex, PoisonError};
 
 use duet_asl::{ObjectError, Objects};
 
+/// Bytes by bucket and key.
+type Kept = BTreeMap<(String, String), Vec<u8>>;
+
 /// A folder with a folder for each bucket.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
     /// What was written, by bucket and key, where the files stay as they are.
-    kept: Option<Mutex<BTreeMap<(String, String), Vec<u8>>>>,
+    kept: Option<Mutex<Kept>>,
 }
 
 impl Folder {

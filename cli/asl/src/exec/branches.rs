@@ -383,14 +383,14 @@ impl Execution {
         let Some(t) = self.threads[thread].as_ref() else {
             return;
         };
-        match &t.activity {
-            Activity::Task(task) => match task.nested {
-                Some(run) => {
-                    self.abort(run);
-                }
-                None => self.effects.push(Effect::Cancel(TaskId(t.activity_id))),
-            },
-            _ => {}
+        let Activity::Task(task) = &t.activity else {
+            return;
+        };
+        match task.nested {
+            Some(run) => {
+                self.abort(run);
+            }
+            None => self.effects.push(Effect::Cancel(TaskId(t.activity_id))),
         }
     }
 

@@ -184,35 +184,19 @@ impl Execution {
         };
         let machine_name = format!("{}/{label}", self.identity.machine_name);
         let (region, account) = self.identity.owner();
-        let run = MapRun {
-            arn: format!("arn:aws:states:{region}:{account}:mapRun:{machine_name}:{id}").into(),
-            id,
-            machine: Arc::new(StateMachine {
-                states: self.machine.states.clone(),
-                start: map.start,
-                timeout_seconds: None,
-                kind: distributed.kind,
-                comment: None,
-            }),
-            machine_name,
-            thread,
-            nested: None,
-            status: Status::Running,
-            started: self.now,
-            stopped: None,
-            redrives: 0,
-            redriven: None,
-            max_concurrency: settings.max_concurrency,
-            tolerated: settings.tolerated,
-            children: Vec::new(),
-            waiting: std::collections::VecDeque::new(),
-            running: 0,
-            failed_items: 0,
-            total_items: 0,
-            failing: None,
-            successes: Vec::new(),
-            written: false,
-        };
+        let machine = Arc::new(StateMachine {
+            states: self.machine.states.clone(),
+            start: map.start,
+            timeout_seconds: None,
+            kind: distributed.kind,
+            comment: None,
+        });
+        let arn = format!("arn:aws:states:{region}:{account}:mapRun:{machine_name}:{id}");
+        let mut run = MapRun::new(machine, machine_name, thread, self.now);
+        run.arn = arn.into();
+        run.id = id;
+        run.max_concurrency = settings.max_concurrency;
+        run.tolerated = settings.tolerated;
         let runs = self.runs.get_or_insert_default();
         runs.all.push(run);
         runs.all.len() - 1
@@ -253,19 +237,9 @@ impl Execution {
             within_limit(&input, &state.name)?;
             self.sequence += 1;
             let mut random = self.random.borrow_mut();
-            children.push(Child {
-                name: uuid(&mut random),
-                input,
-                items,
-                seed: random.u64(..),
-                execution: None,
-                calls: Default::default(),
-                alarm: self.sequence,
-                counted: 0,
-                restarts: 0,
-                again: false,
-                exported: false,
-            });
+            let name = uuid(&mut random);
+            let seed = random.u64(..);
+            children.push(Child::new(name, input, items, seed, self.sequence));
         }
         Ok(children)
     }

@@ -108,6 +108,23 @@ pub(super) struct Child {
 }
 
 impl Child {
+    /// One that has not begun; `alarm` names its alarms.
+    pub(super) fn new(name: String, input: Data, items: usize, seed: u64, alarm: u64) -> Self {
+        Child {
+            name,
+            input,
+            items,
+            seed,
+            execution: None,
+            calls: BTreeMap::new(),
+            alarm,
+            counted: 0,
+            restarts: 0,
+            again: false,
+            exported: false,
+        }
+    }
+
     /// Where it stands; `None` before it begins.
     pub(super) fn status(&self) -> Option<Status> {
         self.execution.as_ref().map(|it| it.status)
@@ -209,6 +226,38 @@ impl Execution {
 }
 
 impl MapRun {
+    /// One that begins now, for `thread`, without children.
+    pub(super) fn new(
+        machine: Arc<StateMachine>,
+        machine_name: String,
+        thread: usize,
+        now: Millis,
+    ) -> Self {
+        MapRun {
+            arn: "".into(),
+            id: String::new(),
+            machine,
+            machine_name,
+            thread,
+            nested: None,
+            status: Status::Running,
+            started: now,
+            stopped: None,
+            redrives: 0,
+            redriven: None,
+            max_concurrency: 0,
+            tolerated: Tolerated::default(),
+            children: Vec::new(),
+            waiting: VecDeque::new(),
+            running: 0,
+            failed_items: 0,
+            total_items: 0,
+            failing: None,
+            successes: Vec::new(),
+            written: false,
+        }
+    }
+
     fn report(&self, parent: &str, children: bool) -> MapRunReport {
         let (mut items, mut executions) = (Counts::default(), Counts::default());
         for child in &self.children {

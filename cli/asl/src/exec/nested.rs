@@ -5,7 +5,7 @@
 //! Its events and the forms of its output: recorded executions, 2023-08-12.
 
 use super::clock::{Alarm, after};
-use super::maprun::{Child, MapRun, Tolerated};
+use super::maprun::{Child, MapRun};
 use super::states::Progress;
 use super::thread::{Activity, RunningTask};
 use super::{ChildReport, Execution, Status, TaskError};
@@ -14,7 +14,7 @@ use crate::history::Detail;
 use crate::model::{MachineType, Pattern, Resource, StateId, StateMachine};
 use crate::objects::Objects;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Executions within executions, at most: ours, AWS has no such limit.
@@ -139,27 +139,8 @@ impl Execution {
         machine: Arc<StateMachine>,
         arguments: &Value,
     ) -> Result<usize, TaskError> {
-        let state = self.thread(thread).state;
-        let now = self.now;
-        let redriven = self.identity.redriven;
-        let all = self.runs.as_mut().map(|runs| &mut runs.all);
-        let all = all.into_iter().flatten().enumerate();
-        for (at, run) in all.filter(|(_, run)| run.thread == thread) {
-            let child = &mut run.children[..];
-            let (Some(nested), [child]) = (&run.nested, child) else {
-                continue;
-            };
-            let before = run.stopped.is_some_and(|it| Some(it) <= redriven);
-            let can = child
-                .execution
-                .as_ref()
-                .map(|it| it.redrivable(now).is_ok());
-            if nested.state == state && before && can == Some(true) {
-                child.again = true;
-                run.status = Status::Running;
-                run.stopped = None;
-                return Ok(at);
-            }
+        if let Some(run) = self.failed_before(thread) {
+            return Ok(run);
         }
         if self.around.depth >= MAX_DEPTH {
             let cause = format!("More than {MAX_DEPTH} executions lie in each other.");
@@ -183,58 +164,53 @@ impl Execution {
             (given.map_or(drawn, str::to_owned), random.u64(..))
         };
         self.sequence += 1;
-        let alarm = self.sequence;
+        let child = Child::new(name, Arc::new(input), 1, seed, self.sequence);
+        let state = self.thread(thread).state;
+        let now = self.now;
         let runs = self.runs.get_or_insert_default();
         let taken = runs.all.iter().filter(|run| run.nested.is_some());
         let mut taken = taken.filter(|run| run.machine_name == machine_name);
-        if taken.any(|run| run.children.iter().any(|it| it.name == name)) {
+        if taken.any(|run| run.children.iter().any(|it| it.name == child.name)) {
             return Err(TaskError::new(
                 "StepFunctions.ExecutionAlreadyExistsException",
-                format!("Execution Already Exists: '{machine_name}:{name}'"),
+                format!("Execution Already Exists: '{machine_name}:{}'", child.name),
             ));
         }
-        runs.all.push(MapRun {
-            arn: "".into(),
-            id: String::new(),
-            machine,
-            machine_name,
-            thread,
-            nested: Some(Nested {
-                state,
-                parsed: resource.action.ends_with(":2"),
-            }),
-            status: Status::Running,
-            started: now,
-            stopped: None,
-            redrives: 0,
-            redriven: None,
-            max_concurrency: 1,
-            tolerated: Tolerated {
-                count: None,
-                percentage: Some(100.0),
-            },
-            children: vec![Child {
-                name,
-                input: Arc::new(input),
-                items: 1,
-                seed,
-                execution: None,
-                calls: BTreeMap::new(),
-                alarm,
-                counted: 0,
-                restarts: 0,
-                again: false,
-                exported: false,
-            }],
-            waiting: VecDeque::new(),
-            running: 0,
-            failed_items: 0,
-            total_items: 1,
-            failing: None,
-            successes: Vec::new(),
-            written: false,
+        let mut run = MapRun::new(machine, machine_name, thread, now);
+        run.nested = Some(Nested {
+            state,
+            parsed: resource.action.ends_with(":2"),
         });
+        // Its failure is the task's, and no matter of thresholds.
+        run.tolerated.percentage = Some(100.0);
+        run.children = vec![child];
+        run.total_items = 1;
+        runs.all.push(run);
         Ok(runs.all.len() - 1)
+    }
+
+    /// The nested execution that failed in this state before the last redrive, if it can
+    /// be redriven.
+    fn failed_before(&mut self, thread: usize) -> Option<usize> {
+        let state = self.thread(thread).state;
+        let (now, redriven) = (self.now, self.identity.redriven?);
+        let all = &mut self.runs.as_mut()?.all;
+        let mine = all.iter_mut().enumerate();
+        for (at, run) in mine.filter(|(_, run)| run.thread == thread) {
+            let (Some(nested), [child]) = (&run.nested, &mut run.children[..]) else {
+                continue;
+            };
+            let before = run.stopped.is_some_and(|it| it <= redriven);
+            let execution = child.execution.as_ref();
+            let redrivable = execution.is_some_and(|it| it.redrivable(now).is_ok());
+            if nested.state == state && before && redrivable {
+                child.again = true;
+                run.status = Status::Running;
+                run.stopped = None;
+                return Some(at);
+            }
+        }
+        None
     }
 
     /// A nested execution is over: that is the task's answer.
