@@ -174,7 +174,7 @@ fn what_cannot_be_compared_is_refused_with_what_can() {
         (&["compare", "--failure", "rain"], "rain"),
         (&["compare", "--check", "nowhere.json"], "nowhere.json"),
         (&["compare", "--write"], "--check"),
-        (&["status", "--output", "md"], "only a comparison"),
+        (&["status", "--output", "md"], "Markdown is of duet compare"),
     ] {
         let output = run(&mut duet(args));
         let said = String::from_utf8_lossy(&output.stderr);

@@ -27,6 +27,15 @@ pub(crate) struct Identity {
     pub(crate) extra: Option<Arc<Map<String, Value>>>,
 }
 
+impl Identity {
+    /// The region and the account, as they stand in its ARNs.
+    pub(crate) fn owner(&self) -> (&str, &str) {
+        let mut parts = self.execution_arn.split(':').skip(3);
+        let region = parts.next().unwrap_or_default();
+        (region, parts.next().unwrap_or_default())
+    }
+}
+
 /// The item a Map iteration works on.
 #[derive(Debug, Clone)]
 pub(crate) struct MapItem {
@@ -233,7 +242,7 @@ pub(crate) fn uuid(random: &mut fastrand::Rng) -> String {
 }
 
 /// The hexadecimal digest AWS's `States.Hash` and `$hash` give, if it knows `algorithm`.
-pub(crate) fn digest(text: &str, algorithm: &str) -> Option<String> {
+pub(crate) fn digest(of: impl AsRef<[u8]>, algorithm: &str) -> Option<String> {
     fn hex(bytes: &[u8]) -> String {
         use std::fmt::Write as _;
         bytes.iter().fold(String::new(), |mut out, b| {
@@ -242,7 +251,7 @@ pub(crate) fn digest(text: &str, algorithm: &str) -> Option<String> {
         })
     }
     use sha2::Digest as _;
-    let bytes = text.as_bytes();
+    let bytes = of.as_ref();
     Some(match algorithm {
         "MD5" => hex(&md5::Md5::digest(bytes)),
         "SHA-1" => hex(&sha1::Sha1::digest(bytes)),

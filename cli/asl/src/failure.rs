@@ -23,6 +23,12 @@ pub const DATA_LIMIT: &str = "States.DataLimitExceeded";
 pub const RUNTIME: &str = "States.Runtime";
 /// A JSONata expression failed, or returned nothing or the wrong type.
 pub const QUERY_EVALUATION: &str = "States.QueryEvaluationError";
+/// A distributed Map that could not read its items.
+pub const ITEM_READER: &str = "States.ItemReaderFailed";
+/// A distributed Map that could not write its results.
+pub const RESULT_WRITER: &str = "States.ResultWriterFailed";
+/// A distributed Map with more failed items than it tolerates.
+pub const TOLERATED: &str = "States.ExceedToleratedFailureThreshold";
 /// A `ResultPath` that cannot be applied to the state's input.
 pub const RESULT_PATH: &str = "States.ResultPathMatchFailure";
 

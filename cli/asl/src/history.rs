@@ -66,6 +66,13 @@ pub(crate) enum Detail {
     MapStarted {
         length: usize,
     },
+    /// `MapRun<what>`, of a distributed Map.
+    MapRun {
+        what: &'static str,
+        arn: Option<Arc<str>>,
+        redrives: Option<u32>,
+        failure: Option<(Arc<str>, Option<Arc<str>>)>,
+    },
     Iteration {
         what: &'static str,
         name: Arc<str>,
@@ -121,6 +128,7 @@ impl HistoryEvent {
             Detail::Exited { kind, .. } => format!("{kind}StateExited").into(),
             Detail::State { kind, what } => format!("{kind}State{what}").into(),
             Detail::MapStarted { .. } => "MapStateStarted".into(),
+            Detail::MapRun { what, .. } => format!("MapRun{what}").into(),
             Detail::Iteration { what, .. } => format!("MapIteration{what}").into(),
             Detail::Scheduled { resource, .. } => {
                 lambda(resource, "LambdaFunctionScheduled", "TaskScheduled")
@@ -169,6 +177,11 @@ impl HistoryEvent {
         let whole = || json!({"truncated": false});
         match &self.detail {
             Detail::State { .. } => return None,
+            Detail::MapRun {
+                arn: None,
+                failure: None,
+                ..
+            } => return None,
             Detail::Started { resource } if resource.is_function() => return None,
             Detail::ExecutionStarted { input, role } => {
                 put("input", text(input));
@@ -211,6 +224,25 @@ impl HistoryEvent {
                 put("outputDetails", whole());
             }
             Detail::MapStarted { length } => put("length", json!(length)),
+            Detail::MapRun {
+                arn,
+                redrives,
+                failure,
+                ..
+            } => {
+                if let Some(arn) = arn {
+                    put("mapRunArn", json!(&**arn));
+                }
+                if let Some(n) = redrives {
+                    put("redriveCount", json!(n));
+                }
+                if let Some((error, cause)) = failure {
+                    put("error", json!(&**error));
+                    if let Some(cause) = cause {
+                        put("cause", json!(&**cause));
+                    }
+                }
+            }
             Detail::Iteration { name, index, .. } => {
                 put("index", json!(index));
                 put("name", json!(&**name));

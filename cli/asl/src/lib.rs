@@ -2,7 +2,8 @@
 //!
 //! Owns definitions (reading, validating, running) and nothing else: no AWS
 //! call, no clock, no thread. Time comes in as an argument and randomness from
-//! a seed, so that a simulator can own both.
+//! a seed, so that a simulator can own both; objects that a distributed Map
+//! reads and writes are a port, [`Objects`].
 //!
 //! | to | use |
 //! |---|---|
@@ -41,8 +42,7 @@
 //! for each fact.
 //!
 //! # What is not here
-//! Distributed Map, activities and nested executions are refused by name when a
-//! definition is read. Not established, and so chosen: what `ExecutionRedriven`
+//! Activities, and of a distributed Map PARQUET and manifests of Athena are refused by name when a definition is read. Not established, and so chosen: what `ExecutionRedriven`
 //! follows (the last event), and the causes of failures for which no recording
 //! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
 //! makes 150,000 transitions at one instant counts as having used its five minutes.
@@ -51,6 +51,7 @@
 //! beyond it.
 
 mod choice;
+mod dataset;
 mod env;
 mod exec;
 pub mod failure;
@@ -60,6 +61,7 @@ mod intrinsic;
 mod jsonata;
 mod mock;
 mod model;
+mod objects;
 mod parse;
 mod path;
 mod retry;
@@ -72,13 +74,15 @@ mod validate;
 
 pub use env::size;
 pub use exec::{
-    AnswerError, Effect, Execution, ExecutionOptions, InspectionData, RedriveError, StateReport,
-    StateTest, Status, TaskCall, TaskError, TaskId, TestStatus, test_state,
+    AnswerError, ChildReport, Counts, Effect, Execution, ExecutionOptions, InspectionData,
+    MapRunReport, RedriveError, StateReport, StateTest, Status, Surroundings, TaskCall, TaskError,
+    TaskId, TestStatus, test_state,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};
 pub use model::{MachineType, Pattern, Resource, StateMachine};
-pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, run};
+pub use objects::{MemoryObjects, ObjectError, Objects};
+pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, drive_with, run};
 pub use substitute::substitute;
 pub use taken::{Possible, Taken, Way};
 pub use validate::{Finding, Severity, codes, validate, validate_as};

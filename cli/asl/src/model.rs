@@ -55,7 +55,8 @@ pub(crate) struct StateId(pub(crate) u32);
 /// A compiled definition, shared by all its executions.
 #[derive(Debug)]
 pub struct StateMachine {
-    pub(crate) states: Vec<State>,
+    /// Shared with the machines that child executions run: those of distributed Maps.
+    pub(crate) states: Arc<[State]>,
     pub(crate) start: StateId,
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) kind: MachineType,
@@ -302,7 +303,7 @@ pub(crate) struct Rule {
     pub(crate) output: Option<Template>,
 }
 
-/// An inline Map state.
+/// A Map state.
 #[derive(Debug)]
 pub(crate) struct MapState {
     pub(crate) items: Items,
@@ -310,6 +311,101 @@ pub(crate) struct MapState {
     pub(crate) selector: Option<Template>,
     pub(crate) max_concurrency: Option<Number>,
     pub(crate) start: StateId,
+    /// What a distributed Map has besides; `None` for an inline one.
+    pub(crate) distributed: Option<Box<Distributed>>,
+}
+
+impl MapState {
+    /// Whether its results are written to objects.
+    pub(crate) fn exports(&self) -> bool {
+        let writer = self.distributed.as_ref().and_then(|it| it.writer.as_ref());
+        writer.is_some_and(|it| it.target.is_some())
+    }
+}
+
+/// What only a distributed Map has.
+#[derive(Debug)]
+pub(crate) struct Distributed {
+    /// The rules that its child executions follow.
+    pub(crate) kind: MachineType,
+    pub(crate) label: Option<Arc<str>>,
+    pub(crate) reader: Option<Reader>,
+    pub(crate) batcher: Option<Batcher>,
+    pub(crate) tolerated_count: Option<Number>,
+    pub(crate) tolerated_percentage: Option<Percentage>,
+    pub(crate) writer: Option<Writer>,
+}
+
+/// A share written down, or a number of percent pointed at or computed.
+#[derive(Debug)]
+pub(crate) enum Percentage {
+    Const(f64),
+    Number(Number),
+}
+
+/// An `ItemReader`.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) source: Source,
+    /// Of what is read: for an object `None` is the manifest of an S3 inventory,
+    /// for a list the objects' metadata.
+    pub(crate) format: Option<Format>,
+    /// `Bucket`, and `Key` or `Prefix`.
+    pub(crate) arguments: Option<Template>,
+    pub(crate) max_items: Option<Number>,
+}
+
+/// Where an `ItemReader` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// One object.
+    Object,
+    /// The objects whose keys begin with a prefix.
+    List,
+}
+
+/// What an object holds.
+#[derive(Debug)]
+pub(crate) enum Format {
+    Csv { delimiter: char, headers: Headers },
+    Json { pointer: Option<String> },
+    JsonLines,
+}
+
+/// The names of columns.
+#[derive(Debug)]
+pub(crate) enum Headers {
+    FirstRow,
+    Given(Vec<String>),
+}
+
+/// An `ItemBatcher`.
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    pub(crate) max_items: Option<Number>,
+    pub(crate) max_bytes: Option<Number>,
+    pub(crate) input: Option<Template>,
+}
+
+/// A `ResultWriter`.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// `Bucket` and `Prefix`; `None` leaves the results in the state's output.
+    pub(crate) target: Option<Template>,
+    pub(crate) transformation: Transformation,
+    /// JSON Lines in place of a JSON array.
+    pub(crate) lines: bool,
+}
+
+/// What becomes of the results of child executions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transformation {
+    /// Output and metadata.
+    None,
+    /// The outputs.
+    Compact,
+    /// The outputs, and of those that are arrays the items.
+    Flatten,
 }
 
 /// What a Map runs over.

@@ -5,6 +5,7 @@
 //! stop the reading. The compiled machine exists only when there is no error.
 
 mod choice;
+mod distributed;
 mod duplicates;
 mod fields;
 mod integrations;
@@ -52,6 +53,7 @@ pub(crate) fn compile(definition: &str, kind: MachineType) -> (Option<StateMachi
         language: Language::JsonPath,
         states: Vec::new(),
         names: HashSet::new(),
+        labels: HashSet::new(),
         findings: Vec::new(),
     };
     let machine = compiler.machine(definition);
@@ -66,6 +68,8 @@ struct Compiler {
     language: Language,
     states: Vec<Option<State>>,
     names: HashSet<String>,
+    /// Of distributed Maps.
+    labels: HashSet<String>,
     findings: Vec<Finding>,
 }
 
@@ -169,7 +173,7 @@ impl Compiler {
             .into_iter()
             .collect::<Option<Vec<_>>>()?;
         Some(StateMachine {
-            states,
+            states: states.into(),
             start: start?,
             timeout_seconds,
             kind: self.kind,

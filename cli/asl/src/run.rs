@@ -5,7 +5,10 @@
 //! [`Execution`] directly.
 
 use crate::env::size;
-use crate::exec::{Effect, Execution, ExecutionOptions, MAX_DATA, Status, TaskCall, TaskError};
+use crate::exec::{
+    ChildReport, Effect, Execution, ExecutionOptions, MAX_DATA, MapRunReport, Status, Surroundings,
+    TaskCall, TaskError,
+};
 use crate::history::HistoryEvent;
 use crate::mock::MockCase;
 use crate::model::{Pattern, StateMachine};
@@ -30,6 +33,8 @@ pub struct RunOptions {
     pub task_echo: bool,
     /// The virtual time at which it starts.
     pub start: Millis,
+    /// What distributed Maps read and write, and what tasks start and wait for.
+    pub around: Surroundings,
 }
 
 impl Default for RunOptions {
@@ -39,6 +44,7 @@ impl Default for RunOptions {
             mocks: None,
             task_echo: false,
             start: DEFAULT_START,
+            around: Surroundings::default(),
         }
     }
 }
@@ -60,6 +66,13 @@ pub struct RunReport {
     /// The events, when they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<HistoryEvent>>,
+    /// The Map Runs of distributed Maps; with the events of their children, when events
+    /// were asked for.
+    #[serde(rename = "mapRuns", skip_serializing_if = "Vec::is_empty")]
+    pub map_runs: Vec<MapRunReport>,
+    /// The executions that it started and waited for, when events were asked for.
+    #[serde(rename = "nestedExecutions", skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<ChildReport>,
     /// Billed state transitions.
     #[serde(skip)]
     pub transitions: u64,
@@ -96,6 +109,14 @@ pub enum RunError {
         /// Its size as compact JSON.
         bytes: usize,
     },
+    /// A distributed Map reads or writes objects, and there are none.
+    #[error(
+        "state '{state}' reads or writes objects, and there are none here: put them into DIR/BUCKET/KEY, and say so (--objects DIR, or objects: DIR in a test file)"
+    )]
+    NoObjects {
+        /// The state.
+        state: String,
+    },
     /// The execution waits for something that never comes.
     #[error("the execution waits for a task that nothing will answer")]
     Stuck,
@@ -125,8 +146,9 @@ pub fn run(
         mut mocks,
         task_echo,
         start,
+        around,
     } = options;
-    drive(machine, input, &execution, start, &mut |call| {
+    drive_with(machine, input, &execution, around, start, &mut |call| {
         let lambda = &*call.resource.service == "lambda";
         match mocks.as_mut().and_then(|m| m.next(&call.state)) {
             Some(mocked) => Ok(Reply::After(0, mocked)),
@@ -156,15 +178,38 @@ pub fn drive(
     start: Millis,
     answer: &mut dyn FnMut(&TaskCall) -> Result<Reply, RunError>,
 ) -> Result<RunReport, RunError> {
+    drive_with(
+        machine,
+        input,
+        options,
+        Surroundings::default(),
+        start,
+        answer,
+    )
+}
+
+/// As [`drive`], with objects for distributed Maps and machines for nested executions.
+///
+/// # Errors
+/// As [`drive`], and [`RunError::NoObjects`] when a state wants objects where there are none.
+pub fn drive_with(
+    machine: &Arc<StateMachine>,
+    input: Value,
+    options: &ExecutionOptions,
+    around: Surroundings,
+    start: Millis,
+    answer: &mut dyn FnMut(&TaskCall) -> Result<Reply, RunError>,
+) -> Result<RunReport, RunError> {
     let bytes = size(&input);
     if bytes > MAX_DATA {
         return Err(RunError::InputTooLarge { bytes });
     }
     let mut now = start;
-    let mut run = Execution::start(machine, input, options, now);
+    let mut run = Execution::start_with(machine, input, options, around, now);
     // By the time they are due, and those of one time in the order of their calls.
     let mut pending = BTreeMap::new();
     while run.status() == Status::Running {
+        lacking(&run)?;
         for effect in run.take_effects() {
             match effect {
                 Effect::Invoke(call) => {
@@ -209,16 +254,32 @@ pub fn drive(
             }
         }
     }
+    lacking(&run)?;
     Ok(RunReport {
         status: run.status(),
         output: run.output().cloned(),
         error: run.error().map(str::to_owned),
         cause: run.cause().map(str::to_owned),
         history: options.history.then(|| run.history().to_vec()),
+        map_runs: run.map_runs(),
+        nested: match options.history {
+            true => run.nested(),
+            false => Vec::new(),
+        },
         transitions: run.transitions(),
         elapsed: run.ended().unwrap_or(now) - run.started(),
         taken: run.taken().to_vec(),
     })
+}
+
+/// Refuses an execution that wanted objects where there are none.
+fn lacking(run: &Execution) -> Result<(), RunError> {
+    match run.lacks_objects() {
+        None => Ok(()),
+        Some(state) => Err(RunError::NoObjects {
+            state: state.to_string(),
+        }),
+    }
 }
 
 /// Says of a task with a token that its message went out: the result comes with the token.

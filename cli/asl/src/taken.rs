@@ -59,7 +59,7 @@ impl StateMachine {
     #[must_use]
     pub fn ways(&self) -> Vec<Possible> {
         let mut all = Vec::new();
-        for state in &self.states {
+        for state in self.states.iter() {
             self.ways_of(state, &mut all);
         }
         all

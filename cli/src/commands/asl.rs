@@ -2,19 +2,22 @@
 
 pub mod test;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use duet_asl::{
-    ExecutionOptions, Finding, MachineType, MockConfig, RunOptions, RunReport, Severity,
-    StateMachine, Status,
+    ExecutionOptions, Finding, MachineType, MockConfig, Objects, RunOptions, RunReport, Severity,
+    StateMachine, Status, Surroundings,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::choose::parameter;
 use crate::ops::machines;
+use crate::ops::objects::Folder;
+use crate::ops::suites;
 use crate::terminal;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::read;
@@ -64,7 +67,13 @@ pub struct Run {
     /// A Lambda task without a mock returns its payload.
     #[arg(long)]
     pub task_echo: bool,
-    /// Print the events too.
+    /// A folder with the objects that a distributed Map reads and writes: DIR/BUCKET/KEY.
+    #[arg(long, value_name = "DIR")]
+    pub objects: Option<PathBuf>,
+    /// A machine that tasks start and wait for (startExecution.sync), by its name; may be repeated.
+    #[arg(long = "machine", value_name = "NAME=FILE", value_parser = parameter)]
+    pub machines: Vec<(String, String)>,
+    /// Print the events too; of the child executions of distributed Maps, too.
     #[arg(long)]
     pub history: bool,
     /// Decides jitter, UUIDs, tokens and random numbers.
@@ -173,6 +182,27 @@ pub fn findings(definition: &str, kind: MachineType) -> Vec<Finding> {
     }
 }
 
+/// The folder of objects, and the machines that may be started.
+fn surroundings(args: &Run) -> Outcome<Surroundings> {
+    let objects: Option<Arc<dyn Objects>> = match &args.objects {
+        Some(folder) if folder.is_dir() => Some(Arc::new(Folder::written(folder))),
+        Some(folder) => {
+            let what = format!("--objects {}: there is no such folder", folder.display());
+            return Err(Problem::usage(what).hint("make one, with a folder in it for each bucket"));
+        }
+        None => None,
+    };
+    let mut machines = BTreeMap::new();
+    for (name, file) in &args.machines {
+        let file = Path::new(file);
+        let text = read::text(file)?;
+        let machine = suites::compiled(file, &text, MachineType::Standard, &BTreeMap::new())?;
+        machines.insert(name.clone(), Arc::new(machine));
+    }
+    let around = Surroundings::default().with_objects(objects);
+    Ok(around.with_machines(machines))
+}
+
 fn run_definition(args: &Run) -> Outcome<Exit> {
     let definition = read::text(&args.file)?;
     let input = read::json("--input", &args.input)?;
@@ -214,6 +244,7 @@ fn run_definition(args: &Run) -> Outcome<Exit> {
         },
         mocks,
         task_echo: args.task_echo,
+        around: surroundings(args)?,
         ..RunOptions::default()
     };
     let report: RunReport =

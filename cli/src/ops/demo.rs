@@ -4,7 +4,7 @@ mod fit;
 mod play;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,7 @@ pub mod forget;
 pub mod invariants;
 pub mod logs;
 pub mod machines;
+pub mod objects;
 pub mod orders;
 pub mod place;
 pub mod redrive;

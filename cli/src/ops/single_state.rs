@@ -110,11 +110,6 @@ pub fn of(machine: &Arc<StateMachine>, file: &Path, asked: Asked<'_>) -> Outcome
         Some(value) => Some(mocked(machine, asked.state, value)?),
     };
     let configuration: Configuration = read::typed(asked.configuration, "--state-configuration")?;
-    if configuration.map_item_reader_data.is_some() {
-        return Err(Problem::usage(
-            "mapItemReaderData is for a distributed Map, which this engine does not run",
-        ));
-    }
     let context = object("--context", asked.context)?;
     let test = StateTest {
         state: asked.state.to_owned(),
@@ -124,6 +119,7 @@ pub fn of(machine: &Arc<StateMachine>, file: &Path, asked: Asked<'_>) -> Outcome
         retries: configuration.retrier_retry_count,
         caused_by: configuration.error_caused_by_state,
         failed_iterations: configuration.map_iteration_failure_count,
+        reader_data: configuration.map_item_reader_data,
         options: ExecutionOptions {
             seed: asked.seed,
             history: false,

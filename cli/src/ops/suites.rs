@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duet_asl::suite::{CaseReport, Coverage, Suite};
-use duet_asl::{MachineType, Severity, StateMachine};
+use duet_asl::{MachineType, Objects, Severity, StateMachine};
 use serde_json::Value;
 
 use crate::ops::machines;
+use crate::ops::objects::Folder;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::read;
 
@@ -30,6 +31,8 @@ pub struct Loaded {
     pub file: PathBuf,
     /// The file and what its definition was read from.
     pub sources: Vec<PathBuf>,
+    /// The folder of the buckets that its distributed Maps read.
+    objects: Option<PathBuf>,
     suite: Suite,
     machine: Arc<StateMachine>,
 }
@@ -72,9 +75,15 @@ pub fn load(path: &Path) -> Outcome<Loaded> {
     };
     let (source, written, kind) = found;
     let machine = compiled(&source, &written, kind, &suite.substitutions)?;
+    let objects = suite.objects.as_ref().map(|it| folder.join(it));
+    if let Some(objects) = objects.as_ref().filter(|it| !it.is_dir()) {
+        let what = format!("{name}: objects: there is no folder {}", objects.display());
+        return Err(Problem::usage(what).hint("it has a folder for each bucket"));
+    }
     Ok(Loaded {
         file: path.to_owned(),
         sources: vec![path.to_owned(), source],
+        objects,
         suite,
         machine: Arc::new(machine),
     })
@@ -171,7 +180,13 @@ impl Loaded {
     /// [`Problem`] with all that does not fit the definition, each with its place.
     pub fn run(&self, only: Option<&str>) -> Outcome<Ran> {
         let wanted = |name: &str| only.is_none_or(|part| name.contains(part));
-        let report = self.suite.run(&self.machine, &wanted).map_err(|problems| {
+        // Each case has what the folder has, and leaves it as it is.
+        let objects = || {
+            let folder = self.objects.as_deref()?;
+            Some(Arc::new(Folder::untouched(folder)) as Arc<dyn Objects>)
+        };
+        let ran = self.suite.run_with(&self.machine, &wanted, &objects);
+        let report = ran.map_err(|problems| {
             let file = self.file.display();
             let lines: Vec<String> = problems.iter().map(|it| format!("{file}: {it}")).collect();
             Problem::usage(lines.join("\n"))

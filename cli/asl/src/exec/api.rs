@@ -7,7 +7,6 @@ use crate::taken::Taken;
 use crate::{Data, Millis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Where an execution stands, in AWS's words.
@@ -235,10 +234,7 @@ impl Execution {
     /// The next time something falls due by itself.
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
-        self.timers
-            .iter()
-            .filter(|Reverse(t)| self.is_live(t))
-            .map(|Reverse(t)| t.at)
-            .min()
+        // Told anew whenever it changes.
+        self.announced
     }
 }

@@ -60,6 +60,9 @@ impl Execution {
         state: &State,
         map: &MapState,
     ) -> Result<Progress, Failure> {
+        if let Some(distributed) = &map.distributed {
+            return self.distribute(thread, state, map, distributed);
+        }
         let effective = self.effective(thread, state)?;
         let items = self.items(thread, state.language, map, &effective)?;
         let limit = match &map.max_concurrency {
@@ -344,25 +347,50 @@ impl Execution {
         for at in self.running_branches(thread) {
             self.halt_tree(at);
         }
+        let run = match self.threads[thread].as_ref().map(|t| &t.activity) {
+            Some(Activity::Run(run)) => Some(*run),
+            _ => None,
+        };
+        if run.is_some_and(|run| self.abort(run)) {
+            self.record_aside(thread, || Detail::MapRun {
+                what: "Aborted",
+                arn: None,
+                redrives: None,
+                failure: None,
+            });
+        }
         self.halt(thread);
         self.ready.retain(|t| *t != thread);
     }
 
     /// Stops what a thread is doing; where it is stays known, for a redrive.
     pub(super) fn halt(&mut self, thread: usize) {
+        self.call_off(thread);
         let Some(t) = self.threads[thread].as_mut() else {
             return;
         };
         match &t.activity {
-            Activity::Task(_) => {
-                let id = TaskId(t.activity_id);
-                self.effects.push(Effect::Cancel(id));
-                t.activity = Activity::Halted;
-            }
-            Activity::Enter | Activity::Join(_) => {}
+            Activity::Task(_) => t.activity = Activity::Halted,
+            Activity::Enter | Activity::Join(_) | Activity::Run(_) => {}
             Activity::Attempt | Activity::Waiting | Activity::Backoff | Activity::Halted => {
                 t.activity = Activity::Halted;
             }
+        }
+    }
+
+    /// Says that the answer to a task's call is not wanted any more, if it waits for one.
+    pub(super) fn call_off(&mut self, thread: usize) {
+        let Some(t) = self.threads[thread].as_ref() else {
+            return;
+        };
+        let Activity::Task(task) = &t.activity else {
+            return;
+        };
+        match task.nested {
+            Some(run) => {
+                self.abort(run);
+            }
+            None => self.effects.push(Effect::Cancel(TaskId(t.activity_id))),
         }
     }
 
@@ -387,7 +415,10 @@ impl Execution {
             self.halt(at);
             self.release(at);
         }
-        if matches!(self.thread(thread).activity, Activity::Join(_)) {
+        if matches!(
+            self.thread(thread).activity,
+            Activity::Join(_) | Activity::Run(_)
+        ) {
             self.thread_mut(thread).activity = Activity::Halted;
         }
     }
@@ -396,29 +427,5 @@ impl Execution {
         self.threads[thread] = None;
         self.free.push(thread);
         self.ready.retain(|t| *t != thread);
-    }
-
-    /// Restarts, after a redrive, every flow that had not come to its end.
-    pub(super) fn revive(&mut self, event: u64) {
-        let machine = self.machine.clone();
-        for (at, thread) in self.threads.iter_mut().enumerate() {
-            let Some(t) = thread else { continue };
-            t.last_event = event;
-            t.tail_event = event;
-            t.attempts.clear();
-            t.retries = 0;
-            let fails = matches!(machine.state(t.state).kind, Kind::Fail { .. });
-            t.activity = match std::mem::replace(&mut t.activity, Activity::Halted) {
-                Activity::Join(mut join) => {
-                    join.last_event = event;
-                    t.activity = Activity::Join(join);
-                    continue;
-                }
-                Activity::Enter => Activity::Enter,
-                _ if fails || t.entered_event == 0 => Activity::Enter,
-                _ => Activity::Attempt,
-            };
-            self.ready.push_back(at);
-        }
     }
 }

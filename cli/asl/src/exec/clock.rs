@@ -16,6 +16,8 @@ pub(super) enum Alarm {
     Timeout,
     Heartbeat,
     Wake,
+    /// A child execution's own: the activity names whose.
+    Child,
 }
 
 /// An alarm for an activity; void once that activity is over.
@@ -66,7 +68,11 @@ impl Execution {
 
     pub(super) fn is_live(&self, timer: &Timer) -> bool {
         self.status == Status::Running
-            && (timer.activity == self.deadline || self.find(timer.activity).is_some())
+            && match timer.alarm {
+                Alarm::Child => self.is_awaited(timer.activity, timer.at),
+                Alarm::Deadline => timer.activity == self.deadline,
+                _ => self.find(timer.activity).is_some(),
+            }
     }
 
     pub(super) fn fire(&mut self, due: impl Fn(Millis) -> bool) {
@@ -81,6 +87,7 @@ impl Execution {
             self.set_now(timer.at);
             match (timer.alarm, self.find(timer.activity)) {
                 (Alarm::Deadline, _) => self.time_out(),
+                (Alarm::Child, _) => self.wake_child(timer.activity, timer.at),
                 (alarm, Some(thread)) => self.ring(thread, alarm, timer.at),
                 (_, None) => {}
             }

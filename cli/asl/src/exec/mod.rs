@@ -1,8 +1,9 @@
 //! Running a machine, one event at a time.
 //!
-//! Owns an execution's state. It never waits and never calls anyone: what the
-//! world must do comes out as [`Effect`]s, what the world did comes in through
-//! methods that carry the time. Between two calls an execution stands still.
+//! Owns an execution's state. It never waits, and calls nobody but the port of a
+//! distributed Map's objects: what the world must do comes out as [`Effect`]s, what
+//! the world did comes in through methods that carry the time. Between two calls an
+//! execution stands still.
 //!
 //! A flow of control is a *thread*: the machine's own, one per Parallel branch,
 //! one per Map iteration. Each has its own variables and its own chain of
@@ -13,9 +14,16 @@
 
 mod api;
 mod branches;
+mod children;
 mod clock;
+mod distributed;
+mod inspect;
 mod io;
+mod maprun;
+mod nested;
 mod recover;
+mod redrive;
+mod results;
 mod single;
 mod states;
 mod thread;
@@ -30,18 +38,20 @@ pub use api::{
     AnswerError, Effect, ExecutionOptions, RedriveError, Status, TaskCall, TaskError, TaskId,
 };
 use clock::{Alarm, Timer, after};
+pub use inspect::InspectionData;
 pub(crate) use io::MAX_DATA;
 use io::within_limit;
+use maprun::Runs;
+pub use maprun::{ChildReport, Counts, MapRunReport};
+pub use nested::Surroundings;
 use serde_json::Value;
-pub use single::{InspectionData, StateReport, StateTest, TestStatus, test_state};
+pub use single::{StateReport, StateTest, TestStatus, test_state};
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use thread::{Activity, Thread};
 
-/// A redrive must come within this time after the end: 14 days.
-const REDRIVE_MILLIS: Millis = 14 * 24 * 3_600 * 1_000;
 /// Express executions have no event limit; one that makes this many transitions
 /// at a single instant would have used up its five minutes at 2 ms each.
 const EXPRESS_INSTANT_TRANSITIONS: u64 = 150_000;
@@ -74,6 +84,11 @@ pub struct Execution {
     transitions: u64,
     /// The ways taken, if they are kept.
     taken: Option<Vec<Taken>>,
+    /// Its Map Runs, once a distributed Map began.
+    runs: Option<Box<Runs>>,
+    around: Surroundings,
+    /// The state that wanted objects where there are none.
+    lacking: Option<Arc<str>>,
     /// Transitions when the clock last moved.
     transitions_before: u64,
 }
@@ -87,8 +102,23 @@ impl Execution {
         options: &ExecutionOptions,
         now: Millis,
     ) -> Self {
+        Self::start_with(machine, input, options, Surroundings::default(), now)
+    }
+
+    /// As [`Self::start`], with objects for distributed Maps, and machines for nested
+    /// executions. Without objects, reading or writing some fails;
+    /// [`Self::lacks_objects`] says so.
+    #[must_use]
+    pub fn start_with(
+        machine: &Arc<StateMachine>,
+        input: Value,
+        options: &ExecutionOptions,
+        around: Surroundings,
+        now: Millis,
+    ) -> Self {
         let input = Arc::new(input);
         let mut this = Self::idle(machine, &input, options, now);
+        this.around = around;
         let role = this.identity.role_arn.clone();
         this.history.add(0, now, || Detail::ExecutionStarted {
             input: input.clone(),
@@ -164,6 +194,9 @@ impl Execution {
             orphaned: false,
             transitions: 0,
             taken: options.ways.then(Vec::new),
+            runs: None,
+            around: Surroundings::default(),
+            lacking: None,
             transitions_before: 0,
         }
     }
@@ -192,6 +225,10 @@ impl Execution {
         now: Millis,
     ) -> Result<(), AnswerError> {
         self.catch_up(now);
+        if let Some((child, task)) = self.caller(id) {
+            let answer = |run: &mut Self| run.complete_task(task, result, now);
+            return self.ask_child(child, answer, AnswerError::UnknownTask);
+        }
         let thread = self.find(id.0).ok_or(AnswerError::UnknownTask)?;
         self.answer(thread, result, false);
         self.settle();
@@ -230,6 +267,10 @@ impl Execution {
     /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more).
     pub fn heartbeat(&mut self, token: &str, now: Millis) -> Result<(), AnswerError> {
         self.catch_up(now);
+        if let Some(child) = self.child_with(token) {
+            let beat = |run: &mut Self| run.heartbeat(token, now);
+            return self.ask_child(child, beat, AnswerError::UnknownToken);
+        }
         let thread = self.holder(token).ok_or(AnswerError::UnknownToken)?;
         let thread = self.thread_mut(thread);
         let activity = thread.activity_id;
@@ -274,41 +315,7 @@ impl Execution {
     /// then it waits for what it waits for.
     pub fn orphan(&mut self) {
         self.orphaned = true;
-    }
-
-    /// `RedriveExecution`: goes on from the states that did not succeed, with the
-    /// same definition and input. Retries and timeouts start anew.
-    ///
-    /// # Errors
-    /// When AWS would refuse; see [`RedriveError`].
-    pub fn redrive(&mut self, now: Millis) -> Result<(), RedriveError> {
-        if self.machine.kind == MachineType::Express {
-            return Err(RedriveError::Express);
-        }
-        let Some(ended) = self.ended.filter(|_| self.status != Status::Succeeded) else {
-            return Err(RedriveError::NotFailed);
-        };
-        if now - ended > REDRIVE_MILLIS {
-            return Err(RedriveError::TooLate);
-        }
-        if self.history.count >= MAX_EVENTS - 1 {
-            return Err(RedriveError::HistoryFull);
-        }
-        self.set_now(now);
-        self.status = Status::Running;
-        (self.output, self.error, self.cause, self.ended) = (None, None, None, None);
-        self.identity.redrives += 1;
-        self.identity.redriven = Some(now);
-        self.transitions += 1;
-        let count = self.identity.redrives;
-        let last = self.history.count;
-        let event = self
-            .history
-            .add(last, now, || Detail::ExecutionRedriven { count });
-        self.set_deadline();
-        self.revive(event);
-        self.settle();
-        Ok(())
+        self.orphan_children();
     }
 
     // ---- threads
@@ -369,6 +376,10 @@ impl Execution {
         now: Millis,
     ) -> Result<(), AnswerError> {
         self.catch_up(now);
+        if let Some(child) = self.child_with(token) {
+            let answer = |run: &mut Self| run.answer_token(token, result, now);
+            return self.ask_child(child, answer, AnswerError::UnknownToken);
+        }
         let thread = self.holder(token).ok_or(AnswerError::UnknownToken)?;
         self.answer(thread, result, true);
         self.settle();
@@ -473,6 +484,7 @@ impl Execution {
         for at in 0..self.threads.len() {
             self.halt(at);
         }
+        self.abort_all();
         self.ready.clear();
         self.timers.clear();
         self.announced = None;

@@ -33,7 +33,7 @@ impl Execution {
         // A Map that fails before it starts, over what is no list, says so too, as AWS was recorded to do.
         let map = matches!(state.kind, Kind::Map(_));
         if match &self.thread(thread).activity {
-            Activity::Join(_) => true,
+            Activity::Join(_) | Activity::Run(_) => true,
             Activity::Attempt => map,
             _ => false,
         } {
@@ -150,7 +150,10 @@ impl Execution {
 
     /// Takes the failure to whoever waits for the thread, or ends the execution.
     fn unhandled(&mut self, thread: usize, failure: &Failure) {
-        if !matches!(self.thread(thread).activity, Activity::Join(_)) {
+        if !matches!(
+            self.thread(thread).activity,
+            Activity::Join(_) | Activity::Run(_)
+        ) {
             self.begin(thread, Activity::Halted);
         }
         match self.thread(thread).parent {

@@ -4,14 +4,15 @@
 //! that of the interpreter. Shapes: Step Functions API reference, `TestState`,
 //! `InspectionData`, `MockInput`; what is refused: recordings of the service's answers.
 
+use super::inspect::{InspectionData, text};
 use super::io::{View, place, within_limit};
 use super::states::Progress;
 use super::thread::{Activity, Thread};
 use super::{Effect, Execution, ExecutionOptions, MAX_DATA, TaskError};
-use crate::env::{MapItem, size};
+use crate::env::size;
 use crate::failure::Failure;
 use crate::integration::{request, response};
-use crate::model::{Kind, Language, MapState, State, StateId, StateMachine};
+use crate::model::{Kind, Language, State, StateId, StateMachine};
 use crate::retry::choose;
 use crate::{Data, Millis};
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub struct StateTest {
     pub caused_by: Option<String>,
     /// `mapIterationFailureCount`.
     pub failed_iterations: Option<u32>,
+    /// `mapItemReaderData`: what an `ItemReader` reads, as it stands in its source.
+    pub reader_data: Option<String>,
     /// Seed and context object.
     pub options: ExecutionOptions,
     /// The virtual time.
@@ -76,45 +79,6 @@ pub struct StateReport {
     /// What was made of its data on the way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inspection_data: Option<InspectionData>,
-}
-
-/// What was made of a state's data on the way, each as JSON text.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(
-    missing_docs,
-    reason = "each is a member of the API's, which says what it is"
-)]
-pub struct InspectionData {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after_input_path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after_parameters: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after_arguments: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after_items_path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after_item_selector: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_concurrency: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub result: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after_result_selector: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after_result_path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub variables: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_details: Option<Value>,
-    /// Of a task that calls HTTP, at level TRACE.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response: Option<Value>,
 }
 
 /// What a state's work came to: its output and where it goes on.
@@ -198,7 +162,10 @@ fn admissible(machine: &StateMachine, state: &State, test: &StateTest) -> Result
                     branches.len()
                 ));
             }
-            Kind::Map(_) if items.is_none() => {
+            Kind::Map(map) if map.exports() && !result.is_object() => {
+                return Err("the mocked result of a Map that exports its results is an object: MapRunArn and ResultWriterDetails".into());
+            }
+            Kind::Map(map) if items.is_none() && !map.exports() => {
                 return Err("the mocked result of a Map is a list".into());
             }
             _ => {}
@@ -214,11 +181,22 @@ fn admissible(machine: &StateMachine, state: &State, test: &StateTest) -> Result
             ));
         }
     }
+    let distributed = match &state.kind {
+        Kind::Map(map) => map.distributed.as_ref(),
+        _ => None,
+    };
+    if test.reader_data.is_some() && distributed.is_none_or(|it| it.reader.is_none()) {
+        return Err(format!(
+            "mapItemReaderData is for a distributed Map with an ItemReader, and '{}' is none",
+            state.name
+        ));
+    }
     match (test.failed_iterations, &state.kind) {
         (None, _) => Ok(()),
         (Some(0), Kind::Map(_)) => Ok(()),
+        (Some(_), Kind::Map(_)) if distributed.is_some() => Ok(()),
         (Some(_), Kind::Map(_)) => Err(
-            "mapIterationFailureCount above 0 is for a distributed Map, which this engine does not run; an inline Map fails with its first iteration: mock errorOutput".into(),
+            "mapIterationFailureCount above 0 is for a distributed Map; an inline Map fails with its first iteration: mock errorOutput".into(),
         ),
         _ => Err(format!(
             "mapIterationFailureCount is for a Map, and '{}' is a {kind}",
@@ -258,7 +236,12 @@ impl Execution {
                 let arguments = self.arguments(at, state, &effective, None)?;
                 seen.given(is_path, &arguments);
             }
-            Kind::Map(map) => self.inspect_map(at, state, map, &effective, seen)?,
+            Kind::Map(map) => match &map.distributed {
+                None => self.inspect_map(at, state, map, &effective, seen)?,
+                Some(it) => {
+                    self.inspect_distributed(at, state, (map, it), test, &effective, seen)?
+                }
+            },
             kind => {
                 if let (Kind::Pass { result: None }, true) = (kind, is_path) {
                     let arguments = self.arguments(at, state, &effective, None)?;
@@ -289,38 +272,6 @@ impl Execution {
         }
         seen.result = text(&result);
         self.finished(at, state, &effective, Some(result), seen)
-    }
-
-    /// What the iterations of a Map are given.
-    fn inspect_map(
-        &mut self,
-        at: usize,
-        state: &State,
-        map: &MapState,
-        effective: &Data,
-        seen: &mut InspectionData,
-    ) -> Result<(), Failure> {
-        let items = self.items(at, state.language, map, effective)?;
-        if state.language == Language::JsonPath {
-            let values: Value = items.iter().map(|it| (*it.value).clone()).collect();
-            seen.after_items_path = text(&values);
-        }
-        if let Some(selector) = &map.selector {
-            let select = |item: &Arc<MapItem>| {
-                let view = View {
-                    item: Some(item),
-                    ..View::of(effective)
-                };
-                self.fill(at, selector, view).map(|it| (*it).clone())
-            };
-            let inputs: Value = items.iter().map(select).collect::<Result<_, Failure>>()?;
-            seen.after_item_selector = text(&inputs);
-        }
-        if let Some(n) = &map.max_concurrency {
-            let n = self.number(at, n, effective, "MaxConcurrency", 0..=u64::MAX)?;
-            seen.max_concurrency = Some(n);
-        }
-        Ok(())
     }
 
     /// The state's output once its work has come to `result`.
@@ -425,19 +376,4 @@ impl Execution {
         }
         report
     }
-}
-
-impl InspectionData {
-    /// What the work is given, by the name it has in the state's language.
-    fn given(&mut self, is_path: bool, arguments: &Value) {
-        if is_path {
-            self.after_parameters = text(arguments);
-        } else {
-            self.after_arguments = text(arguments);
-        }
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    Some(value.to_string())
 }

@@ -296,6 +296,9 @@ impl Execution {
         if self.status != Status::Running {
             return Ok(Progress::Blocked);
         }
+        if let Some(machine) = self.machine_of(resource, &arguments) {
+            return Ok(self.nest(thread, resource, machine, &arguments, timeout));
+        }
         // Only the holder of a token can send heartbeats.
         let watched = heartbeat.filter(|_| token.is_some());
         let silent_at = watched.map(|seconds| after(self.now, seconds));
@@ -305,6 +308,7 @@ impl Execution {
                 token: token.clone(),
                 heartbeat: watched,
                 silent_at,
+                nested: None,
             }),
         );
         if let Some(seconds) = timeout {
@@ -396,8 +400,7 @@ impl Execution {
         let Kind::Task(task) = &state.kind else {
             return;
         };
-        let id = self.thread(thread).activity_id;
-        self.effects.push(Effect::Cancel(TaskId(id)));
+        self.call_off(thread);
         self.begin(thread, Activity::Halted);
         let failure = Failure::timeout(heartbeat);
         self.record_failed(thread, task, &failure, true);

@@ -40,8 +40,10 @@ pub(super) enum Activity {
     Waiting,
     /// Between two attempts.
     Backoff,
-    /// In a Parallel or Map state.
+    /// In a Parallel or inline Map state.
     Join(Box<Join>),
+    /// In a distributed Map, with its Map Run.
+    Run(usize),
     /// Failed or cut short; a redrive starts the state again.
     Halted,
 }
@@ -63,6 +65,8 @@ pub(super) struct RunningTask {
     pub(super) heartbeat: Option<u64>,
     /// When the silence has lasted too long.
     pub(super) silent_at: Option<Millis>,
+    /// The run of the execution it waits for, if that is here.
+    pub(super) nested: Option<usize>,
 }
 
 /// The branches of a Parallel, or the iterations of a Map.

@@ -9,6 +9,7 @@ use crate::parse::state::Site;
 use crate::path::{Path, Root, is_identifier};
 use crate::template::Template;
 use serde_json::Value;
+use std::ops::RangeInclusive;
 
 /// The guide, "Handling errors": `MaxDelaySeconds` is at most this.
 const MAX_DELAY_SECONDS: u64 = 31_622_400;
@@ -16,13 +17,24 @@ const MAX_DELAY_SECONDS: u64 = 31_622_400;
 impl Compiler {
     /// A whole number from `min` up.
     pub(super) fn whole(&mut self, value: &Value, at: &str, min: u64) -> Option<u64> {
+        self.whole_within(value, at, min..=MAX_SECONDS)
+    }
+
+    /// A whole number within limits.
+    fn whole_within(
+        &mut self,
+        value: &Value,
+        at: &str,
+        allowed: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let (min, max) = allowed.into_inner();
         match value.as_u64() {
             Some(n) if n < min => {
                 self.schema(at, format!("Minimum value is {min}"));
                 None
             }
-            Some(n) if n > MAX_SECONDS => {
-                self.schema(at, format!("Maximum value is {MAX_SECONDS}"));
+            Some(n) if n > max => {
+                self.schema(at, format!("Maximum value is {max}"));
                 None
             }
             Some(n) => Some(n),
@@ -39,6 +51,17 @@ impl Compiler {
         fields: &Object,
         name: &str,
         min: u64,
+        site: &Site<'_>,
+    ) -> Option<Number> {
+        self.number_within(fields, name, min..=MAX_SECONDS, site)
+    }
+
+    /// As [`Self::number`]; what is written down is within limits.
+    pub(super) fn number_within(
+        &mut self,
+        fields: &Object,
+        name: &str,
+        allowed: RangeInclusive<u64>,
         site: &Site<'_>,
     ) -> Option<Number> {
         let path_name = format!("{name}Path");
@@ -61,10 +84,10 @@ impl Compiler {
             (site.language, value.as_str().and_then(delimited))
         {
             return self
-                .expression(source, &at, name, false)
+                .expression(source, &at, &format!("{}{name}", site.prefix), false)
                 .map(|e| Number::Jsonata(Box::new(e)));
         }
-        self.whole(value, &at, min).map(Number::Const)
+        self.whole_within(value, &at, allowed).map(Number::Const)
     }
 
     /// A path to one place in the input or in a variable.

@@ -208,14 +208,6 @@ impl Compiler {
             return None;
         }
         self.required_members(fields, site, &service, action, pattern);
-        if pattern == Pattern::Sync && service == "states" {
-            self.refuse_here(
-                &here,
-                &format!("a nested execution (states:{action})"),
-                "inline the child's states, or mock it as a Lambda task",
-            );
-            return None;
-        }
         if self.kind == MachineType::Express && pattern != Pattern::RequestResponse {
             self.schema(
                 &here,
@@ -292,7 +284,7 @@ impl Compiler {
 }
 
 /// `arn` with each `${...}` replaced by one character, for those hold colons.
-fn without_substitutions(arn: &str) -> String {
+pub(super) fn without_substitutions(arn: &str) -> String {
     let mut out = String::new();
     let mut rest = arn;
     while let Some(start) = rest.find("${") {

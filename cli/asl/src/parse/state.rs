@@ -1,6 +1,6 @@
 //! Reading one state.
 
-use super::table::{DISTRIBUTED, JSONATA_ONLY, JSONPATH_ONLY, allowed};
+use super::table::{JSONATA_ONLY, JSONPATH_ONLY, allowed};
 use super::{Compiler, Object, Scope};
 use crate::jsonata::delimited;
 use crate::model::{
@@ -129,7 +129,7 @@ impl Compiler {
                 );
             }
         }
-        self.check_fields(fields, at, kind, groups, language, downgraded);
+        self.check_fields(fields, at, groups, language, downgraded);
         let site = Site {
             at,
             prefix: "",
@@ -184,21 +184,12 @@ impl Compiler {
         &mut self,
         fields: &Object,
         at: &str,
-        kind: &str,
         [both, path, jsonata]: [&[&str]; 3],
         language: Language,
         downgraded: bool,
     ) {
         for name in fields.keys().map(String::as_str) {
             if matches!(name, "Type" | "Comment" | "QueryLanguage") || both.contains(&name) {
-                continue;
-            }
-            if kind == "Map" && DISTRIBUTED.contains(&name) {
-                self.refuse_here(
-                    &format!("{at}/{name}"),
-                    &format!("distributed Map ('{name}')"),
-                    "use an inline Map",
-                );
                 continue;
             }
             let (own, wrong, other) = match language {
@@ -391,15 +382,7 @@ impl Compiler {
             &at,
             &["StartAt", "States", "Comment", "ProcessorConfig"],
         );
-        if let Some(config) = processor.get("ProcessorConfig")
-            && config.get("Mode").is_some_and(|m| m != "INLINE")
-        {
-            self.refuse_here(
-                &format!("{at}/ProcessorConfig"),
-                "distributed Map (Mode DISTRIBUTED)",
-                "use Mode INLINE",
-            );
-        }
+        let mode = self.mode(processor.get("ProcessorConfig"), fields, site.at, &at);
         let items = match site.language {
             Language::Jsonata => match fields.get("Items") {
                 None => Items::Input,
@@ -428,12 +411,23 @@ impl Compiler {
             None
         };
         let max_concurrency = self.number(fields, "MaxConcurrency", 0, site);
-        let start = self.flow(processor, &at, *scope)?;
+        let (start, distributed) = match mode {
+            None => (self.flow(processor, &at, *scope)?, None),
+            Some(kind) => {
+                let distributed = self.distributed(fields, site, kind);
+                // Child executions follow rules of their own, and see no variables of their parent.
+                let own = std::mem::replace(&mut self.kind, kind);
+                let start = self.flow(processor, &at, Scope::default());
+                self.kind = own;
+                (start?, Some(Box::new(distributed?)))
+            }
+        };
         Some(Kind::Map(Box::new(MapState {
             items,
             selector,
             max_concurrency,
             start,
+            distributed,
         })))
     }
 }

@@ -66,6 +66,12 @@ pub(super) fn allowed(kind: &str) -> Option<[&'static [&'static str]; 3]> {
                 "Iterator",
                 "MaxConcurrency",
                 "ItemSelector",
+                "ItemReader",
+                "ItemBatcher",
+                "ResultWriter",
+                "Label",
+                "ToleratedFailureCount",
+                "ToleratedFailurePercentage",
                 "Retry",
                 "Catch",
                 "Next",
@@ -74,6 +80,8 @@ pub(super) fn allowed(kind: &str) -> Option<[&'static [&'static str]; 3]> {
             ],
             &[
                 "MaxConcurrencyPath",
+                "ToleratedFailureCountPath",
+                "ToleratedFailurePercentagePath",
                 "ItemsPath",
                 "InputPath",
                 "OutputPath",
@@ -97,6 +105,8 @@ pub(super) const JSONPATH_ONLY: &[&str] = &[
     "Result",
     "ItemsPath",
     "MaxConcurrencyPath",
+    "ToleratedFailureCountPath",
+    "ToleratedFailurePercentagePath",
     "TimeoutSecondsPath",
     "HeartbeatSecondsPath",
     "SecondsPath",
@@ -106,7 +116,7 @@ pub(super) const JSONPATH_ONLY: &[&str] = &[
 ];
 pub(super) const JSONATA_ONLY: &[&str] = &["Arguments", "Output", "Items"];
 
-/// Fields of the distributed Map.
+/// Fields that an inline Map does not have.
 pub(super) const DISTRIBUTED: &[&str] = &[
     "ItemReader",
     "ItemBatcher",

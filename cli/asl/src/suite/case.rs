@@ -4,9 +4,10 @@ use super::expect::Expected;
 use super::script::{Script, is_task, known, reach, scripts};
 use super::{Called, Case, Expect, Suite};
 use crate::env::size;
-use crate::exec::{ExecutionOptions, MAX_DATA, Status, TaskCall};
+use crate::exec::{ExecutionOptions, MAX_DATA, Status, Surroundings, TaskCall};
 use crate::model::StateMachine;
-use crate::run::{DEFAULT_START, Reply, RunError, RunReport, drive};
+use crate::objects::Objects;
+use crate::run::{DEFAULT_START, Reply, RunError, RunReport, drive_with};
 use crate::taken::{Taken, Way};
 use crate::{Data, Millis};
 use serde_json::{Value, json};
@@ -167,14 +168,20 @@ impl Prepared {
     }
 
     /// Runs it and compares.
-    pub(super) fn run(&self, machine: &Arc<StateMachine>) -> CaseReport {
+    pub(super) fn run(
+        &self,
+        machine: &Arc<StateMachine>,
+        objects: Option<Arc<dyn Objects>>,
+    ) -> CaseReport {
         let mut calls = Vec::new();
         let mut made: HashMap<Arc<str>, u32> = HashMap::new();
         let mut stopped = None;
-        let ran = drive(
+        let around = Surroundings::default().with_objects(objects);
+        let ran = drive_with(
             machine,
             self.input.clone(),
             &self.options,
+            around,
             self.start,
             &mut |call| {
                 calls.push(Called {

@@ -18,6 +18,7 @@ pub use picture::mermaid;
 
 use crate::exec::{Status, TaskError};
 use crate::model::{MachineType, StateMachine};
+use crate::objects::Objects;
 use crate::{Data, Millis};
 use case::Prepared;
 use serde::Deserialize;
@@ -50,6 +51,8 @@ pub struct Suite {
     /// When executions start, as ISO 8601; 2026-01-01T00:00:00Z unless given.
     #[serde(default, deserialize_with = "read::moment")]
     pub start: Option<Millis>,
+    /// A folder with the objects that distributed Maps read.
+    pub objects: Option<String>,
     /// Laid over the context object of each case.
     #[serde(default)]
     pub context: Map<String, Value>,
@@ -168,11 +171,25 @@ impl Suite {
         machine: &Arc<StateMachine>,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<SuiteReport, Vec<String>> {
+        self.run_with(machine, wanted, &|| None)
+    }
+
+    /// As [`Suite::run`], with objects for distributed Maps: `objects` gives those of
+    /// one case.
+    ///
+    /// # Errors
+    /// As [`Suite::run`].
+    pub fn run_with(
+        &self,
+        machine: &Arc<StateMachine>,
+        wanted: &dyn Fn(&str) -> bool,
+        objects: &dyn Fn() -> Option<Arc<dyn Objects>>,
+    ) -> Result<SuiteReport, Vec<String>> {
         let prepared = Prepared::all(self, machine)?;
         let cases: Vec<CaseReport> = prepared
             .iter()
             .filter(|case| wanted(case.name()))
-            .map(|case| case.run(machine))
+            .map(|case| case.run(machine, objects()))
             .collect();
         let coverage = Coverage::of(machine, cases.iter().map(|case| case.taken.as_slice()));
         Ok(SuiteReport { cases, coverage })

@@ -2,7 +2,8 @@
 
 use crate::world::{CALLBACK, FUNCTION, LAMBDA, machine};
 use duet_asl::{
-    Effect, Execution, ExecutionOptions, HistoryEvent, Status, TaskCall, TaskError, TaskId,
+    Effect, Execution, ExecutionOptions, HistoryEvent, MapRunReport, Status, TaskCall, TaskError,
+    TaskId,
 };
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -76,6 +77,14 @@ impl Maker {
                 map.as_object_mut()
                     .unwrap()
                     .extend(items.as_object().unwrap().clone());
+                if self.random.bool() {
+                    map["ItemProcessor"]["ProcessorConfig"] =
+                        json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+                    map["ToleratedFailurePercentage"] = json!(self.random.u8(0..101));
+                    if self.random.bool() {
+                        map["ItemBatcher"] = json!({"MaxItemsPerBatch": self.random.u8(1..4)});
+                    }
+                }
                 map
             }
         };
@@ -92,8 +101,16 @@ impl Maker {
     }
 }
 
-/// Runs one random machine; gives its history.
-fn live(seed: u64) -> Vec<HistoryEvent> {
+/// The histories of child executions, theirs too.
+fn descend(runs: &[MapRunReport], all: &mut Vec<Vec<HistoryEvent>>) {
+    for child in runs.iter().flat_map(|run| &run.executions) {
+        all.push(child.history.clone());
+        descend(&child.map_runs, all);
+    }
+}
+
+/// Runs one random machine; gives its history, and those of its child executions.
+fn live(seed: u64) -> Vec<Vec<HistoryEvent>> {
     let mut maker = Maker {
         random: fastrand::Rng::with_seed(seed),
         names: 0,
@@ -186,14 +203,29 @@ fn live(seed: u64) -> Vec<HistoryEvent> {
         }
     }
     assert_ne!(run.status(), Status::Running, "seed {seed}");
-    run.history().to_vec()
+    let runs = run.map_runs();
+    for run in &runs {
+        assert_ne!(run.status, Status::Running, "seed {seed}");
+        let counts = run.execution_counts;
+        let parts = [
+            counts.pending,
+            counts.succeeded,
+            counts.failed,
+            counts.timed_out,
+            counts.aborted,
+        ];
+        assert_eq!(parts.iter().sum::<u64>(), counts.total, "seed {seed}");
+    }
+    let mut all = vec![run.history().to_vec()];
+    descend(&runs, &mut all);
+    all
 }
 
 #[test]
 fn histories_stay_sound() {
     let mut seen = HashSet::new();
-    for seed in 0..3_000 {
-        let history = live(seed);
+    let lives = (0..3_000).flat_map(|seed| live(seed).into_iter().map(move |it| (seed, it)));
+    for (seed, history) in lives {
         // States entered and not left: never negative, and none when all went well.
         let mut inside = 0_i64;
         for (i, event) in history.iter().enumerate() {
@@ -229,6 +261,11 @@ fn histories_stay_sound() {
         "TaskTimedOut",
         "LambdaFunctionTimedOut",
         "TaskSubmitted",
+        "MapRunStarted",
+        "MapRunSucceeded",
+        "MapRunFailed",
+        "MapRunAborted",
+        "MapRunRedriven",
         "MapIterationAborted",
         "MapIterationFailed",
         "ParallelStateFailed",

@@ -8,12 +8,17 @@
 mod cases;
 mod chaos;
 mod data;
+mod datasets;
+mod distributed;
 mod failures;
 mod history;
 mod intrinsics;
 mod jsonata;
 mod jsonpath;
+mod mapruns;
+mod maps;
 mod mocks;
+mod nested;
 mod project;
 mod refusals;
 mod single;

@@ -13,6 +13,7 @@ fn asked(mock: Option<Result<Value, TaskError>>) -> StateTest {
         retries: 0,
         caused_by: None,
         failed_iterations: None,
+        reader_data: None,
         options: ExecutionOptions::default(),
         now: DEFAULT_START,
     }
@@ -277,4 +278,93 @@ fn results_are_held_against_what_is_known_of_an_integration() {
         [""; 0]
     );
     assert_eq!(machine.misfits("Other", &json!(1), true), None);
+}
+
+/// Recorded 2025-11-13: without a threshold none is exceeded, a mocked error goes before,
+/// and the limits are shown.
+#[test]
+fn a_distributed_map_counts_failed_iterations_and_reads_given_data() {
+    let map = |extra: Value| {
+        let mut state = json!({"Type": "Map", "Items": "{% $states.input.list %}", "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "In", "States": {"In": {"Type": "Pass", "End": true}}},
+            "Catch": [{"ErrorEquals": ["MockException"], "Next": "Other"},
+                {"ErrorEquals": ["States.ExceedToleratedFailureThreshold"], "Output": "{% $states.errorOutput %}", "Next": "Other"}]});
+        for (name, value) in extra.as_object().unwrap() {
+            state[name] = value.clone();
+        }
+        with("JSONata", state)
+    };
+    let mut test = asked(Some(Ok(json!([0, 1]))));
+    test.failed_iterations = Some(2);
+    let free = answer(&map(json!({})), &test);
+    assert_eq!(free["status"], "SUCCEEDED");
+    let data = &free["inspectionData"];
+    assert_eq!(
+        (&data["maxConcurrency"], &data["toleratedFailureCount"]),
+        (&json!(0), &Value::Null)
+    );
+    let limited = map(json!({"ToleratedFailureCount": 1}));
+    let over = answer(&limited, &test);
+    assert_eq!(
+        (&over["status"], &over["error"], &over["cause"]),
+        (
+            &json!("CAUGHT_ERROR"),
+            &json!("States.ExceedToleratedFailureThreshold"),
+            &json!("The specified tolerated failure threshold was exceeded")
+        )
+    );
+    let data = &over["inspectionData"];
+    assert_eq!(
+        (
+            &data["errorDetails"]["catchIndex"],
+            &data["toleratedFailureCount"]
+        ),
+        (&json!(1), &json!(1))
+    );
+    let mut mocked = asked(throw("MockException"));
+    mocked.failed_iterations = Some(2);
+    assert_eq!(answer(&limited, &mocked)["error"], "MockException");
+    test.failed_iterations = Some(1);
+    assert_eq!(answer(&limited, &test)["status"], "SUCCEEDED");
+    let half = map(json!({"ToleratedFailurePercentage": 49.5}));
+    assert_eq!(answer(&half, &test)["status"], "CAUGHT_ERROR");
+
+    let reader = json!({"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON", "ItemsPointer": "/n"},
+        "Arguments": {"Bucket": "b", "Key": "k"}});
+    let mut read = map(
+        json!({"ItemReader": reader, "ItemSelector": {"n": "{% $states.context.Map.Item.Value %}"},
+        "ItemBatcher": {"MaxItemsPerBatch": 2}}),
+    );
+    read["States"]["S"].as_object_mut().unwrap().remove("Items");
+    let mut test = asked(Some(Ok(json!([1, 4, 9]))));
+    test.reader_data = Some("{\"n\": [1, 2, 3]}".into());
+    let got = answer(&read, &test);
+    assert_eq!(
+        (&got["status"], &got["output"]),
+        (&json!("SUCCEEDED"), &json!("[1,4,9]"))
+    );
+    let data = &got["inspectionData"];
+    assert_eq!(data["afterItemsPointer"], "[1,2,3]");
+    assert_eq!(data["afterItemSelector"], "[{\"n\":1},{\"n\":2},{\"n\":3}]");
+    assert_eq!(
+        data["afterItemBatcher"],
+        "[{\"Items\":[{\"n\":1},{\"n\":2}]},{\"Items\":[{\"n\":3}]}]"
+    );
+    test.reader_data = Some("nothing".into());
+    assert_eq!(answer(&read, &test)["error"], "States.ItemReaderFailed");
+    test.reader_data = None;
+    assert_eq!(answer(&read, &test)["status"], "SUCCEEDED");
+
+    let refused =
+        |definition: &Value, test: &StateTest| test_state(&machine(definition), test).unwrap_err();
+    test.reader_data = Some("[]".into());
+    assert!(refused(&limited, &test).contains("ItemReader"));
+    let writer = json!({"Resource": "arn:aws:states:::s3:putObject", "Arguments": {"Bucket": "b"}});
+    let written = map(json!({"ResultWriter": writer}));
+    assert!(refused(&written, &asked(Some(Ok(json!([]))))).contains("is an object"));
+    assert_eq!(
+        answer(&written, &asked(Some(Ok(json!({})))))["output"],
+        "{}"
+    );
 }

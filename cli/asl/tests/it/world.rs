@@ -78,10 +78,19 @@ impl World {
     }
 
     pub(crate) fn of(machine: &Arc<StateMachine>, input: Value) -> Self {
-        let run = Execution::start(machine, input, &ExecutionOptions::default(), DEFAULT_START);
+        Self::around(Execution::start(
+            machine,
+            input,
+            &ExecutionOptions::default(),
+            DEFAULT_START,
+        ))
+    }
+
+    /// Around an execution that has begun.
+    pub(crate) fn around(run: Execution) -> Self {
         let mut world = World {
+            now: run.started(),
             run,
-            now: DEFAULT_START,
             calls: Vec::new(),
             cancelled: 0,
         };

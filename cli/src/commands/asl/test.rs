@@ -63,7 +63,7 @@ pub struct Test {
     /// How much is shown.
     #[arg(long, value_enum, requires = "state_name", default_value_t = Inspection::Info, ignore_case = true)]
     pub inspection_level: Inspection,
-    /// retrierRetryCount, errorCausedByState, mapIterationFailureCount.
+    /// retrierRetryCount, errorCausedByState, mapIterationFailureCount, mapItemReaderData.
     #[arg(
         long,
         value_name = "JSON|@FILE",

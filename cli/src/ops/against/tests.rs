@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use duet_lab::Config;
 
 use super::*;
-use crate::ops::demo::{self, Choice};
-use crate::shop::scenario;
+use crate::ops::demo::tests::played;
 use crate::shop::variant;
 use crate::world::lab::{Lab, definitions};
 
@@ -21,19 +20,9 @@ fn lab() -> Lab {
 
 /// The first order of each scenario under each variant.
 async fn ran(world: &Lab, scenarios: &[&str]) -> BTreeMap<(usize, String), String> {
-    let choice = Choice {
-        scenarios: scenarios
-            .iter()
-            .map(|name| scenario::named(name).unwrap())
-            .collect(),
-        variants: variant::ALL.iter().collect(),
-        copies: 1,
-        within: 600,
-        faults: false,
-    };
-    let report = demo::run(world, &choice).await.unwrap();
+    let rows = played(world, scenarios, false).await;
     let at = |name: &str| variant::ALL.iter().position(|it| it.name == name).unwrap();
-    let rows = report.rows.into_iter();
+    let rows = rows.into_iter();
     rows.map(|row| {
         (
             (at(row.variant), row.scenario.to_owned()),

@@ -4,9 +4,22 @@ use std::collections::BTreeMap;
 
 use duet_lab::Config;
 
-use crate::ops::demo::{self, Choice};
+use crate::ops::demo::{self, Choice, Row};
 use crate::shop::{scenario, variant};
 use crate::world::lab::{Lab, definitions};
+
+/// Runs `scenarios`, by name, under every variant, an order of each.
+pub(crate) async fn played(world: &Lab, scenarios: &[&str], faults: bool) -> Vec<Row> {
+    let named = scenarios.iter().map(|name| scenario::named(name).unwrap());
+    let choice = Choice {
+        scenarios: named.collect(),
+        variants: variant::ALL.iter().collect(),
+        copies: 1,
+        within: 600,
+        faults,
+    };
+    demo::run(world, &choice).await.unwrap().rows
+}
 
 #[tokio::test]
 async fn every_scenario_ends_the_same_under_every_variant() {

@@ -6,7 +6,7 @@ use duet_core::store::{Browse, Store, Write};
 use duet_lab::Config;
 
 use super::*;
-use crate::ops::demo::{self, Choice};
+use crate::ops::demo::tests::played;
 use crate::shop::scenario;
 use crate::shop::variant::{self, Style};
 use crate::world::lab::{Lab, definitions};
@@ -22,18 +22,8 @@ fn lab() -> Lab {
 
 /// The first order of each scenario, by variant and scenario.
 async fn ran(world: &Lab, scenarios: &[&str]) -> BTreeMap<(&'static str, &'static str), String> {
-    let choice = Choice {
-        scenarios: scenarios
-            .iter()
-            .map(|name| scenario::named(name).unwrap())
-            .collect(),
-        variants: variant::ALL.iter().collect(),
-        copies: 1,
-        within: 600,
-        faults: false,
-    };
-    let report = demo::run(world, &choice).await.unwrap();
-    let rows = report.rows.into_iter();
+    let rows = played(world, scenarios, false).await;
+    let rows = rows.into_iter();
     rows.map(|row| ((row.variant, row.scenario), row.orders[0].clone()))
         .collect()
 }

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span as Read, TracesData};
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
 use super::*;
-use crate::ops::demo::{self, Choice};
+use crate::ops::demo::tests::played;
 use crate::ops::timeline;
 use crate::shop::scenario;
 use crate::shop::variant::{self, Style};
@@ -43,19 +43,9 @@ fn lab(faults: &[&str], logs: bool) -> Lab {
 
 /// The trace of the first order of each of `scenarios`, by variant and scenario.
 async fn traces(world: &Lab, scenarios: &[&str]) -> BTreeMap<(&'static str, String), Trace> {
-    let choice = Choice {
-        scenarios: scenarios
-            .iter()
-            .map(|name| scenario::named(name).unwrap())
-            .collect(),
-        variants: variant::ALL.iter().collect(),
-        copies: 1,
-        within: 600,
-        faults: true,
-    };
-    let report = demo::run(world, &choice).await.unwrap();
+    let rows = played(world, scenarios, true).await;
     let mut traces = BTreeMap::new();
-    for row in report.rows {
+    for row in rows {
         let timeline = timeline::read(world, &row.orders[0]).await.unwrap();
         let trace = read(world, &timeline).await.unwrap();
         traces.insert((row.variant, row.scenario.to_owned()), trace);
