@@ -439,9 +439,8 @@ fn meets_queue<S: Service>(_: impl FnOnce(&Nowhere) -> Result<S, String>) -> usi
     assert!(!deliveries.is_empty());
     for delivery in deliveries {
         let known = match &delivery.body {
-            Body::Fact(Fact { metadata, data }) => {
-                S::policy(&Received { metadata, data }).is_ok_and(|command| command.is_some())
-            }
+            Body::Fact(Fact { metadata, data }) => S::policy(&Received { metadata, data })
+                .is_ok_and(|reaction| reaction.command().is_some()),
             Body::Plain => {
                 let message: CommandMessage = serde_json::from_str(&delivery.text).unwrap();
                 S::Command::parse(&message.command, message.data).is_ok()

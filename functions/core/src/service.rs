@@ -56,6 +56,29 @@ pub struct Ending {
     pub began: Option<Timestamp>,
 }
 
+/// What a service makes of a fact that it knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reaction<C> {
+    /// The fact calls for this.
+    Command(C),
+    /// The service listens to facts of this name, and this one calls for nothing.
+    /// A carrier that looks at names alone brings such facts, too.
+    Nothing,
+    /// The service does not listen to facts of this name: whatever sends them here
+    /// is set up wrongly.
+    NoPolicy,
+}
+
+impl<C> Reaction<C> {
+    /// The command that is called for, if any.
+    pub fn command(self) -> Option<C> {
+        match self {
+            Self::Command(command) => Some(command),
+            Self::Nothing | Self::NoPolicy => None,
+        }
+    }
+}
+
 /// A business service. It never publishes and never knows the style it runs
 /// under; whoever calls it renders the outcome.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -97,13 +120,13 @@ pub trait Service: Clone + Send + Sync + 'static {
         request: Request<Self::Command>,
     ) -> impl Future<Output = Result<Handled, Failure>> + Send;
 
-    /// The service's policy in a choreography: what a fact makes it do, if
-    /// anything. It is to choreography what the workflow is to orchestration.
+    /// The service's policy in a choreography: what a fact makes it do. It is to
+    /// choreography what the workflow is to orchestration.
     ///
     /// # Errors
     /// [`ParseError`] of whoever needs to read the fact: unknown, or its data
     /// does not fit.
-    fn policy(received: &Received<'_>) -> Result<Option<Self::Command>, ParseError>;
+    fn policy(received: &Received<'_>) -> Result<Reaction<Self::Command>, ParseError>;
 
     /// What to announce when patience is spent and `command` failed once more,
     /// where that gives nothing up: the command is tried on, and others should
@@ -134,5 +157,5 @@ pub fn reaction<S: Service>(event: &Event) -> Option<S::Command> {
         metadata: &metadata,
         data: &data,
     };
-    S::policy(&received).ok().flatten()
+    S::policy(&received).ok()?.command()
 }

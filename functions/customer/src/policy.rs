@@ -1,42 +1,34 @@
 //! What a fact makes the customer service do: choreography only.
 
 use duet_core::fact::{Fact, Screened};
+use duet_core::service::Reaction;
 
 use crate::command::{ActivateCustomer, ActivateUnscreened, BlockCustomer, Command};
 
-/// The command that `fact` calls for, if any.
-pub(crate) fn command(fact: &Fact) -> Option<Command> {
-    match fact {
+/// What the service makes of `fact`.
+pub(crate) fn reaction(fact: &Fact) -> Reaction<Command> {
+    Reaction::Command(match fact {
         // Who waits for a clearance is not activated by this; who waits for
         // none has nobody else to speak for them.
-        Fact::NewCustomer(fact) => Some(
-            ActivateUnscreened {
-                customer: fact.customer.clone(),
+        Fact::NewCustomer(fact) => ActivateUnscreened {
+            customer: fact.customer.clone(),
+        }
+        .into(),
+        Fact::NoFraudDetected(fact) => match &fact.of {
+            Screened::Customer { customer } => ActivateCustomer {
+                customer: customer.clone(),
             }
             .into(),
-        ),
-        Fact::NoFraudDetected(fact) => match &fact.of {
-            Screened::Customer { customer } => Some(
-                ActivateCustomer {
-                    customer: customer.clone(),
-                }
-                .into(),
-            ),
-            Screened::Order { .. } => None,
+            Screened::Order { .. } => return Reaction::Nothing,
         },
         Fact::PossibleFraud(fact) => match &fact.of {
-            Screened::Customer { customer } => {
-                let reasons = fact.reasons.clone();
-                Some(
-                    BlockCustomer {
-                        customer: customer.clone(),
-                        reasons,
-                    }
-                    .into(),
-                )
+            Screened::Customer { customer } => BlockCustomer {
+                customer: customer.clone(),
+                reasons: fact.reasons.clone(),
             }
-            Screened::Order { .. } => None,
+            .into(),
+            Screened::Order { .. } => return Reaction::Nothing,
         },
-        _ => None,
-    }
+        _ => return Reaction::NoPolicy,
+    })
 }

@@ -1,5 +1,6 @@
 //! Load, decide, save.
 
+use duet_core::service::Reaction;
 use duet_core::store::{Key, Store};
 use duet_core::{
     Clock, CustomerId, Desk, Environment, Failure, Handled, ParseError, Received, Request, Service,
@@ -82,7 +83,7 @@ impl<S: Store, C: Clock> Service for Customers<S, C> {
         })
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        Ok(crate::policy::command(&received.fact()?))
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
+        Ok(crate::policy::reaction(&received.fact()?))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duet_core::fact::{Fact, NewCustomer, NoFraudDetected, PossibleFraud, Screened};
-use duet_core::service::reaction;
+use duet_core::service::{Reaction, reaction};
 use duet_core::store::{Memory, Store};
 use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{Answer, Clock, Context, Event, Failure, Handled, Metadata, Refusal, Request};
@@ -312,6 +312,12 @@ fn the_policy_follows_facts_about_customers_only() {
             reaction::<Customers::<Memory, Arc<fn() -> Timestamp>>>(&event),
             expected
         );
+        let heard = matches!(
+            &event.fact,
+            Fact::NewCustomer(_) | Fact::NoFraudDetected(_) | Fact::PossibleFraud(_)
+        );
+        let misled = crate::policy::reaction(&event.fact) == Reaction::NoPolicy;
+        assert_ne!(heard, misled, "{}", event.fact.name());
     }
 }
 

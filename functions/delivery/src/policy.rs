@@ -2,12 +2,13 @@
 
 use duet_core::Fact;
 use duet_core::fact::Screened;
+use duet_core::service::Reaction;
 
 use crate::command::{CancelDelivery, Command, NoteClearance, NoteOrder, NotePayment};
 
-/// The command that `fact` calls for, if any.
-pub(crate) fn command(fact: &Fact) -> Option<Command> {
-    Some(match fact {
+/// What the service makes of `fact`.
+pub(crate) fn reaction(fact: &Fact) -> Reaction<Command> {
+    Reaction::Command(match fact {
         Fact::NewOrder(fact) => NoteOrder {
             order: fact.order.clone(),
             ship_to: fact.ship_to.clone(),
@@ -22,12 +23,12 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
                 order: order.clone(),
             }
             .into(),
-            Screened::Customer { .. } => return None,
+            Screened::Customer { .. } => return Reaction::Nothing,
         },
         Fact::OrderRejected(fact) => CancelDelivery {
             order: fact.order.clone(),
         }
         .into(),
-        _ => return None,
+        _ => return Reaction::NoPolicy,
     })
 }

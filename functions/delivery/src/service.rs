@@ -1,5 +1,6 @@
 //! Load, decide, ask the carrier where it takes that, save.
 
+use duet_core::service::Reaction;
 use duet_core::store::{Key, Store};
 use duet_core::{
     Clock, Desk, Environment, Failure, Handled, ParseError, Received, Request, Service,
@@ -96,7 +97,7 @@ impl<S: Store, C: Clock, P: Carrier> Service for Deliveries<S, C, P> {
         }
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        Ok(crate::policy::command(&received.fact()?))
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
+        Ok(crate::policy::reaction(&received.fact()?))
     }
 }

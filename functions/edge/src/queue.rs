@@ -10,7 +10,7 @@
 //! | transient | back on the queue after a jittered backoff |
 //! | transient, patience spent | the same; before, the service was told that it is its last try, and what it left undone is announced |
 //! | invalid | put on the dead-letter queue with the reason, acknowledged |
-//! | nothing: it does not know the fact | acknowledged |
+//! | nothing: it does not know the fact, or the fact calls for nothing | acknowledged |
 //!
 //! A message is acknowledged last. Whatever fails before leaves it on the
 //! queue, and its next delivery finds the kept outcome and publishes again.
@@ -20,6 +20,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use duet_core::patience::{greatest_wait, is_spent};
+use duet_core::service::Reaction;
 use duet_core::{
     Answer, Clock, CommandMessage, Context, Event, Failure, Handled, Metadata, ParseError,
     Received, Request, Service, Timestamp, Vocabulary,
@@ -91,6 +92,8 @@ enum Incoming<C> {
     Early(Box<CommandMessage>),
     /// A fact that this service does not know: whoever says it is newer.
     Unknown,
+    /// A fact that calls for nothing.
+    Nothing,
 }
 
 /// Handles one delivery, until `over` at the latest: when the time for the
@@ -116,6 +119,7 @@ pub async fn receive<S: Service>(
     let went = match &outcome {
         Ok(Done::Later) => Went::well("later"),
         Ok(Done::Unknown) => Went::well("unknown"),
+        Ok(Done::Nothing) => Went::well("nothing"),
         Ok(Done::Handled {
             declined: Some(name),
             ..
@@ -149,6 +153,8 @@ enum Done {
     Later,
     /// A fact that the service does not know.
     Unknown,
+    /// A fact that calls for nothing.
+    Nothing,
     /// The service handled it.
     Handled {
         declined: Option<String>,
@@ -201,6 +207,7 @@ async fn handle<S: Service>(
             return Ok(Done::Later);
         }
         Incoming::Unknown => return Ok(Done::Unknown),
+        Incoming::Nothing => return Ok(Done::Nothing),
     };
     let (cause, replay) = (request.context.message.clone(), request.context.replay);
     let Some(rendering) = wires.rendering(&cause.variant) else {
@@ -310,13 +317,19 @@ fn parse<S: Service>(
     let text = match body {
         Body::Fact(Fact { metadata, data }) => {
             *reading = Reading::of_metadata(metadata.clone());
-            return match command::<S>(&metadata, &data)? {
-                None => Ok(Incoming::Unknown),
-                Some(command) => {
+            return Ok(match reaction::<S>(&metadata, &data)? {
+                None => Incoming::Unknown,
+                Some(Reaction::Command(command)) => {
                     reading.command = Some(command.name());
-                    Ok(request(reading, command, metadata, None, mark(&data)))
+                    request(reading, command, metadata, None, mark(&data))
                 }
-            };
+                Some(Reaction::Nothing) => Incoming::Nothing,
+                Some(Reaction::NoPolicy) => {
+                    let (service, fact) = (S::NAME, &metadata.kind);
+                    let why = format!("{service} has no policy for {fact}");
+                    return Err(Failure::invalid(why));
+                }
+            });
         }
         Body::Unfit(unfit) => {
             let body = tree(unfit.get())?;
@@ -343,19 +356,13 @@ fn parse<S: Service>(
 }
 
 /// What the policy of `S` makes of a fact; `None` when `S` does not know it.
-fn command<S: Service>(
+fn reaction<S: Service>(
     metadata: &Metadata,
     data: &RawValue,
-) -> Result<Option<S::Command>, Failure> {
+) -> Result<Option<Reaction<S::Command>>, Failure> {
     metadata.check_version().map_err(Failure::invalid)?;
     match S::policy(&Received { metadata, data }) {
-        Ok(Some(command)) => Ok(Some(command)),
-        Ok(None) => {
-            let (service, fact) = (S::NAME, &metadata.kind);
-            Err(Failure::invalid(format!(
-                "{service} has no policy for {fact}"
-            )))
-        }
+        Ok(reaction) => Ok(Some(reaction)),
         Err(ParseError::UnknownName { .. }) => Ok(None),
         Err(unfit) => Err(Failure::invalid(unfit)),
     }

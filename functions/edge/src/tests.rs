@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use duet_core::fact::{CustomerActivated, PaymentDeclined, StockShipped};
 use duet_core::order::Line;
+use duet_core::service::Reaction;
 use duet_core::{
     Answer, CalledOff, CommandMessage, Ending, Event, Fact, Failure, Handled, Metadata, ParseError,
     Received, Refusal, Reply, Request, Service, Timer, Timestamp, Vocabulary, vocabulary,
@@ -157,13 +158,14 @@ impl Service for Obedient {
             .then(|| fact.into())
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
         let act = Act {
             how: "repeat".into(),
         };
         Ok(match received.fact()? {
-            Fact::PaymentDeclined(_) | Fact::StockReleased(_) => Some(act.into()),
-            _ => None,
+            Fact::PaymentDeclined(_) | Fact::StockReleased(_) => Reaction::Command(act.into()),
+            Fact::StockShipped(_) => Reaction::Nothing,
+            _ => Reaction::NoPolicy,
         })
     }
 
@@ -410,6 +412,19 @@ async fn a_fact_goes_through_the_policy() {
         told,
         ["bury from arn:q: test has no policy for CustomerActivated"]
     );
+}
+
+#[tokio::test]
+async fn a_fact_that_calls_for_nothing_is_done_with() {
+    let heard = bus_event(
+        StockShipped {
+            order: "o-1".parse().unwrap(),
+            lines: Vec::new(),
+        }
+        .into(),
+    );
+    let (verdict, told, _) = deliver(&heard, 1).await;
+    assert_eq!((verdict, told), (Verdict::Acknowledge, Vec::new()));
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! What a fact makes the fraud service do: choreography only.
 
 use duet_core::fact::Fact;
+use duet_core::service::Reaction;
 
 use crate::command::{Cause, CloseReview, Command, ScreenCustomer, ScreenOrder};
 
-/// The command that `fact` calls for, if any.
-pub(crate) fn command(fact: &Fact) -> Option<Command> {
-    Some(match fact {
+/// What the service makes of `fact`.
+pub(crate) fn reaction(fact: &Fact) -> Reaction<Command> {
+    Reaction::Command(match fact {
         Fact::NewOrder(fact) => ScreenOrder {
             order: fact.order.clone(),
             customer: fact.customer.clone(),
@@ -27,6 +28,6 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
             cause: Cause::OrderRejected,
         }
         .into(),
-        _ => return None,
+        _ => return Reaction::NoPolicy,
     })
 }

@@ -3,6 +3,7 @@
 //! one is decided again, with the other in its history.
 
 use duet_core::desk::{Found, Ticket, attempts, contended};
+use duet_core::service::Reaction;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
     Clock, Context, Decision, Desk, Environment, Failure, Handled, OrderId, ParseError, Received,
@@ -281,7 +282,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
         }
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        Ok(crate::policy::command(&received.fact()?))
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
+        Ok(crate::policy::reaction(&received.fact()?))
     }
 }

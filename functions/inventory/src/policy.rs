@@ -2,12 +2,13 @@
 
 use duet_core::Fact;
 use duet_core::fact::ShipmentOverdue;
+use duet_core::service::Reaction;
 
 use crate::command::{Command, ReleaseStock, ReserveStock, ShipStock};
 
-/// The command that `fact` calls for, if any.
-pub(crate) fn command(fact: &Fact) -> Option<Command> {
-    Some(match fact {
+/// What the service makes of `fact`.
+pub(crate) fn reaction(fact: &Fact) -> Reaction<Command> {
+    Reaction::Command(match fact {
         Fact::NewOrder(fact) => ReserveStock {
             order: fact.order.clone(),
             lines: fact.lines.clone(),
@@ -22,7 +23,7 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
             order: fact.order.clone(),
         }
         .into(),
-        _ => return None,
+        _ => return Reaction::NoPolicy,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
+use duet_core::service::Reaction;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
     Clock, Desk, Environment, Fact, Failure, Handled, Money, ParseError, Received, Request,
@@ -131,8 +132,8 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
         Err(contended())
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        Ok(crate::policy::command(&received.fact()?))
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
+        Ok(crate::policy::reaction(&received.fact()?))
     }
 
     fn overdue(command: &Command) -> Option<Fact> {

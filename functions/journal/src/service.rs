@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use duet_core::desk::{attempts, contended};
+use duet_core::service::Reaction;
 use duet_core::store::{CommitError, Expect, Store, Write};
 use duet_core::{
     Answer, Clock, Environment, Failure, Handled, ParseError, Received, Request, Service,
@@ -84,7 +85,7 @@ impl<S: Store, C: Clock> Service for Journal<S, C> {
         Err(contended())
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        crate::policy::command(received).map(Some)
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
+        crate::policy::command(received).map(Reaction::Command)
     }
 }

@@ -1,11 +1,12 @@
 //! What a fact makes the notification service do: choreography only.
 
 use duet_core::fact::{Fact, Notice as Kind, NoticeOverdue};
+use duet_core::service::Reaction;
 
 use crate::command::{Command, NotifyCustomer};
 
-/// The command that `fact` calls for, if any.
-pub(crate) fn command(fact: &Fact) -> Option<Command> {
+/// What the service makes of `fact`.
+pub(crate) fn reaction(fact: &Fact) -> Reaction<Command> {
     let kind = match fact {
         Fact::OrderConfirmed(_) => Kind::OrderConfirmed,
         Fact::OrderRejected(_) => Kind::OrderRejected,
@@ -13,9 +14,10 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
         Fact::PaymentRefunded(fact) if fact.amount.amount > 0 => Kind::PaymentRefunded,
         Fact::CustomerActivated(_) => Kind::CustomerActivated,
         Fact::CustomerBlocked(_) => Kind::CustomerBlocked,
-        _ => return None,
+        Fact::PaymentRefunded(_) => return Reaction::Nothing,
+        _ => return Reaction::NoPolicy,
     };
-    Some(
+    Reaction::Command(
         NotifyCustomer {
             subject: fact.subject().to_owned(),
             kind,

@@ -1,6 +1,7 @@
 //! Put on record, then publish.
 
 use duet_core::fact::Notice as Kind;
+use duet_core::service::Reaction;
 use duet_core::store::{Key, Store};
 use duet_core::{
     Clock, Desk, Environment, Fact, Failure, Handled, ParseError, Received, Request, Service,
@@ -79,8 +80,8 @@ impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
         Ok(handled)
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        Ok(crate::policy::command(&received.fact()?))
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
+        Ok(crate::policy::reaction(&received.fact()?))
     }
 
     fn overdue(command: &Command) -> Option<Fact> {

@@ -7,7 +7,7 @@ use duet_core::fact::{
     PaymentDeclined, PaymentRefunded,
 };
 use duet_core::order::Reason;
-use duet_core::service::reaction;
+use duet_core::service::{Reaction, reaction};
 use duet_core::store::{Browse, Memory, Store};
 use duet_core::testing::{HandClock, Stepwise, rehearse};
 use duet_core::{
@@ -211,6 +211,10 @@ fn the_policy_notifies_of_ends_and_of_money() {
             expected
         );
     }
+    let of = |fact: Fact| crate::policy::reaction(&fact);
+    assert_eq!(of(refunded(0).into()), Reaction::Nothing);
+    let declined = PaymentDeclined { order: order() };
+    assert_eq!(of(declined.into()), Reaction::NoPolicy);
 }
 
 const KINDS: [Kind; 5] = [

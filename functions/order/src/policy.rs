@@ -2,14 +2,15 @@
 
 use duet_core::fact::{Fact, Screened};
 use duet_core::order::{Owed, Part, Reason};
+use duet_core::service::Reaction;
 use duet_core::{Money, OrderId};
 
 use crate::command::{Command, ConfirmOrder, ExtendDeadline, NoteUndone, ParkOrder, RejectOrder};
 
-/// The command that `fact` calls for, if any; `late`, if it may have been said to
-/// be overdue.
-pub(crate) fn command(fact: &Fact, late: bool) -> Option<Command> {
-    Some(match fact {
+/// What the service makes of `fact`; `late`, if it may have been said to be
+/// overdue.
+pub(crate) fn reaction(fact: &Fact, late: bool) -> Reaction<Command> {
+    Reaction::Command(match fact {
         Fact::DeliveryScheduled(fact) => ConfirmOrder {
             order: fact.order.clone(),
         }
@@ -33,7 +34,7 @@ pub(crate) fn command(fact: &Fact, late: bool) -> Option<Command> {
                 order: order.clone(),
             }
             .into(),
-            Screened::Customer { .. } => return None,
+            Screened::Customer { .. } => return Reaction::Nothing,
         },
         Fact::StockReleased(fact) => undone(&fact.order, Part::Stock),
         Fact::PaymentRefunded(fact) => undone(&fact.order, Part::Payment),
@@ -44,9 +45,13 @@ pub(crate) fn command(fact: &Fact, late: bool) -> Option<Command> {
         // In time they concern nobody; late, what was owed is done after all.
         Fact::StockShipped(fact) if late => undone(&fact.order, Part::Shipment),
         Fact::CustomerNotified(fact) if late && fact.kind.is_about_an_order() => {
-            undone(&fact.subject.parse().ok()?, Part::Notice)
+            match fact.subject.parse() {
+                Ok(order) => undone(&order, Part::Notice),
+                Err(_) => return Reaction::NoPolicy,
+            }
         }
-        _ => return None,
+        Fact::StockShipped(_) | Fact::CustomerNotified(_) => return Reaction::Nothing,
+        _ => return Reaction::NoPolicy,
     })
 }
 

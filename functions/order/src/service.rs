@@ -2,6 +2,7 @@
 
 use duet_core::desk::{self, Found, Ticket, attempts, contended};
 use duet_core::order::Part;
+use duet_core::service::Reaction;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
     Clock, Context, Desk, Ending, Environment, Event, Failure, Handled, ParseError, Received,
@@ -192,9 +193,9 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
         })
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
         let late = received.metadata.late;
-        Ok(crate::policy::command(&received.fact()?, late))
+        Ok(crate::policy::reaction(&received.fact()?, late))
     }
 
     fn ending(event: &Event) -> Option<Ending> {

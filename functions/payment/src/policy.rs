@@ -1,12 +1,13 @@
 //! What a fact makes the payment service do: choreography only.
 
 use duet_core::Fact;
+use duet_core::service::Reaction;
 
 use crate::command::{Command, NoteOrder, NoteReservation, RefundPayment};
 
-/// The command that `fact` calls for, if any.
-pub(crate) fn command(fact: &Fact) -> Option<Command> {
-    Some(match fact {
+/// What the service makes of `fact`.
+pub(crate) fn reaction(fact: &Fact) -> Reaction<Command> {
+    Reaction::Command(match fact {
         Fact::NewOrder(fact) => NoteOrder {
             order: fact.order.clone(),
             total: fact.total,
@@ -23,6 +24,6 @@ pub(crate) fn command(fact: &Fact) -> Option<Command> {
             attempt: 0,
         }
         .into(),
-        _ => return None,
+        _ => return Reaction::NoPolicy,
     })
 }

@@ -1,5 +1,6 @@
 //! Load, decide, ask the provider where it takes that, save.
 
+use duet_core::service::Reaction;
 use duet_core::store::{Key, Store};
 use duet_core::{
     Clock, Desk, Environment, Failure, Handled, ParseError, Received, Request, Service,
@@ -91,7 +92,7 @@ impl<S: Store, C: Clock, P: Provider> Service for Payments<S, C, P> {
         }
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
-        Ok(crate::policy::command(&received.fact()?))
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
+        Ok(crate::policy::reaction(&received.fact()?))
     }
 }

@@ -1,6 +1,7 @@
 //! The decisions, one by one.
 
 use duet_core::Vocabulary;
+use duet_core::service::Reaction;
 use duet_core::testing::context;
 
 use super::*;
@@ -224,20 +225,20 @@ fn each_fact_of_the_join_is_a_note_and_a_rejection_cancels() {
     let of_customer = json!({ "kind": "customer", "customer": "c-1" });
     let [noted, paid, clear] = notes();
     let cancel = CancelDelivery { order: order() }.into();
-    for (name, data, command) in [
-        ("NewOrder", &whole, Some(noted)),
-        ("PaymentCaptured", &whole, Some(paid)),
+    for (name, data, reaction) in [
+        ("NewOrder", &whole, Reaction::Command(noted)),
+        ("PaymentCaptured", &whole, Reaction::Command(paid)),
         (
             "NoFraudDetected",
             &json!({ "kind": "order", "order": "o-1" }),
-            Some(clear),
+            Reaction::Command(clear),
         ),
-        ("NoFraudDetected", &of_customer, None),
-        ("OrderRejected", &whole, Some(cancel)),
-        ("OrderConfirmed", &whole, None),
+        ("NoFraudDetected", &of_customer, Reaction::Nothing),
+        ("OrderRejected", &whole, Reaction::Command(cancel)),
+        ("OrderConfirmed", &whole, Reaction::NoPolicy),
     ] {
         let fact = Fact::parse(name, data).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(crate::policy::command(&fact), command, "{name}");
+        assert_eq!(crate::policy::reaction(&fact), reaction, "{name}");
     }
 }
 

@@ -241,7 +241,7 @@ impl Service for Clockmaker {
         self.0.handle(request).await
     }
 
-    fn policy(received: &Received<'_>) -> Result<Option<Command>, ParseError> {
+    fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {
         Obedient::policy(received)
     }
 }

@@ -187,7 +187,7 @@ fn an_order_is_reserved_released_or_shipped_and_only_a_shipment_is_overdue() {
         ("PaymentCaptured", None, None),
     ] {
         let fact = Fact::parse(name, &whole).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let called_for = policy::command(&fact);
+        let called_for = policy::reaction(&fact).command();
         assert_eq!(called_for, command, "{name}");
         assert_eq!(called_for.as_ref().and_then(policy::overdue), overdue);
     }

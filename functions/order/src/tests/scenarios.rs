@@ -1,7 +1,7 @@
 //! What the service does, case by case.
 
 use duet_core::money::MAX_AMOUNT;
-use duet_core::service::reaction;
+use duet_core::service::{Reaction, reaction};
 
 use super::*;
 use crate::command::{MAX_LINES, MAX_SKUS};
@@ -498,10 +498,16 @@ fn the_policy_turns_facts_into_decisions() {
     for (fact, expected) in cases {
         assert_eq!(policy(&event(fact, true)), expected);
     }
-    // In time, both are nobody's business.
-    assert_eq!(policy(&event(shipped.into(), false)), None);
-    assert_eq!(
-        policy(&event(notified(Notice::OrderConfirmed), false)),
-        None
-    );
+    // In time, both are for nothing; that is no mistake of whoever sent them.
+    let heard = [
+        shipped.into(),
+        notified(Notice::OrderConfirmed),
+        notified(Notice::CustomerActivated),
+    ];
+    for fact in heard {
+        let reaction = crate::policy::reaction(&fact, false);
+        assert_eq!(reaction, Reaction::Nothing, "{}", fact.name());
+    }
+    let cleared = NoFraudDetected { of: order() }.into();
+    assert_eq!(crate::policy::reaction(&cleared, true), Reaction::NoPolicy);
 }
