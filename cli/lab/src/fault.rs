@@ -92,11 +92,14 @@ impl Fault {
         match self {
             // Strike one thing per world, so they need a larger share of worlds.
             Self::Replay => 0.3,
-            Self::Update => 0.2,
+            Self::Update => 0.3,
             Self::Outage => 0.1,
             Self::DoubleSubmission | Self::LostCallback => 0.1,
             // Not every execution runs still when it is to be cut short.
             Self::Abort | Self::ExecutionTimeout => 0.05,
+            // Nobody takes a permission away by chance: no more than is needed to see
+            // that nothing is lost by it.
+            Self::Subscription => 0.005,
             // Few executions fail.
             Self::EndTwice | Self::EndLate | Self::EndNever => 0.15,
             _ => 0.04,

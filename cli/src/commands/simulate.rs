@@ -33,9 +33,9 @@ pub struct Simulate {
     /// How long things take: as in tests, or as measured on AWS.
     #[arg(long, value_name = "NAME", default_value = FAST, value_parser = choose::profiles())]
     pub profile: Arc<Profile>,
-    /// Orders in one world.
-    #[arg(long, default_value_t = 10, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub orders: u32,
+    /// Orders in one world [default: 10; with --planted 20].
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub orders: Option<u32>,
     /// Plant mistakes, one at a time, and see whether the same checks find them under each variant where they can show; every fault strikes unless --fault says otherwise.
     #[arg(long, conflicts_with = "seed")]
     pub planted: bool,
@@ -71,12 +71,18 @@ impl Simulate {
             seeds,
             from,
             variants: self.variants.built_in()?,
-            orders: self.orders as usize,
+            orders: self
+                .orders
+                .map_or_else(|| self.usual_orders(), |orders| orders as usize),
             faults: self.faults.rules(),
             scenarios: self.scenarios.clone(),
             profile: self.profile.clone(),
             threads: simulate::threads(),
         })
+    }
+
+    fn usual_orders(&self) -> usize {
+        if self.planted { planted::ORDERS } else { 10 }
     }
 
     /// The same, and in them every fault unless the command line says which.

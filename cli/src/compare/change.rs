@@ -435,7 +435,8 @@ mod tests {
         let bus = &gate[&Style::Choreography];
         assert_eq!(bus.edited, ["customer", "delivery", "order"]);
         assert_eq!(bus.definitions, Vec::<String>::new());
-        assert!(bus.rules >= 9, "{}", bus.rules);
+        // Nine rules of a bus, five subscriptions of topics.
+        assert!(bus.rules >= 5, "{}", bus.rules);
         for change in [workflow, bus] {
             let resources = change.resources.unwrap();
             assert!(

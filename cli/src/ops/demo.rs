@@ -6,7 +6,7 @@ mod report;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::store::Store;
 use duet_customer::domain::Status;
@@ -25,6 +25,7 @@ use crate::shop::services::TableOf;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome};
 use crate::terminal::progress::Progress;
+use crate::world::DeadLetter;
 
 pub(crate) use play::settled;
 
@@ -175,6 +176,10 @@ pub struct DemoReport {
     pub faults_injected: BTreeMap<&'static str, u64>,
 }
 
+/// How long the last facts of the last orders may take to reach whoever hears
+/// them, in milliseconds.
+const LAST_WORDS: u64 = 2_000;
+
 /// Runs what was chosen.
 ///
 /// # Errors
@@ -225,6 +230,9 @@ pub async fn run<W: Faulty>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     let (mut rows, findings): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
     let elapsed_ms = world.now().duration_since(began).as_millis() as i64;
     let mut all = Findings::default();
+    if !choice.faults {
+        died_besides(world, &run, &mut rows).await?;
+    }
     if choice.faults {
         clear_up(world, &rows, within).await?;
         for row in &mut rows {
@@ -249,6 +257,32 @@ pub async fn run<W: Faulty>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
         faults: choice.faults,
         faults_injected: world.struck(),
     })
+}
+
+/// Says of each row what died of it and was not to: where nothing strikes, a
+/// message that nobody could take is a mistake of the shop. The names of all that
+/// belongs to the run begin with `run`.
+async fn died_besides<W: Faulty>(world: &W, run: &str, rows: &mut [Row]) -> Outcome<()> {
+    world.pause(LAST_WORDS).await;
+    let variants: BTreeMap<&str, &'static Variant> =
+        rows.iter().map(|row| (row.variant, row.of.1)).collect();
+    for (name, variant) in variants {
+        let letters = world.dead_letters(variant, run).await?;
+        for row in rows.iter_mut().filter(|row| row.variant == name) {
+            let plan = &row.of.2;
+            let surplus = letters.iter().filter(|letter| {
+                // A failed execution has no text: its order says how it stands.
+                let says = |id: &str| letter.body.contains(id);
+                plan.subjects().any(|id| says(id)) && !plan.dies().is_some_and(says)
+            });
+            let causes: BTreeSet<String> = surplus.map(DeadLetter::told).collect();
+            for cause in causes {
+                row.ok = false;
+                row.outcome = format!("{}, and died: {cause}", row.outcome);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Does an operator's work until nothing is left to do: dead letters, failed

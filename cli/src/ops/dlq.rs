@@ -23,6 +23,7 @@ use serde_json::Value;
 
 pub use self::redrive::{Kept, Redrive, redrive};
 use crate::ops::place;
+use crate::shop::message::{KIND, SUBJECT};
 use crate::shop::services::SERVICES;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::port::operate::{DEAD, FailedExecution, Held, Operate};
@@ -122,9 +123,9 @@ impl Letter {
             };
             value.as_str().filter(plain).map(str::to_owned)
         };
-        let kind = word("/detail-type").or_else(|| word("/command"));
-        let subject =
-            word("/detail/metadata/correlationid").or_else(|| word("/metadata/correlationid"));
+        let first = |paths: &[&str]| paths.iter().find_map(|path| word(path));
+        let kind = first(&KIND);
+        let subject = first(&SUBJECT);
         let told = held.attributes.get("ERROR_CODE");
         let told = told.or_else(|| held.attributes.get(REASON));
         let cause = match (told, &body, &kind) {

@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::ops::actions::Action;
 use crate::ops::view::View;
 use crate::ops::{orders, show};
+use crate::shop::message::{KIND, SUBJECT};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::Variant;
@@ -164,7 +165,7 @@ pub struct Dead {
 impl Dead {
     fn of(letter: DeadLetter) -> Self {
         let body: Option<Value> = serde_json::from_str(&letter.body).ok();
-        let word = |paths: [&str; 2]| {
+        let word = |paths: &[&str]| {
             let body = body.as_ref()?;
             let found = paths.iter().find_map(|path| body.pointer(path));
             found.and_then(Value::as_str).map(str::to_owned)
@@ -172,9 +173,9 @@ impl Dead {
         Self {
             place: letter.place,
             id: letter.id,
-            kind: word(["/detail-type", "/command"]),
+            kind: word(&KIND),
             cause: letter.cause,
-            message: word(["/detail/metadata/id", "/metadata/id"]),
+            message: word(&["/detail/metadata/id", "/metadata/id"]),
         }
     }
 }
@@ -275,10 +276,9 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
 /// only has this one in it.
 fn is_about(letter: &DeadLetter, id: &str) -> bool {
     let body: Option<Value> = serde_json::from_str(&letter.body).ok();
-    let said = body.as_ref().and_then(|body| {
-        let paths = ["/detail/metadata/correlationid", "/metadata/correlationid"];
-        paths.iter().find_map(|path| body.pointer(path))
-    });
+    let said = body
+        .as_ref()
+        .and_then(|body| SUBJECT.iter().find_map(|path| body.pointer(path)));
     letter.id == id || said.and_then(Value::as_str) == Some(id)
 }
 

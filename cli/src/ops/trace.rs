@@ -155,10 +155,9 @@ pub async fn read<W: World>(world: &W, timeline: &Timeline) -> Outcome<Trace> {
         .and_then(|name| world.variant(name).ok())
         .and_then(|variant| world.deployed(variant))
         .and_then(|described| described.facts());
-    let bus = facts.and_then(|facts| facts.bus.as_deref());
     Ok(Trace {
         order: timeline.order.clone(),
-        spans: spans::of(timeline, &lines, bus),
+        spans: spans::of(timeline, &lines, facts),
     })
 }
 

@@ -3,6 +3,13 @@
 use duet_core::message::SCHEMA_VERSION;
 use duet_core::{CommandMessage, Metadata, Timestamp, Vocabulary};
 
+/// Where the text of a message says what it is, as JSON pointers: an event of a bus,
+/// a command, a fact as it is said on a topic.
+pub const KIND: [&str; 3] = ["/detail-type", "/command", "/metadata/type"];
+
+/// Where it says what it is about: an event of a bus, and all else.
+pub const SUBJECT: [&str; 2] = ["/detail/metadata/correlationid", "/metadata/correlationid"];
+
 /// The metadata of a command called `kind` about `subject`, the first of its
 /// correlation. The id is drawn from what is asked, so asking twice is asking once.
 #[must_use]

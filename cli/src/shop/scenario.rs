@@ -138,6 +138,13 @@ impl Plan {
         orders.map(|order| order.order.to_string()).collect()
     }
 
+    /// The ids of its orders and customers.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        let orders = self.waves.iter().flatten().map(|one| one.order.as_str());
+        let customers = self.customers.iter().map(|one| one.customer.as_str());
+        orders.chain(customers)
+    }
+
     /// What is in the message, if there is one, that is to lie dead in the end.
     #[must_use]
     pub fn dies(&self) -> Option<&str> {

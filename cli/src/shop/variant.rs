@@ -124,6 +124,22 @@ pub struct Facts {
     pub topics: Vec<String>,
 }
 
+impl Facts {
+    /// Where `service` says its facts: OpenTelemetry's word for the system, and the
+    /// bus's or the topic's name. (For EventBridge OpenTelemetry has no word; that
+    /// one is ours.)
+    #[must_use]
+    pub fn said_by(&self, service: &str) -> Option<(&'static str, &str)> {
+        let on_bus = self.bus.as_deref().map(|bus| ("aws_eventbridge", bus));
+        let mut topics = self.topics.iter();
+        let mut names = topics.by_ref().filter_map(|arn| arn.rsplit(':').next());
+        on_bus.or_else(|| {
+            let of = |name: &&str| name.rsplit('-').next() == Some(service);
+            Some(("aws.sns", names.find(of)?))
+        })
+    }
+}
+
 /// Every description that this process has read, by its text. They stay, so that
 /// a variant can be handed on as a mere reference; a process meets few.
 static READ: Mutex<BTreeMap<String, &'static Description>> = Mutex::new(BTreeMap::new());

@@ -20,6 +20,10 @@ use crate::world::lab;
 /// How many seeds it may take to find a mistake under a variant.
 pub const SEEDS: u64 = 30;
 
+/// How many orders are in a world where a mistake is looked for: some show only in
+/// what happens to one order of hundreds.
+pub const ORDERS: usize = 20;
+
 /// What became of the planted mistakes.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlantedReport {
@@ -210,7 +214,7 @@ mod tests {
             seeds: SEEDS,
             from: 1,
             variants: variant::ALL.iter().collect(),
-            orders: 10,
+            orders: ORDERS,
             faults: FaultRule::all(),
             scenarios: Vec::new(),
             profile: duet_lab::Profile::fast(),

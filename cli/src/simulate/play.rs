@@ -38,14 +38,16 @@ const FAULTY: i64 = 3 * 3_600_000;
 const REPLAYED: (i64, u64) = (605_000, 1_800_000);
 /// How long an operator waits for a repair to take effect, in seconds.
 const WITHIN: u64 = 300;
-/// When the stack of a world that is updated is updated for the first time, and
-/// how long it stays as it is then: so many milliseconds and at most so many
-/// more. In between is more than the minute that has to lie between two steps.
-const UPDATED: (i64, u64) = (60_000, 300_000);
+/// When the stack of a world that is updated is updated for the first time: so many
+/// milliseconds after the world began, and at most so many more.
+const UPDATED: (i64, u64) = (60_000, 1_500_000);
+/// How long it stays as it is then, in the same way: more than the minute that has
+/// to lie between two steps.
+const RESTED: (i64, u64) = (60_000, 300_000);
 /// How far a clock may be off: see [`Fault::ClockSkew`].
 const SKEW: i64 = 3_000;
 /// How much later the scripts of such a world begin: within forty minutes, in
-/// which two updates and what lies between have room.
+/// which two updates and what lies between have room, or the first at least.
 const STRETCHED: i64 = 600;
 /// How long a script waits for its customers and for a wave to be decided.
 const PATIENCE: i64 = 600_000;
@@ -247,7 +249,7 @@ impl Play {
         let settled = update.map_err(Problem::usage)?.settled.as_millisecond();
         let since = self.unscreened.get().unwrap_or(self.now());
         self.unscreened.set(Some(since));
-        let rests = UPDATED.0 + draw(self.seed, u64::MAX - 2, UPDATED.1) as i64;
+        let rests = RESTED.0 + draw(self.seed, u64::MAX - 2, RESTED.1) as i64;
         self.next_turn.set(settled + rests);
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! | transient, patience spent | the same; before, the service was told that it is its last try, and what it left undone is announced |
 //! | invalid | put on the dead-letter queue with the reason, acknowledged |
 //! | nothing: it does not know the fact, or the fact calls for nothing | acknowledged |
+//! | nothing: it does not listen to the fact | invalid, but on a carrier whose filters take their time to hold |
 //!
 //! A message is acknowledged last. Whatever fails before leaves it on the
 //! queue, and its next delivery finds the kept outcome and publishes again.
@@ -94,6 +95,9 @@ enum Incoming<C> {
     Unknown,
     /// A fact that calls for nothing.
     Nothing,
+    /// A fact that the service does not listen to: its variant, and why that is
+    /// wrong where the carrier brings what was asked for and nothing else.
+    Unasked(String, Failure),
 }
 
 /// Handles one delivery, until `over` at the latest: when the time for the
@@ -208,6 +212,13 @@ async fn handle<S: Service>(
         }
         Incoming::Unknown => return Ok(Done::Unknown),
         Incoming::Nothing => return Ok(Done::Nothing),
+        Incoming::Unasked(variant, why) => {
+            let carrier = wires.rendering(&variant).map(|it| &it.facts);
+            return match carrier.is_some_and(Carrier::filters_late) {
+                true => Ok(Done::Nothing),
+                false => Err(why),
+            };
+        }
     };
     let (cause, replay) = (request.context.message.clone(), request.context.replay);
     let Some(rendering) = wires.rendering(&cause.variant) else {
@@ -327,7 +338,7 @@ fn parse<S: Service>(
                 Some(Reaction::NoPolicy) => {
                     let (service, fact) = (S::NAME, &metadata.kind);
                     let why = format!("{service} has no policy for {fact}");
-                    return Err(Failure::invalid(why));
+                    Incoming::Unasked(metadata.variant, Failure::invalid(why))
                 }
             });
         }

@@ -195,6 +195,9 @@ struct Notebook {
 impl Default for Notebook {
     fn default() -> Self {
         let bus = || Carrier::Eventbridge { bus: "bus".into() };
+        let topics = || Carrier::Sns {
+            topics: "arn:facts-".into(),
+        };
         let of = |name: &str, facts, tasks, clock| {
             let rendering = Rendering {
                 facts,
@@ -217,6 +220,7 @@ impl Default for Notebook {
                 of("timed", Carrier::None {}, true, ClockOf::Service),
                 of("both", bus(), true, ClockOf::Workflow),
                 of("bus", bus(), false, ClockOf::Service),
+                of("topics", topics(), false, ClockOf::Service),
             ])),
             timers: Some("arn:own"),
         }
@@ -412,6 +416,16 @@ async fn a_fact_goes_through_the_policy() {
         told,
         ["bury from arn:q: test has no policy for CustomerActivated"]
     );
+}
+
+/// A filter policy of SNS takes up to 15 minutes to hold.
+#[tokio::test]
+async fn a_fact_that_nobody_asked_for_is_passed_over_where_filters_are_late() {
+    let customer = "c-1".parse().unwrap();
+    let mut unwanted = bus_event(CustomerActivated { customer }.into());
+    unwanted["detail"]["metadata"]["variant"] = "topics".into();
+    let (verdict, told, _) = deliver(&unwanted, 1).await;
+    assert_eq!((verdict, told), (Verdict::Acknowledge, Vec::new()));
 }
 
 #[tokio::test]

@@ -122,6 +122,19 @@ pub enum Carrier {
     },
 }
 
+impl Carrier {
+    /// Whether a fact that nobody asked for may come all the same, for a while: a
+    /// new filter policy of SNS holds within 15 minutes (SNS developer guide,
+    /// "Applying a subscription filter policy").
+    #[must_use]
+    pub fn filters_late(&self) -> bool {
+        match self {
+            Self::None {} | Self::Eventbridge { .. } => false,
+            Self::Sns { .. } => true,
+        }
+    }
+}
+
 /// The topic of the service that says its facts as `source` (`duet.order`), where
 /// the ARNs of topics begin with `topics`.
 #[must_use]

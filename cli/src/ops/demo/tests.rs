@@ -77,3 +77,22 @@ async fn under_faults_the_invariants_hold_and_use_is_counted() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_dead_letter_that_no_scenario_expects_is_told_by_its_row() {
+    let mut misled = (*definitions(&BTreeMap::new()).unwrap()).clone();
+    let rule = |one: &&mut duet_lab::Rule| one.name == "duet-payment-NewOrder";
+    let rule = misled.rules.iter_mut().find(rule).unwrap();
+    let both = serde_json::json!({ "detail-type": ["NewOrder", "OrderConfirmed"] });
+    rule.pattern = duet_pattern::Pattern::from_value(&both).unwrap();
+    let world = Lab::new(&misled.into(), Config::default()).unwrap();
+    let rows = played(&world, &["happy", "poison"], false).await;
+    for row in rows {
+        let misled = row.variant == "eventbridge";
+        assert_eq!(row.ok, !misled, "{row:#?}");
+        let told = row
+            .outcome
+            .ends_with(", and died: payment has no policy for OrderConfirmed, in duet-payment-dlq");
+        assert_eq!(told, misled, "{}", row.outcome);
+    }
+}

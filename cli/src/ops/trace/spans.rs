@@ -11,6 +11,7 @@ use duet_core::Timestamp;
 use super::attempts::{Work, bare};
 use super::{Line, Role, Span, SpanId, Value, span_id};
 use crate::ops::timeline::{Kind, Node, Timeline};
+use crate::shop::variant::Facts;
 
 /// A state, to find what was done in it.
 pub(super) struct State {
@@ -34,7 +35,7 @@ pub(super) struct Place<'a> {
 
 pub(super) struct Maker<'a> {
     pub(super) order: &'a str,
-    bus: Option<&'a str>,
+    facts: Option<&'a Facts>,
     pub(super) lines: &'a [Line],
     pub(super) spans: Vec<Span>,
     /// The spans of facts, timers and executions, by the id of the message.
@@ -50,8 +51,8 @@ pub(super) struct Maker<'a> {
     last: Timestamp,
 }
 
-/// The spans of `timeline` and `lines`; its facts travel on `bus`.
-pub(super) fn of(timeline: &Timeline, lines: &[Line], bus: Option<&str>) -> Vec<Span> {
+/// The spans of `timeline` and `lines`; its facts travel on what `facts` says.
+pub(super) fn of(timeline: &Timeline, lines: &[Line], facts: Option<&Facts>) -> Vec<Span> {
     let first = timeline.began_at.or(lines.first().map(|line| line.time));
     let Some(first) = first else {
         return Vec::new();
@@ -60,7 +61,7 @@ pub(super) fn of(timeline: &Timeline, lines: &[Line], bus: Option<&str>) -> Vec<
     let last = first.saturating_add(took).unwrap_or(first);
     let mut maker = Maker {
         order: &timeline.order,
-        bus,
+        facts,
         lines,
         spans: Vec::new(),
         messages: BTreeMap::new(),
@@ -249,12 +250,11 @@ impl Maker<'_> {
             ("messaging.message.id", text(id)),
             ("messaging.message.conversation_id", text(self.order)),
         ];
-        if let Some(bus) = self.bus {
-            // Not among the well-known values, so a word of our own.
+        let facts = self.facts.zip(node.service);
+        if let Some((system, place)) = facts.and_then(|(facts, by)| facts.said_by(by)) {
+            span.attributes.push(("messaging.system", text(system)));
             span.attributes
-                .push(("messaging.system", text("aws_eventbridge")));
-            span.attributes
-                .push(("messaging.destination.name", text(bus)));
+                .push(("messaging.destination.name", text(place)));
         }
         for (name, count) in [
             ("duet.duplicates", node.duplicates),

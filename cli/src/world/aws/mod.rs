@@ -270,7 +270,7 @@ impl Aws {
                     place: machine.rsplit(':').next().unwrap_or(machine).to_owned(),
                     id: found.name().to_owned(),
                     cause: described.error().map(str::to_owned),
-                    body: described.input().unwrap_or_default().to_owned(),
+                    body: String::new(),
                 });
             }
         }

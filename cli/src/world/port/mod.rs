@@ -37,9 +37,18 @@ pub struct DeadLetter {
     pub id: String,
     /// Why it died, where that is known.
     pub cause: Option<String>,
-    /// Its text. May be personal data: not for printing.
+    /// Its text; an execution has none. May be personal data: not for printing.
     #[serde(skip)]
     pub body: String,
+}
+
+impl DeadLetter {
+    /// Where it lies and why, in one line.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let cause = self.cause.as_deref().unwrap_or("it is not known why");
+        format!("{cause}, in {}", self.place)
+    }
 }
 
 /// How one execution went.

@@ -21,9 +21,9 @@ use crate::world::lab::{Lab, definitions};
 /// in milliseconds.
 const EVERY: u64 = 40_000;
 
-/// Longer than the lab lets a warm instance keep its old environment, in
-/// milliseconds.
-const WARM: u64 = 6 * 60_000;
+/// Longer than the lab lets a warm instance keep its old environment, and a filter
+/// its old policy, in milliseconds.
+const SETTLED: u64 = 16 * 60_000;
 
 fn parameters(fraud: Fraud) -> BTreeMap<String, String> {
     BTreeMap::from([("Fraud".to_owned(), fraud.to_string())])
@@ -92,10 +92,10 @@ impl Shop {
         self.customers.push(id);
     }
 
-    /// Orders that a person has to look at, once no warm instance is left that
-    /// would let them pass unmarked.
+    /// Orders that a person has to look at, once nothing of before is left that
+    /// would let them pass unmarked or unheard.
     async fn open_reviews(&mut self) {
-        self.world.pause(WARM).await;
+        self.world.pause(SETTLED).await;
         for variant in variant::ALL.iter() {
             let order = self.order("review-approve", variant).await;
             self.reviewed.push(order);
