@@ -38,3 +38,6 @@ pub(crate) const SLUGGISH: Span = (1_500, 15_000);
 pub(crate) const UNAVAILABLE: Span = (500, 60_000);
 /// … and when it is out of reach.
 pub(crate) const UNAVAILABLE_LONG: Span = (600_000, 9_000_000);
+/// … where nobody gives up for days: less than whoever places orders waits for their
+/// customer.
+pub(crate) const UNAVAILABLE_LONG_ENOUGH: Span = (600_000, 3_600_000);

@@ -16,7 +16,7 @@ use crate::definitions::{Subscription, is_like};
 use crate::fault::{Aim, Fault};
 use crate::host::Entry;
 use crate::lab::{Action, Heard, Lab};
-use crate::latency::{Span, UNAVAILABLE, UNAVAILABLE_LONG};
+use crate::latency::{Span, UNAVAILABLE, UNAVAILABLE_LONG_ENOUGH};
 use crate::meter::Owner;
 use crate::profile::{Hop, WaitsFor};
 use crate::random::{mix, uuid};
@@ -165,7 +165,7 @@ impl Lab {
             if unavailable {
                 // Mostly for a moment; now and then for longer.
                 let span = match mix(notification.ident, 4) % 4 {
-                    0 => UNAVAILABLE_LONG,
+                    0 => UNAVAILABLE_LONG_ENOUGH,
                     _ => UNAVAILABLE,
                 };
                 notification.blocked = self.now + self.draw(span, mix(notification.ident, 5));

@@ -45,8 +45,8 @@ use shrink::shrink;
 pub(super) const REVIEW_SECONDS: &str = "7200";
 /// The most things that may happen in a world: a hundred times what does.
 const LIMIT: u64 = 1_000_000;
-/// The least share of what it can touch that a fault at its usual rate is to
-/// touch, where there are [`MANY`] chances.
+/// The least share of what it can touch that a fault at its usual rate is to touch,
+/// where there are [`MANY`] chances; of a rarer one, half of its rate.
 const LEAST_SHARE: f64 = 0.02;
 /// So many chances that a share is no accident.
 const MANY: u64 = 1_000;
@@ -361,7 +361,7 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
         let share = touched.get(&kind).copied().unwrap_or(0) as f64 / times.max(1) as f64;
         report.faults_share.insert(kind.name(), share);
         let usual = options.faults.contains(&kind.into());
-        if usual && times >= MANY && share < LEAST_SHARE {
+        if usual && times >= MANY && share < LEAST_SHARE.min(kind.rate() / 2.0) {
             report.faults_thin.push(kind.name());
         }
     }

@@ -26,7 +26,7 @@ use crate::shop::scenario::{Expected, Person};
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::Variant;
 use crate::simulate::script::{Script, draw};
-use crate::terminal::exit::{Outcome, Problem};
+use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::world::World;
 use crate::world::lab::Lab;
 
@@ -350,7 +350,11 @@ impl Play {
             let command = FraudCommand::from(decision);
             let message =
                 message::command(&command, order.as_str(), self.variant.name, self.lab.now());
-            let answer = ready(self.lab.command(self.variant, TableOf::Fraud, &message))??;
+            let answer = match ready(self.lab.command(self.variant, TableOf::Fraud, &message))? {
+                // Nobody is there to be told, for fraud detection was taken out.
+                Err(why) if why.exit == Exit::Usage => return Ok(()),
+                answer => answer?,
+            };
             let mut unheard = self.unheard.borrow_mut();
             match answer.may_be_asked_again() {
                 true => drop(unheard.insert(order.clone())),

@@ -2,7 +2,7 @@
 
 use duet_lab::Moment;
 
-use super::{LEAST_SHARE, Losses, LostOrder, Raced, SimulationReport, Violation};
+use super::{Losses, LostOrder, Raced, SimulationReport, Violation};
 use crate::terminal::exit::Exit;
 use crate::terminal::report::Report;
 use crate::terminal::table::{self, table};
@@ -109,8 +109,7 @@ impl Report for SimulationReport {
         }
         for kind in &self.faults_thin {
             text.push(format!(
-                "THIN: {kind} touched less than {:.0} % of what it can touch",
-                LEAST_SHARE * 100.0
+                "THIN: {kind} touched what it can touch less often than it is to"
             ));
         }
         text.push(String::new());
