@@ -442,8 +442,8 @@ mod tests {
         for kind in Fault::ALL {
             let (name, about, touches) = (kind.name(), kind.about(), kind.touches());
             let row = format!(
-                "| `{name}` | {about} | {touches} | {:.0} % |",
-                kind.rate() * 100.0
+                "| `{name}` | {about} | {touches} | {} % |",
+                (kind.rate() * 1_000.0).round() / 10.0
             );
             assert!(text.contains(&row), "docs/lab.md lacks {row}");
         }
