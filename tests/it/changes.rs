@@ -1,14 +1,18 @@
 //! What the comparison says a change touches, held against patches that make it.
 //!
-//! `tests/changes/KIND/` has `services.patch`, which all variants share, and one
-//! patch for each style, to be applied after it. Which owner a file is of is
-//! told by its folder; tests, documents and generated files have none.
+//! `tests/changes/KIND/` has `services.patch`, which all variants share, and patches
+//! to be applied after it: one for each style, and one for each variant that has
+//! something of its own. Which owner a file is of is told by its folder; tests,
+//! documents and generated files have none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::harness::{duet, json, root, text};
+use crate::harness::{duet, json, root};
+
+/// What lets a service hear a fact.
+const HEARS: [&str; 2] = ["Type: AWS::Events::Rule", "Type: AWS::SNS::Subscription"];
 
 /// What a patch touches, by owner.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,7 +50,7 @@ fn owners(patch: &str, new: &str) -> Owners {
         }
         let lines = section.lines().filter(|line| line.starts_with('+'));
         owners.rules += lines
-            .filter(|line| line.contains("Type: AWS::Events::Rule"))
+            .filter(|line| HEARS.iter().any(|hears| line.ends_with(hears)))
             .count();
     }
     owners
@@ -65,8 +69,8 @@ fn predicted(change: &Value) -> Owners {
     }
 }
 
-/// The styles of the variants, and what is said of an observer under each.
-fn observers() -> BTreeMap<String, Value> {
+/// What is said of an observer under each variant, and the patches that make it.
+fn observers() -> BTreeMap<String, (Value, Vec<String>)> {
     let quick = [
         "compare",
         "--draws",
@@ -89,30 +93,31 @@ fn observers() -> BTreeMap<String, Value> {
     let changes = changes.filter(|it| it["kind"] == "an observer");
     changes
         .map(|it| {
-            (
-                styles[it["variant"].as_str().unwrap()].to_owned(),
-                it.clone(),
-            )
+            let variant = it["variant"].as_str().unwrap();
+            let patches = ["services", styles[variant], variant].map(patch);
+            let patches = patches.into_iter().flatten().collect();
+            (variant.to_owned(), (it.clone(), patches))
         })
         .collect()
 }
 
-fn patch(style: &str) -> String {
-    text(&format!("tests/changes/observer/{style}.patch"))
+/// A patch; `None` where a variant has nothing of its own.
+fn patch(name: &str) -> Option<String> {
+    let file = root().join(format!("tests/changes/observer/{name}.patch"));
+    std::fs::read_to_string(file).ok()
 }
 
 #[test]
 fn an_observer_touches_what_the_comparison_says() {
-    for (style, change) in observers() {
-        let whole = format!("{}{}", patch("services"), patch(&style));
+    for (variant, (change, patches)) in observers() {
+        let whole = patches.concat();
         let said = predicted(&change);
-        assert_eq!(owners(&whole, "loyalty"), said, "{style}");
+        assert_eq!(owners(&whole, "loyalty"), said, "{variant}");
         // An owner more, or one less, is noticed.
         let more = "diff --git a/f b/f\n--- a/f\n+++ b/functions/payment/src/domain.rs\n@@\n+x\n";
         assert_ne!(owners(&format!("{whole}{more}"), "loyalty"), said);
         let mut less = String::new();
-        let owned =
-            |file: &str| file.ends_with(".asl.json") || file == "infra/choreography/loyalty.yaml";
+        let owned = |file: &str| file.ends_with(".asl.json") || file.ends_with("/loyalty.yaml");
         for part in whole.split("diff --git ").filter(|part| !part.is_empty()) {
             let file = part.split("+++ b/").nth(1).unwrap().lines().next().unwrap();
             if !owned(file) {
@@ -125,10 +130,10 @@ fn an_observer_touches_what_the_comparison_says() {
 
 #[test]
 fn the_patches_of_an_observer_apply() {
-    for style in observers().into_keys() {
+    for (variant, (_, patches)) in observers() {
         let mut files: BTreeMap<String, String> = BTreeMap::new();
-        for patch in [patch("services"), patch(&style)] {
-            for (file, section) in sections(&patch) {
+        for patch in &patches {
+            for (file, section) in sections(patch) {
                 let is_new = section.starts_with("--- /dev/null");
                 let before = files.get(file).cloned().unwrap_or_else(|| match is_new {
                     true => String::new(),
@@ -136,7 +141,7 @@ fn the_patches_of_an_observer_apply() {
                 });
                 let change = diffy::Patch::from_str(section).unwrap();
                 let after = diffy::apply(&before, &change);
-                let after = after.unwrap_or_else(|e| panic!("{style}: {file}: {e}"));
+                let after = after.unwrap_or_else(|e| panic!("{variant}: {file}: {e}"));
                 files.insert(file.to_owned(), after);
             }
         }
