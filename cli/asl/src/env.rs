@@ -265,6 +265,18 @@ pub(crate) fn digest(of: impl AsRef<[u8]>, algorithm: &str) -> Option<String> {
 /// The length of `value` as compact JSON, in bytes.
 #[must_use]
 pub fn size(value: &Value) -> usize {
+    length(value, string_size)
+}
+
+/// Whether the [`size`] of `value` is `most` or less.
+pub(crate) fn fits(value: &Value, most: usize) -> bool {
+    // At its longest, each byte of a text is `\u0000`. Nearly all data fits even
+    // so, and then nobody has to look into its texts.
+    length(value, |text| 2 + 6 * text.len()) <= most || size(value) <= most
+}
+
+/// The length of `value` as compact JSON where `text` gives that of a text.
+fn length(value: &Value, text: impl Fn(&str) -> usize + Copy) -> usize {
     match value {
         Value::Null => 4,
         Value::Bool(b) => 5 - usize::from(*b),
@@ -273,12 +285,18 @@ pub fn size(value: &Value) -> usize {
             (None, Some(n)) => 1 + digits(n.unsigned_abs()),
             _ => n.to_string().len(),
         },
-        Value::String(s) => string_size(s),
-        Value::Array(items) => 1 + items.iter().map(|v| size(v) + 1).sum::<usize>().max(1),
+        Value::String(s) => text(s),
+        Value::Array(items) => {
+            1 + items
+                .iter()
+                .map(|v| length(v, text) + 1)
+                .sum::<usize>()
+                .max(1)
+        }
         Value::Object(map) => {
             1 + map
                 .iter()
-                .map(|(k, v)| string_size(k) + size(v) + 2)
+                .map(|(k, v)| text(k) + length(v, text) + 2)
                 .sum::<usize>()
                 .max(1)
         }
@@ -318,7 +336,9 @@ mod tests {
             json!([1, -20, 1.5, true, false]),
             json!({"a\"b": "line\n\u{1}é", "c": [{}, [0]], "d": {"e": null}}),
         ] {
-            assert_eq!(size(&v), v.to_string().len(), "{v}");
+            let bytes = v.to_string().len();
+            assert_eq!(size(&v), bytes, "{v}");
+            assert!(fits(&v, bytes) && !fits(&v, bytes - 1), "{v}");
         }
     }
 

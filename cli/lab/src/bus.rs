@@ -111,8 +111,9 @@ impl Lab {
                 let mut inner = self.host.lock();
                 let meter = inner.meters.of(entry.owner);
                 meter.events += 1;
-                meter.event_bytes +=
-                    (entry.detail.len() + entry.detail_type.len() + entry.source.len()) as u64;
+                meter.event_bytes += (entry.detail.get().len()
+                    + entry.detail_type.len()
+                    + entry.source.len()) as u64;
             }
             let Entry {
                 source,
@@ -126,19 +127,19 @@ impl Lab {
                 || format!("{source} says {detail_type}"),
             );
             let id = event_id(ident, self.happened());
-            let event = self.on_the_wire(id, &source, &detail_type, &[], detail);
+            let event = self.on_the_wire(id, &source, &detail_type, &[], &detail);
             self.receive_event(bus, event, ident, owner);
         }
     }
 
-    /// An event as targets get it, whose `detail` is the text that was sent.
+    /// An event as targets get it, whose `detail` is what was sent, in its words.
     fn on_the_wire(
         &self,
         id: String,
         source: &str,
         detail_type: &str,
         resources: &[&str],
-        detail: String,
+        detail: &RawValue,
     ) -> Arc<str> {
         /// The envelope (EventBridge event structure reference).
         #[derive(Serialize)]
@@ -152,7 +153,7 @@ impl Lab {
             time: String,
             region: &'a str,
             resources: &'a [&'a str],
-            detail: Box<RawValue>,
+            detail: &'a RawValue,
         }
         let envelope = Envelope {
             version: "0",
@@ -163,8 +164,7 @@ impl Lab {
             time: timestamp(self.now / 1_000 * 1_000).to_string(),
             region: REGION,
             resources,
-            // Whoever sends has written it from a document: it is JSON.
-            detail: RawValue::from_string(detail).unwrap_or_default(),
+            detail,
         };
         serde_json::to_string(&envelope).unwrap_or_default().into()
     }
@@ -457,21 +457,21 @@ impl Lab {
         Ok(count)
     }
 
-    /// An event that AWS itself puts on the default bus.
+    /// An event that AWS itself puts on the default bus: `word` is what it says of
+    /// `resource`, in a word.
     pub(crate) fn announce(
         &mut self,
         source: &str,
         detail_type: &str,
-        resource: &str,
-        detail: Value,
+        (resource, word): (&str, &str),
+        detail: &RawValue,
         owner: Owner,
     ) {
         if self.matchers[0].is_empty() {
             return;
         }
-        let ident = mix(digest(resource), digest(&detail["status"].to_string()));
+        let ident = mix(digest(resource), digest(&format!("{word:?}")));
         let id = uuid(mix(ident, self.happened()));
-        let detail = text(&detail);
         let event = self.on_the_wire(id, source, detail_type, &[resource], detail);
         self.receive_event(0, event, ident, owner);
     }

@@ -11,6 +11,7 @@ use std::task::Poll;
 use duet_asl::Millis;
 use duet_core::{Clock, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::value::RawValue;
 
 use crate::fault::{Aim, Fault, Faults};
 use crate::latency::Span;
@@ -92,7 +93,7 @@ pub(crate) enum Out {
 pub(crate) struct Entry {
     pub(crate) source: String,
     pub(crate) detail_type: String,
-    pub(crate) detail: String,
+    pub(crate) detail: Box<RawValue>,
     pub(crate) ident: u64,
     pub(crate) owner: Owner,
 }

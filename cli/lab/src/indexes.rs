@@ -81,27 +81,27 @@ impl Indexes {
         changes
     }
 
-    /// What `writes` take of the indexes: a unit to put a document in, one to
-    /// take it out, both where its key changes.
+    /// What `writes` would take of the indexes.
     pub(crate) fn write_units(&self, writes: &[Write]) -> u64 {
         let changes = self.changes(writes);
         let Some(all) = self.lock() else { return 0 };
-        let of = |(at, key, value): &Change| {
-            let listed = all[*at].documents.contains_key(key);
-            u64::from(listed) + u64::from(value.is_some())
-        };
-        changes.iter().map(of).sum()
+        changes.iter().map(|change| units(&all, change)).sum()
     }
 
-    pub(crate) fn apply(&self, changes: Vec<Change>) {
-        let Some(mut all) = self.lock() else { return };
-        for (at, key, value) in changes {
+    /// Changes the indexes. Gives what that takes.
+    pub(crate) fn apply(&self, changes: Vec<Change>) -> u64 {
+        let Some(mut all) = self.lock() else { return 0 };
+        let mut taken = 0;
+        for change in changes {
+            taken += units(&all, &change);
+            let (at, key, value) = change;
             let documents = &mut all[at].documents;
             match value {
                 Some(value) => _ = documents.insert(key, value),
                 None => _ = documents.remove(&key),
             }
         }
+        taken
     }
 
     /// The keys that the index `name` lists, and what reading them takes: half a
@@ -115,6 +115,13 @@ impl Indexes {
         let units = (bytes as u64).div_ceil(8_192).max(1);
         Some((index.documents.keys().cloned().collect(), units))
     }
+}
+
+/// What a change takes of the indexes `all`: a unit to put a document in, one to
+/// take it out, both where its key changes.
+fn units(all: &[Listed], (at, key, value): &Change) -> u64 {
+    let listed = all[*at].documents.contains_key(key);
+    u64::from(listed) + u64::from(value.is_some())
 }
 
 /// The member `name` of `document`, as it is written there.

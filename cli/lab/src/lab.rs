@@ -335,7 +335,7 @@ impl Lab {
             Action::FailTask(run, task, error) => self.answer_task(run, task, Err(*error)),
             Action::Wake(run, at) => self.wake(run, at),
             Action::CutShort(run, kind) => self.cut_short(run, kind),
-            Action::TellEnd(run, detail) => self.tell_end(run, *detail),
+            Action::TellEnd(run, status, detail) => self.tell_end(run, status, &detail),
             Action::Poll(mapping) => self.poll(mapping),
             Action::Show(queue, message, stamp) => self.show(queue, message, stamp),
             Action::Enqueue(queue, message) => self.enqueue(queue, *message),
@@ -363,7 +363,7 @@ impl Lab {
         // The upper half is drawn: what is due at one moment comes in any order.
         let tie =
             mix(self.config.seed, self.sequence) & !0xffff_ffff | (self.sequence & 0xffff_ffff);
-        self.agenda.push(self.now, Due { at, tie, action });
+        self.agenda.push(Due { at, tie, action });
     }
 
     /// A number nothing else in this world has.

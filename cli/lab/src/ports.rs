@@ -18,6 +18,7 @@ use duet_edge::sweep::Engine;
 use duet_edge::timers::Schedules;
 use duet_edge::wires::{Carrier, Rendering, Renderings, Wires, topic};
 use duet_notification::ports::{Notice, Publisher};
+use serde_json::value::to_raw_value;
 
 use crate::fault::Fault;
 use crate::host::{Entry, Host, Out, timestamp};
@@ -96,13 +97,13 @@ impl WiresPort {
         let metadata = &event.metadata;
         let mut inner = self.host.lock();
         let entry = Entry {
-            detail: serde_json::to_string(event).map_err(Failure::invalid)?,
+            detail: to_raw_value(event).map_err(Failure::invalid)?,
             detail_type: metadata.kind.clone(),
             ident: mix(digest(&metadata.id), inner.frame.ident),
             owner: inner.meters.owner(&metadata.subject, &metadata.variant),
             source: metadata.source.clone(),
         };
-        let bytes = entry.source.len() + entry.detail_type.len() + entry.detail.len();
+        let bytes = entry.source.len() + entry.detail_type.len() + entry.detail.get().len();
         Ok(Parcel { entry, bytes })
     }
 

@@ -33,7 +33,8 @@ pub(crate) fn uuid(number: u64) -> String {
     let (a, b) = (mix(number, 1), mix(number, 2));
     // Its form is that of a random one (RFC 9562, version 4).
     let (a, b) = (a & !0xf000 | 0x4000, b & !(3 << 62) | 1 << 63);
-    Uuid::from_u64_pair(a, b).to_string()
+    let id = Uuid::from_u64_pair(a, b).hyphenated();
+    id.encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
 #[cfg(test)]

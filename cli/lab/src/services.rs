@@ -33,6 +33,17 @@ use crate::template::DefinitionError;
 /// Work under way.
 pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// The work that `make` makes, on the heap. `Box::pin` makes it on the stack and
+/// then moves all of it, ten kilobytes, though only what it captures is set yet.
+fn work<T, F>(make: impl FnOnce() -> F) -> Work<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    let place = Box::<F>::new_uninit();
+    let work: Pin<Box<F>> = Box::into_pin(Box::write(place, make()));
+    work
+}
+
 /// A function's code, started.
 pub(crate) trait Handler: Send + Sync {
     /// The task entry.
@@ -58,7 +69,7 @@ where
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
         let (log, asker) = (self.log.clone(), self.asker);
-        Box::pin(async move {
+        work(move || async move {
             task::perform(&service, &wires, &clock, &log, asker, input, deadline).await
         })
     }
@@ -67,7 +78,7 @@ where
         let (service, wires, clock) =
             (self.service.clone(), self.wires.clone(), self.clock.clone());
         let log = self.log.clone();
-        Box::pin(async move {
+        work(move || async move {
             let over = wires.host.until(delivery.deadline);
             queue::receive(&service, &wires, &clock, &log, delivery, over).await
         })

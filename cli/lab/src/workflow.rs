@@ -1,20 +1,20 @@
 //! Executions of state machines, driven by what their tasks answer.
 
 mod standing;
+mod told;
 
 use std::sync::Arc;
 
 use duet_asl::{
-    Effect, Execution, ExecutionOptions, MachineType, Millis, RedriveError, Status, TaskCall,
-    TaskError, TaskId,
+    Effect, Execution, ExecutionOptions, Millis, RedriveError, Status, TaskCall, TaskError, TaskId,
 };
 use duet_core::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::fault::{Aim, Fault};
 use crate::lab::{Action, Lab};
 use crate::lambda::Call;
-use crate::latency::{CUT_LATE, CUT_SHORT, LATE_END};
+use crate::latency::{CUT_LATE, CUT_SHORT};
 use crate::meter::Owner;
 use crate::profile::Hop;
 use crate::random::{digest, mix};
@@ -413,67 +413,6 @@ impl Lab {
     fn tell_engine(&mut self, run: usize, ended: Option<Millis>) {
         let arn = self.runs[run].arn.clone();
         self.host.lock().executions.insert(arn, ended);
-    }
-
-    /// "Step Functions Execution Status Change" on the default bus.
-    fn announce_status(&mut self, run: usize, status: Status) {
-        let it = &self.runs[run];
-        let machine = &self.definitions.machines[it.machine];
-        let Some(execution) = &it.execution else {
-            return;
-        };
-        // Express executions announce nothing (Step Functions developer guide).
-        if machine.machine.machine_type() == MachineType::Express {
-            return;
-        }
-        let detail = json!({
-            "executionArn": &*it.arn,
-            "stateMachineArn": machine.arn,
-            "name": &*it.name,
-            "status": word(status),
-            "startDate": execution.started(),
-            "stopDate": execution.ended(),
-            "error": execution.error(),
-            "cause": execution.cause(),
-        });
-        if matches!(status, Status::Running | Status::Succeeded) {
-            return self.tell_end(run, detail);
-        }
-        // Best effort: an event may come twice, late, or not at all (EventBridge
-        // user guide, eb-event-delivery-level).
-        let (ident, owner) = (mix(it.ident, it.redrives), it.owner);
-        let step = machine.name.clone();
-        let [twice, late, never] = [Fault::EndTwice, Fault::EndLate, Fault::EndNever].map(|kind| {
-            let aim = Aim {
-                service: "",
-                step: &step,
-                ident,
-                about: &[owner],
-            };
-            self.host.lock().faults.strikes(kind, aim)
-        });
-        let wait = self.draw(LATE_END, ident);
-        if twice {
-            self.after(wait, Action::TellEnd(run, Box::new(detail.clone())));
-        }
-        match (never, late) {
-            (true, _) => {}
-            (false, true) => self.after(wait, Action::TellEnd(run, Box::new(detail))),
-            (false, false) => self.tell_end(run, detail),
-        }
-    }
-
-    /// Tells how an execution stands, or stood when `detail` was written.
-    pub(crate) fn tell_end(&mut self, run: usize, detail: Value) {
-        let it = &self.runs[run];
-        let (arn, owner) = (it.arn.clone(), it.owner);
-        self.announce(
-            "aws.states",
-            "Step Functions Execution Status Change",
-            &arn,
-            detail,
-            owner,
-        );
     }
 
     /// RedriveExecution.

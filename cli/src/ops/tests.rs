@@ -1,5 +1,7 @@
 //! The operator's commands where things break on purpose: in the lab.
 
+mod redriven;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 

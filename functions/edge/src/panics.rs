@@ -22,12 +22,13 @@ pub fn hush(service: &'static str, tell: impl Fn(String) + Send + Sync + 'static
 }
 
 /// What `work` gives; a panic is a bug, and asking again would meet it again.
-pub(crate) async fn caught<T>(
+///
+/// An `async fn` would hold `work` twice, as its argument and as what it awaits,
+/// and `work` is all that a service does: kilobytes, moved with each message.
+pub(crate) fn caught<T>(
     work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+) -> impl Future<Output = Result<T, Failure>> {
     // What the panic left behind is dropped with the work; state is in the store.
-    match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Failure::invalid("the service panicked")),
-    }
+    let caught = AssertUnwindSafe(work).catch_unwind();
+    caught.map(|outcome| outcome.unwrap_or_else(|_| Err(Failure::invalid("the service panicked"))))
 }

@@ -241,7 +241,7 @@ fn decided(
         // An execution may die before it placed its order: nothing was left. Taken
         // up again it may place it, and die once more.
         Command::ParkOrder(_) if state.is_none() => Decision::done("no such order").unkept(),
-        Command::ParkOrder(command) => park(known(state)?, command, now),
+        Command::ParkOrder(command) => park(known(state)?, command, context, now),
         Command::ConfirmOrder(ConfirmOrder { .. }) => confirm(known(state)?, now),
         Command::RejectOrder(command) => {
             let order = known(state)?;
@@ -263,7 +263,9 @@ fn decided(
         }
         Command::NoteUndone(command) => note_undone(known(state)?, command),
         Command::ExpireOrder(command) => expire(known(state)?, command, now, patience),
-        Command::ExpireCompensation(command) => expire_compensation(known(state)?, command, now),
+        Command::ExpireCompensation(command) => {
+            expire_compensation(known(state)?, command, context, now)
+        }
         Command::ForgetOrder(ForgetOrder { .. }) => forget(known(state)?, now),
     };
     decision.state = decision.state.map(Order::settled);

@@ -52,7 +52,8 @@ impl Left {
     }
 }
 
-fn is_over(at: Timestamp, now: Timestamp) -> bool {
+/// Whether an order was let alone for long enough since `at`.
+pub(crate) fn is_over(at: Timestamp, now: Timestamp) -> bool {
     now >= after(at, LET_ALONE_SECONDS)
 }
 

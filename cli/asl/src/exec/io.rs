@@ -3,7 +3,7 @@
 use super::Execution;
 use super::thread::Scopes;
 use crate::Data;
-use crate::env::{Context, Env, size};
+use crate::env::{Context, Env, fits, size};
 use crate::failure::{DATA_LIMIT, Failure, RESULT_PATH};
 use crate::history::Assigned;
 use crate::model::{Assign, Kind, Language, Number, ResultPath, Rule, Selected, State};
@@ -312,7 +312,7 @@ fn no_such_path(path: &Path) -> Failure {
 
 /// Refuses data above the limit, in the words AWS was recorded to use.
 pub(super) fn within_limit(data: &Value, who: &str) -> Result<(), Failure> {
-    if size(data) <= MAX_DATA {
+    if fits(data, MAX_DATA) {
         return Ok(());
     }
     Err(Failure::reported(

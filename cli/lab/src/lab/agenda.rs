@@ -1,11 +1,11 @@
 //! What is to happen, and when: the one order of a world.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
-use duet_asl::{Millis, TaskError, TaskId};
-use serde_json::Value;
+use duet_asl::{Millis, Status, TaskError, TaskId};
+use serde_json::value::RawValue;
 
 use crate::bus::Delivery;
 use crate::fault::Fault;
@@ -30,7 +30,7 @@ pub(crate) enum Action {
     /// An execution is stopped from outside, or its time is over.
     CutShort(usize, Fault),
     /// The end of an execution is told.
-    TellEnd(usize, Box<Value>),
+    TellEnd(usize, Status, Box<RawValue>),
     /// A poller looks at a queue.
     Poll(usize),
     /// A hidden message may be seen again.
@@ -75,47 +75,55 @@ impl Ord for Due {
     }
 }
 
-/// What is within this many milliseconds is soon.
-const SOON: Millis = 5_000;
+/// So many milliseconds are a page.
+const PAGE: Millis = 1_000;
 
 /// What is due, by time. Most of what is far off is the end of a visibility
-/// timeout that will mean nothing when it comes: kept apart, it does not make
-/// what is soon slower to find.
+/// timeout that will mean nothing when it comes: it waits on the page of its time,
+/// in no order, until that is opened. So a world in which much is far off is as
+/// fast as one in which little is.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    soon: BinaryHeap<Reverse<Due>>,
-    far: BinaryHeap<Reverse<Due>>,
+    /// What is on the page that is open, or should have been on one before.
+    open: BinaryHeap<Reverse<Due>>,
+    /// The number of the page that is open.
+    page: Millis,
+    /// The pages after that, by number. None is empty.
+    later: BTreeMap<Millis, Vec<Reverse<Due>>>,
 }
 
 impl Agenda {
-    pub(super) fn push(&mut self, now: Millis, due: Due) {
-        let heap = match due.at - now <= SOON {
-            true => &mut self.soon,
-            false => &mut self.far,
-        };
-        heap.push(Reverse(due));
+    pub(super) fn push(&mut self, due: Due) {
+        let page = due.at.div_euclid(PAGE);
+        match page <= self.page {
+            true => self.open.push(Reverse(due)),
+            false => self.later.entry(page).or_default().push(Reverse(due)),
+        }
     }
 
-    /// The heap on top of which the next thing lies. (They hold reversed
-    /// things: what is greater comes first, and nothing is least of all.)
-    fn nearest(&mut self) -> &mut BinaryHeap<Reverse<Due>> {
-        match self.soon.peek() >= self.far.peek() {
-            true => &mut self.soon,
-            false => &mut self.far,
+    /// The open page, with what is next on it; the next page is opened if nothing
+    /// is left on this one.
+    fn opened(&mut self) -> &mut BinaryHeap<Reverse<Due>> {
+        if self.open.is_empty()
+            && let Some((page, due)) = self.later.pop_first()
+        {
+            self.page = page;
+            self.open.extend(due);
         }
+        &mut self.open
     }
 
     /// When the next thing is due.
     pub(super) fn next(&mut self) -> Option<Millis> {
-        self.nearest().peek().map(|Reverse(due)| due.at)
+        self.opened().peek().map(|Reverse(due)| due.at)
     }
 
     pub(super) fn pop(&mut self) -> Option<Due> {
-        self.nearest().pop().map(|Reverse(due)| due)
+        self.opened().pop().map(|Reverse(due)| due)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.soon.is_empty() && self.far.is_empty()
+        self.open.is_empty() && self.later.is_empty()
     }
 }
 
@@ -133,7 +141,7 @@ impl Action {
             Self::Enqueue(queue, message) => mix(mix(8, *queue as u64), message.ident),
             Self::Deliver(delivery) => mix(mix(9, delivery.rule as u64), delivery.ident),
             Self::CutShort(run, kind) => mix(mix(10, *run as u64), *kind as u64),
-            Self::TellEnd(run, _) => mix(11, *run as u64),
+            Self::TellEnd(run, ..) => mix(11, *run as u64),
             Self::Switch(update, steps) => mix(mix(12, *update as u64), steps.start as u64),
             Self::Notify(it) => mix(mix(14, it.subscription as u64), it.ident),
             Self::Invoke(name) => mix(13, digest(&name.1)),

@@ -60,6 +60,13 @@ impl Table {
         !self.indexes.is_empty(name)
     }
 
+    /// Commits `writes`. Gives what that takes of the table's indexes.
+    async fn write(&self, writes: Vec<Write>) -> Result<u64, CommitError> {
+        let changes = self.indexes.changes(&writes);
+        self.memory.commit(writes).await?;
+        Ok(self.indexes.apply(changes))
+    }
+
     async fn remember(&self, now: i64, writes: &[Write]) {
         let Some(past) = &self.past else { return };
         let keys: Vec<Key> = writes.iter().map(|write| write.key().clone()).collect();
@@ -98,10 +105,7 @@ impl Store for Table {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        let changes = self.indexes.changes(&writes);
-        self.memory.commit(writes).await?;
-        self.indexes.apply(changes);
-        Ok(())
+        self.write(writes).await.map(|_| ())
     }
 }
 
@@ -214,20 +218,22 @@ impl Store for TablePort {
             let refusal = Failure::invalid("the table answered ValidationException");
             return Err(StoreFault(refusal).into());
         }
-        let units = match self.ledger {
-            true => 0,
-            false => write_units(&writes) + self.table.indexes.write_units(&writes),
-        };
+        let mut units = write_units(&writes);
         let now = self.host.lock().now;
         self.table.remember(now, &writes).await;
         let plant = self.host.lock().plant.filter(|_| !self.ledger);
         match plant {
-            None => self.table.commit(writes).await?,
-            Some(plant) => self.commit_badly(plant, writes).await?,
+            None => units += self.table.write(writes).await?,
+            Some(plant) => {
+                units += self.table.indexes.write_units(&writes);
+                self.commit_badly(plant, writes).await?;
+            }
         }
         let dies = {
             let mut inner = self.host.lock();
-            inner.meter().write_units += units;
+            if !self.ledger {
+                inner.meter().write_units += units;
+            }
             inner.strikes(Fault::CrashAfterCommit)
         };
         if dies {

@@ -1,5 +1,7 @@
 //! What a document says.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,9 +10,10 @@ use serde_json::Value;
 const LIKELY: usize = 1_024;
 
 /// A JSON object, as text: written once and read once, it needs no tree of
-/// values in between, and takes a fraction of the memory while it is kept.
+/// values in between, and takes a fraction of the memory while it is kept. Clones
+/// share it.
 #[derive(Debug, Clone)]
-pub struct Body(Box<str>);
+pub struct Body(Arc<str>);
 
 impl Body {
     /// What `document` says; it is to be plain data, a JSON object.

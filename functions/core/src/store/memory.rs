@@ -29,7 +29,7 @@ struct Kept {
 impl Kept {
     fn item(&self, pk: &str) -> Item {
         Item {
-            key: Key::new(pk, &self.sk),
+            key: Key::new(pk, &*self.sk),
             version: self.version,
             body: self.body.clone(),
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use duet_core::fact::OrderNeedsAttention;
 use duet_core::order::{Owed, Part, Reason};
-use duet_core::{Decision, Refusal, Timestamp};
+use duet_core::{Context, Decision, Refusal, Timestamp};
 
 use super::{Compensation, Fate, Order, Placed};
 use crate::command::{ExpireCompensation, NoteUndone, ParkOrder};
+use crate::sweep::is_over;
 
 pub(super) fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
     for part in &command.parts {
@@ -21,8 +22,34 @@ pub(super) fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Or
     Decision::done(order.standing()).state(order)
 }
 
-pub(super) fn park(order: Order, command: &ParkOrder, now: Timestamp) -> Decision<Order> {
-    if command.ended_at.is_some_and(|ended| order.moved_on(ended)) {
+/// The `source` of what the workflow engine says itself, told by a rule (EventBridge
+/// user guide, "Events from AWS services").
+const ENGINE: &str = "aws.states";
+
+/// Whether what `context` brings about an execution that ended at `ended` is too old
+/// to say, `now`, that nobody drives its order: since then somebody may have taken
+/// the execution up again, or started another. The sweep, which asks the engine,
+/// says so of an undecided order if it is still so. What the sweep says, and what
+/// a person does, was asked when it was said.
+fn is_too_old(ended: Timestamp, context: &Context, now: Timestamp) -> bool {
+    let said = match context.message.source.as_str() {
+        ENGINE => ended,
+        _ => context.message.time,
+    };
+    is_over(said, now)
+}
+
+pub(super) fn park(
+    order: Order,
+    command: &ParkOrder,
+    context: &Context,
+    now: Timestamp,
+) -> Decision<Order> {
+    let undecided = order.fate == Fate::Undecided;
+    if command
+        .ended_at
+        .is_some_and(|ended| order.moved_on(ended) || undecided && is_too_old(ended, context, now))
+    {
         return Decision::done(order.standing()).unkept();
     }
     let told = !command.owed.is_empty();
@@ -111,12 +138,14 @@ pub(super) fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> 
 pub(super) fn expire_compensation(
     order: Order,
     command: &ExpireCompensation,
+    context: &Context,
     now: Timestamp,
 ) -> Decision<Order> {
     if order.compensation != Compensation::Pending {
         return Decision::done(order.standing()).unkept();
     }
-    park(order, &ParkOrder::of(command.order.clone()), now)
+    let parking = ParkOrder::of(command.order.clone());
+    park(order, &parking, context, now)
 }
 
 /// Only what has ended is forgotten: before, somebody may need it.

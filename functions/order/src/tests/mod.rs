@@ -96,21 +96,42 @@ impl<C: Clock, S: Store> World<C, S> {
         execution: Option<&str>,
         clearance: Option<bool>,
     ) -> Result<Handled, Failure> {
+        let message = Metadata {
+            time: at(self.clock.load(Ordering::Relaxed)),
+            ..metadata(variant)
+        };
+        let execution = execution.map(ToOwned::to_owned);
+        self.handle(command.into(), message, execution, clearance)
+            .await
+    }
+
+    /// A message that `source` sent `said` seconds in comes now.
+    async fn hears(&self, source: &str, said: i64, command: Command) -> Handled {
+        let message = Metadata {
+            source: source.to_owned(),
+            time: at(said),
+            ..metadata("standard")
+        };
+        self.handle(command, message, None, None).await.unwrap()
+    }
+
+    async fn handle(
+        &self,
+        command: Command,
+        message: Metadata,
+        execution: Option<String>,
+        clearance: Option<bool>,
+    ) -> Result<Handled, Failure> {
         let context = Context {
-            message: metadata(variant),
+            message,
             reply_to: None,
             clearance,
-            execution: execution.map(ToOwned::to_owned),
+            execution,
             last_attempt: false,
             deadline: Timestamp::MAX,
             replay: false,
         };
-        self.service
-            .handle(Request {
-                command: command.into(),
-                context,
-            })
-            .await
+        self.service.handle(Request { command, context }).await
     }
 
     async fn tell(&self, command: impl Into<Command>) -> Handled {

@@ -124,6 +124,46 @@ async fn clocks_that_differ_a_little_do_not_hide_an_abandoned_order() {
 }
 
 #[tokio::test]
+async fn what_was_said_of_an_undecided_order_is_believed_for_a_minute() {
+    const ENGINE: &str = "aws.states";
+    const SWEEP: &str = "duet.order";
+    for (source, said, parks) in [
+        // The engine says it at the end, whenever the bus brings it.
+        (ENGINE, 200, false),
+        (ENGINE, 100, false),
+        (SWEEP, 141, true),
+        (SWEEP, 140, false),
+    ] {
+        let world = placed().await;
+        world.turn_to(200);
+        let before = world.order().await;
+        let late = world.hears(source, said, ended("o-1", 100)).await;
+        assert_eq!(!late.events.is_empty(), parks, "{source} {said}");
+        if !parks {
+            assert_eq!(world.order().await, before);
+            // Nothing was kept of it: the sweep may say the same.
+            let swept = world.hears(SWEEP, 199, ended("o-1", 100)).await;
+            assert_eq!(facts(&swept), ["OrderNeedsAttention"]);
+        }
+    }
+    let world = placed().await;
+    world.turn_to(200);
+    let prompt = world.hears(ENGINE, 141, ended("o-1", 141)).await;
+    assert_eq!(facts(&prompt), ["OrderNeedsAttention"]);
+}
+
+#[tokio::test]
+async fn a_decided_order_is_parked_by_a_late_word_too() {
+    // Its sweep is nobody's: what is decided is not looked after any more.
+    let world = placed().await;
+    world.turn_to(100);
+    let _ = world.tell(reject(Reason::PaymentDeclined, None)).await;
+    world.turn_to(900);
+    let late = world.hears("aws.states", 800, ended("o-1", 101)).await;
+    assert_eq!(facts(&late), ["OrderNeedsAttention"]);
+}
+
+#[tokio::test]
 async fn a_further_execution_is_known_by_its_order() {
     let world = placed().await;
     let parked = world.tell(ended("o-1__2", 10)).await;
