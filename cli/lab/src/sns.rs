@@ -101,11 +101,11 @@ impl Lab {
                 self.heard.push(Heard {
                     at: self.now(),
                     bus: name.to_owned(),
-                    event: serde_json::from_str(&entry.detail).unwrap_or_default(),
+                    event: serde_json::from_str(entry.detail.get()).unwrap_or_default(),
                 });
             }
             let attributes = attributes(&entry, &variant);
-            let body: Arc<str> = entry.detail.into();
+            let body: Arc<str> = entry.detail.get().into();
             for (at, subscription) in &to_it {
                 if !subscription.lets_through(&attributes, self.now) {
                     continue;
