@@ -109,14 +109,11 @@ fn dead_letters_and_events_are_found_by_later_commands() {
     assert!(String::from_utf8_lossy(&tail.stdout).contains("OrderConfirmed"));
 
     let rules = told(state, &["rules", "list"]);
+    let there = duet_cli::world::lab::definitions(&Default::default()).unwrap();
+    let on_bus = |rule: &&duet_lab::Rule| rule.arn.contains("/duet-bus/");
     assert_eq!(
         rules["rules"].as_array().unwrap().len(),
-        duet_cli::world::lab::definitions(&Default::default())
-            .unwrap()
-            .rules
-            .iter()
-            .filter(|rule| rule.arn.contains("/duet-bus/"))
-            .count()
+        there.rules.iter().filter(on_bus).count() + there.subscriptions.len()
     );
     let users = told(state, &["rules", "users", "detail.data.kind"]);
     assert!(!users["patterns"].as_array().unwrap().is_empty());

@@ -304,7 +304,7 @@ fn every_call_of_the_tool_is_granted_to_somebody() {
     // The others ask behind one client each: `Dynamo`'s is told in `grants`.
     let mut asked = BTreeSet::from(["logs:FilterLogEvents".to_owned()]);
     assert!(text("cli/src/world/aws/logs.rs").contains(".filter_log_events()"));
-    for file in ["mod", "bus", "operate", "replay", "stacks"] {
+    for file in ["mod", "bus", "operate", "replay", "stacks", "topics"] {
         let code = text(&format!("cli/src/world/aws/{file}.rs"));
         let code: String = code.split_whitespace().collect();
         for (field, service) in CLIENTS {

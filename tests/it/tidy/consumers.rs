@@ -3,9 +3,18 @@
 
 use super::*;
 
-/// How many queues are read: one for facts in each service, one for commands in
-/// each but the listeners, and two for one release.
-pub(super) const READ: usize = 2 * SERVICES.len() - LISTENERS.len() + 2;
+/// How many queues are read: in each service one for facts on the bus and one for
+/// facts on topics, in each but the listeners one for commands, and two for one
+/// release.
+pub(super) const READ: usize = 3 * SERVICES.len() - LISTENERS.len() + 2;
+
+/// The topics that may send to a queue, as its policy says.
+const TOPICS: &str = "arn:aws:sns:us-east-1:123456789012:shop-facts-*";
+
+/// Whether topics send to the queue called `name`, or to its dead letters.
+fn is_of_topics(name: &str) -> bool {
+    name.starts_with(&format!("{STACK}-sns-"))
+}
 
 #[test]
 fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_failures() {
@@ -36,7 +45,7 @@ fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_fa
     assert_eq!(
         read.len(),
         READ,
-        "a queue per service for facts and one for commands, and two of before"
+        "two queues per service for facts and one for commands, and two of before"
     );
 }
 
@@ -77,9 +86,10 @@ fn nobody_reads_a_queue_before_all_else_is_granted() {
             assert_eq!(waits, Some("Grants"), "{path} {id}");
         }
     }
-    assert_eq!(consumers, SERVICES.len() + 2);
-    // Whoever announces facts, and who reads the fraud inbox, to answer a task.
-    assert_eq!(waiting, SERVICES.len() - LISTENERS.len() + 1);
+    assert_eq!(consumers, 2 * SERVICES.len() + 2);
+    // Whoever announces facts, on the bus and on topics, and who reads the fraud
+    // inbox, to answer a task.
+    assert_eq!(waiting, 2 * (SERVICES.len() - LISTENERS.len()) + 1);
 }
 
 /// Of two policies of one name a role has the later only.
@@ -97,10 +107,11 @@ fn no_role_has_two_policies_of_one_name() {
 }
 
 /// What is written at a dead-letter queue may be taken home with an operator's
-/// rights, so nobody but its own queue or rule may write there.
+/// rights, so nobody but its own queue or rule may write there, and the topics whose
+/// subscriptions leave their dead letters there.
 #[test]
 fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
-    let (mut of_queues, mut of_rules) = (0, 0);
+    let (mut of_queues, mut of_rules, mut of_topics) = (0, 0, 0);
     let queues = queues();
     let policies = deployed("AWS::SQS::QueuePolicy");
     for (arn, queue) in &queues {
@@ -111,6 +122,15 @@ fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
             queues.contains(&url.as_str())
         });
         if name.ends_with("-dlq") {
+            if is_of_topics(name) {
+                let own = of_it.next().unwrap_or_else(|| panic!("{place}: no policy"));
+                let statements = &own.properties["PolicyDocument"]["Statement"];
+                let [statement] = statements.as_array().unwrap().as_slice() else {
+                    panic!("{place}: one statement")
+                };
+                assert_eq!(statement["Resource"], **arn, "{place}");
+                of_topics += 1;
+            }
             assert!(of_it.next().is_none(), "{place}: a rule may send here");
             continue;
         }
@@ -142,12 +162,14 @@ fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
         of_rules += 1;
     }
     assert_eq!((of_queues, of_rules), (READ, 2));
+    assert_eq!(of_topics, SERVICES.len());
 }
 
 /// Which rules may send to a queue is a pattern of names: as narrow as the names
-/// of its own rules, and no rule outside it.
+/// of its own rules, and no rule outside it. Of topics, all of the shop's may: each
+/// queue hears several.
 #[test]
-fn a_queue_takes_facts_from_its_own_rules_only() {
+fn a_queue_takes_facts_from_its_own_rules_and_the_shops_topics_only() {
     let queues = queues();
     let events = "arn:aws:events:us-east-1:123456789012:rule";
     let mut taking = 0;
@@ -162,22 +184,28 @@ fn a_queue_takes_facts_from_its_own_rules_only() {
         };
         assert_eq!(statement["Effect"], "Allow", "{place}");
         assert_eq!(statement["Action"], "sqs:SendMessage", "{place}");
-        let service = json!({ "Service": "events.amazonaws.com" });
-        assert_eq!(statement["Principal"], service, "{place}");
         let queue = &queues[statement["Resource"].as_str().unwrap()];
         assert_eq!(policy["Queues"], json!([queue.reference]), "{place}");
         let name = queue.properties["QueueName"].as_str().unwrap();
+        let service = match is_of_topics(name) {
+            true => "sns.amazonaws.com",
+            false => "events.amazonaws.com",
+        };
+        let service = json!({ "Service": service });
+        assert_eq!(statement["Principal"], service, "{place}");
         if name.ends_with("-undelivered") {
             continue;
         }
-        let own = match name.ends_with("-commands") {
-            true => format!("{events}/{name}-*"),
-            false => format!("{events}/{STACK}-bus/{name}-*"),
+        let own = match name {
+            _ if is_of_topics(name) => TOPICS.to_owned(),
+            _ if name.ends_with("-commands") => format!("{events}/{name}-*"),
+            _ => format!("{events}/{STACK}-bus/{name}-*"),
         };
         let only = json!({ "ArnLike": { "aws:SourceArn": own } });
         assert_eq!(statement["Condition"], only, "{place}");
         taking += 1;
     }
-    // Of commands, only those to the order service come by a rule.
-    assert_eq!(taking, SERVICES.len() + 1);
+    // Of commands, only those to the order service come by a rule; topics may leave
+    // their dead letters, too.
+    assert_eq!(taking, 3 * SERVICES.len() + 1);
 }

@@ -89,7 +89,7 @@ impl Tap {
             .and_then(|all| all.get(&QueueAttributeName::QueueArn))
             .cloned()
             .ok_or_else(|| Problem::environment("the tap's queue has no ARN"))?;
-        let (bus, topics) = (world.bus(), world.topics());
+        let (bus, arns) = (world.bus(), world.topics());
         let may = |service: &str, sources: Value| {
             json!({
                 "Effect": "Allow", "Principal": { "Service": service },
@@ -102,8 +102,8 @@ impl Tap {
             let rule = self.rule(world, bus, pattern).await?;
             statements.push(may("events.amazonaws.com", rule.into()));
         }
-        if !topics.is_empty() {
-            statements.push(may("sns.amazonaws.com", json!(topics)));
+        if !arns.is_empty() {
+            statements.push(may("sns.amazonaws.com", json!(arns)));
         }
         let policy = json!({ "Version": "2012-10-17", "Statement": statements });
         let policy = HashMap::from([(QueueAttributeName::Policy, policy.to_string())]);
@@ -232,15 +232,15 @@ impl Tap {
 
 impl BusTools for Aws {
     async fn rules(&self) -> Outcome<Vec<Rule>> {
-        let (bus, topics) = (self.bus(), self.topics());
-        if bus.is_none() && topics.is_empty() {
+        let (bus, arns) = (self.bus(), self.topics());
+        if bus.is_none() && arns.is_empty() {
             return Err(no_carrier());
         }
         let mut all = match bus {
             Some(bus) => rules(self, bus, None).await?,
             None => Vec::new(),
         };
-        for topic in topics {
+        for topic in arns {
             let subscribed = self.subscribed(topic).await?;
             all.extend(subscribed.into_iter().map(|(.., rule)| rule));
         }

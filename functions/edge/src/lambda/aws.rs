@@ -239,9 +239,12 @@ impl Aws {
                 .map_err(Failure::invalid)
         });
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
-        let sent = self.topics().publish_batch().topic_arn(arn);
-        let sent = sent.set_publish_batch_request_entries(Some(entries)).send();
-        let answer = sent
+        let answer = self
+            .topics()
+            .publish_batch()
+            .topic_arn(arn)
+            .set_publish_batch_request_entries(Some(entries))
+            .send()
             .await
             .map_err(|error| sdk::failure("the topic", &error))?;
         // Whom the answer does not name was not taken.
