@@ -4,6 +4,7 @@
 
 pub mod fields;
 pub mod hearers;
+pub mod published;
 pub mod told;
 
 use std::collections::BTreeMap;
