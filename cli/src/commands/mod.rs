@@ -169,7 +169,7 @@ pub enum Command {
         after_help = "Example:\n  duet contracts --check\n  duet contracts --format asyncapi > shop.asyncapi.json\n  duet contracts --format cloudevents\n  duet contracts --format eventcatalog --out catalog"
     )]
     Contracts(contracts::Contracts),
-    /// Schemas of events and commands, any: what a change of them breaks, and types for them.
+    /// Schemas of events and commands, any: what a change of them breaks, types for them, and EventBridge's registry.
     #[command(subcommand)]
     Schemas(schemas::Schemas),
     /// Print a completion script: it knows scenarios, variants, faults, SKUs and the orders placed last.
@@ -231,7 +231,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Asl(args) => asl::run(args, format),
         Command::Check(args) => check::run(args, format),
         Command::Contracts(args) => contracts::run(args, format),
-        Command::Schemas(args) => schemas::run(args, format),
+        Command::Schemas(args) => schemas::run(global, args).await,
         Command::Completions { shell } => {
             terminal::line(complete::script(*shell)?.trim_end())?;
             Ok(Exit::Done)

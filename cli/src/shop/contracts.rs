@@ -5,6 +5,7 @@
 pub mod fields;
 pub mod hearers;
 pub mod published;
+pub mod registered;
 pub mod told;
 
 use std::collections::BTreeMap;
@@ -368,6 +369,7 @@ pub fn files() -> Outcome<BTreeMap<String, String>> {
         }
     }
     files.insert(TABLE.to_owned(), event_table(&interests()?, &recorders()?));
+    files.insert(registered::TEMPLATE.to_owned(), registered::template()?);
     Ok(files)
 }
 
