@@ -78,6 +78,8 @@ impl Definitions {
 mod tests {
     use std::collections::BTreeMap;
 
+    use duet_core::Vocabulary as _;
+
     use super::*;
     use crate::definitions::bundled;
 
