@@ -9,7 +9,7 @@
 //! [Schema Object]: https://www.asyncapi.com/docs/reference/specification/v3.0.0#schemaObject
 //! [formats]: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
 /// An older draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,9 +186,8 @@ fn marked(
     exclusive: &str,
     tighter: fn(f64, f64) -> bool,
 ) {
-    let number = |new: &Map<String, Value>, key: &str| {
-        new.get(key).and_then(Value::as_number).map(Number::clone)
-    };
+    let number =
+        |new: &Map<String, Value>, key: &str| new.get(key).and_then(Value::as_number).cloned();
     let Some(limit) = number(new, exclusive) else {
         return;
     };
