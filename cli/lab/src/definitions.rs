@@ -6,6 +6,7 @@
 //! its source beside it.
 
 mod reading;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use serde_json::Value;
 
 use crate::declared::Places;
 use crate::template::Files;
+
+pub use self::registry::Registered;
 
 /// The name of the bus that every account has.
 pub(crate) const DEFAULT_BUS: &str = "default";

@@ -54,8 +54,8 @@ mod workflow;
 
 pub use bus::ReplayError;
 pub use definitions::{
-    Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Rule, Schedule,
-    Subscription, Target, bundled,
+    Archive, Bus, Definitions, Function, Index, Machine, Mapping, Queue, Registered, Rule,
+    Schedule, Subscription, Target, bundled,
 };
 pub use deployed::{Deployed, Nested, deployed, stacks};
 pub use duet_asl::Status;

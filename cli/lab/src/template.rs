@@ -269,6 +269,7 @@ impl Stack {
             ("AWS::Scheduler::ScheduleGroup", "Arn") => {
                 arn("scheduler", format!("schedule-group/{name}"))
             }
+            ("AWS::EventSchemas::Registry", "RegistryName") => name,
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
             ("AWS::Logs::LogGroup", "Arn") => arn("logs", format!("log-group:{name}:*")),
             ("AWS::Logs::DeliveryDestination", "Arn") => {
@@ -296,6 +297,8 @@ impl Stack {
             "AWS::StepFunctions::StateMachine" => "StateMachineName",
             "AWS::Logs::LogGroup" => "LogGroupName",
             "AWS::IAM::Role" => "RoleName",
+            "AWS::EventSchemas::Registry" => "RegistryName",
+            "AWS::EventSchemas::Schema" => "SchemaName",
             _ => "",
         };
         let named = self.resolve(&resource["Properties"][property])?;

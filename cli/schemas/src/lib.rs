@@ -9,6 +9,8 @@
 //! | `subset` | whether all that one schema lets somebody write is what another reads |
 //! | [`compatibility`] | BACKWARD, FORWARD, FULL and TRANSITIVE, by contract and consumer |
 //! | [`bindings`] | a crate of Rust types for schemas |
+//! | [`discover`] | schemas inferred from events |
+//! | [`lower`] | the same in the words of an older draft |
 //!
 //! The crate knows no file, no network, no terminal, and none of the shop's events.
 
@@ -17,7 +19,9 @@ pub mod bindings;
 pub mod compatibility;
 pub mod contract;
 mod difference;
+pub mod discover;
 mod keywords;
+pub mod lower;
 mod node;
 mod number;
 mod subset;

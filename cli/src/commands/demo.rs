@@ -27,6 +27,9 @@ use crate::world::lab::{self, Lab};
 use crate::world::port::operate::Operate;
 use crate::world::port::replay::Replayable;
 
+/// What `duet demo` can print.
+pub(super) const OUTPUTS: [Format; 3] = [Format::Text, Format::Json, Format::Junit];
+
 /// `duet demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -54,6 +57,16 @@ pub struct Demo {
     /// Keep the world as a lab of this name, to be looked at and repaired; on the lab only.
     #[arg(long, value_name = "NAME", conflicts_with = "drill")]
     pub keep: Option<String>,
+    /// How to print it: text and json as every command; junit, for continuous integration, has a case for each row.
+    // In place of the one of every command: `global.output` has what is given here.
+    #[arg(
+        id = "output",
+        long = "output",
+        default_value = "text",
+        value_name = "OUTPUT",
+        value_parser = Format::among(&OUTPUTS)
+    )]
+    pub output: Format,
 }
 
 impl Demo {
@@ -89,6 +102,10 @@ pub(super) async fn run(global: &Global, demo: &Demo) -> Outcome<Exit> {
     demo.only_on_the_lab(global.on)?;
     let format = global.output;
     if let Some(drill) = demo.drill {
+        if !Format::COMMON.contains(&format) {
+            let why = format!("a drill cannot print --output {}", format.word());
+            return Err(Problem::usage(why).hint("a drill prints text or json"));
+        }
         return run_drill(global, drill, demo).await;
     }
     match global.on {

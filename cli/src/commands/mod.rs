@@ -74,7 +74,7 @@ pub enum Command {
     #[command(subcommand)]
     Lab(lab::Lab),
     /// Run every scenario under every variant and compare.
-    #[command(after_help = choose::with_faults("Example: duet demo --scenario happy --scenario card-declined"))]
+    #[command(after_help = choose::with_faults("Example:\n  duet demo --scenario happy --scenario card-declined\n  duet demo --output junit > demo.xml"))]
     Demo(demo::Demo),
     /// Run many seeded worlds in the embedded lab, with faults, and check that the system bears them.
     #[command(after_help = choose::with_faults("Example: duet simulate --seeds 100 --fault all"))]
@@ -164,10 +164,12 @@ pub enum Command {
         after_help = "Example:\n  duet check\n  duet check --template template.yaml --parameter Fraud=off --output json"
     )]
     Check(check::Check),
-    /// Write the JSON Schemas and the event table from the code, or check them.
-    #[command(after_help = "Example: duet contracts --check")]
+    /// Write the JSON Schemas and the event table from the code, or check them; or tell the contracts as AsyncAPI, CloudEvents or EventCatalog.
+    #[command(
+        after_help = "Example:\n  duet contracts --check\n  duet contracts --format asyncapi > shop.asyncapi.json\n  duet contracts --format cloudevents\n  duet contracts --format eventcatalog --out catalog"
+    )]
     Contracts(contracts::Contracts),
-    /// Schemas of events and commands, any: what a change of them breaks, and types for them.
+    /// Schemas of events and commands, any: what a change of them breaks, types for them, and EventBridge's registry.
     #[command(subcommand)]
     Schemas(schemas::Schemas),
     /// Print a completion script: it knows scenarios, variants, faults, SKUs and the orders placed last.
@@ -229,7 +231,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
         Command::Asl(args) => asl::run(args, format),
         Command::Check(args) => check::run(args, format),
         Command::Contracts(args) => contracts::run(args, format),
-        Command::Schemas(args) => schemas::run(args, format),
+        Command::Schemas(args) => schemas::run(global, args).await,
         Command::Completions { shell } => {
             terminal::line(complete::script(*shell)?.trim_end())?;
             Ok(Exit::Done)
@@ -241,6 +243,7 @@ pub async fn run(cli: Cli) -> Outcome<Exit> {
 /// Refuses an output that `command` has not.
 fn takes(command: &Command, format: Format) -> Outcome<()> {
     let (of, there) = match command {
+        Command::Demo(_) => ("duet demo", &demo::OUTPUTS[..]),
         Command::Compare(_) => ("duet compare", &compare::OUTPUTS[..]),
         Command::Show(_) => ("duet show", &show::OUTPUTS[..]),
         _ => ("this command", &Format::COMMON[..]),
@@ -251,6 +254,7 @@ fn takes(command: &Command, format: Format) -> Outcome<()> {
     let words: Vec<String> = there.iter().map(|format| format.word()).collect();
     let whose = match format {
         Format::Md => "; Markdown is of duet compare",
+        Format::Junit => "; JUnit XML is of duet demo",
         _ => "; pictures and traces are of duet show",
     };
     Err(Problem::usage(format!(

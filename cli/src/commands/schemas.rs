@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::ops::schemas::{bindings, check};
-use crate::target;
-use crate::terminal::exit::{Exit, Outcome};
-use crate::terminal::report::{Format, print};
+use crate::ops::schemas::{bindings, check, discover, registry};
+use crate::target::open::{For, Opened, left};
+use crate::target::{self, Target};
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::global::{Global, On};
+use crate::terminal::report::print;
+use crate::world::lab::Lab;
 
 /// `duet schemas`.
 #[derive(Debug, Subcommand)]
@@ -22,6 +25,38 @@ pub enum Schemas {
         after_help = "Example:\n  duet schemas bindings --lang rust infra/schemas/events --within data --out shop\n  cargo test --manifest-path shop/Cargo.toml"
     )]
     Bindings(Bindings),
+    /// Infer schemas from events, as EventBridge's discoverer does it: OpenAPI 3, without values.
+    #[command(
+        after_help = "Example:\n  duet events tail --within 5m --output json > events.jsonl\n  duet schemas discover --from events.jsonl\n  duet schemas discover --from events.jsonl --out seen"
+    )]
+    Discover(Discover),
+    /// List the schemas in the registry of the lab's stack.
+    #[command(after_help = "Example:\n  duet schemas list\n  duet schemas list --output json")]
+    List,
+    /// Write the schemas in the registry of the lab's stack as files, which `duet schemas check` reads.
+    #[command(
+        after_help = "Example:\n  duet schemas export --out registered\n  duet schemas check registered registered"
+    )]
+    Export(Export),
+}
+
+/// `duet schemas discover`.
+#[derive(Debug, Args)]
+pub struct Discover {
+    /// Events as JSON, one a line or in a list, each with source, detail-type and detail; `-` is standard input.
+    #[arg(long, value_name = "EVENTS")]
+    pub from: PathBuf,
+    /// Write each schema into a file of its name in this folder [default: print all].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `duet schemas export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The folder: new, empty, or written by this command before.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `duet schemas check`.
@@ -70,8 +105,21 @@ pub enum Language {
 /// # Errors
 /// [`Problem`](crate::terminal::exit::Problem) when something is not there, or is no
 /// schema.
-pub(super) fn run(command: &Schemas, format: Format) -> Outcome<Exit> {
+pub(super) async fn run(global: &Global, command: &Schemas) -> Outcome<Exit> {
+    let format = global.output;
     match command {
+        Schemas::List => registered(global, |world| print(&registry::list(world)?, format)).await,
+        Schemas::Discover(args) => {
+            let found = discover::discover(&args.from)?;
+            match &args.out {
+                Some(out) => print(&found.write(out)?, format),
+                None => print(&found, format),
+            }
+        }
+        Schemas::Export(args) => {
+            let export = |world: &Lab| print(&registry::export(world, &args.out)?, format);
+            registered(global, export).await
+        }
         Schemas::Check(args) => {
             let released = args.released.clone().or_else(|| own_releases(&args.new));
             let changes = check::check(&args.old, &args.new, released.as_deref(), args.strict)?;
@@ -83,6 +131,32 @@ pub(super) fn run(command: &Schemas, format: Format) -> Outcome<Exit> {
                 print(&bindings::write(&args.schemas, &args.out, within)?, format)
             }
         },
+    }
+}
+
+/// Does something with the registry of the lab's stack; no other is read.
+async fn registered(global: &Global, act: impl FnOnce(&Lab) -> Outcome<Exit>) -> Outcome<Exit> {
+    let why = match global.on {
+        On::Lab => None,
+        On::Local => Some((
+            "the emulator has no schema registry",
+            "leave out --on local: the lab has the same schemas",
+        )),
+        On::Aws => Some((
+            "the schema registry is not read on AWS",
+            "aws schemas list-schemas --registry-name duet-facts; aws schemas export-schema --registry-name duet-facts --schema-name duet.order@NewOrder --type JSONSchemaDraft4",
+        )),
+    };
+    if let Some((why, instead)) = why {
+        return Err(Problem::environment(why).hint(instead));
+    }
+    match Target::new(global)?.open(For::Looking).await? {
+        Opened::Lab(lasting) => match act(&lasting.world) {
+            Ok(exit) => left(Ok(exit), lasting.close()),
+            nothing => nothing,
+        },
+        #[cfg(feature = "aws")]
+        Opened::Aws(_) => Err(Problem::usage("the schema registry is not read there")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The main job: every scenario under every variant, side by side.
 
 mod fit;
+mod junit;
 mod play;
 mod report;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 pub mod bindings;
 pub mod check;
+pub mod discover;
+pub mod registry;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -4,6 +4,8 @@
 
 pub mod fields;
 pub mod hearers;
+pub mod published;
+pub mod registered;
 pub mod told;
 
 use std::collections::BTreeMap;
@@ -367,6 +369,7 @@ pub fn files() -> Outcome<BTreeMap<String, String>> {
         }
     }
     files.insert(TABLE.to_owned(), event_table(&interests()?, &recorders()?));
+    files.insert(registered::TEMPLATE.to_owned(), registered::template()?);
     Ok(files)
 }
 

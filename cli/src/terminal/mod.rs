@@ -12,6 +12,7 @@ pub mod consent;
 pub mod exit;
 pub mod global;
 pub mod interrupt;
+pub mod junit;
 pub mod progress;
 pub mod read;
 pub mod report;

@@ -28,6 +28,9 @@ pub enum Format {
     /// A picture, of `duet show` only.
     #[value(hide = true)]
     Svg,
+    /// JUnit XML, of `duet demo` only.
+    #[value(hide = true)]
+    Junit,
 }
 
 impl Format {
@@ -59,6 +62,11 @@ pub trait Report: Serialize {
         None
     }
 
+    /// The report as JUnit XML, without a trailing newline, if it has such a form.
+    fn junit(&self) -> Option<String> {
+        None
+    }
+
     /// How the command ends.
     fn exit(&self) -> Exit {
         Exit::Done
@@ -73,6 +81,7 @@ pub fn print(report: &impl Report, format: Format) -> Outcome<Exit> {
     let text = match format {
         Format::Json => serde_json::to_string_pretty(report).map_err(Problem::environment)?,
         Format::Md => report.markdown().unwrap_or_else(|| report.text()),
+        Format::Junit => report.junit().unwrap_or_else(|| report.text()),
         _ => report.text(),
     };
     terminal::line(&text)?;

@@ -7,6 +7,7 @@ mod cases;
 mod changes;
 mod draw;
 mod generated;
+mod lowered;
 mod mutate;
 mod oracle;
 

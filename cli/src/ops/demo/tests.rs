@@ -6,6 +6,8 @@ use duet_lab::Config;
 
 use crate::ops::demo::{self, Choice, Row};
 use crate::shop::{scenario, variant};
+use crate::terminal::exit::Exit;
+use crate::terminal::report::Report as _;
 use crate::world::lab::{Lab, definitions};
 
 /// Runs `scenarios`, by name, under every variant, an order of each.
@@ -95,4 +97,48 @@ async fn a_dead_letter_that_no_scenario_expects_is_told_by_its_row() {
             .ends_with(", and died: payment has no policy for OrderConfirmed, in duet-payment-dlq");
         assert_eq!(told, misled, "{}", row.outcome);
     }
+}
+
+/// Every row is a case; what fails is what ends the command with 1.
+#[tokio::test]
+async fn each_row_is_a_case_for_continuous_integration() {
+    let definitions = definitions(&BTreeMap::new()).unwrap();
+    let world = Lab::new(&definitions, Config::default()).unwrap();
+    let choice = Choice {
+        scenarios: vec![scenario::named("happy").unwrap()],
+        variants: variant::ALL.iter().collect(),
+        copies: 1,
+        within: 600,
+        faults: false,
+    };
+    let mut report = demo::run(&world, &choice).await.unwrap();
+    let xml = |report: &demo::DemoReport| report.junit().unwrap();
+    let good = xml(&report);
+    let cases = report.rows.len();
+    assert!(good.contains(&format!(
+        "<testsuite name=\"scenarios\" tests=\"{cases}\" failures=\"0\""
+    )));
+    for row in &report.rows {
+        let case = format!("<testcase classname=\"{}\" name=\"happy\"", row.variant);
+        assert_eq!(good.matches(&case).count(), 1, "{good}");
+    }
+    assert!(!good.contains("<failure") && report.exit() == Exit::Done);
+    report.rows[0].ok = false;
+    report.rows[0].outcome = "Rejected(<&>)".to_owned();
+    let bad = xml(&report);
+    assert!(
+        bad.contains("<failure message=\"Rejected(&lt;&amp;&gt;)\">expected Confirmed&#10;got"),
+        "{bad}"
+    );
+    assert_eq!(
+        (bad.matches("<failure").count(), report.exit()),
+        (1, Exit::Failed)
+    );
+    report.faults = true;
+    assert!(!xml(&report).contains("<failure") && report.exit() == Exit::Done);
+    report.invariants[0].holds = false;
+    assert_eq!(
+        (xml(&report).matches("<failure").count(), report.exit()),
+        (1, Exit::Failed)
+    );
 }

@@ -1,0 +1,232 @@
+//! The facts as EventBridge's schema registry takes them: Draft 4, in the event's
+//! envelope, in a template of their own.
+//!
+//! The form is that of the registry's own schemas, as `aws schemas export-schema`
+//! prints them with `--type JSONSchemaDraft4`; OpenAPI 3.0 would lose `null`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use duet_core::{Fact, Metadata, SERVICES};
+use duet_schemas::lower::{Draft, lowered};
+use schemars::schema_for;
+use serde_json::{Map, Value, json};
+
+use super::{interests, sorted};
+use crate::terminal::exit::{Outcome, Problem};
+
+/// Where the template lies, from the project's root.
+pub const TEMPLATE: &str = "infra/registry/template.yaml";
+
+/// The most characters of a schema: the quota "schema size" is 100 KB ([quotas]).
+///
+/// [quotas]: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+const MOST: usize = 100_000;
+
+/// What the envelope calls the fact's own data, after the fact's name.
+const DATA: &str = "Data";
+
+/// A fact as it is registered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registered {
+    /// The fact.
+    pub fact: &'static str,
+    /// Its name in the registry: who says it, and the fact.
+    pub name: String,
+    /// What it says about itself.
+    pub description: String,
+    /// The schema of the event on a bus.
+    pub schema: Value,
+}
+
+/// Every fact as it is registered, by name.
+///
+/// # Errors
+/// [`Problem`] for a schema that cannot be said in Draft 4, or is too long.
+pub fn all() -> Outcome<Vec<Registered>> {
+    let interests = interests()?;
+    let said_by: BTreeMap<&str, &str> = interests.iter().map(|it| (it.fact, it.said_by)).collect();
+    let metadata = schema_for!(Metadata).to_value();
+    let mut all = Vec::new();
+    for (fact, schema) in Fact::schemas() {
+        let by = said_by.get(fact).filter(|by| SERVICES.contains(by));
+        let by = by.ok_or_else(|| Problem::failed(format!("nobody says {fact}")))?;
+        let source = format!("duet.{by}");
+        let schema = schema.to_value();
+        let event = event(&source, fact, &metadata, &schema)?;
+        let length = event.to_string().len();
+        if length > MOST {
+            let why =
+                format!("the schema of {fact} has {length} characters; the registry takes {MOST}");
+            return Err(Problem::failed(why));
+        }
+        all.push(Registered {
+            fact,
+            name: format!("{source}@{fact}"),
+            description: schema["description"].as_str().unwrap_or(fact).to_owned(),
+            schema: event,
+        });
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+/// The schema of the event on a bus whose detail is `metadata` and `data` of `fact`.
+fn event(source: &str, fact: &str, metadata: &Value, data: &Value) -> Outcome<Value> {
+    let mut definitions = Map::new();
+    let mut define = |name: String, schema: &Value| -> Outcome<()> {
+        let lost = |e| Problem::failed(format!("{fact}{e}"));
+        let mut own = lowered(schema, Draft::Four).map_err(lost)?;
+        let members = own.as_object_mut().and_then(|it| it.remove("definitions"));
+        let parts = match members {
+            Some(Value::Object(parts)) => parts,
+            _ => Map::new(),
+        };
+        for (name, part) in parts.into_iter().chain([(name, own)]) {
+            if definitions.get(&name).is_some_and(|there| *there != part) {
+                let why = format!("{fact}: two definitions are called {name}");
+                return Err(Problem::failed(why));
+            }
+            definitions.insert(name, part);
+        }
+        Ok(())
+    };
+    define("Metadata".to_owned(), metadata)?;
+    define(format!("{fact}{DATA}"), data)?;
+    let detail = json!({
+        "type": "object",
+        "required": ["metadata", "data"],
+        "properties": {
+            "metadata": { "$ref": "#/definitions/Metadata" },
+            "data": { "$ref": format!("#/definitions/{fact}{DATA}") },
+        },
+    });
+    define(fact.to_owned(), &detail)?;
+    let text = json!({ "type": "string" });
+    Ok(sorted(json!({
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "title": fact,
+        "x-amazon-events-detail-type": fact,
+        "x-amazon-events-source": source,
+        "type": "object",
+        "required": ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"],
+        "properties": {
+            "version": text, "id": text, "account": text, "region": text,
+            "detail-type": { "type": "string", "enum": [fact] },
+            "source": { "type": "string", "enum": [source] },
+            "time": { "type": "string", "format": "date-time" },
+            "resources": { "type": "array", "items": text },
+            "detail": { "$ref": format!("#/definitions/{fact}") },
+        },
+        "definitions": definitions,
+    })))
+}
+
+/// How the template begins.
+const HEAD: &str = r#"# Generated by `duet contracts` from the facts; do not edit.
+AWSTemplateFormatVersion: "2010-09-09"
+Description: >-
+  duet: the shop's facts in EventBridge's schema registry, each as the event it is
+  on a bus. From there: code bindings, and what AWS's console shows.
+
+Parameters:
+  Prefix: { Type: String, MaxLength: 33, Description: Begins every physical name. }
+  Bus: { Type: String, Description: "ARN of the bus whose events are to be discovered; nothing: none." }
+
+Conditions:
+  Discovers: !Not [!Equals [!Ref Bus, ""]]
+
+Resources:
+  Registry:
+    Type: AWS::EventSchemas::Registry
+    Properties:
+      RegistryName: !Sub ${Prefix}-facts
+      Description: What happens in the shop.
+
+  # Reads every event on the bus and notes its form in the registry
+  # discovered-schemas. It costs by the event.
+  Discoverer:
+    Type: AWS::EventSchemas::Discoverer
+    Condition: Discovers
+    Properties:
+      SourceArn: !Ref Bus
+      CrossAccount: false
+      Description: What is on the shop's bus.
+"#;
+
+/// How it ends.
+const TAIL: &str = "
+Outputs:
+  RegistryName: { Value: !GetAtt Registry.RegistryName }
+";
+
+/// The template.
+///
+/// # Errors
+/// As [`all`].
+pub fn template() -> Outcome<String> {
+    let mut text = HEAD.to_owned();
+    for Registered {
+        fact,
+        name,
+        description,
+        schema,
+    } in all()?
+    {
+        let description = Value::from(description.replace('\n', " "));
+        // Writing to a String does not fail.
+        let _ = write!(
+            text,
+            "
+  {fact}:
+    Type: AWS::EventSchemas::Schema
+    Properties:
+      RegistryName: !GetAtt Registry.RegistryName
+      SchemaName: {name}
+      Type: JSONSchemaDraft4
+      Description: {description}
+      Content: |
+        {schema}
+"
+        );
+    }
+    text.push_str(TAIL);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_schemas::contract::{Kind, read};
+
+    use super::*;
+
+    #[test]
+    fn what_is_registered_is_read_as_an_export_of_the_registry() {
+        let all = all().unwrap();
+        assert_eq!(all.len(), Fact::schemas().len());
+        for one in all {
+            let read = read(&one.name, &one.schema.to_string(), false).unwrap();
+            assert_eq!(read.len(), 1, "{}", one.name);
+            assert_eq!(
+                (read[0].name.as_str(), read[0].kind),
+                (one.fact, Kind::Fact)
+            );
+            assert_eq!(read[0].detail_type.as_deref(), Some(one.fact));
+            let source = one.name.split('@').next();
+            assert_eq!(read[0].source.as_deref(), source);
+        }
+    }
+
+    #[test]
+    fn two_definitions_of_one_name_are_refused() {
+        let data = json!({ "$defs": { "Metadata": { "type": "null" } }, "type": "object" });
+        let refused = event(
+            "duet.order",
+            "NewOrder",
+            &json!({ "type": "object" }),
+            &data,
+        );
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("called Metadata"), "{refused}");
+    }
+}
