@@ -324,7 +324,7 @@ impl Comparison {
                 of(name, |it| it.total)
             }),
             self.row("  state machines", |name| of(name, |it| it.definitions)),
-            self.row("  rules", |name| of(name, |it| it.rules)),
+            self.row("  rules, subscriptions", |name| of(name, |it| it.rules)),
             self.row("  lines of templates, definitions", |name| {
                 of(name, |it| it.lines)
             }),
@@ -349,7 +349,7 @@ impl Comparison {
                 listed(&it.redeployed)
             }));
             rows.push(row("  definitions edited", &|it| listed(&it.definitions)));
-            rows.push(row("  rules that come or go", &|it| it.rules.to_string()));
+            rows.push(row("  rules, subscriptions that come or go", &|it| it.rules.to_string()));
             if self
                 .change
                 .iter()

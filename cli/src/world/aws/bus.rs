@@ -118,7 +118,7 @@ impl Tap {
         if let Some(bus) = bus {
             self.target(world, bus, &arn).await?;
         }
-        for topic in topics {
+        for topic in arns {
             let subscribe = world.topics.subscribe().topic_arn(topic).protocol("sqs");
             let subscribe = subscribe.endpoint(&arn);
             let made = subscribe.attributes("RawMessageDelivery", "true").send();
