@@ -298,14 +298,21 @@ fn differences(granted: &Grants, needed: &Grants) -> Vec<String> {
 }
 
 /// Every way to deploy the shop in which something is there or not.
-fn settings() -> Vec<[(&'static str, &'static str); 3]> {
+fn settings() -> Vec<[(&'static str, &'static str); 4]> {
     let mut all = Vec::new();
     for fraud in ["off", "listening", "on"] {
-        for (workflows, bus) in [("true", "true"), ("true", "false"), ("false", "true")] {
+        for (workflows, bus, topics) in [
+            ("true", "true", "true"),
+            ("true", "true", "false"),
+            ("true", "false", "false"),
+            ("false", "true", "false"),
+            ("false", "false", "true"),
+        ] {
             all.push([
                 ("Fraud", fraud),
                 ("WithOrchestration", workflows),
                 ("WithChoreography", bus),
+                ("WithTopics", topics),
             ]);
         }
     }

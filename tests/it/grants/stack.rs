@@ -24,7 +24,7 @@ const RULE: &str = "AWS::Events::Rule";
 
 const GROUP: &str = "AWS::Scheduler::ScheduleGroup";
 
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     FUNCTION,
     MACHINE,
     ROLE,
@@ -36,6 +36,7 @@ const KINDS: [&str; 12] = [
     GROUP,
     "AWS::DynamoDB::Table",
     "AWS::Events::EventBus",
+    "AWS::SNS::Topic",
     "AWS::Logs::LogGroup",
 ];
 
@@ -259,8 +260,11 @@ impl Stack {
             // Only where it sets a timer, and is told where to.
             On::Timers => {
                 let own = function.variable("DUET_TIMERS").map(str::to_owned);
-                // On a bus every service has its clock itself.
-                let heard = self.of("AWS::Events::EventBus").next().is_some();
+                // Where facts are heard, every service has its clock itself.
+                let carriers = ["AWS::Events::EventBus", "AWS::SNS::Topic"];
+                let mut carriers = carriers.into_iter().flat_map(|kind| self.of(kind));
+                let heard = carriers
+                    .any(|one| one.kind.ends_with("EventBus") || one.reference.contains("-facts-"));
                 let missing =
                     || (heard && function.entry == "queue").then(|| "DUET_TIMERS".to_owned());
                 let own = own.or_else(missing).into_iter();

@@ -349,7 +349,9 @@ impl Comparison {
                 listed(&it.redeployed)
             }));
             rows.push(row("  definitions edited", &|it| listed(&it.definitions)));
-            rows.push(row("  rules, subscriptions that come or go", &|it| it.rules.to_string()));
+            rows.push(row("  rules, subscriptions that come or go", &|it| {
+                it.rules.to_string()
+            }));
             if self
                 .change
                 .iter()
