@@ -274,7 +274,7 @@ async fn died_besides<W: Faulty>(world: &W, run: &str, rows: &mut [Row]) -> Outc
             let surplus = letters.iter().filter(|letter| {
                 // A failed execution has no text: its order says how it stands.
                 let says = |id: &str| letter.body.contains(id);
-                plan.subjects().any(|id| says(id)) && !plan.dies().is_some_and(says)
+                plan.subjects().any(&says) && !plan.dies().is_some_and(says)
             });
             let causes: BTreeSet<String> = surplus.map(DeadLetter::told).collect();
             for cause in causes {
