@@ -143,6 +143,7 @@ async fn nothing_the_lab_tells_names_a_person() {
         "done",
         "invalid",
         "later",
+        "nothing",
         "repeat",
         "transient",
     ];
