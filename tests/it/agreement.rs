@@ -16,6 +16,7 @@ use duet_cli::world::lab::{self, Lab};
 use duet_lab::Config;
 use serde_json::json;
 
+use crate::harness::CROWD;
 use crate::shop::{Listener, Shop};
 
 /// Scenarios in which a refusal races with a charge: whether one is made, and
@@ -102,6 +103,7 @@ async fn on_the_emulator() -> (DemoReport, Trails) {
 
 #[tokio::test]
 async fn the_lab_and_the_emulator_agree_on_every_scenario_under_every_variant() {
+    let _alone = CROWD.lock().await;
     let (here, said_here) = in_the_lab().await;
     let (there, said_there) = on_the_emulator().await;
     assert_eq!(here.rows.len(), there.rows.len());

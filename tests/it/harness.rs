@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -20,7 +22,7 @@ pub(crate) fn text(path: &str) -> String {
 
 /// The `duet` command with an environment that names no target.
 pub(crate) fn duet(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_duet"));
+    let mut command = program(env!("CARGO_BIN_EXE_duet"));
     command.args(args).current_dir(root()).env("NO_COLOR", "1");
     for name in ["DUET_ON", "DUET_STACK", "AWS_PROFILE"] {
         command.env_remove(name);
@@ -28,9 +30,35 @@ pub(crate) fn duet(args: &[&str]) -> Command {
     command
 }
 
+/// A program that is given nothing, and of which all is kept that it says.
+pub(crate) fn program(path: &str) -> Command {
+    let mut command = Command::new(path);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// How long a command may take, far longer than any does: one that hangs is ended,
+/// and fails its test with what it said by then.
+const LIMIT: Duration = Duration::from_mins(15);
+
 /// Runs `command` and gives what it said.
 pub(crate) fn run(command: &mut Command) -> Output {
-    command.output().expect("the command starts")
+    let child = command.spawn().expect("the command starts");
+    let id = child.id().to_string();
+    let (done, waits) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if waits.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("a command has not ended within {LIMIT:?}: it is killed");
+            Command::new("kill").arg(id).status().expect("kill starts");
+        }
+    });
+    let output = child.wait_with_output().expect("the command ends");
+    drop(done);
+    watch.join().expect("the watch ends");
+    output
 }
 
 /// Standard output of a command that must succeed, as JSON.

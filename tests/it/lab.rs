@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{duet, json, run};
+use crate::harness::{duet, json, program, run};
 
 /// The `duet` command with a state directory of its own, outside any checkout,
 /// and no target named: that is the lab.
@@ -205,8 +205,8 @@ fn example(command: &[&str]) -> String {
 fn the_examples_in_the_help_work_as_printed() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path();
-    let program = std::path::PathBuf::from(duet(&[]).get_program());
-    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    let binary = std::path::PathBuf::from(duet(&[]).get_program());
+    let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
     let commands: &[&[&str]] = &[
         &["status"],
         &["demo"],
@@ -239,7 +239,7 @@ fn the_examples_in_the_help_work_as_printed() {
     ];
     for command in commands {
         let script = example(command);
-        let mut shell = Command::new("/bin/sh");
+        let mut shell = program("/bin/sh");
         let shell = shell.args(["-e", "-c", &script]).current_dir(state);
         shell.env("DUET_STATE", state).env("PATH", &path);
         let done = run(shell);
@@ -290,7 +290,7 @@ fn a_disk_that_is_full_takes_nothing_of_a_command() {
     let blocks = before.len() / 512 + 4;
     let exe = env!("CARGO_BIN_EXE_duet");
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {exe} place --file orders.jsonl");
-    let mut shell = Command::new("/bin/sh");
+    let mut shell = program("/bin/sh");
     shell
         .args(["-c", &script])
         .current_dir(state)
