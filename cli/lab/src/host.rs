@@ -14,6 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 
 use crate::fault::{Aim, Fault, Faults};
+use crate::lab::Writer;
 use crate::latency::Span;
 use crate::meter::{Meter, Meters, Owner};
 use crate::plant::Plant;
@@ -136,6 +137,8 @@ pub(crate) struct Inner {
     pub(crate) pace: Pace,
     /// What orders waited for, if that is kept.
     pub(crate) waits: Option<Vec<Wait>>,
+    /// What is said in place of what the services say, if anything.
+    pub(crate) writer: Option<Writer>,
 }
 
 impl Inner {

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duet_asl::Millis;
-use duet_core::Timestamp;
+use duet_core::{Event, Timestamp};
 use duet_pattern::Matcher;
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::Value;
 
 use crate::bus::Archived;
 use crate::definitions::{Definitions, Listener};
@@ -69,6 +70,30 @@ pub struct Config {
     pub waits: bool,
     /// Whether it is kept when functions ran, for [`Lab::stamps`].
     pub stamps: bool,
+    /// What is said in place of what the services say, if anything.
+    pub writer: Option<Writer>,
+}
+
+/// Services of another release, as far as those of this one can tell: facts as they
+/// would write them.
+#[derive(Clone)]
+pub struct Writer(Arc<dyn Fn(&Event) -> Value + Send + Sync>);
+
+impl Writer {
+    /// Facts are written as `write` says: the whole event, envelope and data.
+    pub fn new(write: impl Fn(&Event) -> Value + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    pub(crate) fn write(&self, event: &Event) -> Value {
+        (self.0)(event)
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Writer").finish()
+    }
 }
 
 /// Something that happened, for people to read.
@@ -90,7 +115,7 @@ pub struct Heard {
     /// The bus's or topic's name.
     pub bus: String,
     /// The event or message, as targets and subscribers get it.
-    pub event: serde_json::Value,
+    pub event: Value,
 }
 
 /// Messages that are no more, though nobody handled them.
@@ -120,7 +145,7 @@ pub struct Lab {
     pub(crate) pollers: Vec<Poller>,
     pub(crate) instances: Vec<Instances>,
     pub(crate) invocations: FxHashMap<u64, Invocation>,
-    pub(crate) answers: FxHashMap<u64, Result<serde_json::Value, duet_edge::task::TaskError>>,
+    pub(crate) answers: FxHashMap<u64, Result<Value, duet_edge::task::TaskError>>,
     pub(crate) runs: Vec<Run>,
     pub(crate) names: FxHashMap<(usize, Arc<str>), usize>,
     pub(crate) tokens: FxHashMap<Arc<str>, usize>,
@@ -195,6 +220,7 @@ impl Lab {
             }
             inner.lines = config.logs.then(Vec::new);
             inner.waits = config.waits.then(Vec::new);
+            inner.writer.clone_from(&config.writer);
             if let Some(profile) = &config.profile {
                 inner.pace = profile.pace(config.assumptions);
             }

@@ -61,7 +61,7 @@ pub use deployed::{Deployed, Nested, deployed, stacks};
 pub use duet_asl::Status;
 pub use fault::{Blow, Fault, FaultRule, Strike};
 pub use host::Wait;
-pub use lab::{Config, Heard, Lab, Lost, Moment};
+pub use lab::{Config, Heard, Lab, Lost, Moment, Writer};
 pub use meter::{Meter, Used};
 pub use operate::{DeadLetter, SendError};
 pub use plant::{Plant, Reach};

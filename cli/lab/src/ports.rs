@@ -96,8 +96,12 @@ impl WiresPort {
     fn parcel(&self, event: &Event) -> Result<Parcel<Entry>, Failure> {
         let metadata = &event.metadata;
         let mut inner = self.host.lock();
+        let said = match &inner.writer {
+            None => to_raw_value(event),
+            Some(writer) => to_raw_value(&writer.write(event)),
+        };
         let entry = Entry {
-            detail: to_raw_value(event).map_err(Failure::invalid)?,
+            detail: said.map_err(Failure::invalid)?,
             detail_type: metadata.kind.clone(),
             ident: mix(digest(&metadata.id), inner.frame.ident),
             owner: inner.meters.owner(&metadata.subject, &metadata.variant),

@@ -39,8 +39,8 @@ pub fn goods(file: Option<&std::path::Path>) -> Outcome<Vec<Good>> {
 fn checked(text: &str, origin: &str) -> Outcome<Vec<Good>> {
     let goods: Vec<Good> = read::all(text, origin)?;
     for good in &goods {
-        if let Err(why) = good.price.check() {
-            let what = format!("{origin}: {}: price.amount: {why}", good.sku);
+        if let Err((field, why)) = good.price.check() {
+            let what = format!("{origin}: {}: price.{field}: {why}", good.sku);
             return Err(Problem::usage(what));
         }
     }

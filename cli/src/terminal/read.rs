@@ -151,7 +151,7 @@ mod tests {
             ("/lines/0/quantity", json!(0), "lines[0].quantity: "),
             (
                 "/total/currency",
-                json!("XQQ"),
+                json!("euro"),
                 "total.currency: not an ISO 4217",
             ),
             (

@@ -222,8 +222,8 @@ impl PlaceOrder {
         if self.total.amount == 0 {
             return no("total.amount", "an order costs something".into());
         }
-        if let Err(why) = self.total.check() {
-            return no("total.amount", why);
+        if let Err((field, why)) = self.total.check() {
+            return no(&format!("total.{field}"), why);
         }
         let texts = [
             ("payment_token", &self.payment_token, 128),

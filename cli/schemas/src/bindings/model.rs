@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::names::{field_name, type_name, unique};
-use crate::keywords::{range, text};
+use crate::keywords::{list, range, text};
 use crate::number::{Num, of_format};
 
 /// How deep `allOf` is merged.
@@ -26,6 +26,17 @@ pub(super) enum Type {
     List(Box<Type>),
     /// An object with members of any name.
     Map(Box<Type>),
+}
+
+impl Type {
+    /// Whether a time is in it, in a type that has no name.
+    pub(super) fn has_time(&self) -> bool {
+        match self {
+            Self::Boxed(of) | Self::Nullable(of) | Self::List(of) | Self::Map(of) => of.has_time(),
+            Self::Plain(_) => *self == TIME,
+            Self::Named(_) => false,
+        }
+    }
 }
 
 /// A member of an object.
@@ -52,8 +63,9 @@ pub(super) struct Variant {
 pub(super) enum Shape {
     /// An object; what members fit that are not named, or none where there are none.
     Object(Vec<Field>, Option<Type>),
-    /// A string with rules: fewest and most characters, and a pattern.
-    Text(usize, Option<usize>, Option<String>),
+    /// A string with rules: fewest and most characters, a pattern, and whether it is a
+    /// time.
+    Text(usize, Option<usize>, Option<String>, bool),
     /// A whole number with rules.
     Whole(&'static str, i128, i128, i128),
     /// A number with rules: its ends as Rust has them.
@@ -64,6 +76,8 @@ pub(super) enum Shape {
     Kinds(String, Vec<Variant>),
     /// One of several types.
     Either(Vec<Variant>),
+    /// A list with rules: fewest and most elements, and whether all differ.
+    List(Type, usize, Option<usize>, bool),
     /// Another type.
     Wrapper(Type),
 }
@@ -77,6 +91,7 @@ pub(super) struct Def {
 
 const VALUE: Type = Type::Plain("serde_json::Value");
 const STRING: Type = Type::Plain("String");
+const TIME: Type = Type::Plain("crate::time::DateTime");
 
 /// Takes one document apart.
 pub(super) struct Builder<'a> {
@@ -195,11 +210,12 @@ impl<'a> Builder<'a> {
                 let rules = text(keywords);
                 let pattern = rules.patterns.first();
                 let pattern = pattern.filter(|it| regex::Regex::new(it).is_ok());
+                let is_time = rules.formats.contains(&"date-time");
                 if rules.least == 0 && rules.most.is_none() && pattern.is_none() {
-                    STRING
+                    if is_time { TIME } else { STRING }
                 } else {
                     let pattern = pattern.map(|it| (*it).to_owned());
-                    return Found::Shape(Shape::Text(rules.least, rules.most, pattern));
+                    return Found::Shape(Shape::Text(rules.least, rules.most, pattern, is_time));
                 }
             }
             "integer" => return whole(keywords),
@@ -218,7 +234,13 @@ impl<'a> Builder<'a> {
             }
             "array" => {
                 let item = keywords.get("items").cloned().unwrap_or(Value::Bool(true));
-                Type::List(Box::new(self.of(&item, &format!("{name}Item"))))
+                let of = self.of(&item, &format!("{name}Item"));
+                let rules = list(keywords);
+                if rules.least > 0 || rules.most.is_some() || rules.unique {
+                    let shape = Shape::List(of, rules.least, rules.most, rules.unique);
+                    return Found::Shape(shape);
+                }
+                Type::List(Box::new(of))
             }
             "object" if keywords.get("properties").is_some_and(Value::is_object) => {
                 return Found::Shape(self.object(keywords, name));
@@ -259,8 +281,28 @@ impl<'a> Builder<'a> {
         Shape::Object(fields, others)
     }
 
+    /// Whether anything fits `node`: no word is asked for that its own rules refuse.
+    fn is_possible(&self, node: &Value, depth: usize) -> bool {
+        let target = node.get("$ref").and_then(Value::as_str);
+        let target = target.and_then(|it| self.root.pointer(it.strip_prefix('#')?));
+        let node = target.unwrap_or(node);
+        if depth == 0 || node.get("const").is_some() {
+            return listed(node).is_none_or(|words| !words.is_empty());
+        }
+        let required = node.get("required").and_then(Value::as_array);
+        let mut members = required.into_iter().flatten().filter_map(|name| {
+            let properties = node.get("properties")?;
+            properties.get(name.as_str()?)
+        });
+        members.all(|it| self.is_possible(it, depth - 1))
+    }
+
     fn either(&mut self, keywords: &Map<String, Value>, branches: &[Value], name: &str) -> Found {
-        let rest: Vec<&Value> = branches.iter().filter(|it| !is_null(it)).collect();
+        let branches: Vec<&Value> = branches
+            .iter()
+            .filter(|it| self.is_possible(it, DEPTH))
+            .collect();
+        let rest: Vec<&Value> = branches.iter().copied().filter(|it| !is_null(it)).collect();
         if rest.len() < branches.len() {
             let of = match rest.as_slice() {
                 [] => Type::Plain("()"),
@@ -400,8 +442,13 @@ fn tag(root: &Value, parts: &[Map<String, Value>]) -> Option<(String, Vec<String
 /// The words that `node` lists, each with what is said of it, if it lists words.
 fn listed(node: &Value) -> Option<Vec<(String, String)>> {
     let about = about(node);
+    // A word that the rules beside it refuse is never said.
+    let rules = node.as_object().map(text).unwrap_or_default();
+    let is_said = |word: &str| rules.has(word) != Some(false);
     if let Some(word) = node.get("const") {
-        return Some(vec![(word.as_str()?.to_owned(), about)]);
+        let word = word.as_str()?;
+        let said = is_said(word).then(|| (word.to_owned(), about));
+        return Some(said.into_iter().collect());
     }
     if let Some(branches) = node.get("oneOf").and_then(Value::as_array) {
         let each: Option<Vec<_>> = branches.iter().map(listed).collect();

@@ -56,6 +56,7 @@ impl Module<'_> {
             Shape::Words(_) => "words",
             Shape::Kinds(..) => "kinds",
             Shape::Either(_) => "either",
+            Shape::List(..) => "list",
             Shape::Wrapper(_) => "wrapper",
         };
         let _ = writeln!(out, "{head}! {{");
@@ -84,12 +85,13 @@ impl Module<'_> {
                 }
                 writeln!(out, "    }}")
             }
-            Shape::Text(least, most, pattern) => {
-                let most = most.map_or("usize::MAX".to_owned(), |most| most.to_string());
+            Shape::Text(least, most, pattern, is_time) => {
+                let most = end(*most);
                 let pattern = pattern
                     .as_ref()
                     .map_or(String::new(), |it| format!(", {it:?}"));
-                writeln!(out, "    {name}, {least}, {most}{pattern}")
+                let check = if *is_time { "; crate::time::check" } else { "" };
+                writeln!(out, "    {name}, {least}, {most}{pattern}{check}")
             }
             Shape::Whole(of, low, high, multiple) => {
                 writeln!(out, "    {name}({of}), {low}, {high}, {multiple}")
@@ -121,11 +123,20 @@ impl Module<'_> {
                 }
                 writeln!(out, "    }}")
             }
+            Shape::List(of, least, most, differ) => {
+                let (of, most) = (self.path(of), end(*most));
+                writeln!(out, "    {name}({of}), {least}, {most}, {differ}")
+            }
             Shape::Wrapper(of) => writeln!(out, "    {name}({})", self.path(of)),
         };
         out.push_str("}\n");
         out
     }
+}
+
+/// The most there may be, as Rust has it.
+fn end(most: Option<usize>) -> String {
+    most.map_or("usize::MAX".to_owned(), |most| most.to_string())
 }
 
 /// The arm of one event in the list of all.

@@ -22,7 +22,7 @@ fn contract(kind: Kind, root: Value) -> Contract {
 }
 
 /// What the checker says of a change from `old` to `new`.
-fn judged(kind: Kind, old: &Value, new: &Value) -> Change {
+pub(crate) fn judged(kind: Kind, old: &Value, new: &Value) -> Change {
     let (old, new) = (contract(kind, old.clone()), contract(kind, new.clone()));
     compare(&[old], &[new], &[], &|_| Vec::new()).remove(0)
 }

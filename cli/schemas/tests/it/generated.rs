@@ -101,14 +101,22 @@ fn drawn(contract: &Contract, many: usize, seed: u64) -> Vec<Value> {
 
 /// Generates the crate `name`, and runs its tests and those of what was drawn.
 fn built(name: &str, contracts: &[Contract], many: usize) -> String {
+    let each = contracts.iter().enumerate();
+    let all: Vec<Value> = each.flat_map(|(n, it)| drawn(it, many, n as u64)).collect();
+    asked(name, contracts, DRAWN, &all)
+}
+
+/// Generates the crate `name`, and runs its tests and `question`, a test that finds
+/// `drawn` in a file and the crate as `CRATE`: what they said.
+pub(crate) fn asked(name: &str, contracts: &[Contract], question: &str, drawn: &[Value]) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     let mut files = rust(name, contracts, None);
     let path = name.replace('-', "_");
-    files.insert("tests/drawn.rs".to_owned(), DRAWN.replace("CRATE", &path));
-    let each = contracts.iter().enumerate();
-    let all: Vec<Value> = each.flat_map(|(n, it)| drawn(it, many, n as u64)).collect();
-    files.insert("tests/drawn.json".to_owned(), Value::from(all).to_string());
+    let question = question.replace("CRATE", &path);
+    files.insert("tests/drawn.rs".to_owned(), question);
+    let drawn = serde_json::to_string(drawn).unwrap();
+    files.insert("tests/drawn.json".to_owned(), drawn);
     // The same versions as ours, which are there already.
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
     files.insert("Cargo.lock".to_owned(), lock);

@@ -6,6 +6,7 @@
 mod cases;
 mod changes;
 mod draw;
+mod evolved;
 mod generated;
 mod lowered;
 mod mutate;

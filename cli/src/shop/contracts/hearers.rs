@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::SERVICES;
 
-use super::{interests, recorders};
+use super::interests;
 use crate::terminal::exit::Outcome;
 
 /// Who reads a contract, by its name.
@@ -17,12 +17,10 @@ impl Hearers {
     /// # Errors
     /// As [`interests`].
     pub fn known() -> Outcome<Self> {
-        let recorders: Vec<&str> = recorders()?.into_iter().map(|(who, _)| who).collect();
         let mut by_name: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
         for interest in interests()? {
             let hearers = by_name.entry(interest.fact.to_owned()).or_default();
             hearers.extend(interest.makes.iter().map(|(who, _)| *who));
-            hearers.extend(&recorders);
         }
         // What is around every fact and every command.
         for envelope in ["metadata", "command-message"] {
@@ -31,9 +29,10 @@ impl Hearers {
         Ok(Self(by_name))
     }
 
-    /// Who reads the contract called `name`; nobody where it is not one of ours. A
-    /// service decodes a message whole before it looks at it, so each of them reads
-    /// every field.
+    /// Who reads the contract called `name`; nobody where it is not one of ours, or
+    /// where nobody does anything about it. A service decodes a message whole before it
+    /// looks at it, so each of them reads every field. A recorder keeps what comes as it
+    /// comes, and reads none.
     #[must_use]
     pub fn of(&self, name: &str) -> Vec<String> {
         let service = name.split_once('.').map(|(service, _)| service);
@@ -59,7 +58,7 @@ mod tests {
         let hearers = Hearers::known().unwrap();
         let captured = hearers.of("PaymentCaptured");
         assert!(captured.contains(&"delivery".to_owned()), "{captured:?}");
-        assert!(captured.contains(&"journal".to_owned()), "{captured:?}");
+        assert!(!captured.contains(&"journal".to_owned()), "{captured:?}");
         assert!(!captured.contains(&"customer".to_owned()), "{captured:?}");
         assert_eq!(hearers.of("payment.CapturePayment"), ["payment"]);
         assert_eq!(hearers.of("metadata").len(), SERVICES.len());

@@ -6,7 +6,8 @@ use super::*;
 use crate::command::{ReleaseStock, ShipStock};
 
 fn euros(amount: i64) -> Money {
-    serde_json::from_value(serde_json::json!({"amount": amount, "currency": "EUR"})).unwrap()
+    let currency = "EUR".to_owned().try_into().unwrap();
+    Money { amount, currency }
 }
 
 fn order() -> OrderId {

@@ -242,7 +242,7 @@ macro_rules! object {
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $least:literal, $most:expr $(, $pattern:literal)?) => {
+    ($(#[$doc:meta])* $name:ident, $least:literal, $most:expr $(, $pattern:literal)? $(; $check:path)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
         #[serde(transparent)]
@@ -260,6 +260,7 @@ macro_rules! text {
                     static PATTERN: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
                     crate::pattern::fits(&text, $pattern, &PATTERN)?;
                 })?
+                $($check(&text)?;)?
                 Ok(Self(text))
             }
 
