@@ -124,6 +124,52 @@ def collect_logs_promptly() -> None:
     ProvidedWorker._drain_stderr_bounded = drain_promptly
 
 
+# How long an idle environment's threads sleep, in seconds: the one that waits for
+# an invocation, and the one that listens, for whose end its death waits.
+IDLE_SECONDS = 2.0
+LISTEN_SECONDS = 0.5
+
+
+def let_idle_environments_sleep() -> None:
+    """Lambda: an environment that waits for an invocation does not poll.
+
+    As delivered two threads of each environment wake ten times a second to see
+    whether it is to end. Of some hundred environments, as a crowd of orders leaves
+    behind, these take the whole interpreter, and nothing else gets on. An
+    invocation wakes its environment at once, as before; only an end is noticed
+    later, and by then its process is killed.
+    """
+    import socketserver
+
+    from ministack.core import lambda_runtime
+
+    source = inspect.getsource(lambda_runtime.ProvidedWorker)
+    expect("queue.Queue" in source and "timeout=0.1)" in source,
+           "ProvidedWorker waits for invocations differently")
+    expect('kwargs={"poll_interval": 0.1}' in source, "ProvidedWorker serves differently")
+    expect(lambda_runtime.queue is queue, "lambda_runtime no longer names the queue module")
+
+    class Patient(queue.Queue):
+        def get(self, block=True, timeout=None):
+            return super().get(block, timeout and max(timeout, IDLE_SECONDS))
+
+    class Queues:
+        """The queue module, with queues on which nobody polls."""
+
+        Queue = Patient
+
+        def __getattr__(self, name):
+            return getattr(queue, name)
+
+    serve = socketserver.BaseServer.serve_forever
+
+    def serve_patiently(self, poll_interval=0.5):
+        serve(self, max(poll_interval, LISTEN_SECONDS))
+
+    lambda_runtime.queue = Queues()
+    socketserver.BaseServer.serve_forever = serve_patiently
+
+
 def start_workflows_at_once() -> None:
     """Step Functions: no fixed 150 ms pause before each execution's first state."""
     from ministack.services import stepfunctions
@@ -217,6 +263,7 @@ def update_nested_stacks() -> None:
 CHANGES = (
     send_answers_at_once,
     collect_logs_promptly,
+    let_idle_environments_sleep,
     start_workflows_at_once,
     wait_as_retriers_say,
     update_nested_stacks,
@@ -256,6 +303,8 @@ def environment(state: Path, port: int) -> dict[str, str]:
         # With a daemon in reach ministack would remove containers it thinks its own.
         "DOCKER_HOST": f"unix://{state}/no-docker.sock",
         "LAMBDA_EXECUTOR": "local",
+        # What a crowd leaves behind is kept for a minute, not for five.
+        "LAMBDA_WARM_TTL_SECONDS": "60",
         "TMPDIR": str(state / "tmp"),
         "STATE_DIR": str(state / "saved"),
         "HOME": str(state / "tmp"),

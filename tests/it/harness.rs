@@ -40,9 +40,9 @@ pub(crate) fn program(path: &str) -> Command {
     command
 }
 
-/// How long a command may take, far longer than any does: one that hangs is ended,
-/// and fails its test with what it said by then.
-const LIMIT: Duration = Duration::from_mins(15);
+/// How long a command may take, far longer than any does, building the functions too: one
+/// that hangs is ended, and fails its test with what it said by then.
+const LIMIT: Duration = Duration::from_mins(30);
 
 /// Runs `command` and gives what it said.
 pub(crate) fn run(command: &mut Command) -> Output {
