@@ -6,10 +6,11 @@
 //! documents and generated files have none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::harness::{duet, json, root};
+use crate::harness::{duet, json, root, run};
 
 /// What lets a service hear a fact.
 const HEARS: [&str; 2] = ["Type: AWS::Events::Rule", "Type: AWS::SNS::Subscription"];
@@ -69,86 +70,184 @@ fn predicted(change: &Value) -> Owners {
     }
 }
 
-/// What is said of an observer under each variant, and the patches that make it.
-fn observers() -> BTreeMap<String, (Value, Vec<String>)> {
-    let quick = [
-        "compare",
-        "--draws",
-        "1",
-        "--orders",
-        "1",
-        "--failures",
-        "0",
-        "--output",
-        "json",
-    ];
-    let comparison = json(&mut duet(&quick));
-    let styles: BTreeMap<&str, &str> = comparison["variants"]
+/// A kind of change that is made by patches.
+struct Kind {
+    /// What the comparison calls it.
+    name: &'static str,
+    /// The folder of its patches.
+    folder: &'static str,
+    /// The service that comes, if one does.
+    comes: Option<&'static str>,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind {
+        name: "an observer",
+        folder: "observer",
+        comes: Some("loyalty"),
+    },
+    Kind {
+        name: "a new field",
+        folder: "new-field",
+        comes: None,
+    },
+];
+
+/// A change under one variant: what is said of it, and the patches that make it.
+struct Made {
+    variant: String,
+    said: Owners,
+    patches: Vec<String>,
+}
+
+/// What is said of `kind` under each variant, and the patches that make it.
+fn made(kind: &Kind) -> Vec<Made> {
+    static COMPARISON: LazyLock<Value> = LazyLock::new(|| {
+        let quick = [
+            "compare",
+            "--draws",
+            "1",
+            "--orders",
+            "1",
+            "--failures",
+            "0",
+            "--output",
+            "json",
+        ];
+        json(&mut duet(&quick))
+    });
+    let styles: BTreeMap<&str, &str> = COMPARISON["variants"]
         .as_array()
         .unwrap()
         .iter()
         .map(|it| (it["name"].as_str().unwrap(), it["style"].as_str().unwrap()))
         .collect();
-    let changes = comparison["change"].as_array().unwrap().iter();
-    let changes = changes.filter(|it| it["kind"] == "an observer");
-    changes
+    let changes = COMPARISON["change"].as_array().unwrap().iter();
+    let changes = changes.filter(|it| it["kind"] == kind.name);
+    let made: Vec<Made> = changes
         .map(|it| {
             let variant = it["variant"].as_str().unwrap();
-            let patches = ["services", styles[variant], variant].map(patch);
-            let patches = patches.into_iter().flatten().collect();
-            (variant.to_owned(), (it.clone(), patches))
+            let patches = ["services", styles[variant], variant];
+            Made {
+                variant: variant.to_owned(),
+                said: predicted(it),
+                patches: patches
+                    .iter()
+                    .filter_map(|name| patch(kind.folder, name))
+                    .collect(),
+            }
         })
-        .collect()
+        .collect();
+    assert_eq!(made.len(), styles.len(), "{}", kind.name);
+    made
 }
 
 /// A patch; `None` where a variant has nothing of its own.
-fn patch(name: &str) -> Option<String> {
-    let file = root().join(format!("tests/changes/observer/{name}.patch"));
+fn patch(kind: &str, name: &str) -> Option<String> {
+    let file = root().join(format!("tests/changes/{kind}/{name}.patch"));
     std::fs::read_to_string(file).ok()
 }
 
-#[test]
-fn an_observer_touches_what_the_comparison_says() {
-    for (variant, (change, patches)) in observers() {
-        let whole = patches.concat();
-        let said = predicted(&change);
-        assert_eq!(owners(&whole, "loyalty"), said, "{variant}");
-        // An owner more, or one less, is noticed.
-        let more = "diff --git a/f b/f\n--- a/f\n+++ b/functions/payment/src/domain.rs\n@@\n+x\n";
-        assert_ne!(owners(&format!("{whole}{more}"), "loyalty"), said);
-        let mut less = String::new();
-        let owned = |file: &str| file.ends_with(".asl.json") || file.ends_with("/loyalty.yaml");
-        for part in whole.split("diff --git ").filter(|part| !part.is_empty()) {
-            let file = part.split("+++ b/").nth(1).unwrap().lines().next().unwrap();
-            if !owned(file) {
-                less.push_str(&format!("diff --git {part}"));
-            }
+/// The files that `patches` touch, as they are after it.
+fn applied(made: &Made) -> BTreeMap<String, String> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    for patch in &made.patches {
+        for (file, section) in sections(patch) {
+            let is_new = section.starts_with("--- /dev/null");
+            let before = files.get(file).cloned().unwrap_or_else(|| match is_new {
+                true => String::new(),
+                false => std::fs::read_to_string(root().join(file)).unwrap(),
+            });
+            let change = diffy::Patch::from_str(section).unwrap();
+            let after = diffy::apply(&before, &change);
+            let after = after.unwrap_or_else(|e| panic!("{}: {file}: {e}", made.variant));
+            files.insert(file.to_owned(), after);
         }
-        assert_ne!(owners(&less, "loyalty"), said);
+    }
+    files
+}
+
+#[test]
+fn a_change_touches_what_the_comparison_says() {
+    for kind in KINDS {
+        for made in made(&kind) {
+            let new = kind.comes.unwrap_or_default();
+            let whole = made.patches.concat();
+            assert_eq!(owners(&whole, new), made.said, "{}", made.variant);
+            // An owner more, or one less, is noticed.
+            let more =
+                "diff --git a/f b/f\n--- a/f\n+++ b/functions/payment/src/domain.rs\n@@\n+x\n";
+            assert_ne!(owners(&format!("{whole}{more}"), new), made.said);
+            let mut less = String::new();
+            let owned = |file: &str| {
+                let ends = [".asl.json", "/loyalty.yaml", "delivery/src/policy.rs"];
+                ends.iter().any(|end| file.ends_with(end))
+                    || file.starts_with("functions/delivery/")
+            };
+            for part in whole.split("diff --git ").filter(|part| !part.is_empty()) {
+                let file = part.split("+++ b/").nth(1).unwrap().lines().next().unwrap();
+                if !owned(file) {
+                    less.push_str(&format!("diff --git {part}"));
+                }
+            }
+            assert_ne!(owners(&less, new), made.said);
+        }
     }
 }
 
 #[test]
-fn the_patches_of_an_observer_apply() {
-    for (variant, (_, patches)) in observers() {
-        let mut files: BTreeMap<String, String> = BTreeMap::new();
-        for patch in &patches {
-            for (file, section) in sections(patch) {
-                let is_new = section.starts_with("--- /dev/null");
-                let before = files.get(file).cloned().unwrap_or_else(|| match is_new {
-                    true => String::new(),
-                    false => std::fs::read_to_string(root().join(file)).unwrap(),
-                });
-                let change = diffy::Patch::from_str(section).unwrap();
-                let after = diffy::apply(&before, &change);
-                let after = after.unwrap_or_else(|e| panic!("{variant}: {file}: {e}"));
-                files.insert(file.to_owned(), after);
-            }
+fn the_patches_of_a_change_apply() {
+    for kind in KINDS {
+        for made in made(&kind) {
+            let files = applied(&made);
+            let services = kind.comes.unwrap_or("delivery");
+            let folder = format!("functions/{services}/");
+            assert!(files.keys().any(|file| file.starts_with(&folder)));
         }
-        assert!(
-            files
-                .keys()
-                .any(|file| file.starts_with("functions/loyalty/"))
-        );
+    }
+}
+
+/// A field that comes is one that old and new code can do without: in whatever order
+/// services are deployed, no fact is lost. Commands are strict, and so who reads one
+/// is deployed first.
+#[test]
+fn a_new_field_breaks_no_fact_and_no_command_that_was_sent() {
+    for made in made(&KINDS[1]) {
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let files = applied(&made);
+        let schemas = files
+            .iter()
+            .filter(|(path, _)| path.starts_with("infra/schemas/"));
+        let mut changed = Vec::new();
+        for (path, text) in schemas {
+            let within = path.strip_prefix("infra/schemas/").unwrap();
+            let before = std::fs::read_to_string(root().join(path)).unwrap();
+            for (folder, text) in [(&old, &before), (&new, text)] {
+                let file = folder.path().join(within);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, text).unwrap();
+            }
+            changed.push(within.to_owned());
+        }
+        let [old, new] = [&old, &new].map(|it| it.path().to_str().unwrap());
+        let check = ["schemas", "check", old, new, "--output", "json"];
+        let output = run(&mut duet(&check));
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let verdicts: BTreeMap<&str, (&str, &str)> = said
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| {
+                let word = |name: &str| it[name].as_str().unwrap();
+                (word("fact"), (word("backward"), word("forward")))
+            })
+            .collect();
+        let wanted = BTreeMap::from([
+            ("NewOrder", ("yes", "yes")),
+            ("delivery.NoteOrder", ("yes", "no")),
+            ("delivery.ScheduleDelivery", ("yes", "no")),
+            ("order.PlaceOrder", ("yes", "no")),
+        ]);
+        assert_eq!(verdicts, wanted, "{changed:?}");
     }
 }

@@ -7,10 +7,15 @@
 //! | an observer | the shop | a service more that hears of facts, or is called after commands |
 //! | a gate | the shop with fraud detection off | with it on: both are deployed from the same templates |
 //! | a removal | the shop | the same without a service: neither rules nor calls of it |
+//! | a new field | the shop | a command has a field more, and a fact hands it on to who reads it |
 //!
 //! A service is edited when it begins or ceases to hear facts of the service
 //! that comes or goes, and when a workflow has to tell it of something more that
-//! may be owed; a definition, when what it calls changes.
+//! may be owed; a definition, when what it calls changes. A new field edits the service
+//! that takes it and the one that reads it, and each definition that hands on, by
+//! name, the field beside which it travels.
+
+mod calls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -18,7 +23,9 @@ use std::sync::LazyLock;
 use duet_lab::{Definitions, Deployed, bundled, deployed, stacks};
 use serde::{Deserialize, Serialize};
 
+use self::calls::{hands_on, told_what_is_owed};
 use super::coupling::{Coupling, Link, links};
+use crate::shop::contracts::taken_by;
 use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 
@@ -102,11 +109,28 @@ struct Want {
     /// The service that goes.
     #[serde(default)]
     without: Option<String>,
+    /// The field that comes.
+    #[serde(default)]
+    field: Option<Field>,
     /// The parameters of the two states, where both are deployed.
     #[serde(default)]
     before: BTreeMap<String, String>,
     #[serde(default)]
     after_parameters: BTreeMap<String, String>,
+}
+
+/// A field that comes, and which way it goes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Field {
+    /// The command that has it.
+    of: String,
+    /// The fact that hands it on, where facts are heard.
+    said_in: String,
+    /// The field that goes the same way already.
+    beside: String,
+    /// The service that reads it.
+    read_by: String,
 }
 
 static WANTS: LazyLock<Vec<Want>> =
@@ -194,7 +218,21 @@ fn one(definitions: &Definitions, description: &Description, want: &Want) -> Out
         .filter(is_rule)
         .filter(|link| Some(&link.to) == subject);
     let mut edited: BTreeSet<String> = edited.map(|link| link.from.clone()).collect();
-    let definitions_edited = definitions_edited(&before, &after);
+    let mut definitions_edited = definitions_edited(&before, &after);
+    let mut rules: BTreeSet<&str> = moved
+        .iter()
+        .filter(is_rule)
+        .map(|link| link.place.as_str())
+        .collect();
+    if let Some(field) = &want.field {
+        edited.extend(taken_by(&field.of).map(str::to_owned));
+        edited.insert(field.read_by.clone());
+        definitions_edited.extend(hands_on(definitions, description, field)?);
+        // Who does not hear the fact yet has to.
+        let hears = |link: &Link| link.from == field.read_by && link.by == field.said_in;
+        let is_heard = description.variant.has_facts && !before.iter().any(hears);
+        rules.extend(is_heard.then_some(field.said_in.as_str()));
+    }
     if want.owed {
         edited.extend(told_what_is_owed(
             definitions,
@@ -205,11 +243,6 @@ fn one(definitions: &Definitions, description: &Description, want: &Want) -> Out
     let edited: Vec<String> = edited
         .into_iter()
         .filter(|it| Some(it) != subject)
-        .collect();
-    let rules: BTreeSet<&str> = moved
-        .iter()
-        .filter(is_rule)
-        .map(|link| link.place.as_str())
         .collect();
     Ok(Change {
         kind: want.kind.clone(),
@@ -278,52 +311,6 @@ fn definitions_edited(before: &BTreeSet<Link>, after: &BTreeSet<Link>) -> Vec<St
         .into_iter()
         .filter(|name| before.get(*name) != after.get(*name));
     edited.cloned().collect()
-}
-
-/// The services that the definitions `edited` tell what is owed.
-fn told_what_is_owed(
-    definitions: &Definitions,
-    description: &Description,
-    edited: &[String],
-) -> Outcome<BTreeSet<String>> {
-    let files = bundled();
-    let mut told = BTreeSet::new();
-    for machine in own(definitions, description)? {
-        let file = machine.properties["DefinitionS3Location"].as_str();
-        let Some(file) = file.filter(|file| {
-            let name = file.split('.').next().unwrap_or_default();
-            edited.iter().any(|edited| edited == name)
-        }) else {
-            continue;
-        };
-        let folder = machine
-            .template
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder);
-        let text = files.get(&format!("{folder}/{file}"));
-        let definition = serde_json::from_str(text.map_or("null", String::as_str));
-        let mut open: Vec<serde_json::Value> = vec![definition.map_err(Problem::environment)?];
-        while let Some(value) = open.pop() {
-            let arguments = &value["Arguments"];
-            if let Some(function) = arguments["FunctionName"].as_str()
-                && !arguments["Payload"]["data"]["owed"].is_null()
-            {
-                let name = function.trim_start_matches("${").trim_end_matches('}');
-                let put_in = machine.properties["DefinitionSubstitutions"][name].as_str();
-                let mut known = definitions.functions.iter();
-                let known = known.find(|it| put_in.is_some_and(|at| it.arn == at || it.name == at));
-                told.extend(known.map(|it| it.service.clone()));
-            }
-            match value {
-                serde_json::Value::Object(members) => {
-                    open.extend(members.into_iter().map(|(_, it)| it))
-                }
-                serde_json::Value::Array(items) => open.extend(items),
-                _ => {}
-            }
-        }
-    }
-    Ok(told)
 }
 
 /// What of `before` is otherwise in `after`.
@@ -470,6 +457,18 @@ mod tests {
         );
         // The order service hears that a notice was given after all.
         assert_eq!(gone[&Style::Choreography].edited, ["order"]);
+    }
+
+    #[test]
+    fn a_field_edits_who_takes_it_who_reads_it_and_what_hands_it_on() {
+        let field = of("a new field");
+        for change in field.values() {
+            assert_eq!(change.edited, ["delivery", "order"]);
+            assert_eq!(change.edges[0], change.edges[1]);
+            assert_eq!(change.rules, 0);
+        }
+        assert_eq!(field[&Style::Orchestration].definitions, ["order"]);
+        assert!(field[&Style::Choreography].definitions.is_empty());
     }
 
     #[test]

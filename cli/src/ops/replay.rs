@@ -247,12 +247,8 @@ fn event(fact: &Entry, rule: &BusRule, name: &str) -> Value {
 /// from the service that announced it; whether it is whole then.
 async fn made_whole<W: Replayable>(world: &W, fact: &mut Entry) -> Outcome<bool> {
     let kind = &*fact.metadata.kind;
-    let whole = |data: &Value| {
-        personal(kind)
-            .iter()
-            .all(|member| data.get(*member).is_some())
-    };
-    if whole(&fact.data) {
+    let has = |member: &&str| fact.data.get(*member).is_some();
+    if personal(kind).iter().all(has) {
         return Ok(true);
     }
     let subject = &*fact.metadata.subject;
@@ -268,7 +264,8 @@ async fn made_whole<W: Replayable>(world: &W, fact: &mut Entry) -> Outcome<bool>
         }
         _ => None,
     };
-    let kept = kept.filter(whole);
+    // What may be missing is missing there as well.
+    let kept = kept.filter(|kept| Fact::parse(kind, kept.clone()).is_ok());
     let found = kept.is_some();
     fact.data = kept.unwrap_or_else(|| fact.data.take());
     Ok(found)

@@ -89,6 +89,14 @@ pub fn reactions(event: &Event) -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
+/// The service that takes the command called `command`; none where nobody does.
+#[must_use]
+pub fn taken_by(command: &str) -> Option<&'static str> {
+    let all = services();
+    let takes = |it: &&Described| it.commands.iter().any(|(name, _)| *name == command);
+    all.iter().find(takes).map(|it| it.name)
+}
+
 /// The services that hear every fact and take no part: their names, and what
 /// a fact makes them do.
 ///

@@ -59,12 +59,15 @@ mod tests {
             )
         };
         assert!(checked(&entry(9_007_199_254_740_991), "c.json").is_ok());
+        let unlisted = entry(1).replace("EUR", "XQQ");
+        let refused = checked(&unlisted, "c.json").unwrap_err().to_string();
+        assert!(
+            refused.contains("c.json: kettle: price.currency: "),
+            "{refused}"
+        );
         for amount in [9_007_199_254_740_992, i64::MAX] {
             let refused = checked(&entry(amount), "c.json").unwrap_err().to_string();
-            assert!(
-                refused.contains("c.json: kettle: price.amount: "),
-                "{refused}"
-            );
+            assert!(refused.contains("c.json: price.amount: "), "{refused}");
         }
     }
 }

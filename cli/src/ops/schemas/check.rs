@@ -211,7 +211,12 @@ mod tests {
         for release in releases {
             assert!(release.contracts.len() > 50, "{}", release.version);
             let changes = compare(&release.contracts, &today, &[], &|it| hearers.of(&it.name));
-            let broken = changes.iter().filter(|it| it.full != Verdict::Yes);
+            // A command is strict: something more in it is deployed with its reader first.
+            let is_command = |it: &Change| it.fact.contains('.');
+            let broken = changes.iter().filter(|it| match is_command(it) {
+                true => it.backward != Verdict::Yes,
+                false => it.full != Verdict::Yes,
+            });
             let broken: Vec<_> = broken
                 .map(|it| (&it.fact, &it.change, &it.breaks))
                 .collect();
