@@ -42,7 +42,8 @@
 //! for each fact.
 //!
 //! # What is not here
-//! Activities, and of a distributed Map PARQUET and manifests of Athena are refused by name when a definition is read. Not established, and so chosen: what `ExecutionRedriven`
+//! Of a distributed Map PARQUET and manifests of Athena are refused by name when a definition is read. Not established, and so chosen: for what
+//! AWS writes `ActivityScheduleFailed` (here: the driver refuses the task), what `ExecutionRedriven`
 //! follows (the last event), and the causes of failures for which no recording
 //! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
 //! makes 150,000 transitions at one instant counts as having used its five minutes.
@@ -74,9 +75,9 @@ mod validate;
 
 pub use env::size;
 pub use exec::{
-    AnswerError, ChildReport, Counts, Effect, Execution, ExecutionOptions, InspectionData,
-    MapRunReport, RedriveError, StateReport, StateTest, Status, Surroundings, TaskCall, TaskError,
-    TaskId, TestStatus, test_state,
+    ActivityTask, AnswerError, ChildReport, Counts, Effect, Execution, ExecutionOptions,
+    InspectionData, MapRunReport, RedriveError, StateReport, StateTest, Status, Surroundings,
+    TaskCall, TaskError, TaskId, TestStatus, test_state,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};

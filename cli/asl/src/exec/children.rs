@@ -299,18 +299,25 @@ impl Execution {
         self.runs.as_ref()?.calls.get(&task.0).copied()
     }
 
+    /// Notes that a child holds a token.
+    pub(super) fn note_token(&mut self, token: Arc<str>, id: ChildId) {
+        if let Some(runs) = &mut self.runs {
+            runs.tokens.insert(token, id);
+        }
+    }
+
     /// Who holds a token, if it is a child.
     pub(super) fn child_with(&self, token: &str) -> Option<ChildId> {
         self.runs.as_ref()?.tokens.get(token).copied()
     }
 
     /// Lets a child take an answer.
-    pub(super) fn ask_child(
+    pub(super) fn ask_child<T>(
         &mut self,
         id: ChildId,
-        act: impl FnOnce(&mut Execution) -> Result<(), AnswerError>,
+        act: impl FnOnce(&mut Execution) -> Result<T, AnswerError>,
         otherwise: AnswerError,
-    ) -> Result<(), AnswerError> {
+    ) -> Result<T, AnswerError> {
         let result = self.with_child(id, act).unwrap_or(Err(otherwise));
         self.settle();
         result

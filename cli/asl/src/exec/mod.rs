@@ -27,6 +27,7 @@ mod results;
 mod single;
 mod states;
 mod thread;
+mod worker;
 
 use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
@@ -51,6 +52,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use thread::{Activity, Thread};
+pub use worker::ActivityTask;
 
 /// Express executions have no event limit; one that makes this many transitions
 /// at a single instant would have used up its five minutes at 2 ms each.
@@ -217,7 +219,9 @@ impl Execution {
     /// message went out; the result comes with the token.
     ///
     /// # Errors
-    /// [`AnswerError::UnknownTask`] when nothing waits for this answer (any more).
+    /// [`AnswerError::UnknownTask`] when nothing waits for this answer (any more);
+    /// [`AnswerError::ByToken`] for an activity's task, which its worker answers. A failure
+    /// says that no worker can be offered it (`ActivityScheduleFailed`).
     pub fn complete_task(
         &mut self,
         id: TaskId,
@@ -230,6 +234,7 @@ impl Execution {
             return self.ask_child(child, answer, AnswerError::UnknownTask);
         }
         let thread = self.find(id.0).ok_or(AnswerError::UnknownTask)?;
+        self.admits(thread, &result)?;
         self.answer(thread, result, false);
         self.settle();
         Ok(())
@@ -251,13 +256,15 @@ impl Execution {
     /// `SendTaskFailure`.
     ///
     /// # Errors
-    /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more).
+    /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more);
+    /// [`AnswerError::TooLong`] as AWS refuses it.
     pub fn task_token_failure(
         &mut self,
         token: &str,
         error: TaskError,
         now: Millis,
     ) -> Result<(), AnswerError> {
+        error.sendable()?;
         self.answer_token(token, Err(error), now)
     }
 

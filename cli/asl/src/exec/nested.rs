@@ -4,6 +4,7 @@
 //! A nested execution is a child as those of Map Runs are, alone in a run of its own.
 //! Its events and the forms of its output: recorded executions, 2023-08-12.
 
+use super::api::MAX_CAUSE;
 use super::clock::{Alarm, after};
 use super::maprun::{Child, MapRun};
 use super::states::Progress;
@@ -14,20 +15,19 @@ use crate::history::Detail;
 use crate::model::{MachineType, Pattern, Resource, StateId, StateMachine};
 use crate::objects::Objects;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Executions within executions, at most: ours, AWS has no such limit.
 const MAX_DEPTH: u32 = 32;
-/// API_SendTaskFailure: a cause has at most so many characters. Each execution writes
-/// the cause of the one within it as a text in its own, so they would grow without end.
-const MAX_CAUSE: usize = 32_768;
 
 /// What an execution finds around it.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     pub(super) objects: Option<Arc<dyn Objects>>,
     machines: Arc<BTreeMap<String, Arc<StateMachine>>>,
+    /// The ARNs of the activities there are; `None` where nobody says.
+    activities: Option<Arc<BTreeSet<String>>>,
     /// How many executions it lies in.
     depth: u32,
 }
@@ -55,6 +55,19 @@ impl Surroundings {
     pub fn with_machines(mut self, machines: BTreeMap<String, Arc<StateMachine>>) -> Self {
         self.machines = Arc::new(machines);
         self
+    }
+
+    /// With the ARNs of all activities there are: a task of another fails. Without this,
+    /// every activity is there.
+    #[must_use]
+    pub fn with_activities(mut self, activities: Arc<BTreeSet<String>>) -> Self {
+        self.activities = Some(activities);
+        self
+    }
+
+    pub(super) fn has_activity(&self, arn: &str) -> bool {
+        let all = self.activities.as_ref();
+        all.is_none_or(|all| all.contains(arn))
     }
 
     /// What a child finds.
@@ -103,6 +116,7 @@ impl Execution {
                 heartbeat: None,
                 silent_at: None,
                 nested,
+                offered: None,
             }),
         );
         let run = match begun {
@@ -232,6 +246,8 @@ impl Execution {
         let result = match status {
             Status::Succeeded => Ok(told),
             _ => {
+                // Each execution writes the cause of the one within it as a text in its own, so
+                // they would grow without end.
                 let cause: String = told.to_string().chars().take(MAX_CAUSE).collect();
                 Err(TaskError::new("States.TaskFailed", cause))
             }

@@ -159,13 +159,8 @@ impl Compiler {
         if owner != "states" {
             return self.invalid_resource(&here, arn);
         }
-        if rest.starts_with("activity:") {
-            self.refuse_here(
-                &here,
-                "an activity",
-                "use a Lambda function or a task token",
-            );
-            return None;
+        if let Some(name) = rest.strip_prefix("activity:") {
+            return self.activity(&here, arn, name);
         }
         self.integration(fields, site, arn, rest)
     }
@@ -222,11 +217,28 @@ impl Compiler {
         })
     }
 
+    /// A task that a worker takes. Express workflows have none (Step Functions developer
+    /// guide, Choosing workflow type).
+    fn activity(&mut self, here: &str, arn: &str, name: &str) -> Option<Resource> {
+        if name.is_empty() {
+            return self.invalid_resource(here, arn);
+        }
+        if self.kind == MachineType::Express {
+            self.schema(here, "Express state machine does not support activities");
+        }
+        Some(Resource {
+            arn: arn.into(),
+            service: "activity".into(),
+            action: arn.into(),
+            pattern: Pattern::Activity,
+        })
+    }
+
     fn invalid_resource(&mut self, at: &str, arn: &str) -> Option<Resource> {
         self.error(
             codes::INVALID_RESOURCE,
             at,
-            format!("'{arn}' is not the ARN of a function or of a service integration"),
+            format!("'{arn}' is not the ARN of a function, an activity or a service integration"),
         );
         None
     }

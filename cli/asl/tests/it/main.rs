@@ -5,6 +5,7 @@
     reason = "helpers outside test functions may take the shortcuts tests may"
 )]
 
+mod activities;
 mod cases;
 mod chaos;
 mod data;
