@@ -155,6 +155,10 @@ pub struct ExecutionOptions {
     pub name: String,
     /// The machine's name.
     pub machine_name: String,
+    /// The machine's version that runs, if it was started by one or by an alias.
+    pub version: Option<u64>,
+    /// The alias that it was started by.
+    pub alias: Option<Arc<str>>,
     /// Region and account of the ARNs in the context object.
     pub region: String,
     /// See `region`.
@@ -176,6 +180,8 @@ impl Default for ExecutionOptions {
         ExecutionOptions {
             name: "execution".into(),
             machine_name: "machine".into(),
+            version: None,
+            alias: None,
             region: "us-east-1".into(),
             account: "123456789012".into(),
             role_arn: "arn:aws:iam::123456789012:role/machine".into(),
@@ -253,6 +259,27 @@ impl Execution {
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.identity.execution_arn
+    }
+
+    /// The machine's ARN, without version or alias.
+    #[must_use]
+    pub fn state_machine_arn(&self) -> &str {
+        &self.identity.machine_arn
+    }
+
+    /// `stateMachineVersionArn` of DescribeExecution: of an execution that was started by a
+    /// version or an alias.
+    #[must_use]
+    pub fn version_arn(&self) -> Option<String> {
+        let version = self.identity.version?;
+        Some(format!("{}:{version}", self.identity.machine_arn))
+    }
+
+    /// `stateMachineAliasArn` of DescribeExecution.
+    #[must_use]
+    pub fn alias_arn(&self) -> Option<String> {
+        let alias = self.identity.alias.as_ref()?;
+        Some(format!("{}:{alias}", self.identity.machine_arn))
     }
 
     /// The execution's input.

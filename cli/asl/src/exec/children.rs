@@ -64,6 +64,9 @@ impl Execution {
         // The states of a nested execution are another machine's.
         let ways = ways && it.nested.is_none();
         let (machine, machine_name) = (it.machine.clone(), it.machine_name.clone());
+        let nested = it.nested.as_ref();
+        let version = nested.and_then(|it| it.version);
+        let alias = nested.and_then(|it| it.alias.clone());
         let child = &mut it.children[child];
         if child.again && machine.kind == MachineType::Standard {
             child.again = false;
@@ -77,6 +80,8 @@ impl Execution {
         let options = ExecutionOptions {
             name: child.name.clone(),
             machine_name,
+            version,
+            alias,
             region,
             account,
             role_arn,

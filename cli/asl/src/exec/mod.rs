@@ -167,6 +167,8 @@ impl Execution {
                 execution_name: name.as_str().into(),
                 machine_arn: format!("{owner}:stateMachine:{machine_name}").into(),
                 machine_name: machine_name.as_str().into(),
+                version: options.version,
+                alias: options.alias.clone(),
                 role_arn: options.role_arn.as_str().into(),
                 input: input.clone(),
                 started: now,
@@ -365,14 +367,6 @@ impl Execution {
         self.threads.iter().position(|t| {
             t.as_ref()
                 .is_some_and(|t| t.activity_id == activity && t.activity.is_pending())
-        })
-    }
-
-    fn holder(&self, token: &str) -> Option<usize> {
-        self.threads.iter().position(|t| {
-            t.as_ref().is_some_and(|t| {
-                matches!(&t.activity, Activity::Task(task) if task.token.as_deref() == Some(token))
-            })
         })
     }
 

@@ -138,6 +138,15 @@ impl Execution {
         Ok(Progress::Blocked)
     }
 
+    /// The thread whose task is answered with `token`.
+    pub(super) fn holder(&self, token: &str) -> Option<usize> {
+        self.threads.iter().position(|t| {
+            t.as_ref().is_some_and(|t| {
+                matches!(&t.activity, Activity::Task(task) if task.token.as_deref() == Some(token))
+            })
+        })
+    }
+
     /// Whether a thread's task waits for a worker.
     pub(super) fn is_offered(&self, thread: usize) -> bool {
         matches!(&self.thread(thread).activity, Activity::Task(task) if task.offered.is_some())

@@ -22,6 +22,7 @@ mod mocks;
 mod nested;
 mod project;
 mod refusals;
+mod releases;
 mod single;
 mod suite;
 mod timing;
