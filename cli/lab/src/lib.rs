@@ -24,6 +24,7 @@
 //! ([`definitions`] refuses them), subscriptions of anything but queues, rules whose target is not a queue (they fail as a missing target does),
 //! maximum batching windows, tables' time-to-live, and the account's quotas but for concurrency.
 
+mod ask;
 mod bus;
 mod declared;
 mod definitions;
@@ -71,4 +72,4 @@ pub use profile::{FAST, Hop, PROFILES, Profile, Quantiles, Row, Time, WaitsFor};
 pub use scheduler::Scheduled;
 pub use template::{DefinitionError, Files};
 pub use update::{Rollout, Update, UpdateError};
-pub use workflow::{Standing, Started, WorkflowError, word};
+pub use workflow::{ActivityError, Standing, Started, WorkflowError, word};
