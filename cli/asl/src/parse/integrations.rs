@@ -1,10 +1,9 @@
 //! What a task calls: a function, or a service integration.
 //!
-//! Owns the list of optimized integrations: which actions, which patterns, which members they cannot do without.
-//!
-//! Source: Step Functions developer guide, "Integrating services" and each service's page, as of November 2026.
-//! An action of an AWS SDK integration (`aws-sdk:service:action`) is not looked up: there are thousands.
+//! Which optimized integrations there are is the list's in [`super::known`]. An action of
+//! an AWS SDK integration (`aws-sdk:service:action`) is not looked up: there are thousands.
 
+use super::known::known;
 use super::{Compiler, Object};
 use crate::jsonata::delimited;
 use crate::model::{Language, MachineType, Pattern, Resource};
@@ -12,99 +11,6 @@ use crate::parse::state::Site;
 use crate::validate::codes;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// An action: its patterns besides request-response, and the members it requires.
-struct Action {
-    sync: bool,
-    token: bool,
-    required: &'static [&'static str],
-}
-
-/// Request-response only.
-const PLAIN: Action = action(false, false, &[]);
-/// Also `.sync`.
-const JOB: Action = action(true, false, &[]);
-
-const fn action(sync: bool, token: bool, required: &'static [&'static str]) -> Action {
-    Action {
-        sync,
-        token,
-        required,
-    }
-}
-
-fn known(service: &str, verb: &str) -> Option<Action> {
-    Some(match (service, verb) {
-        ("apigateway", "invoke") => action(false, true, &["ApiEndpoint", "Method"]),
-        ("athena", "startQueryExecution") => action(true, false, &["QueryString"]),
-        ("athena", "stopQueryExecution" | "getQueryExecution" | "getQueryResults") => {
-            action(false, false, &["QueryExecutionId"])
-        }
-        ("batch", "submitJob") => action(true, true, &["JobDefinition", "JobName", "JobQueue"]),
-        ("bedrock", "invokeModel") => action(false, true, &["ModelId"]),
-        ("bedrock", "createModelCustomizationJob") => action(true, true, &[]),
-        ("codebuild", "startBuild" | "startBuildBatch") => action(true, false, &["ProjectName"]),
-        ("codebuild", "retryBuildBatch") => JOB,
-        (
-            "codebuild",
-            "stopBuild" | "batchDeleteBuilds" | "batchGetReports" | "stopBuildBatch"
-            | "deleteBuildBatch",
-        ) => PLAIN,
-        ("databrew", "startJobRun") => action(true, false, &["Name"]),
-        ("dynamodb", "getItem" | "updateItem" | "deleteItem") => {
-            action(false, false, &["Key", "TableName"])
-        }
-        ("dynamodb", "putItem") => action(false, false, &["Item", "TableName"]),
-        ("ecs", "runTask") => action(true, true, &["TaskDefinition"]),
-        (
-            "eks",
-            "createCluster"
-            | "deleteCluster"
-            | "createNodegroup"
-            | "deleteNodegroup"
-            | "createFargateProfile"
-            | "deleteFargateProfile"
-            | "runJob",
-        ) => JOB,
-        ("eks", "call") => PLAIN,
-        ("elasticmapreduce", "createCluster" | "terminateCluster" | "addStep") => JOB,
-        (
-            "elasticmapreduce",
-            "cancelStep"
-            | "setClusterTerminationProtection"
-            | "modifyInstanceFleetByName"
-            | "modifyInstanceGroupByName",
-        ) => PLAIN,
-        ("emr-containers", "createVirtualCluster") => PLAIN,
-        ("emr-containers", "deleteVirtualCluster" | "startJobRun") => JOB,
-        (
-            "emr-serverless",
-            "createApplication" | "startApplication" | "stopApplication" | "deleteApplication"
-            | "startJobRun" | "cancelJobRun",
-        ) => JOB,
-        ("events", "putEvents") => action(false, true, &["Entries"]),
-        ("glue", "startJobRun") => action(true, false, &["JobName"]),
-        ("http", "invoke") => action(false, false, &["ApiEndpoint", "Method"]),
-        ("lambda", "invoke") => action(false, true, &["FunctionName"]),
-        ("mediaconvert", "createJob") => JOB,
-        (
-            "sagemaker",
-            "createHyperParameterTuningJob"
-            | "createLabelingJob"
-            | "createProcessingJob"
-            | "createTrainingJob"
-            | "createTransformJob",
-        ) => JOB,
-        (
-            "sagemaker",
-            "createEndpoint" | "createEndpointConfig" | "createModel" | "updateEndpoint",
-        ) => PLAIN,
-        ("sns", "publish") => action(false, true, &["Message"]),
-        ("sqs", "sendMessage") => action(false, true, &["MessageBody", "QueueUrl"]),
-        ("states", "startExecution") => action(true, true, &["StateMachineArn"]),
-        _ => return None,
-    })
-}
 
 /// Whether AWS has the integration at all.
 pub(super) fn exists(service: &str, verb: &str, suffix: &str) -> bool {
@@ -114,12 +20,7 @@ pub(super) fn exists(service: &str, verb: &str, suffix: &str) -> bool {
             && verb.chars().all(|c| c.is_ascii_alphanumeric())
             && matches!(suffix, "" | "waitForTaskToken");
     }
-    known(service, verb).is_some_and(|action| match suffix {
-        "" => true,
-        "sync" => action.sync,
-        "sync:2" => service == "states",
-        _ => action.token,
-    })
+    known(service, verb).is_some_and(|action| action.has(suffix))
 }
 
 impl Compiler {
