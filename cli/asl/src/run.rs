@@ -263,16 +263,7 @@ pub fn drive_with(
                 if !submitted {
                     submit(&mut run, &mut call, now);
                 }
-                let taken = match (&call.token, result) {
-                    (None, result) => run.complete_task(call.id, result, now),
-                    (Some(token), Ok(output)) => run.task_token_success(token, output, now),
-                    (Some(token), Err(error)) => run.task_token_failure(token, error, now),
-                };
-                // An answer may come too late: a sibling's failure may have cancelled the task.
-                if let Err(why @ AnswerError::TooLong { .. }) = taken {
-                    let state = call.state.to_string();
-                    return Err(RunError::Refused { state, why });
-                }
+                reply(&mut run, &call, result, now)?;
             }
             None => {
                 now = wake.ok_or(RunError::Stuck)?;
@@ -305,6 +296,28 @@ fn lacking(run: &Execution) -> Result<(), RunError> {
         Some(state) => Err(RunError::NoObjects {
             state: state.to_string(),
         }),
+    }
+}
+
+/// Answers a call: by its token, if it has one.
+fn reply(
+    run: &mut Execution,
+    call: &TaskCall,
+    result: Result<Value, TaskError>,
+    now: Millis,
+) -> Result<(), RunError> {
+    let taken = match (&call.token, result) {
+        (None, result) => run.complete_task(call.id, result, now),
+        (Some(token), Ok(output)) => run.task_token_success(token, output, now),
+        (Some(token), Err(error)) => run.task_token_failure(token, error, now),
+    };
+    match taken {
+        Err(why @ AnswerError::TooLong { .. }) => Err(RunError::Refused {
+            state: call.state.to_string(),
+            why,
+        }),
+        // An answer may come too late: a sibling's failure may have cancelled the task.
+        _ => Ok(()),
     }
 }
 

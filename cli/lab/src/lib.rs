@@ -7,6 +7,7 @@
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
 //! | [`lambda`], [`sqs`], [`bus`], [`sns`], [`scheduler`], [`workflow`] | functions, queues, buses, topics, schedules, executions, as AWS runs them |
+//! | [`ask`] | what workflows ask of services by themselves |
 //! | [`update`], [`switch`], [`declared`] | the same templates with other parameters, while everything runs |
 //! | [`operate`] | what people do: send, look at what died, send it back |
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |

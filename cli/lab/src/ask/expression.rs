@@ -3,11 +3,15 @@
 //! Source: DynamoDB developer guide, "Expressions in DynamoDB". Of its types sets are not
 //! known here, for no table of the lab keeps them.
 
+mod update;
+
 use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
 use super::values::{Item, kept, shown, typed};
+
+pub(super) use update::update;
 
 /// What stands for names and values in an expression.
 #[derive(Clone, Copy)]
@@ -289,72 +293,6 @@ impl<'a> Reader<'a> {
         }
         Ok(find(item, &self.path()?))
     }
-
-    // ---- updates
-
-    /// What SET gives an attribute: an operand, or two of them added or subtracted.
-    fn sum(&mut self, item: &Item) -> Result<Value, Wrong> {
-        let left = self.term(item)?;
-        let plus = self.takes("+");
-        if !plus && !self.takes("-") {
-            return Ok(left);
-        }
-        let right = self.term(item)?;
-        add(&left, &right, plus)
-    }
-
-    fn term(&mut self, item: &Item) -> Result<Value, Wrong> {
-        const MISSING: &str =
-            "The provided expression refers to an attribute that does not exist in the item";
-        match self.function(&["if_not_exists", "list_append"]) {
-            Some("if_not_exists") => {
-                let found = find(item, &self.path()?);
-                self.needs(",")?;
-                let otherwise = self.operand(item)?;
-                self.needs(")")?;
-                found.or(otherwise).ok_or_else(|| MISSING.to_owned())
-            }
-            Some(_) => {
-                let first = self.term(item)?;
-                self.needs(",")?;
-                let second = self.term(item)?;
-                self.needs(")")?;
-                match (typed(&first), typed(&second)) {
-                    (Some(("L", Value::Array(a))), Some(("L", Value::Array(b)))) => {
-                        let all = [a.as_slice(), b].concat();
-                        Ok(json!({ "L": all }))
-                    }
-                    _ => Err("Incorrect operand type for operator or function; operator or function: list_append".to_owned()),
-                }
-            }
-            None => self.operand(item)?.ok_or_else(|| MISSING.to_owned()),
-        }
-    }
-}
-
-/// The sum or difference of two numbers.
-fn add(left: &Value, right: &Value, plus: bool) -> Result<Value, Wrong> {
-    let read = |value: &Value| match typed(value) {
-        Some(("N", Value::String(text))) => super::values::number(text).ok(),
-        _ => None,
-    };
-    let (Some(a), Some(b)) = (read(left), read(right)) else {
-        let sign = if plus { "+" } else { "-" };
-        return Err(format!(
-            "Incorrect operand type for operator or function; operator or function: {sign}"
-        ));
-    };
-    let whole = match (a.as_i64(), b.as_i64()) {
-        (Some(a), Some(b)) if plus => a.checked_add(b),
-        (Some(a), Some(b)) => a.checked_sub(b),
-        _ => None,
-    };
-    if let Some(whole) = whole {
-        return Ok(json!({ "N": whole.to_string() }));
-    }
-    let (a, b) = (a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0));
-    let sum = if plus { a + b } else { a - b };
-    Ok(json!({ "N": sum.to_string() }))
 }
 
 /// How two values of one type stand to each other.
@@ -387,53 +325,6 @@ fn find(item: &Item, path: &[Step]) -> Option<Value> {
     Some(value.clone())
 }
 
-/// Puts `value` at `path`, or takes away what is there.
-fn place(item: &mut Item, path: &[Step], value: Option<Value>) -> Result<(), Wrong> {
-    const INVALID: &str =
-        "The document path provided in the update expression is invalid for update";
-    let Some((Step::Name(first), rest)) = path.split_first() else {
-        return Err(INVALID.to_owned());
-    };
-    let Some((last, between)) = rest.split_last() else {
-        match value {
-            Some(value) => _ = item.insert(first.clone(), value),
-            None => _ = item.remove(first),
-        }
-        return Ok(());
-    };
-    let mut holder = item.get_mut(first).ok_or(INVALID)?;
-    for step in between {
-        holder = match step {
-            Step::Name(name) => holder["M"].get_mut(name),
-            Step::At(at) => holder["L"].get_mut(at),
-        }
-        .ok_or(INVALID)?;
-    }
-    match (last, holder) {
-        (Step::Name(name), Value::Object(of)) => {
-            let members = of.get_mut("M").and_then(Value::as_object_mut);
-            let members = members.ok_or(INVALID)?;
-            match value {
-                Some(value) => _ = members.insert(name.clone(), value),
-                None => _ = members.remove(name),
-            }
-        }
-        (Step::At(at), Value::Object(of)) => {
-            let all = of.get_mut("L").and_then(Value::as_array_mut);
-            let all = all.ok_or(INVALID)?;
-            match (value, *at < all.len()) {
-                (Some(value), true) => all[*at] = value,
-                // Beyond the end it is appended.
-                (Some(value), false) => all.push(value),
-                (None, true) => _ = all.remove(*at),
-                (None, false) => {}
-            }
-        }
-        _ => return Err(INVALID.to_owned()),
-    }
-    Ok(())
-}
-
 /// Whether `item` is as the condition `text` says; no item is one without attributes.
 pub(super) fn holds(text: &str, given: Placeholders<'_>, item: &Item) -> Result<bool, Wrong> {
     let mut reader = Reader::new(text, given)?;
@@ -442,60 +333,6 @@ pub(super) fn holds(text: &str, given: Placeholders<'_>, item: &Item) -> Result<
         true => Ok(holds),
         false => Err(reader.unexpected("nothing more is expected")),
     }
-}
-
-/// Changes `item` as the update `text` says. Gives the attributes that it names.
-pub(super) fn update(
-    text: &str,
-    given: Placeholders<'_>,
-    item: &mut Item,
-) -> Result<Vec<String>, Wrong> {
-    let before = item.clone();
-    let mut reader = Reader::new(text, given)?;
-    let mut named = Vec::new();
-    let mut removed = Vec::new();
-    while !reader.is_over() {
-        let clauses = ["SET", "REMOVE", "ADD", "DELETE"];
-        let Some(clause) = clauses.into_iter().find(|word| reader.takes_word(word)) else {
-            return Err(reader.unexpected("SET, REMOVE, ADD or DELETE is expected"));
-        };
-        loop {
-            let path = reader.path()?;
-            if let Some(Step::Name(name)) = path.first() {
-                named.push(name.clone());
-            }
-            // What an expression sees is the item as it was.
-            match clause {
-                "SET" => {
-                    reader.needs("=")?;
-                    let value = reader.sum(&before)?;
-                    place(item, &path, Some(value))?;
-                }
-                "REMOVE" => removed.push(path),
-                "ADD" => {
-                    let more = reader.value()?.ok_or("Syntax error; a value is expected")?;
-                    let now = find(&before, &path).unwrap_or_else(|| json!({ "N": "0" }));
-                    place(item, &path, Some(add(&now, &more, true)?))?;
-                }
-                _ => return Err("DELETE is of sets, and the lab's tables keep none".to_owned()),
-            }
-            if !reader.takes(",") {
-                break;
-            }
-        }
-    }
-    // Later ones first, so that the indexes of a list stay what they were.
-    removed.sort_by(|a: &Path, b| {
-        let at = |path: &Path| match path.last() {
-            Some(Step::At(at)) => *at,
-            _ => 0,
-        };
-        at(b).cmp(&at(a))
-    });
-    for path in removed {
-        place(item, &path, None)?;
-    }
-    Ok(named)
 }
 
 /// The part of `item` that the projection `text` names. Of nested attributes the whole
@@ -522,115 +359,4 @@ pub(super) fn project(text: &str, given: Placeholders<'_>, item: &Item) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Item {
-        let item = json!({"n": {"N": "5"}, "s": {"S": "abc"}, "l": {"L": [{"N": "1"}, {"N": "2"}, {"N": "3"}]},
-            "m": {"M": {"a": {"S": "x"}}}});
-        item.as_object().unwrap().clone()
-    }
-
-    fn given<'a>(names: &'a Value, values: &'a Value) -> Placeholders<'a> {
-        Placeholders { names, values }
-    }
-
-    #[test]
-    fn conditions() {
-        let names = json!({"#n": "n", "#m": "m"});
-        let values = json!({":5": {"N": "5"}, ":4": {"N": "4.5"}, ":6": {"N": "6"}, ":ab": {"S": "ab"}, ":x": {"S": "x"},
-            ":one": {"N": "1"}, ":N": {"S": "N"}});
-        for (text, wanted) in [
-            ("n = :5", true),
-            ("#n <> :5", false),
-            ("n > :4 AND n < :6", true),
-            ("n >= :6 OR s = :ab", false),
-            ("NOT n = :6 and (n = :5 or n = :6)", true),
-            ("n BETWEEN :4 AND :6", true),
-            ("n IN (:4, :5)", true),
-            ("n IN (:4)", false),
-            ("attribute_exists(#m.a) AND attribute_not_exists(m.b)", true),
-            ("attribute_exists(l[3])", false),
-            ("begins_with(s, :ab) AND contains(l, :one)", true),
-            ("contains(s, :x)", false),
-            ("attribute_type(n, :N)", true),
-            ("size(s) < size(l)", false),
-            ("size(l) <= n", true),
-            ("missing = :5", false),
-            ("missing <> :5", true),
-            ("missing < :5", false),
-            // Numbers and texts do not compare.
-            ("s > :5", false),
-        ] {
-            let holds = holds(text, given(&names, &values), &sample());
-            assert_eq!(holds, Ok(wanted), "{text}");
-        }
-        for wrong in [
-            "n",
-            "n =",
-            "n = :7",
-            "#x = :5",
-            "n = :5 n",
-            "(n = :5",
-            "n ! :5",
-            "",
-            "n BETWEEN :4 :6",
-            "l[a] = :5",
-        ] {
-            assert!(
-                holds(wrong, given(&names, &values), &sample()).is_err(),
-                "{wrong}"
-            );
-        }
-    }
-
-    #[test]
-    fn updates_see_the_item_as_it_was() {
-        let names = json!({"#n": "n"});
-        let values = json!({":1": {"N": "1"}, ":z": {"S": "z"}, ":l": {"L": [{"N": "4"}]}, ":h": {"N": "0.5"}});
-        let apply = |text: &str| {
-            let mut item = sample();
-            update(text, given(&names, &values), &mut item).map(|named| (item, named))
-        };
-        let (item, named) = apply(
-            "SET #n = n + :1, m.a = :z, k = if_not_exists(k, n), l[9] = :1 REMOVE s ADD c :1, h :h",
-        )
-        .unwrap();
-        assert_eq!(
-            Value::Object(item),
-            json!({"n": {"N": "6"}, "k": {"N": "5"}, "c": {"N": "1"}, "h": {"N": "0.5"}, "m": {"M": {"a": {"S": "z"}}},
-                "l": {"L": [{"N": "1"}, {"N": "2"}, {"N": "3"}, {"N": "1"}]}})
-        );
-        assert_eq!(named, ["n", "m", "k", "l", "s", "c", "h"]);
-        let (item, _) = apply("SET l = list_append(l, :l), n = n - :h REMOVE l[0], l[1]").unwrap();
-        assert_eq!(item["l"], json!({"L": [{"N": "3"}, {"N": "4"}]}));
-        assert_eq!(item["n"], json!({"N": "4.5"}));
-        for wrong in [
-            "SET n + :1",
-            "SET x = y",
-            "SET n = s + :1",
-            "SET q.a = :1",
-            "SET n.a = :1",
-            "SET l = list_append(n, :l)",
-            "ADD s :1",
-            "ADD n n",
-            "DELETE n :1",
-            "PUT n = :1",
-            "SET n = :9",
-        ] {
-            assert!(apply(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn projections_name_attributes() {
-        let (names, values) = (json!({"#n": "n"}), Value::Null);
-        let part = project("#n, s, q", given(&names, &values), &sample()).unwrap();
-        assert_eq!(
-            Value::Object(part),
-            json!({"n": {"N": "5"}, "s": {"S": "abc"}})
-        );
-        assert!(project("m.a", given(&names, &values), &sample()).is_err());
-        assert!(project("n s", given(&names, &values), &sample()).is_err());
-    }
-}
+mod tests;

@@ -93,23 +93,18 @@ type Answer = Result<Value, TaskError>;
 impl Call {
     fn read(service: &str, action: &str) -> Option<Self> {
         let verb = action.split('.').next().unwrap_or(action);
-        let (service, optimized) = match service.strip_prefix("aws-sdk:") {
-            Some(service) => (service, false),
-            None => (service, true),
-        };
         let action = match (service, verb) {
-            ("sqs", "sendMessage") => Verb::SendMessage,
-            ("sns", "publish") => Verb::Publish,
-            ("events", "putEvents") if optimized => Verb::PutEvents,
-            ("eventbridge", "putEvents") if !optimized => Verb::PutEvents,
-            ("dynamodb", "getItem") => Verb::GetItem,
-            ("dynamodb", "putItem") => Verb::PutItem,
-            ("dynamodb", "updateItem") => Verb::UpdateItem,
-            ("dynamodb", "deleteItem") => Verb::DeleteItem,
-            ("states", "startExecution") if optimized => Verb::StartExecution,
-            ("sfn", "startExecution") if !optimized => Verb::StartExecution,
+            ("sqs" | "aws-sdk:sqs", "sendMessage") => Verb::SendMessage,
+            ("sns" | "aws-sdk:sns", "publish") => Verb::Publish,
+            ("events" | "aws-sdk:eventbridge", "putEvents") => Verb::PutEvents,
+            ("dynamodb" | "aws-sdk:dynamodb", "getItem") => Verb::GetItem,
+            ("dynamodb" | "aws-sdk:dynamodb", "putItem") => Verb::PutItem,
+            ("dynamodb" | "aws-sdk:dynamodb", "updateItem") => Verb::UpdateItem,
+            ("dynamodb" | "aws-sdk:dynamodb", "deleteItem") => Verb::DeleteItem,
+            ("states" | "aws-sdk:sfn", "startExecution") => Verb::StartExecution,
             _ => return None,
         };
+        let optimized = !service.starts_with("aws-sdk:");
         Some(Self { action, optimized })
     }
 

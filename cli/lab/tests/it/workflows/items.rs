@@ -119,6 +119,11 @@ fn what_a_table_refuses_is_named_by_the_form() {
         refusal("aws-sdk:dynamodb:putItem", absent).0,
         "DynamoDb.ConditionalCheckFailedException"
     );
+}
+
+/// The texts are from no recording.
+#[test]
+fn items_and_expressions_that_are_not_valid_are_refused() {
     for (call, more, says) in [
         (
             "getItem",

@@ -290,4 +290,19 @@ fn a_stopped_execution_takes_what_it_waits_for_with_it() {
     );
     assert_eq!(lab.activity_tasks("pack"), Some(0));
     assert!(lab.stop_execution("arn:nobody", None, None).is_err());
+    let named = "StateMachineName: asks";
+    let express = TEMPLATE.replace(named, &format!("{named}\n      StateMachineType: EXPRESS"));
+    let all = read(&express, &says("a"), &says("b")).unwrap();
+    let mut lab = Lab::new(
+        Arc::new(all),
+        Config {
+            keep_succeeded: true,
+            ..Config::default()
+        },
+    )
+    .unwrap();
+    start(&mut lab, "a");
+    let arn = lab.execution_standing("asks", "a").unwrap().arn;
+    let why = lab.stop_execution(&arn, None, None).unwrap_err();
+    assert!(why.to_string().contains("Express"), "{why}");
 }
