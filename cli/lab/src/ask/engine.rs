@@ -1,6 +1,6 @@
 //! `states:startExecution` that is not waited for.
 
-use duet_asl::Status;
+use duet_asl::{Status, TaskError};
 use serde_json::json;
 
 use super::{Answer, Asked, Refusal};
@@ -26,6 +26,13 @@ impl Lab {
         };
         let drawn = uuid(mix(asked.ident, 0x5f));
         let name = arguments["Name"].as_str().unwrap_or(&drawn);
+        if asked.call.waits && self.is_there(machine) {
+            // The engine waits for Standard ones by itself.
+            return Err(TaskError::new(
+                "States.TaskFailed",
+                format!("the lab waits for Standard executions, and {machine} is Express"),
+            ));
+        }
         let begun = match machine.starts_with("arn:") {
             true => self.begin_execution(machine, name, &input).ok(),
             false => None,

@@ -44,6 +44,8 @@ pub(crate) struct Asked {
 struct Call {
     action: Verb,
     optimized: bool,
+    /// `.sync`: the task is to wait for what the call starts.
+    waits: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,7 @@ type Answer = Result<Value, TaskError>;
 
 impl Call {
     fn read(service: &str, action: &str) -> Option<Self> {
-        let verb = action.split('.').next().unwrap_or(action);
+        let (verb, suffix) = action.split_once('.').unwrap_or((action, ""));
         let action = match (service, verb) {
             ("sqs" | "aws-sdk:sqs", "sendMessage") => Verb::SendMessage,
             ("sns" | "aws-sdk:sns", "publish") => Verb::Publish,
@@ -105,7 +107,11 @@ impl Call {
             _ => return None,
         };
         let optimized = !service.starts_with("aws-sdk:");
-        Some(Self { action, optimized })
+        Some(Self {
+            action,
+            optimized,
+            waits: suffix.starts_with("sync"),
+        })
     }
 
     fn hop(self) -> Hop {
@@ -223,7 +229,8 @@ impl Lab {
             task: call.id,
             call: known,
             arguments: call.arguments.clone(),
-            ident,
+            // A state may be entered many times, in a Map at once.
+            ident: mix(ident, call.id.0),
             owner,
             step: call.state.clone(),
         };

@@ -63,6 +63,12 @@ impl Lab {
         Some((self.definitions.machine_named(machine)?, Some(qualifier)))
     }
 
+    /// Whether there is a machine, version or alias that is named so.
+    pub(crate) fn is_there(&self, named: &str) -> bool {
+        let found = self.machine_by(named);
+        found.is_some_and(|(at, qualifier)| self.releases[at].release(qualifier, || 0).is_some())
+    }
+
     fn releases_of(&mut self, machine: &str) -> Result<&mut Releases, WorkflowError> {
         let at = self.definitions.machine_named(machine);
         let at = at.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;

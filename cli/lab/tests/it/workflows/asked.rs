@@ -1,9 +1,11 @@
 //! Queues, topics, buses and executions.
 
-use duet_lab::{Lab, Status};
+use std::sync::Arc;
+
+use duet_lab::{Config, Lab, Status};
 use serde_json::{Value, json};
 
-use super::{MACHINES, QUEUE, TOPIC, answer, refusal, run, task, world};
+use super::{MACHINES, QUEUE, TEMPLATE, TOPIC, answer, read, refusal, run, says, task, world};
 
 /// The messages on the queue, with their attributes.
 fn letters(lab: &mut Lab) -> Vec<(String, Vec<(String, String)>)> {
@@ -288,4 +290,47 @@ fn the_lab_runs_executions_that_are_waited_for() {
     );
     let output = answer("states:startExecution.sync", arguments);
     assert_eq!(output["Output"], "\"first\"");
+    let by = |qualifier: &str| json!({"StateMachineArn": format!("{MACHINES}:child:{qualifier}")});
+    let output = answer("states:startExecution.sync:2", by("live"));
+    assert_eq!(
+        output["StateMachineVersionArn"],
+        format!("{MACHINES}:child:1")
+    );
+    let (error, _) = refusal("states:startExecution.sync:2", by("9"));
+    assert_eq!(error, "StepFunctions.StateMachineDoesNotExistException");
+    let named = "StateMachineName: child";
+    let express = TEMPLATE.replace(named, &format!("{named}\n      StateMachineType: EXPRESS"));
+    let waits = task(
+        "states:startExecution.sync:2",
+        json!({"StateMachineArn": format!("{MACHINES}:child")}),
+    );
+    let all = read(&express, &waits, &says("a")).unwrap();
+    let mut lab = Lab::new(Arc::new(all), Config::default()).unwrap();
+    let (.., cause) = run(&mut lab, "one");
+    assert!(cause.ends_with("child is Express"), "{cause}");
+}
+
+#[test]
+fn each_iteration_sends_a_message_of_its_own() {
+    let mut one = task(
+        "sqs:sendMessage",
+        json!({"QueueUrl": QUEUE, "MessageBody": "{% $states.input %}"}),
+    );
+    let state = one["States"]["Ask"].take();
+    let map = json!({"QueryLanguage": "JSONata", "StartAt": "Each", "States": {"Each": {"Type": "Map", "End": true,
+        "Items": ["a", "b", "c"], "ItemProcessor": {"StartAt": "Ask", "States": {"Ask": state}}}}});
+    let mut lab = world(&map, &[]);
+    let (_, output, ..) = run(&mut lab, "one");
+    let mut sent: Vec<_> = lab.dead_letters().into_iter().map(|it| it.id).collect();
+    let mut told: Vec<_> = output
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["MessageId"].as_str().unwrap().to_owned())
+        .collect();
+    sent.sort();
+    told.sort();
+    assert_eq!(sent, told);
+    sent.dedup();
+    assert_eq!(sent.len(), 3);
 }
