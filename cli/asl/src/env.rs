@@ -18,6 +18,9 @@ pub(crate) struct Identity {
     pub(crate) execution_name: Arc<str>,
     pub(crate) machine_arn: Arc<str>,
     pub(crate) machine_name: Arc<str>,
+    /// The version and the alias that it was started by.
+    pub(crate) version: Option<u64>,
+    pub(crate) alias: Option<Arc<str>>,
     pub(crate) role_arn: Arc<str>,
     pub(crate) input: Data,
     pub(crate) started: Millis,

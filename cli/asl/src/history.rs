@@ -7,7 +7,7 @@
 //! `previousEventId`: recordings of AWS (see `exec`).
 
 use crate::env::iso;
-use crate::model::Resource;
+use crate::model::{Pattern, Resource};
 use crate::{Data, Millis};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
@@ -86,6 +86,8 @@ pub(crate) enum Detail {
     },
     Started {
         resource: Resource,
+        /// Of an activity: who took the task, if it has a name.
+        worker: Option<Arc<str>>,
     },
     Submitted {
         resource: Resource,
@@ -97,7 +99,7 @@ pub(crate) enum Detail {
     },
     Failed {
         resource: Resource,
-        timed_out: bool,
+        how: Ending,
         error: Arc<str>,
         cause: Option<Arc<str>>,
     },
@@ -109,6 +111,15 @@ pub(crate) enum Detail {
     },
 }
 
+/// How a task did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Failed,
+    TimedOut,
+    /// Of an activity: no worker could be offered it.
+    NotScheduled,
+}
+
 /// Variables a state set.
 pub(crate) type Assigned = Option<Box<[(Arc<str>, Data)]>>;
 
@@ -116,8 +127,13 @@ impl HistoryEvent {
     /// The event's type, as AWS names it.
     #[must_use]
     pub fn event_type(&self) -> Cow<'static, str> {
-        let lambda = |r: &Resource, what: &'static str, task: &'static str| -> Cow<'static, str> {
-            if r.is_function() { what } else { task }.into()
+        let of = |r: &Resource, what: &str| -> Cow<'static, str> {
+            let whose = match r.pattern {
+                Pattern::Function => "LambdaFunction",
+                Pattern::Activity => "Activity",
+                _ => "Task",
+            };
+            format!("{whose}{what}").into()
         };
         match &self.detail {
             Detail::ExecutionStarted { .. } => "ExecutionStarted".into(),
@@ -130,26 +146,18 @@ impl HistoryEvent {
             Detail::MapStarted { .. } => "MapStateStarted".into(),
             Detail::MapRun { what, .. } => format!("MapRun{what}").into(),
             Detail::Iteration { what, .. } => format!("MapIteration{what}").into(),
-            Detail::Scheduled { resource, .. } => {
-                lambda(resource, "LambdaFunctionScheduled", "TaskScheduled")
-            }
-            Detail::Started { resource } => {
-                lambda(resource, "LambdaFunctionStarted", "TaskStarted")
-            }
+            Detail::Scheduled { resource, .. } => of(resource, "Scheduled"),
+            Detail::Started { resource, .. } => of(resource, "Started"),
             Detail::Submitted { .. } => "TaskSubmitted".into(),
-            Detail::Succeeded { resource, .. } => {
-                lambda(resource, "LambdaFunctionSucceeded", "TaskSucceeded")
-            }
-            Detail::Failed {
+            Detail::Succeeded { resource, .. } => of(resource, "Succeeded"),
+            Detail::Failed { resource, how, .. } => of(
                 resource,
-                timed_out: false,
-                ..
-            } => lambda(resource, "LambdaFunctionFailed", "TaskFailed"),
-            Detail::Failed {
-                resource,
-                timed_out: true,
-                ..
-            } => lambda(resource, "LambdaFunctionTimedOut", "TaskTimedOut"),
+                match how {
+                    Ending::Failed => "Failed",
+                    Ending::TimedOut => "TimedOut",
+                    Ending::NotScheduled => "ScheduleFailed",
+                },
+            ),
             Detail::EvaluationFailed { .. } => "EvaluationFailed".into(),
         }
     }
@@ -182,7 +190,7 @@ impl HistoryEvent {
                 failure: None,
                 ..
             } => return None,
-            Detail::Started { resource } if resource.is_function() => return None,
+            Detail::Started { resource, .. } if resource.is_function() => return None,
             Detail::ExecutionStarted { input, role } => {
                 put("input", text(input));
                 put("inputDetails", whole());
@@ -256,7 +264,7 @@ impl HistoryEvent {
                 if let Some(seconds) = heartbeat {
                     put("heartbeatInSeconds", json!(seconds));
                 }
-                if resource.is_function() {
+                if !resource.is_integration() {
                     put("input", text(arguments));
                     put("inputDetails", whole());
                     put("resource", json!(&*resource.arn));
@@ -270,7 +278,12 @@ impl HistoryEvent {
                     put("timeoutInSeconds", json!(seconds));
                 }
             }
-            Detail::Started { resource } => named(&mut put, resource),
+            Detail::Started { resource, worker } => {
+                if let Some(worker) = worker {
+                    put("workerName", json!(&**worker));
+                }
+                named(&mut put, resource);
+            }
             Detail::Submitted { resource, output } | Detail::Succeeded { resource, output } => {
                 put("output", text(output));
                 put("outputDetails", whole());
@@ -319,9 +332,9 @@ impl HistoryEvent {
     }
 }
 
-/// What task events say of the integration; function events do not.
+/// What task events say of the integration; those of functions and activities do not.
 fn named(put: &mut impl FnMut(&str, Value), resource: &Resource) {
-    if !resource.is_function() {
+    if resource.is_integration() {
         put("resource", json!(&*resource.action));
         put("resourceType", json!(&*resource.service));
     }

@@ -42,7 +42,8 @@
 //! for each fact.
 //!
 //! # What is not here
-//! Activities, and of a distributed Map PARQUET and manifests of Athena are refused by name when a definition is read. Not established, and so chosen: what `ExecutionRedriven`
+//! Of a distributed Map PARQUET and manifests of Athena are refused by name when a definition is read. Not established, and so chosen: for what
+//! AWS writes `ActivityScheduleFailed` (here: the driver refuses the task), what `ExecutionRedriven`
 //! follows (the last event), and the causes of failures for which no recording
 //! was found. `.sync` tasks record no `TaskSubmitted`. An Express execution that
 //! makes 150,000 transitions at one instant counts as having used its five minutes.
@@ -64,6 +65,7 @@ mod model;
 mod objects;
 mod parse;
 mod path;
+mod release;
 mod retry;
 mod run;
 mod substitute;
@@ -74,14 +76,15 @@ mod validate;
 
 pub use env::size;
 pub use exec::{
-    AnswerError, ChildReport, Counts, Effect, Execution, ExecutionOptions, InspectionData,
-    MapRunReport, RedriveError, StateReport, StateTest, Status, Surroundings, TaskCall, TaskError,
-    TaskId, TestStatus, test_state,
+    ActivityTask, AnswerError, ChildReport, Counts, Effect, Execution, ExecutionOptions,
+    InspectionData, MapRunReport, RedriveError, StateReport, StateTest, Status, Surroundings,
+    TaskCall, TaskError, TaskId, TestStatus, test_state,
 };
 pub use history::{HistoryEvent, MAX_EVENTS};
 pub use mock::{MockCase, MockConfig, MockError};
 pub use model::{MachineType, Pattern, Resource, StateMachine};
 pub use objects::{MemoryObjects, ObjectError, Objects};
+pub use release::{Release, ReleaseError, Releases, Route};
 pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, drive_with, run};
 pub use substitute::substitute;
 pub use taken::{Possible, Taken, Way};

@@ -257,6 +257,16 @@ impl Resource {
     pub(crate) fn is_function(&self) -> bool {
         self.pattern == Pattern::Function
     }
+
+    /// Whether it is a service integration, whose calls the history tells as `Task…` events.
+    pub(crate) fn is_integration(&self) -> bool {
+        !matches!(self.pattern, Pattern::Function | Pattern::Activity)
+    }
+
+    /// Whether it is an activity, whose tasks the history tells as `Activity…` events.
+    pub(crate) fn is_activity(&self) -> bool {
+        self.pattern == Pattern::Activity
+    }
 }
 
 /// How a task ends, and how the history tells it.
@@ -270,6 +280,8 @@ pub enum Pattern {
     Sync,
     /// `.waitForTaskToken`: someone answers with the token.
     TaskToken,
+    /// An activity: a worker takes the task, and answers with the token it got.
+    Activity,
 }
 
 /// A number written down, pointed at, or computed.

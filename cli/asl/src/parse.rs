@@ -9,6 +9,7 @@ mod distributed;
 mod duplicates;
 mod fields;
 mod integrations;
+mod known;
 mod state;
 mod table;
 

@@ -6,8 +6,8 @@
 
 use crate::env::size;
 use crate::exec::{
-    ChildReport, Effect, Execution, ExecutionOptions, MAX_DATA, MapRunReport, Status, Surroundings,
-    TaskCall, TaskError,
+    AnswerError, ChildReport, Effect, Execution, ExecutionOptions, MAX_DATA, MapRunReport, Status,
+    Surroundings, TaskCall, TaskError,
 };
 use crate::history::HistoryEvent;
 use crate::mock::MockCase;
@@ -103,6 +103,24 @@ pub enum RunError {
         /// The other remedy, for Lambda tasks.
         echo: &'static str,
     },
+    /// A task of an activity has no mock.
+    #[error(
+        "state '{state}' waits for a worker of {activity}, and there are no workers here: mock what the worker answers (--mock-config, --test-case)"
+    )]
+    NoWorker {
+        /// The state that waits.
+        state: String,
+        /// The activity's ARN.
+        activity: String,
+    },
+    /// The answer to a task is none that AWS would take.
+    #[error("the answer to state '{state}' is refused: {why}")]
+    Refused {
+        /// The state that called.
+        state: String,
+        /// Why.
+        why: AnswerError,
+    },
     /// The input is larger than StartExecution takes.
     #[error("the input has {bytes} bytes, and StartExecution takes at most {MAX_DATA}")]
     InputTooLarge {
@@ -153,6 +171,10 @@ pub fn run(
         match mocks.as_mut().and_then(|m| m.next(&call.state)) {
             Some(mocked) => Ok(Reply::After(0, mocked)),
             None if task_echo && lambda => Ok(Reply::After(0, Ok(echo(call)))),
+            None if call.resource.is_activity() => Err(RunError::NoWorker {
+                state: call.state.to_string(),
+                activity: call.resource.arn.to_string(),
+            }),
             None => Err(RunError::Unmocked {
                 state: call.state.to_string(),
                 resource: call.resource.arn.to_string(),
@@ -212,13 +234,13 @@ pub fn drive_with(
         lacking(&run)?;
         for effect in run.take_effects() {
             match effect {
-                Effect::Invoke(call) => {
+                Effect::Invoke(mut call) => {
                     let Reply::After(delay, result) = answer(&call)? else {
-                        submit(&mut run, &call, now);
+                        submit(&mut run, &mut call, now);
                         continue;
                     };
                     if delay > 0 {
-                        submit(&mut run, &call, now);
+                        submit(&mut run, &mut call, now);
                     }
                     let due = now.saturating_add(delay.max(0));
                     pending.insert((due, call.id), (call, delay > 0, result));
@@ -237,16 +259,11 @@ pub fn drive_with(
         match first {
             Some(entry) => {
                 now = entry.key().0;
-                let (call, submitted, result) = entry.remove();
+                let (mut call, submitted, result) = entry.remove();
                 if !submitted {
-                    submit(&mut run, &call, now);
+                    submit(&mut run, &mut call, now);
                 }
-                // An answer may come too late: a sibling's failure may have cancelled the task.
-                let _ = match (&call.token, result) {
-                    (None, result) => run.complete_task(call.id, result, now),
-                    (Some(token), Ok(output)) => run.task_token_success(token, output, now),
-                    (Some(token), Err(error)) => run.task_token_failure(token, error, now),
-                };
+                reply(&mut run, &call, result, now)?;
             }
             None => {
                 now = wake.ok_or(RunError::Stuck)?;
@@ -282,9 +299,35 @@ fn lacking(run: &Execution) -> Result<(), RunError> {
     }
 }
 
+/// Answers a call: by its token, if it has one.
+fn reply(
+    run: &mut Execution,
+    call: &TaskCall,
+    result: Result<Value, TaskError>,
+    now: Millis,
+) -> Result<(), RunError> {
+    let taken = match (&call.token, result) {
+        (None, result) => run.complete_task(call.id, result, now),
+        (Some(token), Ok(output)) => run.task_token_success(token, output, now),
+        (Some(token), Err(error)) => run.task_token_failure(token, error, now),
+    };
+    match taken {
+        Err(why @ AnswerError::TooLong { .. }) => Err(RunError::Refused {
+            state: call.state.to_string(),
+            why,
+        }),
+        // An answer may come too late: a sibling's failure may have cancelled the task.
+        _ => Ok(()),
+    }
+}
+
 /// Says of a task with a token that its message went out: the result comes with the token.
-fn submit(run: &mut Execution, call: &TaskCall, now: Millis) {
-    if call.token.is_some() {
+/// A worker takes an activity's.
+fn submit(run: &mut Execution, call: &mut TaskCall, now: Millis) {
+    if call.resource.is_activity() {
+        let taken = run.take_activity(call.id, None, now);
+        call.token = taken.ok().map(|taken| taken.token);
+    } else if call.token.is_some() {
         // Nothing waits for it any more if a sibling's failure has cancelled the task.
         let _ = run.complete_task(call.id, Ok(json!({})), now);
     }

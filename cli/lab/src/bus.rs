@@ -6,7 +6,6 @@
 //! eb-rule-retry-policy, eb-rule-dlq). A rule that may not send to its queue
 //! fails for good at once.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use duet_asl::Millis;
@@ -24,7 +23,7 @@ use crate::latency::{UNAVAILABLE, UNAVAILABLE_LONG};
 use crate::meter::Owner;
 use crate::profile::{Hop, WaitsFor};
 use crate::random::{digest, mix, uuid};
-use crate::sqs::{Message, Sending};
+use crate::sqs::{Attributes, Message, Sending};
 use crate::template::{ACCOUNT, REGION};
 use crate::wire::text;
 
@@ -107,29 +106,34 @@ impl Lab {
             return;
         };
         for entry in entries {
-            {
-                let mut inner = self.host.lock();
-                let meter = inner.meters.of(entry.owner);
-                meter.events += 1;
-                meter.event_bytes += (entry.detail.get().len()
-                    + entry.detail_type.len()
-                    + entry.source.len()) as u64;
-            }
-            let Entry {
-                source,
-                detail_type,
-                detail,
-                ident,
-                owner,
-            } = entry;
-            self.note(
-                |lab| lab.subject(owner),
-                || format!("{source} says {detail_type}"),
-            );
-            let id = event_id(ident, self.happened());
-            let event = self.on_the_wire(id, &source, &detail_type, &[], &detail);
-            self.receive_event(bus, event, ident, owner);
+            self.put_entry(bus, entry, &[]);
         }
+    }
+
+    /// One entry of a PutEvents, about `resources`. Gives the id that the bus gave it.
+    pub(crate) fn put_entry(&mut self, bus: usize, entry: Entry, resources: &[&str]) -> String {
+        {
+            let mut inner = self.host.lock();
+            let meter = inner.meters.of(entry.owner);
+            meter.events += 1;
+            meter.event_bytes +=
+                (entry.detail.get().len() + entry.detail_type.len() + entry.source.len()) as u64;
+        }
+        let Entry {
+            source,
+            detail_type,
+            detail,
+            ident,
+            owner,
+        } = entry;
+        self.note(
+            |lab| lab.subject(owner),
+            || format!("{source} says {detail_type}"),
+        );
+        let id = event_id(ident, self.happened());
+        let event = self.on_the_wire(id.clone(), &source, &detail_type, resources, &detail);
+        self.receive_event(bus, event, ident, owner);
+        id
     }
 
     /// An event as targets get it, whose `detail` is what was sent, in its words.
@@ -344,6 +348,7 @@ impl Lab {
                     owner,
                     step,
                     delay: None,
+                    attributes: Attributes::new(),
                 },
             );
         }
@@ -360,15 +365,16 @@ impl Lab {
             return self.lose(&rule.name, owner, why);
         };
         // The attributes that eb-rule-dlq of the user guide lists.
-        let mut attributes = BTreeMap::from([
-            ("RULE_ARN", rule.arn.clone()),
-            ("TARGET_ARN", target.arn.clone()),
-            ("ERROR_CODE", code.to_owned()),
-            ("ERROR_MESSAGE", why.to_owned()),
-            ("RETRY_ATTEMPTS", delivery.attempt.to_string()),
+        let mut attributes = Attributes::from([
+            ("RULE_ARN".into(), rule.arn.clone()),
+            ("TARGET_ARN".into(), target.arn.clone()),
+            ("ERROR_CODE".into(), code.to_owned()),
+            ("ERROR_MESSAGE".into(), why.to_owned()),
+            ("RETRY_ATTEMPTS".into(), delivery.attempt.to_string()),
         ]);
-        attributes
-            .extend(exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION", condition.to_owned())));
+        attributes.extend(
+            exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION".into(), condition.to_owned())),
+        );
         let message = Message {
             // The event as it was, whatever the target would have received.
             body: delivery.event.text.clone(),

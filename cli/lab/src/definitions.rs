@@ -5,13 +5,14 @@
 //! code. Where a template leaves a property out, AWS's default stands in, with
 //! its source beside it.
 
+mod machines;
 mod reading;
 mod registry;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use duet_asl::StateMachine;
+use duet_asl::{Route, StateMachine};
 use duet_edge::timers::Schedules;
 use duet_pattern::{Matcher, Pattern, TargetInput};
 use serde_json::Value;
@@ -224,6 +225,29 @@ pub struct Machine {
     pub gone: bool,
 }
 
+/// A version or an alias that a template declares.
+#[derive(Debug, Clone)]
+pub enum Released {
+    /// A version of the definition that is deployed.
+    Version {
+        /// Its place in the templates.
+        place: String,
+        /// Index of the machine.
+        machine: usize,
+    },
+    /// An alias.
+    Alias {
+        /// Its place in the templates.
+        place: String,
+        /// Index of the machine.
+        machine: usize,
+        /// Its name.
+        name: String,
+        /// Where it leads.
+        routes: Vec<Route>,
+    },
+}
+
 /// An archive of a bus.
 #[derive(Debug, Clone)]
 pub struct Archive {
@@ -278,6 +302,10 @@ pub struct Definitions {
     pub schedules: Vec<Schedule>,
     /// State machines.
     pub machines: Vec<Machine>,
+    /// Their versions, then their aliases.
+    pub released: Vec<Released>,
+    /// Activities by ARN.
+    pub activities: Vec<String>,
     /// Archives.
     pub archives: Vec<Archive>,
 }
@@ -294,6 +322,9 @@ pub(crate) const BUS: &str = "AWS::Events::EventBus";
 pub(crate) const RULE: &str = "AWS::Events::Rule";
 pub(crate) const ARCHIVE: &str = "AWS::Events::Archive";
 pub(crate) const MACHINE: &str = "AWS::StepFunctions::StateMachine";
+pub(crate) const VERSION: &str = "AWS::StepFunctions::StateMachineVersion";
+pub(crate) const ALIAS: &str = "AWS::StepFunctions::StateMachineAlias";
+pub(crate) const ACTIVITY: &str = "AWS::StepFunctions::Activity";
 
 impl Definitions {
     /// The patterns of each bus, compiled together: of its rules, and of its

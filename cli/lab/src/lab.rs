@@ -7,10 +7,10 @@
 mod agenda;
 mod observed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use duet_asl::Millis;
+use duet_asl::{Millis, Releases, Surroundings, TaskId};
 use duet_core::{Event, Timestamp};
 use duet_pattern::Matcher;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -149,6 +149,12 @@ pub struct Lab {
     pub(crate) runs: Vec<Run>,
     pub(crate) names: FxHashMap<(usize, Arc<str>), usize>,
     pub(crate) tokens: FxHashMap<Arc<str>, usize>,
+    /// The versions and aliases of each machine, in the definitions' order.
+    pub(crate) releases: Vec<Releases>,
+    /// The activities by ARN, with the tasks that wait for a worker, oldest first.
+    pub(crate) activities: BTreeMap<String, VecDeque<(usize, TaskId)>>,
+    /// What executions find around them.
+    pub(crate) around: Surroundings,
     pub(crate) archives: Vec<Vec<Archived>>,
     pub(crate) outages: Vec<(Arc<str>, Millis, Millis)>,
     pub(crate) down: FxHashSet<String>,
@@ -270,6 +276,9 @@ impl Lab {
             runs: Vec::new(),
             names: FxHashMap::default(),
             tokens: FxHashMap::default(),
+            releases: Vec::new(),
+            activities: BTreeMap::new(),
+            around: Surroundings::default(),
             outages: Vec::new(),
             down: FxHashSet::default(),
             lost: Vec::new(),
@@ -284,6 +293,7 @@ impl Lab {
             trace: 0,
             happened: 0,
         };
+        lab.deploy_machines()?;
         lab.plan_outages();
         Ok(lab)
     }
@@ -359,6 +369,7 @@ impl Lab {
             Action::Resume(invocation, part) => self.resume(invocation, part),
             Action::Kill(invocation) => self.time_out(invocation),
             Action::FailTask(run, task, error) => self.answer_task(run, task, Err(*error)),
+            Action::Ask(asked) => self.ask(*asked),
             Action::Wake(run, at) => self.wake(run, at),
             Action::CutShort(run, kind) => self.cut_short(run, kind),
             Action::TellEnd(run, status, detail) => self.tell_end(run, status, &detail),

@@ -6,7 +6,6 @@
 mod called;
 mod ended;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -26,7 +25,7 @@ use crate::profile::{Hop, WaitsFor};
 use crate::random::{digest, mix};
 use crate::scheduler::TIMER;
 use crate::services::Work;
-use crate::sqs::{Message, Sending};
+use crate::sqs::{Attributes, Message, Sending};
 
 /// The concurrency of an account (Lambda quotas: 1,000 by default).
 const CONCURRENCY: usize = 1_000;
@@ -334,6 +333,7 @@ impl Lab {
                             owner,
                             step: TIMER.into(),
                             delay,
+                            attributes: Attributes::new(),
                         },
                     );
                 }
@@ -350,7 +350,8 @@ impl Lab {
                 let Some((home, it)) = queue.map(|at| (at, &self.definitions.queues[at])) else {
                     return;
                 };
-                let attributes = BTreeMap::from([(REASON, why), (QUEUE, it.arn.clone())]);
+                let attributes =
+                    Attributes::from([(REASON.into(), why), (QUEUE.into(), it.arn.clone())]);
                 let Some((dead, _)) = it.redrive else {
                     // On AWS the message would come back, for ever.
                     let place = it.name.clone();

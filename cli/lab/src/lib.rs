@@ -7,6 +7,7 @@
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
 //! | [`lambda`], [`sqs`], [`bus`], [`sns`], [`scheduler`], [`workflow`] | functions, queues, buses, topics, schedules, executions, as AWS runs them |
+//! | [`ask`] | what workflows ask of services by themselves |
 //! | [`update`], [`switch`], [`declared`] | the same templates with other parameters, while everything runs |
 //! | [`operate`] | what people do: send, look at what died, send it back |
 //! | [`host`], [`ports`], [`services`] | the services' code and what lies behind its ports |
@@ -24,6 +25,7 @@
 //! ([`definitions`] refuses them), subscriptions of anything but queues, rules whose target is not a queue (they fail as a missing target does),
 //! maximum batching windows, tables' time-to-live, and the account's quotas but for concurrency.
 
+mod ask;
 mod bus;
 mod declared;
 mod definitions;
@@ -71,4 +73,4 @@ pub use profile::{FAST, Hop, PROFILES, Profile, Quantiles, Row, Time, WaitsFor};
 pub use scheduler::Scheduled;
 pub use template::{DefinitionError, Files};
 pub use update::{Rollout, Update, UpdateError};
-pub use workflow::{Standing, Started, WorkflowError, word};
+pub use workflow::{ActivityError, Standing, Started, WorkflowError, word};

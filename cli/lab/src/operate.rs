@@ -13,7 +13,7 @@ use crate::bus::event_id;
 use crate::host::{Entry, timestamp};
 use crate::lab::Lab;
 use crate::random::{digest, mix};
-use crate::sqs::{Sending, message_id};
+use crate::sqs::{Attributes, Sending, message_id};
 use duet_edge::carry::EVENTBRIDGE;
 
 /// A message in a dead-letter queue.
@@ -94,6 +94,7 @@ impl Lab {
                 owner,
                 step: step.into(),
                 delay: None,
+                attributes: Attributes::new(),
             },
         );
         Ok(())
@@ -213,7 +214,7 @@ impl Lab {
             .get(queue)
             .and_then(|queue| queue.messages.get(&id));
         let all = message.into_iter().flat_map(|message| &message.attributes);
-        all.map(|(name, value)| ((*name).to_owned(), value.clone()))
+        all.map(|(name, value)| (name.to_string(), value.clone()))
             .collect()
     }
 
@@ -280,6 +281,7 @@ impl Lab {
                 owner,
                 step,
                 delay: None,
+                attributes: Attributes::new(),
             },
         );
         Some(message_id(mix(ident, home as u64 + 1)))

@@ -25,7 +25,7 @@ use crate::meter::Owner;
 use crate::ports::WiresPort;
 use crate::profile::Hop;
 use crate::random::{digest, mix, uuid};
-use crate::sqs::{Message, Sending};
+use crate::sqs::{Attributes, Message, Sending};
 use crate::template::{ACCOUNT, REGION};
 
 /// The step that a timer's message is known by.
@@ -233,6 +233,7 @@ impl Lab {
                     owner: schedule.owner,
                     step: TIMER.into(),
                     delay: None,
+                    attributes: Attributes::new(),
                 };
                 self.send(queue, sending);
                 self.schedule_done(name, ident);
@@ -313,19 +314,19 @@ impl Lab {
             return self.lose(&format!("schedule {name}"), schedule.owner, why);
         };
         // The attributes that the user guide shows.
-        let attributes = BTreeMap::from([
+        let attributes = Attributes::from([
             (
-                "SCHEDULE_ARN",
+                "SCHEDULE_ARN".into(),
                 format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group}/{name}"),
             ),
-            ("TARGET_ARN", schedule.queue.clone()),
-            ("SCHEDULED_TIME", timestamp(schedule.due).to_string()),
-            ("EXECUTION_ID", uuid(schedule.ident)),
-            ("ERROR_CODE", code.to_owned()),
-            ("ERROR_MESSAGE", why.to_owned()),
-            ("RETRY_ATTEMPTS", schedule.attempt.to_string()),
-            ("EXHAUSTED_RETRY_CONDITION", condition.to_owned()),
-            ("IS_PAYLOAD_TRUNCATED", "false".to_owned()),
+            ("TARGET_ARN".into(), schedule.queue.clone()),
+            ("SCHEDULED_TIME".into(), timestamp(schedule.due).to_string()),
+            ("EXECUTION_ID".into(), uuid(schedule.ident)),
+            ("ERROR_CODE".into(), code.to_owned()),
+            ("ERROR_MESSAGE".into(), why.to_owned()),
+            ("RETRY_ATTEMPTS".into(), schedule.attempt.to_string()),
+            ("EXHAUSTED_RETRY_CONDITION".into(), condition.to_owned()),
+            ("IS_PAYLOAD_TRUNCATED".into(), "false".to_owned()),
         ]);
         let message = Message {
             body: schedule.body.clone(),

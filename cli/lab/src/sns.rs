@@ -6,7 +6,6 @@
 //! again: that goes to the subscription's dead-letter queue, or is lost (SNS
 //! developer guide, "Message delivery retries", "Dead-letter queues").
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duet_asl::Millis;
@@ -20,7 +19,7 @@ use crate::latency::{Span, UNAVAILABLE, UNAVAILABLE_LONG_ENOUGH};
 use crate::meter::Owner;
 use crate::profile::{Hop, WaitsFor};
 use crate::random::{mix, uuid};
-use crate::sqs::{Message, Sending};
+use crate::sqs::{Attributes, Message, Sending};
 
 /// How long until a new or changed filter policy holds (SNS developer guide,
 /// "Message filtering": up to 15 minutes), in milliseconds.
@@ -41,12 +40,21 @@ fn wait(tries: u32) -> Option<Millis> {
     }
 }
 
+/// What is published.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) body: Arc<str>,
+    pub(crate) subject: Option<String>,
+    /// Message attributes: name, type and value.
+    pub(crate) attributes: Vec<(String, String, String)>,
+}
+
 /// A message for one subscription, under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Notification {
     pub(crate) subscription: usize,
     pub(crate) ident: u64,
-    body: Arc<str>,
+    message: Arc<Published>,
     owner: Owner,
     /// How often it was tried.
     tries: u32,
@@ -64,6 +72,15 @@ impl Subscription {
         filter
             .as_ref()
             .is_none_or(|filter| filter.matches(attributes))
+    }
+}
+
+impl Published {
+    /// Its attributes as a queue's message has them.
+    fn carried(&self) -> Attributes {
+        let all = self.attributes.iter();
+        all.map(|(name, _, value)| (name.clone().into(), value.clone()))
+            .collect()
     }
 }
 
@@ -104,28 +121,74 @@ impl Lab {
                     event: serde_json::from_str(entry.detail.get()).unwrap_or_default(),
                 });
             }
+            let message = Published {
+                body: entry.detail.get().into(),
+                subject: None,
+                attributes: Vec::new(),
+            };
+            let message = Arc::new(message);
             let attributes = attributes(&entry, &variant);
-            let body: Arc<str> = entry.detail.get().into();
-            for (at, subscription) in &to_it {
-                if !subscription.lets_through(&attributes, self.now) {
-                    continue;
-                }
-                let ident = mix(entry.ident, mix(*at as u64, 0x5b5));
-                let notification = Notification {
-                    subscription: *at,
-                    ident,
-                    body: body.clone(),
-                    owner: entry.owner,
-                    tries: 0,
-                    blocked: 0,
-                };
-                let wait = self.time(Hop::TopicToQueue, 0, ident);
-                let until = self.now + wait;
-                let mut inner = self.host.lock();
-                inner.waits(entry.owner, WaitsFor::Bus, self.now, until);
-                drop(inner);
-                self.after(wait, Action::Notify(Box::new(notification)));
+            self.fan_out(&to_it, &attributes, message, (entry.ident, entry.owner));
+        }
+    }
+
+    /// Publish of one message, whose filters see `attributes`; `false` where there is no
+    /// such topic.
+    pub(crate) fn publish_one(
+        &mut self,
+        topic: &str,
+        message: Published,
+        attributes: &Value,
+        (ident, owner): (u64, Owner),
+    ) -> bool {
+        let definitions = self.definitions.clone();
+        if !definitions.topics.iter().any(|known| known == topic) {
+            return false;
+        }
+        self.host.lock().meters.of(owner).published += 1;
+        if self.config.events {
+            let name = topic.rsplit(':').next().unwrap_or(topic);
+            self.heard.push(Heard {
+                at: self.now(),
+                bus: name.to_owned(),
+                event: serde_json::from_str(&message.body).unwrap_or_default(),
+            });
+        }
+        let to_it = definitions.subscriptions.iter().enumerate();
+        let to_it: Vec<_> = to_it
+            .filter(|(_, it)| it.topic == topic && !it.gone)
+            .collect();
+        self.fan_out(&to_it, attributes, Arc::new(message), (ident, owner));
+        true
+    }
+
+    /// Sends a message on its way to each of the subscriptions `to_it` that takes it.
+    fn fan_out(
+        &mut self,
+        to_it: &[(usize, &Subscription)],
+        attributes: &Value,
+        message: Arc<Published>,
+        (ident, owner): (u64, Owner),
+    ) {
+        for (at, subscription) in to_it {
+            if !subscription.lets_through(attributes, self.now) {
+                continue;
             }
+            let ident = mix(ident, mix(*at as u64, 0x5b5));
+            let notification = Notification {
+                subscription: *at,
+                ident,
+                message: message.clone(),
+                owner,
+                tries: 0,
+                blocked: 0,
+            };
+            let wait = self.time(Hop::TopicToQueue, 0, ident);
+            let until = self.now + wait;
+            let mut inner = self.host.lock();
+            inner.waits(owner, WaitsFor::Bus, self.now, until);
+            drop(inner);
+            self.after(wait, Action::Notify(Box::new(notification)));
         }
     }
 
@@ -189,9 +252,13 @@ impl Lab {
             );
             return self.after(wait, Action::Notify(Box::new(notification)));
         }
-        let body = match subscription.raw {
-            true => notification.body,
-            false => self.wrapped(&subscription.topic, &notification),
+        let message = &notification.message;
+        let (body, attributes) = match subscription.raw {
+            true => (message.body.clone(), message.carried()),
+            false => {
+                let wrapped = self.wrapped(&subscription.topic, &notification);
+                (wrapped, Attributes::new())
+            }
         };
         self.send(
             queue,
@@ -201,6 +268,7 @@ impl Lab {
                 owner,
                 step,
                 delay: None,
+                attributes,
             },
         );
     }
@@ -208,13 +276,20 @@ impl Lab {
     /// What a queue gets without raw delivery (SNS developer guide, "Amazon SNS and
     /// Amazon SQS message formats", of which this is the part that says something).
     fn wrapped(&self, topic: &str, notification: &Notification) -> Arc<str> {
-        let envelope = json!({
+        let message = &notification.message;
+        let mut envelope = json!({
             "Type": "Notification",
             "MessageId": uuid(notification.ident),
             "TopicArn": topic,
-            "Message": &*notification.body,
+            "Message": &*message.body,
             "Timestamp": self.now().to_string(),
         });
+        if let Some(subject) = &message.subject {
+            envelope["Subject"] = subject.as_str().into();
+        }
+        for (name, kind, value) in &message.attributes {
+            envelope["MessageAttributes"][name] = json!({ "Type": kind, "Value": value });
+        }
         envelope.to_string().into()
     }
 
@@ -228,7 +303,7 @@ impl Lab {
             return self.lose(&subscription.name, notification.owner, why);
         };
         let message = Message {
-            body: notification.body,
+            body: notification.message.body.clone(),
             ident: mix(notification.ident, 0xdead),
             owner: notification.owner,
             step: subscription.name.clone(),
@@ -238,7 +313,7 @@ impl Lab {
             shown: self.now,
             overlooked: 0,
             first_received: None,
-            attributes: BTreeMap::new(),
+            attributes: notification.message.carried(),
             home: None,
             stamp: 0,
         };

@@ -6,6 +6,7 @@
 //! retention period counts from the first sending and goes on in a standard
 //! dead-letter queue (SQS developer guide).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ const OVERLOOKED: u32 = 3;
 
 /// Why a message is lost with its queue.
 const DELETED: &str = "its queue was deleted";
+
+/// Message attributes, by name.
+pub(crate) type Attributes = BTreeMap<Cow<'static, str>, String>;
 
 /// A message.
 #[derive(Debug, Clone)]
@@ -44,8 +48,8 @@ pub(crate) struct Message {
     pub(crate) shown: Millis,
     /// When it was received for the first time.
     pub(crate) first_received: Option<Millis>,
-    /// Message attributes: what EventBridge, or the edge, says about a dead letter.
-    pub(crate) attributes: BTreeMap<&'static str, String>,
+    /// Message attributes: the sender's, or what EventBridge, or the edge, says about a dead letter.
+    pub(crate) attributes: Attributes,
     /// The queue it died on.
     pub(crate) home: Option<usize>,
     /// Counts what happened to it, so that old appointments are void.
@@ -70,6 +74,12 @@ pub(crate) struct Sending {
     pub(crate) step: Arc<str>,
     /// Milliseconds; `None` for the queue's own delay.
     pub(crate) delay: Option<Millis>,
+    pub(crate) attributes: Attributes,
+}
+
+/// What tells the message `ident` from others once it is on a queue.
+pub(crate) fn on_queue(ident: u64, queue: usize) -> u64 {
+    mix(ident, queue as u64 + 1)
 }
 
 /// The id under which a message is known on its queue.
@@ -86,8 +96,9 @@ impl Lab {
             owner,
             step,
             delay,
+            attributes,
         } = sending;
-        let ident = mix(ident, queue as u64 + 1);
+        let ident = on_queue(ident, queue);
         let delay = delay.unwrap_or(self.definitions.queues[queue].delay);
         let service = self.service_of(queue);
         let (twice, late, passed, poison) = {
@@ -130,7 +141,7 @@ impl Lab {
             overlooked: 0,
             shown: self.now,
             first_received: None,
-            attributes: BTreeMap::new(),
+            attributes,
             home: None,
             stamp: 0,
         };

@@ -9,6 +9,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use duet_asl::Releases;
+
 use crate::declared::Declared;
 use crate::definitions::{
     ARCHIVE, BUS, Definitions, FUNCTION, MACHINE, MAPPING, Mapping, QUEUE, QUEUE_POLICY, RULE,
@@ -74,10 +76,17 @@ impl Lab {
                 let new = target.machine_named(id).map(|at| &target.machines[at]);
                 match (live.machine_named(id), new) {
                     // Executions keep the definition they began with.
-                    (Some(at), Some(new)) => live.machines[at] = new.clone(),
-                    (None, Some(new)) => live.machines.push(new.clone()),
+                    (Some(at), Some(new)) => {
+                        live.machines[at] = new.clone();
+                        self.releases[at].update(new.machine.clone());
+                    }
+                    (None, Some(new)) => {
+                        live.machines.push(new.clone());
+                        self.releases.push(Releases::of(new.machine.clone()));
+                    }
                     (_, None) => {}
                 }
+                self.surround();
             }
             BUS => {
                 let live = Arc::make_mut(&mut self.definitions);
@@ -348,6 +357,7 @@ impl Lab {
                 if let Some(at) = live.machine_named(id) {
                     live.machines[at].gone = true;
                     self.orphan_executions(at);
+                    self.surround();
                 }
             }
             BUS => {

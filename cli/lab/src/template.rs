@@ -19,6 +19,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
+use crate::definitions::{ALIAS, VERSION};
+
 /// The account that the lab plays.
 pub(crate) const ACCOUNT: &str = "123456789012";
 /// The region that the lab plays.
@@ -218,9 +220,11 @@ impl Stack {
         Ok(match kind {
             "AWS::SQS::Queue" => queue_url(&name),
             "AWS::SNS::Topic" => self.attribute(logical, "TopicArn")?,
-            "AWS::StepFunctions::StateMachine" | "AWS::CloudFormation::Stack" => {
-                self.attribute(logical, "Arn")?
-            }
+            "AWS::StepFunctions::StateMachine"
+            | "AWS::StepFunctions::Activity"
+            | "AWS::StepFunctions::StateMachineVersion"
+            | "AWS::StepFunctions::StateMachineAlias"
+            | "AWS::CloudFormation::Stack" => self.attribute(logical, "Arn")?,
             _ => name,
         })
     }
@@ -266,6 +270,11 @@ impl Stack {
                 arn("states", format!("stateMachine:{name}"))
             }
             ("AWS::StepFunctions::StateMachine", "Name") => name,
+            ("AWS::StepFunctions::Activity", "Arn") => arn("states", format!("activity:{name}")),
+            ("AWS::StepFunctions::Activity" | ALIAS, "Name") => name,
+            // What is published at the first deployment has this number.
+            (VERSION, "Arn") => format!("{}:1", self.machine_of(resource)?),
+            (ALIAS, "Arn") => format!("{}:{name}", self.machine_of(resource)?),
             ("AWS::Scheduler::ScheduleGroup", "Arn") => {
                 arn("scheduler", format!("schedule-group/{name}"))
             }
@@ -282,6 +291,18 @@ impl Stack {
         })
     }
 
+    /// The ARN of the state machine that a version or an alias is of.
+    fn machine_of(&self, resource: &Value) -> Resolved<String> {
+        let properties = self.properties(resource)?;
+        let routes = &properties["RoutingConfiguration"][0];
+        let preference = &properties["DeploymentPreference"];
+        let version = [routes, preference].map(|it| it["StateMachineVersionArn"].as_str());
+        let version = version.into_iter().flatten().next();
+        // A version's ARN is its machine's with a number behind it.
+        let machine = version.and_then(|arn| Some(arn.rsplit_once(':')?.0.to_owned()));
+        Ok(machine.unwrap_or_else(|| text(&properties["StateMachineArn"])))
+    }
+
     fn physical_name(&self, logical: &str) -> Resolved<String> {
         let resource = self.resource(logical)?;
         let property = match resource["Type"].as_str().unwrap_or_default() {
@@ -291,6 +312,8 @@ impl Stack {
             "AWS::SNS::Topic" => "TopicName",
             "AWS::Events::EventBus"
             | "AWS::Events::Rule"
+            | "AWS::StepFunctions::Activity"
+            | ALIAS
             | "AWS::Scheduler::ScheduleGroup"
             | "AWS::Logs::DeliveryDestination" => "Name",
             "AWS::Events::Archive" => "ArchiveName",

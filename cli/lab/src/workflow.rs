@@ -1,12 +1,18 @@
 //! Executions of state machines, driven by what their tasks answer.
 
+mod activities;
+mod control;
+mod releases;
 mod standing;
 mod told;
+
+pub use activities::ActivityError;
 
 use std::sync::Arc;
 
 use duet_asl::{
-    Effect, Execution, ExecutionOptions, Millis, RedriveError, Status, TaskCall, TaskError, TaskId,
+    AnswerError, Effect, Execution, ExecutionOptions, Millis, Pattern, RedriveError, ReleaseError,
+    Status, TaskCall, TaskError, TaskId,
 };
 use duet_core::Timestamp;
 use serde_json::Value;
@@ -32,6 +38,7 @@ pub(crate) struct Run {
     arn: Arc<str>,
     input: u64,
     ident: u64,
+    pub(crate) started: Millis,
     counted: u64,
     due: Option<Millis>,
     redrives: u64,
@@ -74,8 +81,14 @@ pub struct Standing {
     pub status: Status,
     /// When it ended, if it did.
     pub ended: Option<Timestamp>,
+    /// When it started.
+    pub started: Timestamp,
     /// The error it failed with.
     pub error: Option<String>,
+    /// The ARN of the version that it runs, if it was started by one or by an alias.
+    pub version: Option<String>,
+    /// The ARN of the alias that it was started by.
+    pub alias: Option<String>,
 }
 
 /// Why no execution was started or redriven.
@@ -87,6 +100,18 @@ pub enum WorkflowError {
     /// No such execution is known.
     #[error("there is no execution {0}")]
     NoExecution(String),
+    /// AWS answers `InvalidDefinition`.
+    #[error("the definition is not valid: {0}")]
+    Definition(String),
+    /// A version or an alias is not as it was asked to be.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// The error or cause with which it was to be stopped is too long.
+    #[error(transparent)]
+    Stop(#[from] AnswerError),
+    /// StopExecution knows no Express executions (API_StopExecution).
+    #[error("{0} is an Express execution, and cannot be stopped")]
+    Express(String),
     /// AWS would refuse to redrive it.
     #[error(transparent)]
     Redrive(#[from] RedriveError),
@@ -94,7 +119,8 @@ pub enum WorkflowError {
 
 impl Lab {
     /// StartExecution: idempotent in name and input while it runs. What ended
-    /// keeps its name, but the same input tells the caller so.
+    /// keeps its name, but the same input tells the caller so. `machine` is a name or an
+    /// ARN, which a version or an alias may follow (`..:3`, `..:prod`).
     ///
     /// # Errors
     /// [`WorkflowError::NoMachine`]
@@ -104,28 +130,45 @@ impl Lab {
         name: &str,
         input: &Value,
     ) -> Result<Started, WorkflowError> {
-        let at = self.definitions.machine_named(machine);
-        let at = at.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;
+        let begun = self.begin_execution(machine, name, input)?;
+        Ok(begun.1)
+    }
+
+    /// The same; gives the number of the execution, too.
+    pub(crate) fn begin_execution(
+        &mut self,
+        machine: &str,
+        name: &str,
+        input: &Value,
+    ) -> Result<(usize, Started), WorkflowError> {
+        let named = self.machine_by(machine);
+        let (at, qualifier) = named.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;
         let sent = text(input);
         let print = digest(&text(&input["data"]));
         let name: Arc<str> = name.into();
         if let Some(run) = self.names.get(&(at, name.clone())) {
             let same = self.runs[*run].input == print;
-            return Ok(if same {
-                Started::Already
-            } else {
-                Started::Clashes
-            });
+            let started = match same {
+                true => Started::Already,
+                false => Started::Clashes,
+            };
+            return Ok((*run, started));
         }
         let it = &self.definitions.machines[at];
         let ident = mix(digest(&it.name), digest(&name));
+        let seed = mix(self.config.seed, ident);
+        let draw = || (mix(seed, 0x5eed) % 100) as u32;
+        let release = self.releases[at].release(qualifier, draw);
+        let release = release.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;
         let options = ExecutionOptions {
             name: name.to_string(),
             machine_name: it.name.clone(),
+            version: release.version,
+            alias: release.alias,
             region: REGION.to_owned(),
             account: ACCOUNT.to_owned(),
             role_arn: it.role.clone(),
-            seed: mix(self.config.seed, ident),
+            seed,
             history: true,
             ways: false,
             context: None,
@@ -135,7 +178,8 @@ impl Lab {
         let owner = self.host.lock().meters.owner(subject, variant);
         // As on the wire: text, and read again.
         let input = serde_json::from_str(&sent).unwrap_or_default();
-        let execution = Execution::start(&it.machine, input, &options, self.now);
+        let around = self.around.clone();
+        let execution = Execution::start_with(&release.machine, input, &options, around, self.now);
         let run = self.runs.len();
         self.names.insert((at, name.clone()), run);
         self.runs.push(Run {
@@ -146,6 +190,7 @@ impl Lab {
             name,
             input: print,
             ident,
+            started: self.now,
             counted: 0,
             due: None,
             redrives: 0,
@@ -156,7 +201,7 @@ impl Lab {
         self.announce_status(run, Status::Running);
         self.plan_cuts(run);
         self.drive(run);
-        Ok(Started::New)
+        Ok((run, Started::New))
     }
 
     /// Draws whether an execution is to be stopped, or to run out of time, and
@@ -242,8 +287,8 @@ impl Lab {
                     self.call(run, call, (called, calls), between);
                     called += 1;
                 }
-                // The function runs on; its answer finds nobody.
-                Effect::Cancel(_) => {}
+                // The function runs on; its answer finds nobody. No worker is to take it.
+                Effect::Cancel(id) => self.withdraw(run, id),
                 Effect::WakeAt(at) => {
                     self.runs[run].due = Some(at);
                     self.at(at, Action::Wake(run, at));
@@ -298,41 +343,58 @@ impl Lab {
     }
 
     fn call(&mut self, run: usize, call: TaskCall, place: (u64, u64), between: u64) {
+        if call.resource.pattern == Pattern::Activity {
+            return self.await_worker(run, &call);
+        }
         let gap = self.gap(run, &call, place, between);
+        let is_function = &*call.resource.service == "lambda";
+        let it = &self.runs[run];
+        let attempt = mix(it.redrives, call.retries.into());
+        let (owner, ident) = (it.owner, mix(it.ident, mix(digest(&call.state), attempt)));
+        if let Some(token) = &call.token {
+            self.tokens.insert(token.clone(), run);
+        }
+        if call.retries > 0 {
+            self.host.lock().meters.of(owner).retries += 1;
+        }
+        self.note(
+            |lab| lab.subject(owner),
+            || {
+                format!(
+                    "the workflow is at {}, attempt {}",
+                    call.state,
+                    call.retries + 1
+                )
+            },
+        );
+        if !is_function && self.plan_ask((run, owner, ident), &call, gap) {
+            return;
+        }
         let TaskCall {
             id,
             state,
             resource,
             arguments,
-            token,
-            retries,
             ..
         } = call;
-        let it = &self.runs[run];
-        let attempt = mix(it.redrives, retries.into());
-        let (owner, ident) = (it.owner, mix(it.ident, mix(digest(&state), attempt)));
-        if let Some(token) = token {
-            self.tokens.insert(token, run);
-        }
-        if retries > 0 {
-            self.host.lock().meters.of(owner).retries += 1;
-        }
-        let function = match &*resource.service {
-            "lambda" => arguments["FunctionName"]
+        let function = match is_function {
+            true => arguments["FunctionName"]
                 .as_str()
                 .and_then(|name| self.arns.get(name))
                 .copied(),
-            _ => None,
+            false => None,
         };
-        self.note(
-            |lab| lab.subject(owner),
-            || format!("the workflow is at {state}, attempt {}", retries + 1),
-        );
         let Some(function) = function else {
-            let error = TaskError::new(
-                "Lambda.ResourceNotFoundException",
-                format!("Function not found: {}", arguments["FunctionName"]),
-            );
+            let error = match is_function {
+                true => TaskError::new(
+                    "Lambda.ResourceNotFoundException",
+                    format!("Function not found: {}", arguments["FunctionName"]),
+                ),
+                false => TaskError::new(
+                    "States.TaskFailed",
+                    format!("the lab has no {}:{}", resource.service, resource.action),
+                ),
+            };
             return self.after(1, Action::FailTask(run, id, Box::new(error)));
         };
         let payload = arguments["Payload"].clone();
@@ -413,33 +475,6 @@ impl Lab {
     fn tell_engine(&mut self, run: usize, ended: Option<Millis>) {
         let arn = self.runs[run].arn.clone();
         self.host.lock().executions.insert(arn, ended);
-    }
-
-    /// RedriveExecution.
-    ///
-    /// # Errors
-    /// [`WorkflowError`]
-    pub fn redrive_execution(&mut self, arn: &str) -> Result<(), WorkflowError> {
-        let run = self.runs.iter().position(|run| &*run.arn == arn);
-        let run = run.ok_or_else(|| WorkflowError::NoExecution(arn.to_owned()))?;
-        let machine = &self.definitions.machines[self.runs[run].machine];
-        if machine.gone {
-            return Err(WorkflowError::NoMachine(machine.name.clone()));
-        }
-        let now = self.now;
-        // What is not kept any more has succeeded.
-        let execution = self.runs[run].execution.as_mut();
-        execution.ok_or(RedriveError::NotFailed)?.redrive(now)?;
-        self.runs[run].redrives += 1;
-        let owner = self.runs[run].owner;
-        self.note(
-            |lab| lab.subject(owner),
-            || "the execution is redriven".to_owned(),
-        );
-        self.tell_engine(run, None);
-        self.announce_status(run, Status::Running);
-        self.drive(run);
-        Ok(())
     }
 }
 

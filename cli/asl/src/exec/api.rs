@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
+/// API_SendTaskFailure, API_StopExecution: an error has at most so many characters.
+const MAX_ERROR: usize = 256;
+/// The same of a cause.
+pub(super) const MAX_CAUSE: usize = 32_768;
+
 /// Where an execution stands, in AWS's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -54,7 +59,9 @@ pub struct TaskCall {
 /// What the driver must do.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    /// Make this call, and answer with [`crate::Execution::complete_task`].
+    /// Make this call, and answer with [`crate::Execution::complete_task`]; or, of an activity,
+    /// keep it until a worker asks for one, and have it taken with
+    /// [`crate::Execution::take_activity`].
     Invoke(TaskCall),
     /// The answer to this call is no longer wanted (it may still run).
     Cancel(TaskId),
@@ -82,6 +89,24 @@ impl TaskError {
             cause: Some(cause.into()),
         }
     }
+
+    /// Whether SendTaskFailure and StopExecution take it.
+    ///
+    /// # Errors
+    /// [`AnswerError::TooLong`]
+    pub fn sendable(&self) -> Result<(), AnswerError> {
+        let cause = self.cause.as_deref().unwrap_or_default();
+        for (what, text, most) in [
+            ("error", &*self.error, MAX_ERROR),
+            ("cause", cause, MAX_CAUSE),
+        ] {
+            // A character has one byte or more.
+            if text.len() > most && text.chars().count() > most {
+                return Err(AnswerError::TooLong { what, most });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Why an answer was not taken.
@@ -90,6 +115,17 @@ pub enum AnswerError {
     /// No task waits under this id: it was answered, timed out or was cancelled.
     #[error("no task waits under this id: it was answered, timed out or was cancelled")]
     UnknownTask,
+    /// It is an activity's: whoever took it answers with the token.
+    #[error("the task of an activity is answered with the token that its worker got")]
+    ByToken,
+    /// AWS answers `ValidationException` (API_SendTaskFailure).
+    #[error("a task's {what} has at most {most} characters")]
+    TooLong {
+        /// `error` or `cause`.
+        what: &'static str,
+        /// The limit.
+        most: usize,
+    },
     /// AWS answers `TaskTimedOut` or `InvalidToken`.
     #[error("no task waits for this token: it was answered, timed out or never given")]
     UnknownToken,
@@ -119,6 +155,10 @@ pub struct ExecutionOptions {
     pub name: String,
     /// The machine's name.
     pub machine_name: String,
+    /// The machine's version that runs, if it was started by one or by an alias.
+    pub version: Option<u64>,
+    /// The alias that it was started by.
+    pub alias: Option<Arc<str>>,
     /// Region and account of the ARNs in the context object.
     pub region: String,
     /// See `region`.
@@ -140,6 +180,8 @@ impl Default for ExecutionOptions {
         ExecutionOptions {
             name: "execution".into(),
             machine_name: "machine".into(),
+            version: None,
+            alias: None,
             region: "us-east-1".into(),
             account: "123456789012".into(),
             role_arn: "arn:aws:iam::123456789012:role/machine".into(),
@@ -217,6 +259,27 @@ impl Execution {
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.identity.execution_arn
+    }
+
+    /// The machine's ARN, without version or alias.
+    #[must_use]
+    pub fn state_machine_arn(&self) -> &str {
+        &self.identity.machine_arn
+    }
+
+    /// `stateMachineVersionArn` of DescribeExecution: of an execution that was started by a
+    /// version or an alias.
+    #[must_use]
+    pub fn version_arn(&self) -> Option<String> {
+        let version = self.identity.version?;
+        Some(format!("{}:{version}", self.identity.machine_arn))
+    }
+
+    /// `stateMachineAliasArn` of DescribeExecution.
+    #[must_use]
+    pub fn alias_arn(&self) -> Option<String> {
+        let alias = self.identity.alias.as_ref()?;
+        Some(format!("{}:{alias}", self.identity.machine_arn))
     }
 
     /// The execution's input.

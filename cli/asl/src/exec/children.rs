@@ -64,6 +64,9 @@ impl Execution {
         // The states of a nested execution are another machine's.
         let ways = ways && it.nested.is_none();
         let (machine, machine_name) = (it.machine.clone(), it.machine_name.clone());
+        let nested = it.nested.as_ref();
+        let version = nested.and_then(|it| it.version);
+        let alias = nested.and_then(|it| it.alias.clone());
         let child = &mut it.children[child];
         if child.again && machine.kind == MachineType::Standard {
             child.again = false;
@@ -77,6 +80,8 @@ impl Execution {
         let options = ExecutionOptions {
             name: child.name.clone(),
             machine_name,
+            version,
+            alias,
             region,
             account,
             role_arn,
@@ -299,18 +304,25 @@ impl Execution {
         self.runs.as_ref()?.calls.get(&task.0).copied()
     }
 
+    /// Notes that a child holds a token.
+    pub(super) fn note_token(&mut self, token: Arc<str>, id: ChildId) {
+        if let Some(runs) = &mut self.runs {
+            runs.tokens.insert(token, id);
+        }
+    }
+
     /// Who holds a token, if it is a child.
     pub(super) fn child_with(&self, token: &str) -> Option<ChildId> {
         self.runs.as_ref()?.tokens.get(token).copied()
     }
 
     /// Lets a child take an answer.
-    pub(super) fn ask_child(
+    pub(super) fn ask_child<T>(
         &mut self,
         id: ChildId,
-        act: impl FnOnce(&mut Execution) -> Result<(), AnswerError>,
+        act: impl FnOnce(&mut Execution) -> Result<T, AnswerError>,
         otherwise: AnswerError,
-    ) -> Result<(), AnswerError> {
+    ) -> Result<T, AnswerError> {
         let result = self.with_child(id, act).unwrap_or(Err(otherwise));
         self.settle();
         result

@@ -27,6 +27,7 @@ mod results;
 mod single;
 mod states;
 mod thread;
+mod worker;
 
 use crate::env::Identity;
 use crate::failure::{Failure, RUNTIME, TIMEOUT};
@@ -51,6 +52,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use thread::{Activity, Thread};
+pub use worker::ActivityTask;
 
 /// Express executions have no event limit; one that makes this many transitions
 /// at a single instant would have used up its five minutes at 2 ms each.
@@ -165,6 +167,8 @@ impl Execution {
                 execution_name: name.as_str().into(),
                 machine_arn: format!("{owner}:stateMachine:{machine_name}").into(),
                 machine_name: machine_name.as_str().into(),
+                version: options.version,
+                alias: options.alias.clone(),
                 role_arn: options.role_arn.as_str().into(),
                 input: input.clone(),
                 started: now,
@@ -217,7 +221,9 @@ impl Execution {
     /// message went out; the result comes with the token.
     ///
     /// # Errors
-    /// [`AnswerError::UnknownTask`] when nothing waits for this answer (any more).
+    /// [`AnswerError::UnknownTask`] when nothing waits for this answer (any more);
+    /// [`AnswerError::ByToken`] for an activity's task, which its worker answers. A failure
+    /// says that no worker can be offered it (`ActivityScheduleFailed`).
     pub fn complete_task(
         &mut self,
         id: TaskId,
@@ -230,6 +236,7 @@ impl Execution {
             return self.ask_child(child, answer, AnswerError::UnknownTask);
         }
         let thread = self.find(id.0).ok_or(AnswerError::UnknownTask)?;
+        self.admits(thread, &result)?;
         self.answer(thread, result, false);
         self.settle();
         Ok(())
@@ -251,13 +258,15 @@ impl Execution {
     /// `SendTaskFailure`.
     ///
     /// # Errors
-    /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more).
+    /// [`AnswerError::UnknownToken`] when no task waits for `token` (any more);
+    /// [`AnswerError::TooLong`] as AWS refuses it.
     pub fn task_token_failure(
         &mut self,
         token: &str,
         error: TaskError,
         now: Millis,
     ) -> Result<(), AnswerError> {
+        error.sendable()?;
         self.answer_token(token, Err(error), now)
     }
 
@@ -358,14 +367,6 @@ impl Execution {
         self.threads.iter().position(|t| {
             t.as_ref()
                 .is_some_and(|t| t.activity_id == activity && t.activity.is_pending())
-        })
-    }
-
-    fn holder(&self, token: &str) -> Option<usize> {
-        self.threads.iter().position(|t| {
-            t.as_ref().is_some_and(|t| {
-                matches!(&t.activity, Activity::Task(task) if task.token.as_deref() == Some(token))
-            })
         })
     }
 

@@ -4,6 +4,7 @@
 //! A nested execution is a child as those of Map Runs are, alone in a run of its own.
 //! Its events and the forms of its output: recorded executions, 2023-08-12.
 
+use super::api::MAX_CAUSE;
 use super::clock::{Alarm, after};
 use super::maprun::{Child, MapRun};
 use super::states::Progress;
@@ -13,21 +14,21 @@ use crate::env::uuid;
 use crate::history::Detail;
 use crate::model::{MachineType, Pattern, Resource, StateId, StateMachine};
 use crate::objects::Objects;
+use crate::release::{Release, Releases};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Executions within executions, at most: ours, AWS has no such limit.
 const MAX_DEPTH: u32 = 32;
-/// API_SendTaskFailure: a cause has at most so many characters. Each execution writes
-/// the cause of the one within it as a text in its own, so they would grow without end.
-const MAX_CAUSE: usize = 32_768;
 
 /// What an execution finds around it.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     pub(super) objects: Option<Arc<dyn Objects>>,
-    machines: Arc<BTreeMap<String, Arc<StateMachine>>>,
+    machines: Arc<BTreeMap<String, Releases>>,
+    /// The ARNs of the activities there are; `None` where nobody says.
+    activities: Option<Arc<BTreeSet<String>>>,
     /// How many executions it lies in.
     depth: u32,
 }
@@ -37,6 +38,9 @@ pub struct Surroundings {
 pub(super) struct Nested {
     /// The state that waits for it.
     state: StateId,
+    /// The version and the alias that it was started by.
+    pub(super) version: Option<u64>,
+    pub(super) alias: Option<Arc<str>>,
     /// `.sync:2`: input and output are JSON, not text.
     parsed: bool,
 }
@@ -52,9 +56,29 @@ impl Surroundings {
     /// With the machines that tasks start and wait for, by their names. The driver
     /// answers for those that are not among them.
     #[must_use]
-    pub fn with_machines(mut self, machines: BTreeMap<String, Arc<StateMachine>>) -> Self {
+    pub fn with_machines(self, machines: BTreeMap<String, Arc<StateMachine>>) -> Self {
+        let all = machines.into_iter();
+        self.with_releases(all.map(|(name, it)| (name, Releases::of(it))).collect())
+    }
+
+    /// The same, with their versions and aliases.
+    #[must_use]
+    pub fn with_releases(mut self, machines: BTreeMap<String, Releases>) -> Self {
         self.machines = Arc::new(machines);
         self
+    }
+
+    /// With the ARNs of all activities there are: a task of another fails. Without this,
+    /// every activity is there.
+    #[must_use]
+    pub fn with_activities(mut self, activities: Arc<BTreeSet<String>>) -> Self {
+        self.activities = Some(activities);
+        self
+    }
+
+    pub(super) fn has_activity(&self, arn: &str) -> bool {
+        let all = self.activities.as_ref();
+        all.is_none_or(|all| all.contains(arn))
     }
 
     /// What a child finds.
@@ -72,17 +96,18 @@ impl Execution {
         &self,
         resource: &Resource,
         arguments: &Value,
-    ) -> Option<(String, Arc<StateMachine>)> {
+    ) -> Option<(String, Release)> {
         if resource.pattern != Pattern::Sync || &*resource.service != "states" {
             return None;
         }
         let arn = arguments.get("StateMachineArn")?.as_str()?;
-        // A version or an alias may follow the name.
-        let name = arn.split(":stateMachine:").last()?.split(':').next()?;
-        let machine = self.around.machines.get(name)?;
+        let mut named = arn.split(":stateMachine:").last()?.splitn(2, ':');
+        let (name, qualifier) = (named.next()?, named.next());
+        let draw = || self.random.borrow_mut().u32(..100);
+        let release = self.around.machines.get(name)?.release(qualifier, draw)?;
         // AWS waits for Standard executions only.
-        let standard = machine.kind == MachineType::Standard;
-        standard.then(|| (name.to_owned(), machine.clone()))
+        let standard = release.machine.kind == MachineType::Standard;
+        standard.then(|| (name.to_owned(), release))
     }
 
     /// Starts what a task waits for.
@@ -90,11 +115,11 @@ impl Execution {
         &mut self,
         thread: usize,
         resource: &Resource,
-        (machine_name, machine): (String, Arc<StateMachine>),
+        (machine_name, release): (String, Release),
         arguments: &Value,
         timeout: Option<u64>,
     ) -> Progress {
-        let begun = self.prepare(thread, resource, machine_name, machine, arguments);
+        let begun = self.prepare(thread, resource, machine_name, release, arguments);
         let nested = begun.as_ref().ok().copied();
         let activity = self.begin(
             thread,
@@ -103,6 +128,7 @@ impl Execution {
                 heartbeat: None,
                 silent_at: None,
                 nested,
+                offered: None,
             }),
         );
         let run = match begun {
@@ -136,7 +162,7 @@ impl Execution {
         thread: usize,
         resource: &Resource,
         machine_name: String,
-        machine: Arc<StateMachine>,
+        release: Release,
         arguments: &Value,
     ) -> Result<usize, TaskError> {
         if let Some(run) = self.failed_before(thread) {
@@ -176,9 +202,11 @@ impl Execution {
                 format!("Execution Already Exists: '{machine_name}:{}'", child.name),
             ));
         }
-        let mut run = MapRun::new(machine, machine_name, thread, now);
+        let mut run = MapRun::new(release.machine, machine_name, thread, now);
         run.nested = Some(Nested {
             state,
+            version: release.version,
+            alias: release.alias,
             parsed: resource.action.ends_with(":2"),
         });
         // Its failure is the task's, and no matter of thresholds.
@@ -232,6 +260,8 @@ impl Execution {
         let result = match status {
             Status::Succeeded => Ok(told),
             _ => {
+                // Each execution writes the cause of the one within it as a text in its own, so
+                // they would grow without end.
                 let cause: String = told.to_string().chars().take(MAX_CAUSE).collect();
                 Err(TaskError::new("States.TaskFailed", cause))
             }
@@ -273,6 +303,15 @@ impl Child {
         }
         put("StartDate", run.started().into());
         put("StateMachineArn", run.identity.machine_arn.as_ref().into());
+        let by = [
+            ("StateMachineAliasArn", run.alias_arn()),
+            ("StateMachineVersionArn", run.version_arn()),
+        ];
+        for (name, arn) in by {
+            if let Some(arn) = arn {
+                put(name, arn.into());
+            }
+        }
         put("Status", json!(run.status));
         if let Some(ended) = run.ended {
             put("StopDate", ended.into());

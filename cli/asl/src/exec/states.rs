@@ -8,7 +8,7 @@ use super::{
 };
 use crate::choice::timestamp;
 use crate::failure::{Failure, RUNTIME};
-use crate::history::{Assigned, Detail};
+use crate::history::{Assigned, Detail, Ending};
 use crate::model::{
     Choice, Kind, Language, MAX_SECONDS, MachineType, Pattern, State, StateId, Task, Wait,
 };
@@ -284,6 +284,9 @@ impl Execution {
         let timeout = seconds(&task.timeout, "TimeoutSeconds")?;
         let heartbeat = seconds(&task.heartbeat, "HeartbeatSeconds")?;
         let resource = &task.resource;
+        if resource.is_activity() {
+            return self.offer(thread, state, resource, (arguments, timeout, heartbeat));
+        }
         self.record(thread, || Detail::Scheduled {
             resource: resource.clone(),
             arguments: arguments.clone(),
@@ -292,6 +295,7 @@ impl Execution {
         });
         self.record(thread, || Detail::Started {
             resource: resource.clone(),
+            worker: None,
         });
         if self.status != Status::Running {
             return Ok(Progress::Blocked);
@@ -309,6 +313,7 @@ impl Execution {
                 heartbeat: watched,
                 silent_at,
                 nested: None,
+                offered: None,
             }),
         );
         if let Some(seconds) = timeout {
@@ -331,7 +336,7 @@ impl Execution {
     }
 
     /// A token no other task has: it holds the execution's ARN and a number of its own.
-    fn new_token(&mut self) -> Arc<str> {
+    pub(super) fn new_token(&mut self) -> Arc<str> {
         let nonce = self.random.borrow_mut().u64(..);
         let text = format!(
             "{}#{}#{nonce:016x}",
@@ -365,10 +370,10 @@ impl Execution {
                 return;
             }
             Ok(value) => {
-                let who = if resource.is_function() {
-                    &resource.arn
-                } else {
+                let who = if resource.is_integration() {
                     &resource.service
+                } else {
+                    &resource.arn
                 };
                 within_limit(&value, who)
                     .map(|()| Arc::new(value))
@@ -376,6 +381,7 @@ impl Execution {
             }
             Err(TaskError { error, cause }) => Err(Failure::reported(error, cause)),
         };
+        let unclaimed = result.is_err() && self.is_offered(thread);
         self.begin(thread, Activity::Halted);
         let progress = match result {
             Ok(output) => {
@@ -387,7 +393,11 @@ impl Execution {
                     .and_then(|effective| self.done(thread, state, &effective, Some(output)))
             }
             Err(failure) => {
-                self.record_failed(thread, task, &failure, false);
+                let how = match unclaimed {
+                    true => Ending::NotScheduled,
+                    false => Ending::Failed,
+                };
+                self.record_failed(thread, task, &failure, how);
                 Err(failure)
             }
         };
@@ -403,14 +413,14 @@ impl Execution {
         self.call_off(thread);
         self.begin(thread, Activity::Halted);
         let failure = Failure::timeout(heartbeat);
-        self.record_failed(thread, task, &failure, true);
+        self.record_failed(thread, task, &failure, Ending::TimedOut);
         self.resume(thread, state, Err(failure));
     }
 
-    fn record_failed(&mut self, thread: usize, task: &Task, failure: &Failure, timed_out: bool) {
+    fn record_failed(&mut self, thread: usize, task: &Task, failure: &Failure, how: Ending) {
         self.record(thread, || Detail::Failed {
             resource: task.resource.clone(),
-            timed_out,
+            how,
             error: (&*failure.error).into(),
             cause: failure.cause.clone(),
         });

@@ -67,6 +67,16 @@ pub(super) struct RunningTask {
     pub(super) silent_at: Option<Millis>,
     /// The run of the execution it waits for, if that is here.
     pub(super) nested: Option<usize>,
+    /// What a worker finds who takes it, while none has: of an activity.
+    pub(super) offered: Option<Box<Offer>>,
+}
+
+/// A task of an activity that waits for a worker.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) input: Data,
+    pub(super) timeout: Option<u64>,
+    pub(super) heartbeat: Option<u64>,
 }
 
 /// The branches of a Parallel, or the iterations of a Map.

@@ -1,10 +1,9 @@
 //! What a task calls: a function, or a service integration.
 //!
-//! Owns the list of optimized integrations: which actions, which patterns, which members they cannot do without.
-//!
-//! Source: Step Functions developer guide, "Integrating services" and each service's page, as of November 2026.
-//! An action of an AWS SDK integration (`aws-sdk:service:action`) is not looked up: there are thousands.
+//! Which optimized integrations there are is the list's in [`super::known`]. An action of
+//! an AWS SDK integration (`aws-sdk:service:action`) is not looked up: there are thousands.
 
+use super::known::known;
 use super::{Compiler, Object};
 use crate::jsonata::delimited;
 use crate::model::{Language, MachineType, Pattern, Resource};
@@ -12,99 +11,6 @@ use crate::parse::state::Site;
 use crate::validate::codes;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// An action: its patterns besides request-response, and the members it requires.
-struct Action {
-    sync: bool,
-    token: bool,
-    required: &'static [&'static str],
-}
-
-/// Request-response only.
-const PLAIN: Action = action(false, false, &[]);
-/// Also `.sync`.
-const JOB: Action = action(true, false, &[]);
-
-const fn action(sync: bool, token: bool, required: &'static [&'static str]) -> Action {
-    Action {
-        sync,
-        token,
-        required,
-    }
-}
-
-fn known(service: &str, verb: &str) -> Option<Action> {
-    Some(match (service, verb) {
-        ("apigateway", "invoke") => action(false, true, &["ApiEndpoint", "Method"]),
-        ("athena", "startQueryExecution") => action(true, false, &["QueryString"]),
-        ("athena", "stopQueryExecution" | "getQueryExecution" | "getQueryResults") => {
-            action(false, false, &["QueryExecutionId"])
-        }
-        ("batch", "submitJob") => action(true, true, &["JobDefinition", "JobName", "JobQueue"]),
-        ("bedrock", "invokeModel") => action(false, true, &["ModelId"]),
-        ("bedrock", "createModelCustomizationJob") => action(true, true, &[]),
-        ("codebuild", "startBuild" | "startBuildBatch") => action(true, false, &["ProjectName"]),
-        ("codebuild", "retryBuildBatch") => JOB,
-        (
-            "codebuild",
-            "stopBuild" | "batchDeleteBuilds" | "batchGetReports" | "stopBuildBatch"
-            | "deleteBuildBatch",
-        ) => PLAIN,
-        ("databrew", "startJobRun") => action(true, false, &["Name"]),
-        ("dynamodb", "getItem" | "updateItem" | "deleteItem") => {
-            action(false, false, &["Key", "TableName"])
-        }
-        ("dynamodb", "putItem") => action(false, false, &["Item", "TableName"]),
-        ("ecs", "runTask") => action(true, true, &["TaskDefinition"]),
-        (
-            "eks",
-            "createCluster"
-            | "deleteCluster"
-            | "createNodegroup"
-            | "deleteNodegroup"
-            | "createFargateProfile"
-            | "deleteFargateProfile"
-            | "runJob",
-        ) => JOB,
-        ("eks", "call") => PLAIN,
-        ("elasticmapreduce", "createCluster" | "terminateCluster" | "addStep") => JOB,
-        (
-            "elasticmapreduce",
-            "cancelStep"
-            | "setClusterTerminationProtection"
-            | "modifyInstanceFleetByName"
-            | "modifyInstanceGroupByName",
-        ) => PLAIN,
-        ("emr-containers", "createVirtualCluster") => PLAIN,
-        ("emr-containers", "deleteVirtualCluster" | "startJobRun") => JOB,
-        (
-            "emr-serverless",
-            "createApplication" | "startApplication" | "stopApplication" | "deleteApplication"
-            | "startJobRun" | "cancelJobRun",
-        ) => JOB,
-        ("events", "putEvents") => action(false, true, &["Entries"]),
-        ("glue", "startJobRun") => action(true, false, &["JobName"]),
-        ("http", "invoke") => action(false, false, &["ApiEndpoint", "Method"]),
-        ("lambda", "invoke") => action(false, true, &["FunctionName"]),
-        ("mediaconvert", "createJob") => JOB,
-        (
-            "sagemaker",
-            "createHyperParameterTuningJob"
-            | "createLabelingJob"
-            | "createProcessingJob"
-            | "createTrainingJob"
-            | "createTransformJob",
-        ) => JOB,
-        (
-            "sagemaker",
-            "createEndpoint" | "createEndpointConfig" | "createModel" | "updateEndpoint",
-        ) => PLAIN,
-        ("sns", "publish") => action(false, true, &["Message"]),
-        ("sqs", "sendMessage") => action(false, true, &["MessageBody", "QueueUrl"]),
-        ("states", "startExecution") => action(true, true, &["StateMachineArn"]),
-        _ => return None,
-    })
-}
 
 /// Whether AWS has the integration at all.
 pub(super) fn exists(service: &str, verb: &str, suffix: &str) -> bool {
@@ -114,12 +20,7 @@ pub(super) fn exists(service: &str, verb: &str, suffix: &str) -> bool {
             && verb.chars().all(|c| c.is_ascii_alphanumeric())
             && matches!(suffix, "" | "waitForTaskToken");
     }
-    known(service, verb).is_some_and(|action| match suffix {
-        "" => true,
-        "sync" => action.sync,
-        "sync:2" => service == "states",
-        _ => action.token,
-    })
+    known(service, verb).is_some_and(|action| action.has(suffix))
 }
 
 impl Compiler {
@@ -159,13 +60,8 @@ impl Compiler {
         if owner != "states" {
             return self.invalid_resource(&here, arn);
         }
-        if rest.starts_with("activity:") {
-            self.refuse_here(
-                &here,
-                "an activity",
-                "use a Lambda function or a task token",
-            );
-            return None;
+        if let Some(name) = rest.strip_prefix("activity:") {
+            return self.activity(&here, arn, name);
         }
         self.integration(fields, site, arn, rest)
     }
@@ -222,11 +118,28 @@ impl Compiler {
         })
     }
 
+    /// A task that a worker takes. Express workflows have none (Step Functions developer
+    /// guide, Choosing workflow type).
+    fn activity(&mut self, here: &str, arn: &str, name: &str) -> Option<Resource> {
+        if name.is_empty() {
+            return self.invalid_resource(here, arn);
+        }
+        if self.kind == MachineType::Express {
+            self.schema(here, "Express state machine does not support activities");
+        }
+        Some(Resource {
+            arn: arn.into(),
+            service: "activity".into(),
+            action: arn.into(),
+            pattern: Pattern::Activity,
+        })
+    }
+
     fn invalid_resource(&mut self, at: &str, arn: &str) -> Option<Resource> {
         self.error(
             codes::INVALID_RESOURCE,
             at,
-            format!("'{arn}' is not the ARN of a function or of a service integration"),
+            format!("'{arn}' is not the ARN of a function, an activity or a service integration"),
         );
         None
     }

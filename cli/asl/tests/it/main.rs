@@ -5,6 +5,7 @@
     reason = "helpers outside test functions may take the shortcuts tests may"
 )]
 
+mod activities;
 mod cases;
 mod chaos;
 mod data;
@@ -21,6 +22,7 @@ mod mocks;
 mod nested;
 mod project;
 mod refusals;
+mod releases;
 mod single;
 mod suite;
 mod timing;

@@ -7,7 +7,7 @@ use duet_asl::{
 use serde_json::{Value, json};
 
 /// A machine whose only task starts `Child` and waits for it.
-fn parent(suffix: &str, extra: Value) -> Value {
+pub(crate) fn parent(suffix: &str, extra: Value) -> Value {
     let mut task = json!({"Type": "Task", "Resource": format!("arn:aws:states:::states:startExecution.{suffix}"), "End": true,
         "Parameters": {"StateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:Child", "Name": "one",
             "Input": {"n.$": "$.n", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID.$": "$$.Execution.Id"}}});

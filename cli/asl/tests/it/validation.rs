@@ -338,12 +338,11 @@ fn retriers_and_catchers() {
 }
 
 #[test]
-fn what_duet_does_not_run_is_refused_by_name() {
-    let unsupported = "NOT_SUPPORTED_BY_DUET";
+fn a_resource_names_a_function_an_activity_or_an_integration() {
     let task = |arn: &str| state(json!({"Type": "Task", "Resource": arn, "End": true}));
     only(
-        &task("arn:aws:states:us-east-1:123456789012:activity:a"),
-        unsupported,
+        &task("arn:aws:states:us-east-1:123456789012:activity:"),
+        "INVALID_RESOURCE",
         "/States/S/Resource",
         "activity",
     );

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use duet_asl::{MachineType, StateMachine, substitute};
 use duet_pattern::{Pattern, TargetInput};
 use serde_json::Value;
 
 use super::{
-    ARCHIVE, Archive, BUS, Bus, DEFAULT_BUS, Definitions, FUNCTION, Function, Index, MACHINE,
-    MAPPING, Machine, Mapping, QUEUE, QUEUE_POLICY, Queue, RULE, Rule, SCHEDULE_GROUP,
-    SUBSCRIPTION, Schedule, Subscription, TABLE, TOPIC, Target,
+    ACTIVITY, ALIAS, ARCHIVE, Archive, BUS, Bus, DEFAULT_BUS, Definitions, FUNCTION, Function,
+    Index, MACHINE, MAPPING, Mapping, QUEUE, QUEUE_POLICY, Queue, RULE, Rule, SCHEDULE_GROUP,
+    SUBSCRIPTION, Schedule, Subscription, TABLE, TOPIC, Target, VERSION,
 };
 use crate::declared;
 use crate::deployed::family;
@@ -20,7 +19,7 @@ use crate::template::{ACCOUNT, DefinitionError, Files, REGION, Resource, Stack, 
 /// What refers to nothing that is read here.
 const SIMPLE: [&str; 5] = [TABLE, TOPIC, SCHEDULE_GROUP, FUNCTION, BUS];
 
-type Read<T> = Result<T, DefinitionError>;
+pub(super) type Read<T> = Result<T, DefinitionError>;
 
 impl Definitions {
     /// What `files` deploy as a stack called `stack`, with `parameters` in
@@ -66,6 +65,8 @@ impl Definitions {
             rules: Vec::new(),
             schedules: Vec::new(),
             machines: Vec::new(),
+            released: Vec::new(),
+            activities: Vec::new(),
             archives: Vec::new(),
         };
         // What is referred to comes before what refers to it.
@@ -77,7 +78,10 @@ impl Definitions {
         this.each(&stacks, &[RULE], Self::rule)?;
         this.each(&stacks, &[SUBSCRIPTION], Self::subscription)?;
         this.each(&stacks, &[ARCHIVE], Self::archive)?;
+        this.each(&stacks, &[ACTIVITY], Self::activity)?;
         this.each(&stacks, &[MACHINE], Self::machine)?;
+        this.each(&stacks, &[VERSION], Self::version)?;
+        this.each(&stacks, &[ALIAS], Self::alias)?;
         Ok(this)
     }
 
@@ -396,49 +400,6 @@ impl Definitions {
         Ok(())
     }
 
-    fn machine(&mut self, stack: &Stack, resource: Resource) -> Read<()> {
-        let Resource {
-            logical,
-            properties,
-            ..
-        } = resource;
-        let arn = stack.attribute(&logical, "Arn")?;
-        let wrong = |why: &dyn std::fmt::Display| DefinitionError::new(&arn, why);
-        let path = properties["DefinitionS3Location"]
-            .as_str()
-            .unwrap_or_default();
-        let definition = stack.file(path)?;
-        let values = &properties["DefinitionSubstitutions"];
-        let definition =
-            substitute(definition, |name| values.get(name).map(text)).map_err(|missing| {
-                wrong(&format!(
-                    "{path}: nothing is put in for {}",
-                    missing.join(", ")
-                ))
-            })?;
-        let kind = match properties["StateMachineType"].as_str() {
-            Some("EXPRESS") => MachineType::Express,
-            _ => MachineType::Standard,
-        };
-        let machine = StateMachine::parse_as(&definition, kind).map_err(|findings| {
-            wrong(&format!(
-                "{path}: {}",
-                findings
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default()
-            ))
-        })?;
-        self.machines.push(Machine {
-            name: stack.attribute(&logical, "Name")?,
-            role: text(&properties["RoleArn"]),
-            machine: Arc::new(machine),
-            arn,
-            gone: false,
-        });
-        Ok(())
-    }
-
     fn queue_at(&self, whose: &str, arn: &str) -> Read<usize> {
         let found = self.queues.iter().position(|queue| queue.arn == arn);
         found.ok_or_else(|| DefinitionError::new(whose, format!("no queue {arn}")))
@@ -460,7 +421,7 @@ fn is_true(value: &Value) -> bool {
     *value == true || *value == "true"
 }
 
-fn number(value: &Value) -> Option<i64> {
+pub(super) fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 

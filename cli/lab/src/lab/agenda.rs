@@ -7,6 +7,7 @@ use std::ops::Range;
 use duet_asl::{Millis, Status, TaskError, TaskId};
 use serde_json::value::RawValue;
 
+use crate::ask::Asked;
 use crate::bus::Delivery;
 use crate::fault::Fault;
 use crate::random::{digest, mix};
@@ -25,6 +26,8 @@ pub(crate) enum Action {
     Kill(u64),
     /// A call of a workflow failed before it reached its function.
     FailTask(usize, TaskId, Box<TaskError>),
+    /// A workflow calls a service.
+    Ask(Box<Asked>),
     /// An execution is due.
     Wake(usize, Millis),
     /// An execution is stopped from outside, or its time is over.
@@ -135,6 +138,7 @@ impl Action {
             Self::Resume(n, part) => mix(mix(2, *n), *part as u64),
             Self::Kill(n) => mix(3, *n),
             Self::FailTask(run, task, _) => mix(mix(4, *run as u64), task.0),
+            Self::Ask(it) => mix(mix(15, it.run as u64), it.task.0),
             Self::Wake(run, at) => mix(mix(5, *run as u64), *at as u64),
             Self::Poll(mapping) => mix(6, *mapping as u64),
             Self::Show(queue, message, _) => mix(mix(7, *queue as u64), *message),

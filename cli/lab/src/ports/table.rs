@@ -67,6 +67,24 @@ impl Table {
         Ok(self.indexes.apply(changes))
     }
 
+    /// The document at `key`.
+    pub(crate) fn at(&self, key: &Key) -> Option<Item> {
+        self.memory.at(key)
+    }
+
+    /// Has the document at `key` say `body`, or be gone. Gives what that takes of the
+    /// table's indexes.
+    pub(crate) fn set(&self, key: Key, body: Option<Body>) -> u64 {
+        let said = body.clone().unwrap_or_else(|| Body::of(&Value::Null));
+        let changes = self.indexes.changes(&[Write::Put {
+            key: key.clone(),
+            body: said,
+            expect: Expect::Anything,
+        }]);
+        self.memory.set(key, body);
+        self.indexes.apply(changes)
+    }
+
     async fn remember(&self, now: i64, writes: &[Write]) {
         let Some(past) = &self.past else { return };
         let keys: Vec<Key> = writes.iter().map(|write| write.key().clone()).collect();

@@ -62,7 +62,7 @@ impl Lab {
         running.any(|run| is_gone(&run))
     }
 
-    pub(super) fn standing(&self, run: &Run) -> Standing {
+    pub(crate) fn standing(&self, run: &Run) -> Standing {
         let execution = run.execution.as_ref();
         Standing {
             machine: self.definitions.machines[run.machine].name.clone(),
@@ -74,6 +74,9 @@ impl Lab {
                 let told = inner.executions.get(&run.arn).copied();
                 told.flatten().map(timestamp)
             },
+            started: timestamp(run.started),
+            version: execution.and_then(|execution| execution.version_arn()),
+            alias: execution.and_then(|execution| execution.alias_arn()),
             error: execution.and_then(|execution| execution.error().map(str::to_owned)),
         }
     }

@@ -10,3 +10,4 @@ mod scheduler;
 mod shop;
 mod sweep;
 mod update;
+mod workflows;

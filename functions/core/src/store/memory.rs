@@ -43,6 +43,14 @@ impl Partitions {
         Some(&there[at])
     }
 
+    fn remove(&mut self, key: &Key) {
+        if let Some(there) = self.0.get_mut(key.pk.as_str())
+            && let Ok(at) = place(there, &key.sk)
+        {
+            there.remove(at);
+        }
+    }
+
     fn put(&mut self, key: Key, body: Body) {
         let there = self.0.entry(key.pk.into()).or_default();
         match place(there, &key.sk) {
@@ -66,6 +74,22 @@ fn place(documents: &[Kept], sk: &str) -> Result<usize, usize> {
 }
 
 impl Memory {
+    /// The document at `key`.
+    #[must_use]
+    pub fn at(&self, key: &Key) -> Option<Item> {
+        Some(self.partitions().get(key)?.item(&key.pk))
+    }
+
+    /// Has the document at `key` say `body`, whatever it says now; without a body there
+    /// is none from then on. For whoever writes past the desk.
+    pub fn set(&self, key: Key, body: Option<Body>) {
+        let mut there = self.partitions();
+        match body {
+            Some(body) => there.put(key, body),
+            None => there.remove(&key),
+        }
+    }
+
     fn partitions(&self) -> MutexGuard<'_, Partitions> {
         // A panic while the lock is held leaves whole documents behind: every
         // write below is checked before the first is applied.
@@ -199,6 +223,19 @@ mod tests {
             table.commit(vec![put("a", Expect::Version(1))]).await,
             Err(CommitError::Conflict)
         );
+    }
+
+    #[test]
+    fn whoever_writes_past_the_desk_sets_and_removes() {
+        let table = Memory::default();
+        let key = Key::new("o-1", "a");
+        let at = |table: &Memory| Some(table.at(&key)?.body.value());
+        assert_eq!(at(&table), None);
+        table.set(key.clone(), None);
+        table.set(key.clone(), Some(Body::of(&json!({"n": 1}))));
+        assert_eq!(at(&table), Some(json!({"n": 1})));
+        table.set(key.clone(), None);
+        assert_eq!(at(&table), None);
     }
 
     #[tokio::test]
