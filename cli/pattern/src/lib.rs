@@ -59,6 +59,7 @@ mod event;
 pub mod explain;
 mod expression;
 mod fold;
+mod index;
 mod json;
 mod matcher;
 mod number;
