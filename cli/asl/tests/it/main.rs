@@ -11,6 +11,7 @@ mod data;
 mod datasets;
 mod distributed;
 mod failures;
+mod fuzz;
 mod history;
 mod intrinsics;
 mod jsonata;

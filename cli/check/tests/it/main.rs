@@ -2,6 +2,7 @@
 
 mod documents;
 mod fixtures;
+mod fuzz;
 mod shapes;
 
 use std::collections::BTreeMap;
