@@ -1,0 +1,266 @@
+//! Events tried on rules: those of the shop's bus, or those of a template.
+
+use std::path::Path;
+
+use duet_pattern::{Explanation, Pattern, explain};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Template, list, why_not};
+use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::terminal::read;
+use crate::terminal::report::Report;
+use crate::terminal::table::{self, table};
+use crate::world::port::bus::BusTools;
+
+/// How rules take events.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Tested {
+    /// One event.
+    One {
+        /// One row for each rule: those that match, then those that nearly do.
+        rules: Vec<Verdict>,
+    },
+    /// Several.
+    #[serde(rename_all = "camelCase")]
+    Several {
+        /// How many.
+        events: usize,
+        /// One row for each rule: those that match most, then those that nearly match one.
+        rules: Vec<Count>,
+        /// The events that no rule takes, from 1.
+        taken_by_none: Vec<usize>,
+    },
+}
+
+/// How one rule takes an event.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// The rule.
+    pub name: String,
+    /// Whether the event matches.
+    pub matches: bool,
+    /// Why not: the fields that do not hold.
+    pub why_not: String,
+    #[serde(skip)]
+    far: Far,
+}
+
+/// How one rule takes several events.
+#[derive(Debug, Serialize)]
+pub struct Count {
+    /// The rule.
+    pub name: String,
+    /// How many match.
+    pub matches: usize,
+    /// Of those that do not, the nearest: which it is, from 1.
+    pub nearest: Option<usize>,
+    /// Why that one does not.
+    pub why_not: String,
+    #[serde(skip)]
+    far: Far,
+}
+
+/// How far an event is from a match: the fields that do not hold, and how many do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Far {
+    missing: usize,
+    holding: std::cmp::Reverse<usize>,
+}
+
+/// A rule's name and its pattern, or a word for why the pattern may be another.
+struct Rule {
+    name: String,
+    pattern: Pattern,
+    doubt: &'static str,
+}
+
+/// Tries the events in `file` against every rule of the shop's bus.
+///
+/// # Errors
+/// [`Problem`] when one is no event, or the bus does not answer.
+pub async fn test<W: BusTools>(world: &W, file: &Path) -> Outcome<Tested> {
+    let events = events(file)?;
+    let read = |rule: super::Rule| {
+        let pattern = Pattern::from_value(&rule.pattern).map_err(|e| {
+            Problem::environment(format!("rule {}: its pattern is refused: {e}", rule.name))
+        })?;
+        Ok(Rule {
+            name: rule.name,
+            pattern,
+            doubt: "",
+        })
+    };
+    let rules = list(world).await?.rules.into_iter().map(read);
+    Ok(tried(&rules.collect::<Outcome<Vec<_>>>()?, &events))
+}
+
+/// Tries the events in `file` against every rule of a template that has a pattern.
+///
+/// # Errors
+/// [`Problem`] when one is no event, there is no rule, or EventBridge would refuse a pattern.
+pub fn test_template(template: &Template, file: &Path) -> Outcome<Tested> {
+    let events = events(file)?;
+    let mut rules = Vec::new();
+    for rule in template.rules()? {
+        let Some(pattern) = &rule.pattern else {
+            continue;
+        };
+        let pattern = Pattern::from_value(pattern).map_err(|e| {
+            Problem::usage(format!("{}:{}: {}: {e}", rule.file, rule.line, rule.name))
+        })?;
+        let doubt = if rule.is_doubtful {
+            "a part of the pattern is known only once it is deployed; "
+        } else {
+            ""
+        };
+        rules.push(Rule {
+            name: rule.name,
+            pattern,
+            doubt,
+        });
+    }
+    Ok(tried(&rules, &events))
+}
+
+/// The events in a file: one, a list, or one a line. What lacks `source` or
+/// `detail-type` no rule ever sees.
+fn events(file: &Path) -> Outcome<Vec<Value>> {
+    let name = file.display().to_string();
+    let events: Vec<Value> = read::all(&read::text(file)?, &name)?;
+    for (n, event) in events.iter().enumerate() {
+        for member in ["source", "detail-type"] {
+            if event.get(member).is_none() {
+                let entry = match events.len() {
+                    1 => String::new(),
+                    _ => format!(", entry {}", n + 1),
+                };
+                let why = format!("{name}{entry}: an event has a member {member}");
+                return Err(Problem::usage(why).hint(
+                    "`duet events tail --output json` shows whole events; `duet rules match` takes any document",
+                ));
+            }
+        }
+    }
+    Ok(events)
+}
+
+fn tried(rules: &[Rule], events: &[Value]) -> Tested {
+    if let [event] = events {
+        let verdict = |rule: &Rule| {
+            let explained = explain(&rule.pattern, event);
+            Verdict {
+                name: rule.name.clone(),
+                matches: explained.matches,
+                why_not: rule.why_not(&explained),
+                far: far(&explained),
+            }
+        };
+        let mut rules: Vec<Verdict> = rules.iter().map(verdict).collect();
+        rules.sort_by(|a, b| (!a.matches, a.far, &a.name).cmp(&(!b.matches, b.far, &b.name)));
+        return Tested::One { rules };
+    }
+    let mut taken = vec![false; events.len()];
+    let mut count = |rule: &Rule| {
+        let mut count = Count {
+            name: rule.name.clone(),
+            matches: 0,
+            nearest: None,
+            why_not: String::new(),
+            far: Far::default(),
+        };
+        for (n, event) in events.iter().enumerate() {
+            let explained = explain(&rule.pattern, event);
+            let far = far(&explained);
+            if explained.matches {
+                taken[n] = true;
+                count.matches += 1;
+            } else if count.nearest.is_none() || far < count.far {
+                count.nearest = Some(n + 1);
+                count.why_not = rule.why_not(&explained);
+                count.far = far;
+            }
+        }
+        count
+    };
+    let mut rules: Vec<Count> = rules.iter().map(&mut count).collect();
+    let order = |it: &Count| (std::cmp::Reverse(it.matches), it.far);
+    rules.sort_by(|a, b| (order(a), &a.name).cmp(&(order(b), &b.name)));
+    let none = taken.iter().enumerate().filter(|(_, taken)| !**taken);
+    Tested::Several {
+        events: events.len(),
+        rules,
+        taken_by_none: none.map(|(n, _)| n + 1).collect(),
+    }
+}
+
+impl Rule {
+    fn why_not(&self, explained: &Explanation) -> String {
+        match explained.matches {
+            true => String::new(),
+            false => format!("{}{}", self.doubt, why_not(explained)),
+        }
+    }
+}
+
+/// How far the nearest alternative is.
+fn far(explained: &Explanation) -> Far {
+    let Some(nearest) = explained.alternatives.first() else {
+        return Far::default();
+    };
+    let holding = nearest.fields.iter().filter(|field| field.holds).count();
+    Far {
+        missing: nearest.fields.len() - holding,
+        holding: std::cmp::Reverse(holding),
+    }
+}
+
+impl Report for Tested {
+    fn text(&self) -> String {
+        match self {
+            Self::One { rules } => {
+                let mut rows = table([
+                    table::word("RULE"),
+                    table::word("MATCH").states(),
+                    table::prose("WHY NOT"),
+                ]);
+                for rule in rules {
+                    let word = if rule.matches { "match" } else { "no" };
+                    rows.add_row([rule.name.as_str(), word, &rule.why_not]);
+                }
+                rows.text()
+            }
+            Self::Several {
+                events,
+                rules,
+                taken_by_none,
+            } => {
+                let mut rows = table([
+                    table::word("RULE"),
+                    table::word("MATCHES"),
+                    table::word("NEAREST"),
+                    table::prose("WHY NOT"),
+                ]);
+                for rule in rules {
+                    rows.add_row([
+                        rule.name.clone(),
+                        rule.matches.to_string(),
+                        rule.nearest.map_or_else(String::new, |n| n.to_string()),
+                        rule.why_not.clone(),
+                    ]);
+                }
+                let none: Vec<String> = taken_by_none.iter().map(ToString::to_string).collect();
+                let none = match none.as_slice() {
+                    [] => format!("{events} events, each taken by some rule"),
+                    some => format!("{events} events, taken by no rule: {}", some.join(", ")),
+                };
+                format!("{}\n\n{none}", rows.text())
+            }
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Done
+    }
+}
