@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::choose::parameter;
 use crate::ops::rules::{self, Targets, Template};
@@ -37,16 +37,12 @@ pub enum Rules {
     ///
     /// Exits with 1 if nothing is delivered.
     #[command(
+        group(ArgGroup::new("what").required(true).args(["target", "rule"])),
         after_help = "Example: echo '{\"InputPathsMap\":{\"id\":\"$.detail.id\"},\"InputTemplate\":\"{\\\"order\\\": <id>}\"}' > target.json; echo '{\"detail\":{\"id\":\"o-1\"}}' | duet rules transform --target target.json --event -"
     )]
     Transform {
         /// A target as PutTargets takes it, or its InputTransformer alone.
-        #[arg(
-            long,
-            value_name = "FILE",
-            required_unless_present = "rule",
-            conflicts_with = "rule"
-        )]
+        #[arg(long, value_name = "FILE")]
         target: Option<PathBuf>,
         /// In place of a file: all targets of this rule of the template.
         #[arg(long, value_name = "RULE", requires = "template")]

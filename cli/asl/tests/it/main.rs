@@ -24,6 +24,7 @@ mod project;
 mod refusals;
 mod single;
 mod suite;
+mod testing;
 mod timing;
 mod validation;
 mod wild;

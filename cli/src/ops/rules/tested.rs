@@ -23,7 +23,6 @@ pub enum Tested {
         rules: Vec<Verdict>,
     },
     /// Several.
-    #[serde(rename_all = "camelCase")]
     Several {
         /// How many.
         events: usize,
