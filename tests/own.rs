@@ -1,6 +1,7 @@
-//! docs/your-own.md as somebody reads it: every command in it is run, in order, in an empty folder, and says what stands
-//! below it.
+//! What somebody with a project of their own takes: the libraries, which stand alone, and docs/your-own.md, as one reads
+//! it: every command in it is run, in order, in an empty folder, and says what stands below it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -67,4 +68,35 @@ fn every_command_says_what_stands_below_it() {
         compared += usize::from(!shown.is_empty());
     }
     assert!(compared > 5, "only {compared} answers");
+}
+
+/// The crates that a build of `package` links, itself among them.
+fn crates(package: &str) -> BTreeSet<String> {
+    let options = ["tree", "--offline", "--edges", "normal", "--prefix", "none"];
+    let output = Command::new(env!("CARGO"))
+        .args(options)
+        .args(["--package", package])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_libraries_stand_alone() {
+    for name in ["asl", "pattern"] {
+        let package = format!("duet-{name}");
+        let crates = crates(&package);
+        assert!(crates.contains(&package), "{crates:?}");
+        for linked in &crates {
+            let cloud = linked.starts_with("aws-") || ["tokio", "hyper"].contains(&linked.as_str());
+            let ours = linked.starts_with("duet-") && *linked != package;
+            assert!(!cloud && !ours, "{package} depends on {linked}");
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        assert!(folder.join("README.md").exists() && folder.join("examples").is_dir());
+    }
 }

@@ -1,5 +1,6 @@
 //! Templates in, findings out.
 
+mod bus;
 mod documents;
 mod fixtures;
 mod fuzz;
