@@ -153,7 +153,10 @@ impl Garbler {
         match self.random.u8(..6) {
             0 => text.replace_range(from..to, ""),
             1 => text.truncate(from),
-            2 if to - from < 256 => text.insert_str(to, &text[from..to].to_owned()),
+            2 if to - from < 256 => {
+                let copy = text[from..to].to_owned();
+                text.insert_str(to, &copy);
+            }
             3 => {
                 let piece = self.piece();
                 let end = text[from..]

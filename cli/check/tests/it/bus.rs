@@ -12,7 +12,7 @@ fn rules(template: &str, parameters: &[(&str, &str)]) -> Vec<BusRule> {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let read = |_: &Path| Ok(template.to_owned());
-    rules_of(Path::new("template.yaml"), &parameters, &read).unwrap()
+    rules_of(Path::new("template.yaml"), &parameters, &read).expect("a template")
 }
 
 #[test]

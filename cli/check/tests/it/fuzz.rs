@@ -43,10 +43,12 @@ const PIECES: [&str; 24] = [
 /// The fixtures, trips and mended.
 fn templates() -> Vec<String> {
     let mut texts = Vec::new();
-    for folder in std::fs::read_dir(own().join("tests/fixtures")).unwrap() {
+    for folder in std::fs::read_dir(own().join("tests/fixtures")).expect("a fixture") {
         for file in ["trips.yaml", "mended.yaml"] {
-            texts
-                .push(std::fs::read_to_string(folder.as_ref().unwrap().path().join(file)).unwrap());
+            texts.push(
+                std::fs::read_to_string(folder.as_ref().expect("a fixture").path().join(file))
+                    .expect("a fixture"),
+            );
         }
     }
     texts.sort_unstable();
