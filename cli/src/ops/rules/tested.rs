@@ -263,3 +263,92 @@ impl Report for Tested {
         Exit::Done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rule(name: &str, pattern: Value) -> Rule {
+        Rule {
+            name: name.to_owned(),
+            pattern: Pattern::from_value(&pattern).unwrap(),
+            doubt: "",
+        }
+    }
+
+    fn rules() -> [Rule; 3] {
+        [
+            rule("far", json!({"source": ["x"], "detail-type": ["y"]})),
+            rule("near", json!({"source": ["shop"], "detail-type": ["y"]})),
+            rule("taken", json!({"source": ["shop"]})),
+        ]
+    }
+
+    #[test]
+    fn of_one_event_what_nearly_matches_comes_before_what_does_not_at_all() {
+        let event = json!({"source": "shop", "detail-type": "Paid"});
+        let Tested::One { rules } = tried(&rules(), &[event]) else {
+            panic!("one event is one");
+        };
+        let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+        assert_eq!(names, ["taken", "near", "far"]);
+        assert!(rules[0].matches && rules[0].why_not.is_empty());
+        assert_eq!(rules[1].why_not, r#"detail-type wants "y", has "Paid""#);
+    }
+
+    #[test]
+    fn of_several_events_each_rule_has_its_count_and_its_nearest() {
+        let events = [
+            json!({"source": "other", "detail-type": "Paid"}),
+            json!({"source": "other", "detail-type": "y"}),
+            json!({"source": "shop", "detail-type": "y"}),
+            json!({"source": "shop", "detail-type": "Paid"}),
+        ];
+        let tested = tried(&rules(), &events);
+        let Tested::Several {
+            rules,
+            taken_by_none,
+            ..
+        } = &tested
+        else {
+            panic!("four events are several");
+        };
+        let told: Vec<_> = rules
+            .iter()
+            .map(|it| (it.name.as_str(), it.matches, it.nearest))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("taken", 2, Some(1)),
+                ("near", 1, Some(2)),
+                ("far", 0, Some(2))
+            ]
+        );
+        assert_eq!(taken_by_none, &[1, 2]);
+        assert!(tested.text().ends_with("4 events, taken by no rule: 1, 2"));
+    }
+
+    #[test]
+    fn events_come_alone_as_a_list_or_by_the_line_and_are_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events");
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            events(&file)
+        };
+        let one = r#"{"source": "a", "detail-type": "b"}"#;
+        assert_eq!(read(one).unwrap().len(), 1);
+        assert_eq!(read(&format!("[{one}, {one}]")).unwrap().len(), 2);
+        assert_eq!(read(&format!("{one}\n{one}\n{one}\n")).unwrap().len(), 3);
+        let why = read(&format!("{one}\n{{\"source\": \"a\"}}")).unwrap_err();
+        assert!(
+            why.to_string()
+                .contains("entry 2: an event has a member detail-type"),
+            "{why}"
+        );
+        assert!(read("").is_err());
+    }
+}

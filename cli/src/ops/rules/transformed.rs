@@ -115,3 +115,52 @@ impl Report for Transformed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a target made of `target` receives of `event`.
+    fn given(target: &Value, event: &Value) -> Outcome<Transformed> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, value: &Value| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, value.to_string()).unwrap();
+            path
+        };
+        let (target, event) = (file("target", target), file("event", event));
+        transform(&Targets::File(&target), &event)
+    }
+
+    #[test]
+    fn a_transformer_alone_or_in_its_target_is_filled() {
+        let transformer = json!({"InputPathsMap": {"id": "$.detail.id"},
+            "InputTemplate": "{\"id\": <id>, \"at\": <aws.events.event.ingestion-time>, \"rule\": <aws.events.rule-name>}"});
+        let event = json!({"time": "2026-02-03T04:05:06Z", "detail": {"id": "o-1"}});
+        for target in [
+            transformer.clone(),
+            json!({"Id": "a", "InputTransformer": transformer}),
+        ] {
+            let given = given(&target, &event).unwrap();
+            assert_eq!(
+                given.text(),
+                r#"{"id":"o-1","at":"2026-02-03T04:05:06Z","rule":"rule"}"#
+            );
+            assert_eq!(given.exit(), Exit::Done);
+        }
+    }
+
+    #[test]
+    fn what_is_not_delivered_ends_with_1_and_what_is_refused_with_its_reason() {
+        let nothing = given(&json!({"Id": "a", "InputPath": "$.no"}), &json!({})).unwrap();
+        assert_eq!(nothing.exit(), Exit::Failed);
+        assert!(nothing.text().starts_with("nothing is delivered"));
+        let refused = given(&json!({"InputTemplate": "<id>"}), &json!({})).unwrap_err();
+        assert!(refused.to_string().contains("id"), "{refused}");
+        let none = given(&json!({"Id": "a"}), &json!({})).unwrap_err();
+        assert!(
+            none.to_string().contains("has no InputTransformer"),
+            "{none}"
+        );
+    }
+}
