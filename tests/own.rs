@@ -1,6 +1,11 @@
 //! What somebody with a project of their own takes: the libraries, which stand alone, and docs/your-own.md, as one reads
 //! it: every command in it is run, in order, in an empty folder, and says what stands below it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers outside test functions may take the shortcuts tests may"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
