@@ -11,7 +11,8 @@
 //! | compile it, once for all executions | [`StateMachine::parse`], [`substitute`] before it |
 //! | run it to the end with mocked tasks | [`run()`], [`drive`] |
 //! | test one state, as `TestState` does | [`test_state`] |
-//! | test it: cases, expectations, coverage | [`suite`] |
+//! | test it from Rust, in a line | [`testing`] |
+//! | test it by a file: cases, expectations, coverage | [`suite`] |
 //! | drive it from a simulator | [`Execution`] and its [`Effect`]s |
 //!
 //! ```
@@ -72,6 +73,7 @@ mod substitute;
 pub mod suite;
 mod taken;
 mod template;
+pub mod testing;
 mod validate;
 
 pub use env::size;
@@ -89,6 +91,10 @@ pub use run::{DEFAULT_START, Reply, RunError, RunOptions, RunReport, drive, driv
 pub use substitute::substitute;
 pub use taken::{Possible, Taken, Way};
 pub use validate::{Finding, Severity, codes, validate, validate_as};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// State data: shared, so that passing it on copies nothing.
 pub type Data = std::sync::Arc<serde_json::Value>;

@@ -14,11 +14,13 @@
 //! | `overlap` | event patterns against each other |
 //! | [`rules`] | the mistakes, a file a family |
 //! | `finding` | what is found, and what of it is allowed |
+//! | `bus` | the rules alone, to try events on them |
 //!
 //! What a template cannot tell before it is deployed stays unknown, and a rule that
 //! needs it says so; it never says "fine". The crate knows no clock, no network and
 //! no terminal, and reads files only through what it is given.
 
+mod bus;
 mod definition;
 mod finding;
 mod grants;
@@ -36,6 +38,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+pub use bus::{BusRule, rules_of};
 pub use finding::{Allowed, Checked, Finding, Severity};
 use model::Model;
 

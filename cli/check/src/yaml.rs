@@ -1,6 +1,7 @@
 //! YAML and JSON with the lines of everything in it, and CloudFormation's short
 //! tags (`!Ref`) in their long form (`{"Ref": ..}`).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
@@ -23,8 +24,9 @@ pub(crate) fn parse(text: &str) -> Result<Node, String> {
     // tab is never written as itself.
     let json = text.trim_start().starts_with(['{', '[']);
     let replaced = (json && text.contains('\t')).then(|| text.replace('\t', " "));
+    let text = spaced(replaced.as_deref().unwrap_or(text));
     let mut events = Parser::new();
-    events.set_input(replaced.as_deref().unwrap_or(text).as_bytes());
+    events.set_input(text.as_bytes());
     let mut reader = Reader {
         events,
         anchors: HashMap::new(),
@@ -38,6 +40,30 @@ pub(crate) fn parse(text: &str) -> Result<Node, String> {
             _ => return reader.value(event, 0),
         }
     }
+}
+
+/// The text without what libyaml-safer 0.3 panics at: a comma right after a tag (`[!Ref,]`), where a blank before it changes
+/// nothing but texts such as `no!,`; and an end right after the `|` of a block, where an empty line does no harm.
+fn spaced(text: &str) -> Cow<'_, str> {
+    let mut all = String::new();
+    let mut done = 0;
+    let mut rest = text.match_indices('!').peekable();
+    while let Some((from, _)) = rest.next() {
+        let end = text[from..].find(|c: char| c == ',' || c.is_whitespace());
+        let Some(end) = end.map(|end| from + end) else {
+            break;
+        };
+        if text[end..].starts_with(',') {
+            all.push_str(&text[done..end]);
+            all.push(' ');
+            done = end;
+        }
+        while rest.next_if(|(at, _)| *at < end).is_some() {}
+    }
+    if done == 0 && text.ends_with('\n') {
+        return text.into();
+    }
+    Cow::Owned(all + &text[done..] + "\n")
 }
 
 struct Reader<'a> {
@@ -246,6 +272,9 @@ mod tests {
     #[test]
     fn what_is_no_document_is_refused_and_never_too_much() {
         assert!(parse("a: [").is_err());
+        // Both made the parser panic.
+        assert_eq!(parse("a: [!Ref,]").unwrap()["a"].items().len(), 1);
+        assert_eq!(parse("a: |").unwrap()["a"].as_str(), Some(""));
         assert!(parse("a: *nobody").is_err());
         assert!(parse(&"[".repeat(5_000)).is_err());
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();

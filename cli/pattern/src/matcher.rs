@@ -1,10 +1,10 @@
 //! Many patterns at once. See the crate's documentation for why this is not an automaton.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use crate::event::{FieldId, Paths};
-use crate::operator::Operator;
+use crate::index::Index;
 use crate::pattern::{FieldTest, Pattern};
 use crate::search::Search;
 
@@ -14,17 +14,10 @@ pub struct Matcher<K> {
     keys: Vec<K>,
     paths: Paths,
     candidates: Vec<Candidate>,
-    /// Candidates by the exact string they need in one field.
-    by_text: Vec<Index>,
-    /// Candidates that need no exact string anywhere, and are always tried.
+    /// Candidates by what they need in one field.
+    indexes: Vec<Index>,
+    /// Candidates that hold without any value, and are always tried.
     always: Vec<u32>,
-}
-
-/// The candidates that need one of some exact strings in one field.
-#[derive(Debug, Clone)]
-struct Index {
-    field: FieldId,
-    by_text: FxHashMap<Box<str>, Vec<u32>>,
 }
 
 /// One alternative of one pattern.
@@ -34,13 +27,45 @@ struct Candidate {
     fields: Vec<FieldTest>,
 }
 
+/// Small numbers, each there or not.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(most: usize) -> Self {
+        Self(vec![0; most.div_ceil(64)])
+    }
+
+    /// Whether it was not there yet.
+    fn insert(&mut self, number: u32) -> bool {
+        let (word, bit) = (&mut self.0[number as usize / 64], 1 << (number % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    fn contains(&self, number: u32) -> bool {
+        self.0[number as usize / 64] & (1 << (number % 64)) != 0
+    }
+
+    /// All that are there, in order.
+    fn into_numbers(self) -> impl Iterator<Item = usize> {
+        self.0.into_iter().enumerate().flat_map(|(at, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+                word &= word - 1;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+}
+
 impl<K> Default for Matcher<K> {
     fn default() -> Self {
         Self {
             keys: Vec::new(),
             paths: Paths::default(),
             candidates: Vec::new(),
-            by_text: Vec::new(),
+            indexes: Vec::new(),
             always: Vec::new(),
         }
     }
@@ -64,15 +89,9 @@ impl<K> Matcher<K> {
             }
             let at = to_u32(self.candidates.len());
             match self.most_selective(&fields) {
-                Some((field, texts)) => {
-                    let index = self.index_of(field);
-                    for text in texts {
-                        let found = self.by_text[index].by_text.entry(text).or_default();
-                        // The same value may be listed twice in one pattern.
-                        if found.last() != Some(&at) {
-                            found.push(at);
-                        }
-                    }
+                Some(field) => {
+                    let index = self.index_of(field.field);
+                    self.indexes[index].enter(&field.tests, at);
                 }
                 None => self.always.push(at),
             }
@@ -98,36 +117,36 @@ impl<K> Matcher<K> {
     /// The keys of the patterns that the event matches, in the order in which they were added.
     #[must_use]
     pub fn matches(&self, event: &Value) -> Vec<&K> {
-        let mut found = Vec::new();
-        if event.is_object() {
-            let leaves = self.paths.leaves(event);
-            let mut search = Search::new(&leaves);
-            for &at in &self.always {
-                self.try_candidate(at, &mut search, &mut found);
+        if !event.is_object() {
+            return Vec::new();
+        }
+        let leaves = self.paths.leaves(event);
+        let mut search = Search::new(&leaves);
+        let mut found = Bits::new(self.keys.len());
+        let mut tried = Bits::new(self.candidates.len());
+        let mut try_candidate = |at: u32| {
+            let candidate = &self.candidates[at as usize];
+            if tried.insert(at) && !found.contains(candidate.key) && search.hold(&candidate.fields)
+            {
+                found.insert(candidate.key);
             }
-            for index in &self.by_text {
-                let mut seen: FxHashSet<&str> = FxHashSet::default();
-                for (nth, leaf) in leaves.of(index.field).enumerate() {
-                    let Value::String(text) = leaf.value else {
-                        continue;
-                    };
-                    let Some(candidates) = index.by_text.get(text.as_str()) else {
-                        continue;
-                    };
+        };
+        self.always.iter().for_each(|at| try_candidate(*at));
+        for index in &self.indexes {
+            let mut seen: FxHashSet<&str> = FxHashSet::default();
+            for (nth, leaf) in leaves.of(index.field).enumerate() {
+                if let Value::String(text) = leaf.value {
                     // A text that comes again leads to the same candidates; one value needs no looking back.
                     if (nth > 0 || leaf.has_more()) && !seen.insert(text) {
                         continue;
                     }
-                    for &at in candidates {
-                        self.try_candidate(at, &mut search, &mut found);
-                    }
                 }
+                index.follow(leaf.value, &mut try_candidate);
             }
-            found.sort_unstable();
         }
         found
-            .into_iter()
-            .filter_map(|key| self.keys.get(key as usize))
+            .into_numbers()
+            .filter_map(|key| self.keys.get(key))
             .collect()
     }
 
@@ -139,47 +158,22 @@ impl<K> Matcher<K> {
         self.paths.read(event).map(|event| self.matches(&event))
     }
 
-    fn try_candidate(&self, at: u32, search: &mut Search<'_, '_>, found: &mut Vec<u32>) {
-        let candidate = &self.candidates[at as usize];
-        if !found.contains(&candidate.key) && search.hold(&candidate.fields) {
-            found.push(candidate.key);
-        }
-    }
-
     /// The field through which fewest events (judged by the rules added so far) lead to this alternative for nothing.
-    fn most_selective(&self, fields: &[FieldTest]) -> Option<(FieldId, Vec<Box<str>>)> {
+    fn most_selective<'f>(&self, fields: &'f [FieldTest]) -> Option<&'f FieldTest> {
         fields
             .iter()
-            .filter_map(|field| {
-                let texts: Vec<Box<str>> = field
-                    .tests
-                    .iter()
-                    .map(|test| match &test.operator {
-                        Operator::Text(text) => Some(text.clone()),
-                        _ => None,
-                    })
-                    .collect::<Option<_>>()?;
-                let index = self.by_text.iter().find(|index| index.field == field.field);
-                let crowd_at = |text: &str| index?.by_text.get(text).map(Vec::len);
-                let crowd = texts
-                    .iter()
-                    .filter_map(|text| crowd_at(text))
-                    .max()
-                    .unwrap_or(0);
-                Some((crowd, texts.len(), field.field, texts))
+            .filter(|field| !field.takes_absence())
+            .min_by_key(|field| {
+                let index = self.indexes.iter().find(|index| index.field == field.field);
+                Index::crowd(index, &field.tests)
             })
-            .min_by_key(|(crowd, values, ..)| (*crowd, *values))
-            .map(|(_, _, field, texts)| (field, texts))
     }
 
     fn index_of(&mut self, field: FieldId) -> usize {
-        let known = self.by_text.iter().position(|index| index.field == field);
+        let known = self.indexes.iter().position(|index| index.field == field);
         known.unwrap_or_else(|| {
-            self.by_text.push(Index {
-                field,
-                by_text: FxHashMap::default(),
-            });
-            self.by_text.len() - 1
+            self.indexes.push(Index::new(field));
+            self.indexes.len() - 1
         })
     }
 }

@@ -1,5 +1,9 @@
-//! Event patterns and the deployed rules: does one match, which do, and who
-//! uses a field.
+//! Event patterns and the deployed rules: does one match, which do, what their
+//! targets receive, and who uses a field.
+
+mod template;
+mod tested;
+mod transformed;
 
 use duet_pattern::{Explanation, Pattern, explain};
 use serde::Serialize;
@@ -13,23 +17,13 @@ use crate::terminal::table::{self, table};
 use crate::world::port::bus::BusTools;
 pub use crate::world::port::bus::Rule;
 
+pub use self::template::Template;
+pub use self::tested::{Tested, test, test_template};
+pub use self::transformed::{Targets, Transformed, transform};
+
 fn event(file: &std::path::Path) -> Outcome<Value> {
     serde_json::from_str(&read::text(file)?)
         .map_err(|e| Problem::usage(format!("{} is no JSON: {e}", file.display())))
-}
-
-/// An event with what every event on a bus has: what lacks it no rule ever sees.
-fn on_a_bus(file: &std::path::Path) -> Outcome<Value> {
-    let event = event(file)?;
-    for member in ["source", "detail-type"] {
-        if event.get(member).is_none() {
-            let why = format!("{}: an event has a member {member}", file.display());
-            return Err(Problem::usage(why).hint(
-                "`duet events tail --output json` shows whole events; `duet rules match` takes any document",
-            ));
-        }
-    }
-    Ok(event)
 }
 
 /// Matches one event against one pattern.
@@ -62,46 +56,6 @@ pub async fn list<W: BusTools>(world: &W) -> Outcome<Listed> {
     let mut rules = world.rules().await?;
     rules.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Listed { rules })
-}
-
-/// How every deployed rule takes one event.
-#[derive(Debug, Serialize)]
-pub struct Tested {
-    /// One row each, those that match first.
-    pub rules: Vec<Verdict>,
-}
-
-/// How one rule takes an event.
-#[derive(Debug, Serialize)]
-pub struct Verdict {
-    /// The rule.
-    pub name: String,
-    /// Whether the event matches.
-    pub matches: bool,
-    /// Why not: the fields that do not hold.
-    pub why_not: String,
-}
-
-/// Tries `event_file` against every deployed rule.
-///
-/// # Errors
-/// [`Problem`] when it is no JSON, or the bus does not answer.
-pub async fn test<W: BusTools>(world: &W, event_file: &std::path::Path) -> Outcome<Tested> {
-    let event = on_a_bus(event_file)?;
-    let mut rules = Vec::new();
-    for rule in list(world).await?.rules {
-        let pattern = Pattern::from_value(&rule.pattern).map_err(|e| {
-            Problem::environment(format!("rule {}: its pattern is refused: {e}", rule.name))
-        })?;
-        let explained = explain(&pattern, &event);
-        rules.push(Verdict {
-            name: rule.name,
-            matches: explained.matches,
-            why_not: why_not(&explained),
-        });
-    }
-    rules.sort_by(|a, b| (!a.matches, &a.name).cmp(&(!b.matches, &b.name)));
-    Ok(Tested { rules })
 }
 
 /// The fields of the nearest alternative that do not hold.
@@ -210,21 +164,6 @@ impl Report for Listed {
                 rule.targets.join(", "),
                 rule.pattern.to_string(),
             ]);
-        }
-        rows.text()
-    }
-}
-
-impl Report for Tested {
-    fn text(&self) -> String {
-        let mut rows = table([
-            table::word("RULE"),
-            table::word("MATCH").states(),
-            table::prose("WHY NOT"),
-        ]);
-        for rule in &self.rules {
-            let word = if rule.matches { "match" } else { "no" };
-            rows.add_row([rule.name.as_str(), word, &rule.why_not]);
         }
         rows.text()
     }

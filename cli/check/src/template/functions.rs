@@ -152,7 +152,11 @@ impl Stack<'_> {
                 let items = text.split(',').map(|it| Node::text(0, it.trim()));
                 Node::new(0, Kind::List(items.collect()))
             }
-            _ => given.clone(),
+            // Also a number is text where a parameter stands for it (CloudFormation guide, "Parameters", type Number).
+            _ => match given.scalar() {
+                Some(text) if !given.is_unknown() => Node::text(0, text),
+                _ => given.clone(),
+            },
         }
     }
 

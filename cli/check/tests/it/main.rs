@@ -1,7 +1,9 @@
 //! Templates in, findings out.
 
+mod bus;
 mod documents;
 mod fixtures;
+mod fuzz;
 mod shapes;
 
 use std::collections::BTreeMap;
