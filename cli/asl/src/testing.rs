@@ -53,7 +53,7 @@ pub struct Ran {
     input: Value,
 }
 
-/// What a task is answered: a result, or what [`throws`], [`never`] and [`Answer::after`] make.
+/// What a task is answered: a result, or what [`throws`], [`never()`] and [`Answer::after`] make.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Answer(Map<String, Value>);
