@@ -7,7 +7,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The document's blocks of code: the language, the text, and the line it begins on.
@@ -29,20 +29,41 @@ fn blocks(document: &str) -> Vec<(String, String, usize)> {
     blocks
 }
 
+/// The folder of this repository.
+fn root() -> &'static Path {
+    let cli = Path::new(env!("CARGO_MANIFEST_DIR"));
+    cli.parent().unwrap()
+}
+
 /// What a block of commands says, on both outputs.
 fn said(commands: &str, folder: &Path) -> String {
     let duet = Path::new(env!("CARGO_BIN_EXE_duet"));
     let folders = [
         duet.parent().unwrap(),
+        Path::new(env!("CARGO")).parent().unwrap(),
         Path::new("/usr/bin"),
         Path::new("/bin"),
     ];
+    // Cargo's own folders, which a shell that has cargo knows, and where it builds: once
+    // for all runs, as a reader's does.
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let cargo = |name: &str, folder: &str| {
+        std::env::var_os(name).unwrap_or_else(|| home.join(folder).into_os_string())
+    };
     let output = Command::new("sh")
         .args(["-c", &format!("exec 2>&1\n{commands}")])
         .current_dir(folder)
         .env_clear()
         .env("PATH", std::env::join_paths(folders).unwrap())
         .env("HOME", folder)
+        .env("DUET", root())
+        .env("CARGO_HOME", cargo("CARGO_HOME", ".cargo"))
+        .env("RUSTUP_HOME", cargo("RUSTUP_HOME", ".rustup"))
+        .env(
+            "CARGO_TARGET_DIR",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/own"),
+        )
+        .env("CARGO_NET_OFFLINE", "true")
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap()
@@ -50,8 +71,7 @@ fn said(commands: &str, folder: &Path) -> String {
 
 #[test]
 fn every_command_says_what_stands_below_it() {
-    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/your-own.md");
-    let document = std::fs::read_to_string(document).unwrap();
+    let document = std::fs::read_to_string(root().join("docs/your-own.md")).unwrap();
     let blocks = blocks(&document);
     let folder = tempfile::tempdir().unwrap();
     let mut compared = 0;
@@ -92,8 +112,9 @@ fn crates(package: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_libraries_stand_alone() {
-    for name in ["asl", "pattern"] {
-        let package = format!("duet-{name}");
+    for folder in ["cli/asl", "cli/pattern", "functions/idempotency"] {
+        let folder = root().join(folder);
+        let package = format!("duet-{}", folder.file_name().unwrap().display());
         let crates = crates(&package);
         assert!(crates.contains(&package), "{crates:?}");
         for linked in &crates {
@@ -101,7 +122,6 @@ fn the_libraries_stand_alone() {
             let ours = linked.starts_with("duet-") && *linked != package;
             assert!(!cloud && !ours, "{package} depends on {linked}");
         }
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         assert!(folder.join("README.md").exists() && folder.join("examples").is_dir());
     }
 }

@@ -20,8 +20,14 @@ use crate::harness::{STACK, duet, fresh, local, run, text};
 use crate::shop::{LIMIT, Shop, eventbridge, until};
 
 /// What is granted and cannot be asked of the emulator, and why.
-const UNSEEN: [(&str, &str, &str); 8] = [
+const UNSEEN: [(&str, &str, &str); 10] = [
     ("Reader", "events:DescribeArchive", "it has no archives"),
+    ("Reader", "sns:GetTopicAttributes", "it has no archives"),
+    (
+        "Operator",
+        "sns:SetSubscriptionAttributes",
+        "it has no archives",
+    ),
     ("Operator", "events:StartReplay", "it has no archives"),
     ("Operator", "events:DescribeReplay", "it has no archives"),
     ("Operator", "states:RedriveExecution", "it has none"),

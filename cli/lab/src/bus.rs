@@ -125,6 +125,7 @@ impl Lab {
             detail,
             ident,
             owner,
+            in_order: _,
         } = entry;
         self.note(
             |lab| lab.subject(owner),
@@ -349,6 +350,7 @@ impl Lab {
                     step,
                     delay: None,
                     attributes: Attributes::new(),
+                    place: None,
                 },
             );
         }
@@ -376,20 +378,15 @@ impl Lab {
             exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION".into(), condition.to_owned())),
         );
         let message = Message {
-            // The event as it was, whatever the target would have received.
-            body: delivery.event.text.clone(),
-            ident: mix(delivery.ident, 0xdead),
-            owner,
-            step: self.steps[delivery.rule].clone(),
-            sent: self.now,
-            receives: 0,
-            in_flight: false,
-            shown: self.now,
-            overlooked: 0,
-            first_received: None,
             attributes,
-            home: None,
-            stamp: 0,
+            ..Message::new(
+                // The event as it was, whatever the target would have received.
+                delivery.event.text.clone(),
+                mix(delivery.ident, 0xdead),
+                owner,
+                self.steps[delivery.rule].clone(),
+                self.now,
+            )
         };
         self.bury(dead, message);
     }
@@ -398,6 +395,9 @@ impl Lab {
     /// the bus it came from, past the rules in `rules` (ARNs; all when empty).
     /// Events go window by window, each a minute of event time, and in no order
     /// within it. They carry the replay's name and are not archived again.
+    ///
+    /// A topic's archive goes by the topic's ARN, and `rules` are places of its
+    /// subscriptions: what it has goes to them in order, at once.
     ///
     /// # Errors
     /// [`ReplayError`]
@@ -409,12 +409,15 @@ impl Lab {
         rules: &[String],
     ) -> Result<usize, ReplayError> {
         let definitions = self.definitions.clone();
-        let at = definitions.archive_named(archive);
-        let at = at.ok_or_else(|| ReplayError::NoArchive(archive.to_owned()))?;
         let (from, to) = (from.as_millisecond(), to.as_millisecond());
         if to < from {
             return Err(ReplayError::EmptyWindow);
         }
+        if definitions.topic_archives.contains_key(archive) {
+            return Ok(self.replay_topic(archive, name, (from, to), rules));
+        }
+        let at = definitions.archive_named(archive);
+        let at = at.ok_or_else(|| ReplayError::NoArchive(archive.to_owned()))?;
         let it = &definitions.archives[at];
         let kept = |event: &Archived| {
             let age = self.now - event.received;

@@ -284,6 +284,8 @@ pub struct Definitions {
     pub indexes: Vec<Index>,
     /// Topics by ARN.
     pub topics: Vec<String>,
+    /// For how long those of them that keep what is published keep it, in milliseconds.
+    pub topic_archives: BTreeMap<String, i64>,
     /// Subscriptions to them.
     pub subscriptions: Vec<Subscription>,
     /// Groups of schedules by name.
@@ -396,9 +398,22 @@ impl Definitions {
             .filter(move |index| index.table == table)
     }
 
-    /// The archives that keep events.
-    pub fn archives(&self) -> impl Iterator<Item = &Archive> {
-        self.archives.iter().filter(|archive| !archive.gone)
+    /// The archives that keep what was said: those of buses by name, those of topics by
+    /// the topic's ARN.
+    pub fn archives(&self) -> impl Iterator<Item = &str> {
+        let of_buses = self.archives.iter().filter(|archive| !archive.gone);
+        let of_topics = self.topic_archives.keys().map(String::as_str);
+        of_buses.map(|it| it.name.as_str()).chain(of_topics)
+    }
+
+    /// For how long the archive `name` keeps what it has, in milliseconds; `None` where it
+    /// keeps it for ever, or where there is none.
+    #[must_use]
+    pub fn kept_by(&self, name: &str) -> Option<i64> {
+        match self.archive_named(name) {
+            Some(at) => self.archives[at].retention,
+            None => self.topic_archives.get(name).copied(),
+        }
     }
 
     /// The rules that listen.

@@ -83,6 +83,7 @@ faults! {
     EndNever, "end-never", "ends of failed executions", "nobody is told of the end of an execution: telling is best effort";
     Update, "update", "worlds that screen orders", "the stack is updated in place, twice, while orders are under way: fraud detection is turned to listening, and on again";
     Scheduler, "scheduler", "calls of the scheduler, and schedules that are due", "the scheduler does not answer, and may have done what was asked; the queue of a schedule that is due does not take its message, which is tried again";
+    BlockedGroup, "blocked-group", "deliveries of a FIFO topic", "the queue does not take the message for a while, and what comes after it in its group waits behind it";
 }
 
 impl Fault {

@@ -14,6 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 
 use crate::fault::{Aim, Fault, Faults};
+use crate::fifo::Place;
 use crate::lab::Writer;
 use crate::latency::Span;
 use crate::meter::{Meter, Meters, Owner};
@@ -76,6 +77,7 @@ pub(crate) enum Out {
         queue: String,
         body: String,
         why: String,
+        place: Option<Place>,
         ident: u64,
         owner: Owner,
         step: Arc<str>,
@@ -97,6 +99,17 @@ pub(crate) struct Entry {
     pub(crate) detail: Box<RawValue>,
     pub(crate) ident: u64,
     pub(crate) owner: Owner,
+    /// What it is known by, and its group, where it is kept in order.
+    pub(crate) in_order: Option<InOrder>,
+}
+
+/// What a FIFO topic is told of a fact.
+#[derive(Debug, Clone)]
+pub(crate) struct InOrder {
+    /// The fact's id.
+    pub(crate) fact: Arc<str>,
+    pub(crate) group: Arc<str>,
+    pub(crate) deduplication: Arc<str>,
 }
 
 /// What an order or customer waited for, and from when until when.

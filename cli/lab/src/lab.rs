@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::bus::Archived;
 use crate::definitions::{Definitions, Listener};
 use crate::fault::{Fault, FaultRule, Faults, Strike};
+use crate::fifo::{Lines, TopicState};
 use crate::host::{Host, timestamp};
 use crate::lambda::{Instances, Invocation};
 use crate::plant::Plant;
@@ -160,6 +161,14 @@ pub struct Lab {
     pub(crate) down: FxHashSet<String>,
     pub(crate) lost: Vec<Lost>,
     pub(crate) updates: Updates,
+    /// What FIFO topics remember, by ARN.
+    pub(crate) topics: BTreeMap<String, TopicState>,
+    /// What they are still to deliver.
+    pub(crate) lines: Lines,
+    /// By queue and group, the number of what was handled last.
+    pub(crate) turns: FxHashMap<(usize, Arc<str>), u64>,
+    /// What was handled out of its turn: of whom, and what.
+    pub(crate) disorder: Vec<(String, String)>,
     agenda: Agenda,
     timeline: Vec<Moment>,
     pub(crate) heard: Vec<Heard>,
@@ -283,6 +292,10 @@ impl Lab {
             down: FxHashSet::default(),
             lost: Vec::new(),
             updates: Updates::default(),
+            topics: BTreeMap::new(),
+            lines: Lines::default(),
+            turns: FxHashMap::default(),
+            disorder: Vec::new(),
             agenda: Agenda::default(),
             timeline: Vec::new(),
             heard: Vec::new(),

@@ -16,6 +16,7 @@ use duet_edge::wires::{QUEUE, REASON};
 use serde_json::Value;
 
 use crate::fault::{Aim, Fault};
+use crate::fifo::is_fifo;
 use crate::host::{Frame, Out};
 use crate::lab::{Action, Lab};
 use crate::latency::SLOW_START;
@@ -63,6 +64,9 @@ struct Part {
     frame: Frame,
     /// The message, in the queue of the mapping.
     message: u64,
+    /// The part that comes first, of the same group: this one begins when that one has
+    /// ended.
+    after: Option<usize>,
 }
 
 enum Running {
@@ -245,7 +249,12 @@ impl Lab {
         if is_out {
             return self.crash(id);
         }
-        for part in 0..invocation.parts.len() {
+        let first = invocation.parts.iter().enumerate();
+        let first: Vec<usize> = first
+            .filter(|(_, part)| part.after.is_none())
+            .map(|(at, _)| at)
+            .collect();
+        for part in first {
             if !self.run_part(id, part) {
                 return;
             }
@@ -334,6 +343,7 @@ impl Lab {
                             step: TIMER.into(),
                             delay,
                             attributes: Attributes::new(),
+                            place: None,
                         },
                     );
                 }
@@ -342,6 +352,7 @@ impl Lab {
                 queue,
                 body,
                 why,
+                place,
                 ident,
                 owner,
                 step,
@@ -357,21 +368,13 @@ impl Lab {
                     let place = it.name.clone();
                     return self.lose(&place, owner, "there is no dead-letter queue");
                 };
-                self.host.lock().meters.of(owner).queue_requests += 1;
+                let fifo = is_fifo(&it.name);
+                self.host.lock().meters.of(owner).request(fifo);
                 let message = Message {
-                    body: body.into(),
-                    ident,
-                    owner,
-                    step,
-                    sent: self.now,
-                    receives: 0,
-                    in_flight: false,
-                    shown: self.now,
-                    overlooked: 0,
-                    first_received: None,
                     attributes,
                     home: Some(home),
-                    stamp: 0,
+                    place,
+                    ..Message::new(body.into(), ident, owner, step, self.now)
                 };
                 self.bury(dead, message);
             }

@@ -21,8 +21,8 @@
 //!
 //! No business rule is here, and no number that a template states.
 //!
-//! Not modelled yet, and so refused or absent: FIFO queues and message groups
-//! ([`definitions`] refuses them), subscriptions of anything but queues, rules whose target is not a queue (they fail as a missing target does),
+//! Not modelled yet, and so refused or absent: content-based deduplication and
+//! high-throughput FIFO queues ([`definitions`] refuses them), subscriptions of anything but queues, rules whose target is not a queue (they fail as a missing target does),
 //! maximum batching windows, tables' time-to-live, and the account's quotas but for concurrency.
 
 mod ask;
@@ -31,6 +31,7 @@ mod declared;
 mod definitions;
 mod deployed;
 mod fault;
+mod fifo;
 mod host;
 mod indexes;
 mod lab;

@@ -44,6 +44,16 @@ pub struct Meter {
     pub deliveries: u64,
     /// Requests to queues: sends, receives, deletes, changes of visibility.
     pub queue_requests: u64,
+    /// Messages published to a FIFO topic.
+    pub fifo_published: u64,
+    /// Bytes of those.
+    pub fifo_bytes: u64,
+    /// Deliveries of its subscriptions, further attempts included.
+    pub fifo_deliveries: u64,
+    /// Bytes of those that arrived.
+    pub fifo_delivered_bytes: u64,
+    /// Requests to FIFO queues, of the same kinds.
+    pub fifo_requests: u64,
     /// Bytes of messages sent to queues.
     pub message_bytes: u64,
     /// Invocations of schedules, without further attempts.
@@ -74,6 +84,11 @@ impl AddAssign for Meter {
         self.published += more.published;
         self.deliveries += more.deliveries;
         self.queue_requests += more.queue_requests;
+        self.fifo_published += more.fifo_published;
+        self.fifo_bytes += more.fifo_bytes;
+        self.fifo_deliveries += more.fifo_deliveries;
+        self.fifo_delivered_bytes += more.fifo_delivered_bytes;
+        self.fifo_requests += more.fifo_requests;
         self.message_bytes += more.message_bytes;
         self.schedules += more.schedules;
         self.notices += more.notices;
@@ -83,6 +98,14 @@ impl AddAssign for Meter {
 }
 
 impl Meter {
+    /// A request to a queue, which is FIFO or not.
+    pub(crate) fn request(&mut self, fifo: bool) {
+        match fifo {
+            true => self.fifo_requests += 1,
+            false => self.queue_requests += 1,
+        }
+    }
+
     /// A share of it: what each of `many` used on average, rounded.
     #[must_use]
     pub fn per(self, many: u64) -> Self {
@@ -105,6 +128,11 @@ impl Meter {
             published: share(self.published),
             deliveries: share(self.deliveries),
             queue_requests: share(self.queue_requests),
+            fifo_published: share(self.fifo_published),
+            fifo_bytes: share(self.fifo_bytes),
+            fifo_deliveries: share(self.fifo_deliveries),
+            fifo_delivered_bytes: share(self.fifo_delivered_bytes),
+            fifo_requests: share(self.fifo_requests),
             message_bytes: share(self.message_bytes),
             schedules: share(self.schedules),
             notices: share(self.notices),

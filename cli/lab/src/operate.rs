@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use duet_core::{CommandMessage, Timestamp};
+use duet_edge::intake::sqs::REPLAYED;
 use duet_edge::task::TaskError;
 use duet_edge::wires::REASON;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use crate::bus::event_id;
+use crate::fifo::{Place, is_fifo};
 use crate::host::{Entry, timestamp};
 use crate::lab::Lab;
 use crate::random::{digest, mix};
@@ -86,6 +88,7 @@ impl Lab {
         let at = at.ok_or_else(|| SendError::NoQueue(queue.to_owned()))?;
         let owner = self.host.lock().meters.owner(subject, variant);
         let ident = mix(digest(step), mix(digest(subject), self.next_id()));
+        let place = self.place_by_hand(at, subject, ident);
         self.send(
             at,
             Sending {
@@ -95,9 +98,21 @@ impl Lab {
                 step: step.into(),
                 delay: None,
                 attributes: Attributes::new(),
+                place,
             },
         );
         Ok(())
+    }
+
+    /// The place of what is sent to `queue` by hand, if that keeps an order: in `group`, and
+    /// known by what it is told from others by, for it was sent before.
+    fn place_by_hand(&self, queue: usize, group: &str, ident: u64) -> Option<Place> {
+        let fifo = is_fifo(&self.definitions.queues[queue].name);
+        fifo.then(|| Place {
+            group: group.into(),
+            deduplication: message_id(ident).into(),
+            number: None,
+        })
     }
 
     /// PutEvents of one event by hand. Gives the id that the bus gave it.
@@ -134,6 +149,7 @@ impl Lab {
                 source: source.to_owned(),
                 detail_type: detail_type.to_owned(),
                 detail: sent,
+                in_order: None,
                 ident,
                 owner,
             }],
@@ -271,8 +287,16 @@ impl Lab {
         let (home, body) = self.way_back(letter)?;
         let message = &self.queues[queue].messages[&id];
         let (owner, step, ident) = (message.owner, message.step.clone(), message.ident);
+        let group = message.place.as_ref().map(|it| it.group.clone());
+        // What says that it is a replay is the message's own, and stays with it.
+        let mut attributes = message.attributes.clone();
+        attributes.retain(|name, _| name == REPLAYED);
         self.delete(queue, id);
         let ident = mix(ident, self.next_id());
+        let place = match group {
+            Some(group) => self.place_by_hand(home, &group, ident),
+            None => None,
+        };
         self.send(
             home,
             Sending {
@@ -281,7 +305,8 @@ impl Lab {
                 owner,
                 step,
                 delay: None,
-                attributes: Attributes::new(),
+                attributes,
+                place,
             },
         );
         Some(message_id(mix(ident, home as u64 + 1)))

@@ -4,7 +4,8 @@
 //! ports and in the definitions of a world that asks for one; the services know
 //! nothing of them, and no check is written for any.
 
-use crate::definitions::{Definitions, Queue, Target};
+use crate::definitions::{Definitions, Mapping, Queue, Target};
+use crate::fifo::is_fifo;
 use crate::template::Files;
 use duet_pattern::Pattern;
 
@@ -17,10 +18,14 @@ pub enum Reach {
     Workflows,
     /// Where facts travel from service to service.
     Facts,
+    /// Where they may overtake each other.
+    Overtaken,
     /// Where they travel by the rules of a bus.
     Rules,
     /// Where they travel by subscriptions to topics.
     Topics,
+    /// Where they travel by a FIFO topic.
+    FifoTopics,
 }
 
 macro_rules! plants {
@@ -62,8 +67,8 @@ plants! {
     RecordLater, "record-later", Everywhere, "the record of a command is written after the state it guards, not with it";
     ConflictIsDone, "conflict-is-done", Everywhere, "a transaction that was refused counts as done";
     CommitLies, "commit-lies", Everywhere, "some writes are answered and never made";
-    NoTombstone, "no-tombstone", Facts, "a compensation that comes first leaves nothing behind for what comes late";
-    JoinForgets, "join-forgets", Facts, "a join forgets the fact that came before the others";
+    NoTombstone, "no-tombstone", Overtaken, "a compensation that comes first leaves nothing behind for what comes late";
+    JoinForgets, "join-forgets", Overtaken, "a join forgets the fact that came before the others";
     RefundAgain, "refund-again", Everywhere, "a refund that is repeated pays again";
     VoidSkipped, "void-skipped", Everywhere, "a refund does not ask the provider what it holds";
     CancelSkipped, "cancel-skipped", Facts, "a cancellation does not ask the carrier";
@@ -77,6 +82,10 @@ plants! {
     SubscriptionWithoutDlq, "subscription-without-dlq", Topics, "what a subscription cannot deliver is dropped";
     OneGraveyard, "one-graveyard", Topics, "the dead letters of all subscriptions go to one service's queue, and come back to that service";
     WrongAttribute, "wrong-attribute", Topics, "a filter policy asks for an attribute that no message has";
+    ConstantGroup, "constant-group", FifoTopics, "all facts are of one group";
+    NoDeduplicationId, "no-deduplication-id", FifoTopics, "each time that a fact is published it has another deduplication id";
+    BatchOfTen, "batch-of-ten", FifoTopics, "a function takes ten messages of a FIFO queue at once, and those behind one that fails have been received with it";
+    GoesOnAfterFailure, "goes-on-after-failure", FifoTopics, "in such a batch, what comes after a message that failed is handled all the same";
     Wrapped, "wrapped", Topics, "a subscription without raw delivery: the fact comes in an envelope that nobody opens";
     QueueWithoutDlq, "queue-without-dlq", Facts, "what cannot be handled comes back for ever";
     ShortDlq, "short-dlq", Facts, "dead letters are kept for a minute";
@@ -109,8 +118,9 @@ plants! {
 /// The state machine of orders.
 const ORDER: &str = "infra/orchestration/order.asl.json";
 /// The templates of those that hear each other's facts.
-const HEARERS: [&str; 2] = [
+const HEARERS: [&str; 3] = [
     "infra/choreography/template.yaml",
+    "infra/fifo/template.yaml",
     "infra/topics/template.yaml",
 ];
 
@@ -196,32 +206,41 @@ impl Plant {
                 .iter_mut()
                 .for_each(|it| it.dead_letters = None),
             Self::OneGraveyard => {
-                let is_its = |it: &Queue| it.name.ends_with("-sns-inventory-dlq");
-                let dead = all.queues.iter().position(is_its);
-                all.subscriptions
-                    .iter_mut()
-                    .for_each(|it| it.dead_letters = dead);
+                let queues = &all.queues;
+                let dead = |end: &str| queues.iter().position(|it: &Queue| it.name.ends_with(end));
+                let (dead, in_order) =
+                    (dead("-sns-inventory-dlq"), dead("-fifo-inventory-dlq.fifo"));
+                all.subscriptions.iter_mut().for_each(|it| {
+                    it.dead_letters = if is_fifo(&it.topic) { in_order } else { dead };
+                });
             }
-            Self::WrongAttribute => filter(
-                all,
-                "OrderToInventory",
-                r#"{"event-type": ["NewOrder", "OrderRejected", "OrderConfirmed"]}"#,
-            ),
+            Self::BatchOfTen | Self::GoesOnAfterFailure => {
+                let fifo = |it: &Mapping| is_fifo(&all.queues[it.queue].name);
+                let mappings = all.mappings.iter_mut();
+                mappings.filter(|it| fifo(it)).for_each(|it| it.batch = 10);
+            }
+            Self::WrongAttribute => {
+                let wrong = r#"{"event-type": ["NewOrder", "OrderRejected", "OrderConfirmed"]}"#;
+                filter(all, "OrderToInventory", wrong);
+                filter(all, "ToInventory", wrong);
+            }
             Self::Wrapped => all
                 .subscriptions
                 .iter_mut()
-                .filter(|it| &*it.name == "InventoryToPayment")
+                .filter(|it| ["InventoryToPayment", "ToPayment"].contains(&&*it.name))
                 .for_each(|it| it.raw = false),
             Self::RefundUnheard => {
                 all.rules
                     .retain(|rule| !rule.name.ends_with("payment-OrderRejected"));
                 filter(all, "OrderToPayment", r#"{"detail-type": ["NewOrder"]}"#);
+                unhear(all, "ToPayment", "OrderRejected");
             }
             Self::ReviewUnheard => {
                 all.rules
                     .retain(|rule| !rule.name.ends_with("order-PossibleFraud"));
                 let heard = r#"{"detail-type": ["FraudConfirmed", "ReviewTimedOut"]}"#;
                 filter(all, "FraudToOrder", heard);
+                unhear(all, "ToOrder", "PossibleFraud");
             }
             // Neither the word of an execution's end nor the sweep.
             Self::NobodyParks => {
@@ -234,11 +253,12 @@ impl Plant {
                 listen(all, "order-DeliveryScheduled", pattern);
                 let misspelt = r#"{"detail-type": ["DeliverySchedule", "DeliveryFailed", "DeliveryCancelled"]}"#;
                 filter(all, "DeliveryToOrder", misspelt);
+                unhear(all, "ToOrder", "DeliveryScheduled");
             }
             Self::NoPermission => {
                 all.queues
                     .iter_mut()
-                    .filter(|queue| queue.name.ends_with("-payment"))
+                    .filter(|queue| queue.name.trim_end_matches(".fifo").ends_with("-payment"))
                     .for_each(|queue| queue.sources.clear());
             }
             Self::FewReceives => {
@@ -309,6 +329,18 @@ fn filter(all: &mut Definitions, name: &str, policy: &str) {
     let subscriptions = all.subscriptions.iter_mut();
     for subscription in subscriptions.filter(|it| &*it.name == name) {
         subscription.filter = Pattern::parse(policy).ok();
+    }
+}
+
+/// Has the subscription `name` not let `fact` through any more.
+fn unhear(all: &mut Definitions, name: &str, fact: &str) {
+    let subscriptions = all.subscriptions.iter_mut();
+    for subscription in subscriptions.filter(|it| &*it.name == name) {
+        let mut policy = subscription.written.clone();
+        if let Some(heard) = policy["detail-type"].as_array_mut() {
+            heard.retain(|it| it != fact);
+        }
+        subscription.filter = Pattern::from_value(&policy).ok();
     }
 }
 

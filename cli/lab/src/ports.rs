@@ -12,16 +12,18 @@ use std::sync::Arc;
 
 use duet_core::sweep::Execution;
 use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
-use duet_edge::carry::{EVENTBRIDGE, Parcel, SNS, carry};
+use duet_edge::carry::{EVENTBRIDGE, Limits, Parcel, SNS, SNS_FIFO, carry};
+use duet_edge::intake::Delivery;
 use duet_edge::log::{Log, Step};
 use duet_edge::sweep::Engine;
 use duet_edge::timers::Schedules;
-use duet_edge::wires::{Carrier, Rendering, Renderings, Wires, topic};
+use duet_edge::wires::{Carrier, Rendering, Renderings, Wires, burial, deduplication, group};
 use duet_notification::ports::{Notice, Publisher};
 use serde_json::value::to_raw_value;
 
 use crate::fault::Fault;
-use crate::host::{Entry, Host, Out, timestamp};
+use crate::fifo::Place;
+use crate::host::{Entry, Host, InOrder, Out, timestamp};
 use crate::latency::AGAIN;
 use crate::plant::Plant;
 use crate::profile::{Hop, WaitsFor};
@@ -106,9 +108,28 @@ impl WiresPort {
             ident: mix(digest(&metadata.id), inner.frame.ident),
             owner: inner.meters.owner(&metadata.subject, &metadata.variant),
             source: metadata.source.clone(),
+            in_order: None,
         };
         let bytes = entry.source.len() + entry.detail_type.len() + entry.detail.get().len();
         Ok(Parcel { entry, bytes })
+    }
+
+    /// What a FIFO topic is told of `event` besides.
+    fn in_order(&self, event: &Event) -> InOrder {
+        let id = &event.metadata.id;
+        let group = match self.host.has(Plant::ConstantGroup) {
+            true => "facts",
+            false => group(event),
+        };
+        let deduplication = match self.host.has(Plant::NoDeduplicationId) {
+            true => format!("{id}/{}", self.host.lock().frame.calls),
+            false => deduplication(id),
+        };
+        InOrder {
+            fact: id.as_str().into(),
+            group: group.into(),
+            deduplication: deduplication.into(),
+        }
     }
 
     /// PutEvents or PublishBatch, which takes the time of `call`: each entry has a
@@ -146,6 +167,24 @@ impl WiresPort {
         Ok(results)
     }
 
+    /// Hands `events` to a carrier that takes at most `limits` by `call`.
+    async fn publish_by(
+        &self,
+        limits: Limits,
+        call: Hop,
+        events: &[Event],
+        out: impl Fn(Vec<Entry>) -> Out + Send + Sync,
+    ) -> Result<(), Failure> {
+        let parcel = |event: &Event| {
+            let mut parcel = self.parcel(event)?;
+            parcel.entry.in_order = limits.in_order.then(|| self.in_order(event));
+            Ok(parcel)
+        };
+        let parcels: Result<Vec<_>, Failure> = events.iter().map(parcel).collect();
+        let put = |entries| self.put(call, entries, &out);
+        carry(limits, parcels?, put, |_| self.pause()).await
+    }
+
     /// Waits before what was refused is sent again.
     async fn pause(&self) -> bool {
         self.host.lingers(WaitsFor::Other, AGAIN).await;
@@ -166,41 +205,28 @@ impl Wires for WiresPort {
         match carrier {
             Carrier::None {} => Ok(()),
             Carrier::Eventbridge { bus } => {
-                let parcels: Result<_, Failure> =
-                    events.iter().map(|event| self.parcel(event)).collect();
-                carry(
-                    EVENTBRIDGE,
-                    parcels?,
-                    |entries| {
-                        self.put(Hop::CallBus, entries, |entries| Out::Publish {
-                            bus: bus.clone(),
-                            entries,
-                        })
-                    },
-                    |_| self.pause(),
-                )
-                .await
+                let out = |entries| Out::Publish {
+                    bus: bus.clone(),
+                    entries,
+                };
+                self.publish_by(EVENTBRIDGE, Hop::CallBus, events, out)
+                    .await
             }
-            Carrier::Sns { topics } => {
+            Carrier::Sns { .. } | Carrier::SnsFifo { .. } => {
                 // A service says everything in its own name.
-                let Some(first) = events.first() else {
+                let said_by = events.first().map(|first| &*first.metadata.source);
+                let Some(topic) = said_by.and_then(|source| carrier.topic(source)) else {
                     return Ok(());
                 };
-                let topic = topic(topics, &first.metadata.source);
-                let parcels: Result<_, Failure> =
-                    events.iter().map(|event| self.parcel(event)).collect();
-                carry(
-                    SNS,
-                    parcels?,
-                    |entries| {
-                        self.put(Hop::CallTopic, entries, |entries| Out::Notify {
-                            topic: topic.clone(),
-                            entries,
-                        })
-                    },
-                    |_| self.pause(),
-                )
-                .await
+                let limits = match carrier {
+                    Carrier::SnsFifo { .. } => SNS_FIFO,
+                    _ => SNS,
+                };
+                let out = |entries| Out::Notify {
+                    topic: topic.clone(),
+                    entries,
+                };
+                self.publish_by(limits, Hop::CallTopic, events, out).await
             }
         }
     }
@@ -260,14 +286,21 @@ impl Wires for WiresPort {
         }
     }
 
-    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+    async fn bury(&self, delivery: &Delivery, why: &str) -> Result<(), Failure> {
         self.host.call(Hop::CallQueue).await;
         let mut inner = self.host.lock();
         let (frame, out) = (inner.frame.clone(), &mut inner.out);
+        let place = delivery.group.as_ref().map(|group| Place {
+            group: group.as_str().into(),
+            // Of each death one letter.
+            deduplication: burial(delivery).into(),
+            number: None,
+        });
         out.push(Out::Bury {
-            queue: queue.to_owned(),
-            body: body.to_owned(),
+            queue: delivery.source.clone(),
+            body: delivery.text.to_string(),
             why: why.to_owned(),
+            place: place.filter(|_| delivery.is_in_order()),
             ident: mix(frame.ident, 0xdead),
             owner: frame.owner,
             step: frame.step,

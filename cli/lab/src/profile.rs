@@ -42,8 +42,12 @@ pub enum Hop {
     BusToQueue,
     /// From a topic, once PublishBatch has answered, to the subscription's queue.
     TopicToQueue,
+    /// From a FIFO topic, once PublishBatch has answered, to the subscription's FIFO queue.
+    FifoTopicToQueue,
     /// From a queue to the function behind its mapping.
     QueueToFunction,
+    /// From a FIFO queue to the function behind its mapping.
+    FifoQueueToFunction,
     /// From StartExecution to the first task's function.
     StartToFunction,
     /// From the end of a task to the next one's function; its size is the
@@ -78,8 +82,13 @@ impl Hop {
         match self {
             Self::StoreRead | Self::StoreWrite | Self::StoreTransaction => WaitsFor::Store,
             Self::ThirdParty => WaitsFor::ThirdParty,
-            Self::CallBus | Self::BusToQueue | Self::TopicToQueue => WaitsFor::Bus,
-            Self::CallQueue | Self::QueueToFunction | Self::InvokeBatch => WaitsFor::Queue,
+            Self::CallBus | Self::BusToQueue | Self::TopicToQueue | Self::FifoTopicToQueue => {
+                WaitsFor::Bus
+            }
+            Self::CallQueue
+            | Self::QueueToFunction
+            | Self::FifoQueueToFunction
+            | Self::InvokeBatch => WaitsFor::Queue,
             Self::CallEngine
             | Self::StartToFunction
             | Self::StepToStep

@@ -234,6 +234,7 @@ impl Lab {
                     step: TIMER.into(),
                     delay: None,
                     attributes: Attributes::new(),
+                    place: None,
                 };
                 self.send(queue, sending);
                 self.schedule_done(name, ident);
@@ -329,19 +330,14 @@ impl Lab {
             ("IS_PAYLOAD_TRUNCATED".into(), "false".to_owned()),
         ]);
         let message = Message {
-            body: schedule.body.clone(),
-            ident: mix(schedule.ident, 0xdead),
-            owner: schedule.owner,
-            step: TIMER.into(),
-            sent: self.now,
-            receives: 0,
-            first_received: None,
             attributes,
-            home: None,
-            stamp: 0,
-            in_flight: false,
-            shown: self.now,
-            overlooked: 0,
+            ..Message::new(
+                schedule.body.clone(),
+                mix(schedule.ident, 0xdead),
+                schedule.owner,
+                TIMER.into(),
+                self.now,
+            )
         };
         self.bury(dead, message);
     }

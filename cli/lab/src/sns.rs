@@ -9,10 +9,12 @@
 use std::sync::Arc;
 
 use duet_asl::Millis;
+use duet_edge::intake::sqs::REPLAYED;
 use serde_json::{Value, json};
 
 use crate::definitions::{Subscription, is_like};
 use crate::fault::{Aim, Fault};
+use crate::fifo::Place;
 use crate::host::Entry;
 use crate::lab::{Action, Heard, Lab};
 use crate::latency::{Span, UNAVAILABLE, UNAVAILABLE_LONG_ENOUGH};
@@ -47,6 +49,8 @@ pub(crate) struct Published {
     pub(crate) subject: Option<String>,
     /// Message attributes: name, type and value.
     pub(crate) attributes: Vec<(String, String, String)>,
+    /// Its place among what a FIFO topic keeps in order; none of a standard topic.
+    pub(crate) place: Option<Place>,
 }
 
 /// A message for one subscription, under way.
@@ -55,6 +59,8 @@ pub(crate) struct Notification {
     pub(crate) subscription: usize,
     pub(crate) ident: u64,
     message: Arc<Published>,
+    /// Its place, and that of whoever waits behind it.
+    pub(crate) place: Option<Place>,
     owner: Owner,
     /// How often it was tried.
     tries: u32,
@@ -76,6 +82,23 @@ impl Subscription {
 }
 
 impl Published {
+    /// `message` as an archive says it again.
+    pub(crate) fn again(message: &Self) -> Self {
+        let mut attributes = message.attributes.clone();
+        let mark = (REPLAYED.to_owned(), "String".to_owned(), "true".to_owned());
+        attributes.push(mark);
+        Self {
+            body: message.body.clone(),
+            subject: message.subject.clone(),
+            attributes,
+            // It is no turn of its group any more.
+            place: message.place.clone().map(|place| Place {
+                number: None,
+                ..place
+            }),
+        }
+    }
+
     /// Its attributes as a queue's message has them.
     fn carried(&self) -> Attributes {
         let all = self.attributes.iter();
@@ -106,7 +129,14 @@ impl Lab {
         for entry in entries {
             let variant = {
                 let mut inner = self.host.lock();
-                inner.meters.of(entry.owner).published += 1;
+                let meter = inner.meters.of(entry.owner);
+                match entry.in_order {
+                    None => meter.published += 1,
+                    Some(_) => {
+                        meter.fifo_published += 1;
+                        meter.fifo_bytes += entry.detail.get().len() as u64;
+                    }
+                }
                 inner.meters.variant(entry.owner).clone()
             };
             self.note(
@@ -121,13 +151,36 @@ impl Lab {
                     event: serde_json::from_str(entry.detail.get()).unwrap_or_default(),
                 });
             }
+            let place = match &entry.in_order {
+                None => None,
+                Some(it) => {
+                    let (now, state) = (self.now, self.topics.entry(topic.to_owned()));
+                    let state = state.or_default();
+                    let number = state.number(&it.fact, now);
+                    if state.window.take(&it.deduplication, number, now).is_err() {
+                        let known = it.deduplication.clone();
+                        self.note(
+                            |lab| lab.subject(entry.owner),
+                            || format!("the topic has {known} already"),
+                        );
+                        continue;
+                    }
+                    Some(Place {
+                        group: it.group.clone(),
+                        deduplication: it.deduplication.clone(),
+                        number: Some(number),
+                    })
+                }
+            };
             let message = Published {
                 body: entry.detail.get().into(),
                 subject: None,
                 attributes: Vec::new(),
+                place,
             };
             let message = Arc::new(message);
             let attributes = attributes(&entry, &variant);
+            self.keep(topic, &message, &attributes, (entry.ident, entry.owner));
             self.fan_out(&to_it, &attributes, message, (entry.ident, entry.owner));
         }
     }
@@ -146,6 +199,17 @@ impl Lab {
             return false;
         }
         self.host.lock().meters.of(owner).published += 1;
+        if let Some(place) = &message.place {
+            let (now, state) = (self.now, self.topics.entry(topic.to_owned()));
+            if state
+                .or_default()
+                .window
+                .take(&place.deduplication, 0, now)
+                .is_err()
+            {
+                return true;
+            }
+        }
         if self.config.events {
             let name = topic.rsplit(':').next().unwrap_or(topic);
             self.heard.push(Heard {
@@ -158,12 +222,14 @@ impl Lab {
         let to_it: Vec<_> = to_it
             .filter(|(_, it)| it.topic == topic && !it.gone)
             .collect();
-        self.fan_out(&to_it, attributes, Arc::new(message), (ident, owner));
+        let message = Arc::new(message);
+        self.keep(topic, &message, attributes, (ident, owner));
+        self.fan_out(&to_it, attributes, message, (ident, owner));
         true
     }
 
     /// Sends a message on its way to each of the subscriptions `to_it` that takes it.
-    fn fan_out(
+    pub(crate) fn fan_out(
         &mut self,
         to_it: &[(usize, &Subscription)],
         attributes: &Value,
@@ -179,16 +245,21 @@ impl Lab {
                 subscription: *at,
                 ident,
                 message: message.clone(),
+                place: message.place.clone(),
                 owner,
                 tries: 0,
                 blocked: 0,
             };
-            let wait = self.time(Hop::TopicToQueue, 0, ident);
+            let hop = match message.place {
+                Some(_) => Hop::FifoTopicToQueue,
+                None => Hop::TopicToQueue,
+            };
+            let wait = self.time(hop, 0, ident);
             let until = self.now + wait;
             let mut inner = self.host.lock();
             inner.waits(owner, WaitsFor::Bus, self.now, until);
             drop(inner);
-            self.after(wait, Action::Notify(Box::new(notification)));
+            self.line_up(notification, until);
         }
     }
 
@@ -197,7 +268,14 @@ impl Lab {
         let definitions = self.definitions.clone();
         let subscription = &definitions.subscriptions[notification.subscription];
         let (owner, step) = (notification.owner, subscription.name.clone());
-        self.host.lock().meters.of(owner).deliveries += 1;
+        {
+            let mut inner = self.host.lock();
+            let meter = inner.meters.of(owner);
+            match notification.place {
+                None => meter.deliveries += 1,
+                Some(_) => meter.fifo_deliveries += 1,
+            }
+        }
         let queue = subscription.queue;
         let queue = queue.filter(|at| !definitions.queues[*at].gone);
         let Some(queue) = queue else {
@@ -215,11 +293,14 @@ impl Lab {
                 ident: notification.ident,
                 about: &[owner],
             };
+            let in_order = notification.place.is_some();
             let (refused, unavailable) = {
                 let mut inner = self.host.lock();
+                let faults = &mut inner.faults;
                 (
-                    inner.faults.strikes(Fault::Subscription, aim),
-                    inner.faults.strikes(Fault::TargetUnavailable, aim),
+                    faults.strikes(Fault::Subscription, aim),
+                    faults.strikes(Fault::TargetUnavailable, aim)
+                        || in_order && faults.strikes(Fault::BlockedGroup, aim),
                 )
             };
             if refused {
@@ -253,6 +334,10 @@ impl Lab {
             return self.after(wait, Action::Notify(Box::new(notification)));
         }
         let message = &notification.message;
+        if notification.place.is_some() {
+            let bytes = message.body.len() as u64;
+            self.host.lock().meters.of(owner).fifo_delivered_bytes += bytes;
+        }
         let (body, attributes) = match subscription.raw {
             true => (message.body.clone(), message.carried()),
             false => {
@@ -269,8 +354,17 @@ impl Lab {
                 step,
                 delay: None,
                 attributes,
+                place: notification.place.clone(),
             },
         );
+        self.done_with(&notification);
+    }
+
+    /// A message is delivered, or dead: whoever waits behind it may go.
+    fn done_with(&mut self, notification: &Notification) {
+        if let Some(place) = &notification.place {
+            self.move_up(notification.subscription, &place.group);
+        }
     }
 
     /// What a queue gets without raw delivery (SNS developer guide, "Amazon SNS and
@@ -298,24 +392,21 @@ impl Lab {
     fn undelivered(&mut self, notification: Notification, why: &str) {
         let definitions = self.definitions.clone();
         let subscription = &definitions.subscriptions[notification.subscription];
+        self.done_with(&notification);
         let dead = subscription.dead_letters;
         let Some(dead) = dead.filter(|at| !definitions.queues[*at].gone) else {
             return self.lose(&subscription.name, notification.owner, why);
         };
         let message = Message {
-            body: notification.message.body.clone(),
-            ident: mix(notification.ident, 0xdead),
-            owner: notification.owner,
-            step: subscription.name.clone(),
-            sent: self.now,
-            receives: 0,
-            in_flight: false,
-            shown: self.now,
-            overlooked: 0,
-            first_received: None,
             attributes: notification.message.carried(),
-            home: None,
-            stamp: 0,
+            place: notification.place.clone(),
+            ..Message::new(
+                notification.message.body.clone(),
+                mix(notification.ident, 0xdead),
+                notification.owner,
+                subscription.name.clone(),
+                self.now,
+            )
         };
         self.bury(dead, message);
     }

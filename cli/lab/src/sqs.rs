@@ -1,4 +1,5 @@
-//! Standard queues and the pollers behind them.
+//! Queues and the pollers behind them. What is particular of FIFO queues is told in
+//! [`fifo`](crate::fifo).
 //!
 //! A message is received, hidden, and deleted by whoever handled it; if nobody
 //! does, it comes back when its visibility timeout is over. Received more often
@@ -11,9 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use duet_asl::Millis;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::fault::{Aim, Fault};
+use crate::fifo::{Place, Window, is_fifo};
 use crate::lab::{Action, Lab, Lost};
 use crate::latency::{LATE, OVERTAKEN};
 use crate::meter::Owner;
@@ -54,6 +56,36 @@ pub(crate) struct Message {
     pub(crate) home: Option<usize>,
     /// Counts what happened to it, so that old appointments are void.
     pub(crate) stamp: u32,
+    /// Its place among those that are kept in order; none on a standard queue.
+    pub(crate) place: Option<Place>,
+}
+
+impl Message {
+    /// A message that is sent `now`, and nothing else has happened to.
+    pub(crate) fn new(
+        body: Arc<str>,
+        ident: u64,
+        owner: Owner,
+        step: Arc<str>,
+        now: Millis,
+    ) -> Self {
+        Self {
+            body,
+            ident,
+            owner,
+            step,
+            sent: now,
+            receives: 0,
+            in_flight: false,
+            overlooked: 0,
+            shown: now,
+            first_received: None,
+            attributes: Attributes::new(),
+            home: None,
+            stamp: 0,
+            place: None,
+        }
+    }
 }
 
 /// A queue's messages.
@@ -64,6 +96,13 @@ pub(crate) struct QueueState {
     /// Visible, but not to the receive under way.
     overlooked: VecDeque<u64>,
     next: u64,
+    /// What a FIFO queue took lately.
+    window: Window,
+    /// The groups of which something is in flight, each with the receive that has it and
+    /// how much it is.
+    pub(crate) busy: FxHashMap<Arc<str>, (u64, u32)>,
+    /// The number of the receive under way.
+    pub(crate) receive: u64,
 }
 
 /// A message to put on a queue.
@@ -75,6 +114,8 @@ pub(crate) struct Sending {
     /// Milliseconds; `None` for the queue's own delay.
     pub(crate) delay: Option<Millis>,
     pub(crate) attributes: Attributes,
+    /// Its place among those that are kept in order; a FIFO queue takes nothing without.
+    pub(crate) place: Option<Place>,
 }
 
 /// What tells the message `ident` from others once it is on a queue.
@@ -97,14 +138,16 @@ impl Lab {
             step,
             delay,
             attributes,
+            place,
         } = sending;
         let ident = on_queue(ident, queue);
         let delay = delay.unwrap_or(self.definitions.queues[queue].delay);
+        let in_order = is_fifo(&self.definitions.queues[queue].name);
         let service = self.service_of(queue);
         let (twice, late, passed, poison) = {
             let mut inner = self.host.lock();
             let meter = inner.meters.of(owner);
-            meter.queue_requests += 1;
+            meter.request(in_order);
             meter.message_bytes += body.len() as u64;
             let aim = Aim {
                 service: &service,
@@ -120,10 +163,29 @@ impl Lab {
                 faults.strikes(Fault::Poison, aim),
             )
         };
+        if in_order {
+            let name = self.definitions.queues[queue].name.clone();
+            let Some(place) = &place else {
+                return self.lose(&name, owner, "a FIFO queue takes nothing without a group");
+            };
+            let now = self.now;
+            if self.queues[queue]
+                .window
+                .take(&place.deduplication, 0, now)
+                .is_err()
+            {
+                let known = place.deduplication.clone();
+                return self.note(
+                    |lab| lab.subject(owner),
+                    || format!("{name} has {known} already"),
+                );
+            }
+        }
         let mut wait = delay;
+        // What is kept in order lets nothing pass.
         for (strikes, kind, span) in [
-            (late, Fault::Delay, LATE),
-            (passed, Fault::Reorder, OVERTAKEN),
+            (late && !in_order, Fault::Delay, LATE),
+            (passed && !in_order, Fault::Reorder, OVERTAKEN),
         ] {
             if strikes {
                 wait += self.draw(span, ident);
@@ -131,21 +193,11 @@ impl Lab {
             }
         }
         let message = Message {
-            body,
-            ident,
-            owner,
-            step,
-            sent: self.now,
-            receives: 0,
-            in_flight: false,
-            overlooked: 0,
-            shown: self.now,
-            first_received: None,
             attributes,
-            home: None,
-            stamp: 0,
+            place,
+            ..Message::new(body, ident, owner, step, self.now)
         };
-        if twice {
+        if twice && !in_order {
             let again = Message {
                 ident: mix(ident, 0x2),
                 ..message.clone()
@@ -160,6 +212,8 @@ impl Lab {
             let poison = Message {
                 body,
                 ident: mix(ident, 0x3),
+                // Nobody published it.
+                place: message.place.clone().map(|it| Place { number: None, ..it }),
                 ..message.clone()
             };
             self.after(wait, Action::Enqueue(queue, Box::new(poison)));
@@ -181,7 +235,7 @@ impl Lab {
         let id = state.next;
         message.shown = self.now;
         state.messages.insert(id, message);
-        state.visible.push_back(id);
+        state.make_visible(id);
         self.call_poller(queue);
     }
 
@@ -194,7 +248,11 @@ impl Lab {
         let most = self.definitions.mappings[mapping].concurrency;
         if !poller.scheduled && poller.running < most && !self.queues[queue].visible.is_empty() {
             poller.scheduled = true;
-            let wait = self.time(Hop::QueueToFunction, 0, self.happened());
+            let hop = match is_fifo(&self.definitions.queues[queue].name) {
+                true => Hop::FifoQueueToFunction,
+                false => Hop::QueueToFunction,
+            };
+            let wait = self.time(hop, 0, self.happened());
             self.after(wait, Action::Poll(mapping));
         }
     }
@@ -209,10 +267,13 @@ impl Lab {
         }
         let service = self.services[it.function].clone();
         self.overlook(it.queue, &service);
-        let mut batch = Vec::new();
+        self.queues[it.queue].receive += 1;
+        let in_order = is_fifo(&self.definitions.queues[it.queue].name);
+        let (mut batch, mut received) = (Vec::new(), false);
         while batch.len() < it.batch
             && let Some(id) = self.receive(it.queue)
         {
+            received = true;
             let message = &self.queues[it.queue].messages[&id];
             let aim = Aim {
                 service: &service,
@@ -221,8 +282,11 @@ impl Lab {
                 about: &[message.owner],
             };
             // Received by a poller that dies: back when its timeout is over.
-            if !self.host.lock().faults.strikes(Fault::Drop, aim) {
-                batch.push(id);
+            match self.host.lock().faults.strikes(Fault::Drop, aim) {
+                false => batch.push(id),
+                // What comes after it waits with it.
+                true if in_order => break,
+                true => {}
             }
         }
         if !batch.is_empty() {
@@ -230,8 +294,13 @@ impl Lab {
             self.invoke_batch(mapping, batch);
         }
         let state = &mut self.queues[it.queue];
-        state.visible.append(&mut state.overlooked);
-        self.call_poller(it.queue);
+        let overlooked = std::mem::take(&mut state.overlooked);
+        // Of a FIFO queue there may be nothing to get: its groups are all busy.
+        let looks_again = !in_order || received || !overlooked.is_empty();
+        overlooked.into_iter().for_each(|id| state.make_visible(id));
+        if looks_again {
+            self.call_poller(it.queue);
+        }
     }
 
     /// Sets aside what this receive of `queue` does not see: short polling asks
@@ -247,6 +316,7 @@ impl Lab {
             overlooked,
             ..
         } = &mut self.queues[queue];
+        let mut passed_over: FxHashSet<Arc<str>> = FxHashSet::default();
         visible.retain(|id| {
             let Some(message) = messages.get_mut(id) else {
                 return false;
@@ -261,7 +331,11 @@ impl Lab {
             // Sooner or later every message is seen.
             let misses =
                 message.overlooked < OVERLOOKED && inner.faults.strikes(Fault::ShortPoll, aim);
+            // Nothing passes what comes before it in its group.
+            let group = message.place.as_ref().map(|it| it.group.clone());
+            let misses = misses || group.as_ref().is_some_and(|it| passed_over.contains(it));
             if misses {
+                passed_over.extend(group);
                 message.overlooked += 1;
                 overlooked.push_back(*id);
             }
@@ -275,12 +349,16 @@ impl Lab {
         let it = &definitions.queues[queue];
         loop {
             let state = &mut self.queues[queue];
-            let id = state.visible.pop_front()?;
+            let id = match is_fifo(&it.name) {
+                true => state.next_in_order()?,
+                false => state.visible.pop_front()?,
+            };
             let Some(message) = state.messages.get_mut(&id) else {
                 continue;
             };
             if self.now - message.sent > it.retention {
                 if let Some(message) = state.messages.remove(&id) {
+                    state.free(message.place.as_ref());
                     self.lose(&it.name, message.owner, "its retention period was over");
                 }
                 continue;
@@ -290,6 +368,7 @@ impl Lab {
                 && !definitions.queues[dead].gone
             {
                 if let Some(message) = state.messages.remove(&id) {
+                    state.free(message.place.as_ref());
                     self.bury(
                         dead,
                         Message {
@@ -309,7 +388,7 @@ impl Lab {
             {
                 let mut inner = self.host.lock();
                 let meter = inner.meters.of(owner);
-                meter.queue_requests += 1;
+                meter.request(is_fifo(&it.name));
                 meter.retries += u64::from(receives > 1);
             }
             self.after(it.visibility, Action::Show(queue, id, stamp));
@@ -375,7 +454,9 @@ impl Lab {
         {
             message.in_flight = false;
             message.shown = self.now;
-            state.visible.push_back(id);
+            let place = message.place.clone();
+            state.make_visible(id);
+            state.free(place.as_ref());
             self.call_poller(queue);
         }
     }
@@ -387,15 +468,24 @@ impl Lab {
         if let Some(message) = message.filter(|message| message.in_flight) {
             message.stamp += 1;
             let (stamp, owner) = (message.stamp, message.owner);
-            self.host.lock().meters.of(owner).queue_requests += 1;
+            let fifo = is_fifo(&self.definitions.queues[queue].name);
+            self.host.lock().meters.of(owner).request(fifo);
             self.after(millis, Action::Show(queue, id, stamp));
         }
     }
 
     /// DeleteMessage.
     pub(crate) fn delete(&mut self, queue: usize, id: u64) {
-        if let Some(message) = self.queues[queue].messages.remove(&id) {
-            self.host.lock().meters.of(message.owner).queue_requests += 1;
+        let state = &mut self.queues[queue];
+        if let Some(message) = state.messages.remove(&id) {
+            if message.in_flight {
+                state.free(message.place.as_ref());
+            }
+            let fifo = is_fifo(&self.definitions.queues[queue].name);
+            self.host.lock().meters.of(message.owner).request(fifo);
+            if message.place.is_some() {
+                self.call_poller(queue);
+            }
         }
     }
 

@@ -127,6 +127,10 @@ impl Lab {
                 if !names.iter().any(|name| name == id) {
                     names.push(id.to_owned());
                 }
+                match target.topic_archives.get(id) {
+                    Some(kept) => live.topic_archives.insert(id.to_owned(), *kept),
+                    None => live.topic_archives.remove(id),
+                };
                 if it.kind == TABLE {
                     live.indexes.retain(|index| index.table != id);
                     live.indexes.extend(target.indexes_of(id).cloned());
@@ -372,7 +376,10 @@ impl Lab {
                     self.matchers = live.matchers();
                 }
             }
-            TOPIC => live.topics.retain(|topic| topic != id),
+            TOPIC => {
+                live.topics.retain(|topic| topic != id);
+                live.topic_archives.remove(id);
+            }
             SUBSCRIPTION => {
                 let subscriptions = live.subscriptions.iter_mut();
                 subscriptions

@@ -219,11 +219,9 @@ fn one(definitions: &Definitions, description: &Description, want: &Want) -> Out
         .filter(|link| Some(&link.to) == subject);
     let mut edited: BTreeSet<String> = edited.map(|link| link.from.clone()).collect();
     let mut definitions_edited = definitions_edited(&before, &after);
-    let mut rules: BTreeSet<&str> = moved
-        .iter()
-        .filter(is_rule)
-        .map(|link| link.place.as_str())
-        .collect();
+    let (ruled, rules_then) = (rules(&before), rules(&after));
+    // One that hears more than before has neither come nor gone.
+    let mut rules: BTreeSet<&str> = ruled.symmetric_difference(&rules_then).copied().collect();
     if let Some(field) = &want.field {
         edited.extend(taken_by(&field.of).map(str::to_owned));
         edited.insert(field.read_by.clone());
@@ -256,6 +254,12 @@ fn one(definitions: &Definitions, description: &Description, want: &Want) -> Out
         edges: [was.edges, is.edges],
         propagation_cost: [was.propagation_cost, is.propagation_cost],
     })
+}
+
+/// The rules and subscriptions that make up `links`, by name.
+fn rules(links: &BTreeSet<Link>) -> BTreeSet<&str> {
+    let heard = links.iter().filter(|it| !it.from.starts_with("workflow "));
+    heard.map(|it| it.place.as_str()).collect()
 }
 
 /// `links` without the service `gone`.
@@ -354,11 +358,6 @@ pub fn scratch(definitions: &Definitions, description: &Description) -> Outcome<
     let links = links(&bare, description);
     let is_call = |link: &&Link| link.from.starts_with("workflow ");
     let definitions: BTreeSet<&String> = links.iter().filter(is_call).map(|it| &it.from).collect();
-    let rules: BTreeSet<&String> = links
-        .iter()
-        .filter(|it| !is_call(it))
-        .map(|it| &it.place)
-        .collect();
     let templates: BTreeSet<&String> = resources.iter().map(|it| &it.template).collect();
     let files = bundled();
     let count = |path: &str| files.get(path).map_or(0, |text| text.lines().count());
@@ -389,7 +388,7 @@ pub fn scratch(definitions: &Definitions, description: &Description) -> Outcome<
         total: resources.len(),
         resources: kinds,
         definitions: definitions.len(),
-        rules: rules.len(),
+        rules: rules(&links).len(),
         lines,
         policy_lines: policies.map(|(_, text)| text.lines().count()).sum(),
     })

@@ -20,6 +20,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::shop::contracts::said_by;
 use crate::shop::services::{LISTENERS, SERVICES, Subject};
 use crate::shop::variant::{Description, Entry};
 
@@ -172,12 +173,14 @@ fn subscribed(definitions: &Definitions, topics: &[String], links: &mut BTreeSet
             .queue
             .filter(|_| topics.contains(&subscription.topic));
         let listener = queue.and_then(|queue| listener(definitions, queue));
+        let Some(listener) = listener else { continue };
         let speaker = subscription.topic.rsplit('-').next();
         let speaker = speaker.filter(|it| SERVICES.contains(it));
-        let (Some(listener), Some(speaker)) = (listener, speaker) else {
-            continue;
-        };
         for fact in texts(&subscription.written["detail-type"]) {
+            // A topic is its service's, or all services'.
+            let Some(speaker) = speaker.or_else(|| said_by(&fact)) else {
+                continue;
+            };
             links.insert(Link {
                 from: listener.clone(),
                 to: speaker.to_owned(),

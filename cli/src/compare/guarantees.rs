@@ -71,7 +71,12 @@ fn promised(description: &Description) -> Vec<Guarantee> {
     }
     if let Some(facts) = description.facts() {
         carriers.extend(facts.bus.as_ref().map(|_| "events".to_owned()));
-        carriers.extend(facts.topics.first().map(|_| "sns".to_owned()));
+        let topics = if facts.keeps_order() {
+            "sns-fifo"
+        } else {
+            "sns"
+        };
+        carriers.extend(facts.topics.first().map(|_| topics.to_owned()));
     }
     let its = PROMISES
         .iter()

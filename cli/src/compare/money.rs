@@ -94,7 +94,12 @@ fn units(meter: &Meter, orders: u64) -> BTreeMap<String, f64> {
         ("event_bytes", meter.event_bytes),
         ("published", meter.published),
         ("deliveries", meter.deliveries),
+        ("fifo_published", meter.fifo_published),
+        ("fifo_deliveries", meter.fifo_deliveries),
+        ("fifo_bytes", meter.fifo_bytes),
+        ("fifo_delivered_bytes", meter.fifo_delivered_bytes),
         ("queue_requests", meter.queue_requests),
+        ("fifo_requests", meter.fifo_requests),
         ("schedules", meter.schedules),
         ("notices", meter.notices),
         ("read_units", meter.read_units),
@@ -173,10 +178,35 @@ pub fn of(
         ("events", "eventbridge-event", "events"),
         // Each message as a request: small ones of one batch may be billed as one.
         ("publications to topics", "sns-publish", "published"),
+        (
+            "publications to a FIFO topic",
+            "sns-fifo-publish",
+            "fifo_published",
+        ),
+        (
+            "deliveries of a FIFO topic",
+            "sns-fifo-delivery",
+            "fifo_deliveries",
+        ),
         ("queue requests", "sqs-request", "queue_requests"),
+        (
+            "requests to FIFO queues",
+            "sqs-fifo-request",
+            "fifo_requests",
+        ),
         ("schedules", "scheduler-invocation", "schedules"),
     ] {
         bill.charge(group, what, unit(name), item, MILLION);
+    }
+    for (what, item, name) in [
+        ("bytes to a FIFO topic", "sns-fifo-publish-gb", "fifo_bytes"),
+        (
+            "bytes from a FIFO topic",
+            "sns-fifo-delivery-gb",
+            "fifo_delivered_bytes",
+        ),
+    ] {
+        bill.charge(group, what, unit(name) / GIB, item, MILLION);
     }
     let archived = description
         .facts()

@@ -81,7 +81,13 @@ fn predicted(world: &Lab, description: &'static Description, id: &str) -> Units 
         .sum();
     let on_bus = description.facts().is_some_and(|facts| facts.bus.is_some());
     let said = facts.len() as u64;
-    let (events, published) = if on_bus { (said, 0) } else { (0, said) };
+    let in_order = description.variant.keeps_order;
+    let (events, published) = match (on_bus, in_order) {
+        (true, _) => (said, 0),
+        (false, true) => (0, 0),
+        (false, false) => (0, said),
+    };
+    let fifo = |many: u64| if in_order { many } else { 0 };
     let view = ready(View::load(world, id)).unwrap().unwrap();
     let notices = view.notices.len() as u64;
     // A workflow has the clock. On a bus each timer is a message, and one more
@@ -103,14 +109,17 @@ fn predicted(world: &Lab, description: &'static Description, id: &str) -> Units 
         description.entry(Subject::Order),
         crate::shop::variant::Entry::Queue(_)
     ));
-    let messages = by_queue + deliveries + timers;
+    let messages = by_queue + deliveries - fifo(deliveries) + timers;
     Units::from([
         ("transitions", states),
         ("events", events),
         ("published", published),
-        ("deliveries", deliveries),
+        ("deliveries", deliveries - fifo(deliveries)),
+        ("fifo_published", fifo(said)),
+        ("fifo_deliveries", fifo(deliveries)),
         // Sent, received, deleted.
         ("queue_requests", 3 * messages),
+        ("fifo_requests", 3 * fifo(deliveries)),
         ("notices", notices),
     ])
 }
@@ -121,7 +130,10 @@ fn metered(meter: &Meter) -> Units {
         ("events", meter.events),
         ("published", meter.published),
         ("deliveries", meter.deliveries),
+        ("fifo_published", meter.fifo_published),
+        ("fifo_deliveries", meter.fifo_deliveries),
         ("queue_requests", meter.queue_requests),
+        ("fifo_requests", meter.fifo_requests),
         ("notices", meter.notices),
     ])
 }

@@ -26,7 +26,7 @@ use crate::ops::place;
 use crate::shop::message::{KIND, SUBJECT};
 use crate::shop::services::SERVICES;
 use crate::terminal::exit::{Outcome, Problem};
-use crate::world::port::operate::{DEAD, FailedExecution, Held, Operate};
+use crate::world::port::operate::{FailedExecution, Held, Operate, home_of};
 
 /// How long letters are held while they are looked at, in seconds.
 const HOLD_SECONDS: i32 = 60;
@@ -105,14 +105,16 @@ impl Letter {
         // A service says where the letter came from, as a bus says where it was going.
         let named = target.or_else(|| held.attributes.get(QUEUE));
         let home = match named {
-            Some(arn) => is_of(homes, arn).then(|| name(arn)),
-            None => place
-                .strip_suffix(DEAD)
-                .filter(|home| homes.contains_key(*home)),
+            Some(arn) => is_of(homes, arn).then(|| name(arn).to_owned()),
+            None => home_of(&place).filter(|home| homes.contains_key(home)),
         };
         let stranger = named.filter(|_| home.is_none()).cloned();
-        // Its queues are called after it: STACK-SERVICE, and STACK-SERVICE-commands.
-        let consumer = home.and_then(|home| home.rsplit('-').find(|part| SERVICES.contains(part)));
+        // Its queues are called after it: STACK-SERVICE, STACK-SERVICE-commands, and
+        // STACK-VARIANT-SERVICE.fifo.
+        let mut parts = home.as_deref().unwrap_or_default().rsplit(['-', '.']);
+        let consumer = parts
+            .find(|part| SERVICES.contains(part))
+            .map(str::to_owned);
         let body: Option<Value> = serde_json::from_str(&held.body).ok();
         let word = |path: &str| {
             let value = body.as_ref()?.pointer(path)?;
@@ -137,9 +139,9 @@ impl Letter {
         Self {
             id: held.id.clone(),
             layer,
-            home: home.map(str::to_owned),
+            home,
             stranger,
-            consumer: consumer.unwrap_or("unknown").to_owned(),
+            consumer: consumer.unwrap_or_else(|| "unknown".to_owned()),
             place,
             kind,
             subject,

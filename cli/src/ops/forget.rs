@@ -101,10 +101,10 @@ pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outc
             until: after(forgotten_at, days(HISTORY_DAYS)),
         });
     }
-    if variant.has_facts && world.archive().is_some() {
+    if let Some(archive) = world.archive(variant.name) {
         unreachable.push(Unreachable {
-            place: "the archive of the bus",
-            until: match world.archive_days().await? {
+            place: "the archive of what was said",
+            until: match world.archive_days(archive).await? {
                 Some(kept) => after(ended, days(kept)),
                 None => None,
             },

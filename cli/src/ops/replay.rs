@@ -1,5 +1,5 @@
-//! Saying again what was said: through the bus's archive, or in order of time
-//! through the journal. Consumers recognise a replay by its name: what they did
+//! Saying again what was said: through the archive of a bus or a FIFO topic, or in order
+//! of time through the journal. Consumers recognise a replay by its name: what they did
 //! before they do not do again, and they tell nobody.
 //!
 //! The archive knows times and rules only, so an order, a kind of event or a
@@ -65,7 +65,7 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
-    /// The bus's archive.
+    /// The archive of the bus or topic.
     Archive,
     /// The journal, straight to the targets.
     Journal,
@@ -294,9 +294,10 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     on_the_bus(world, &request.about).await?;
     let facts = facts(world, request).await?;
     let filtered = !request.about.is_empty() || !request.types.is_empty() || request.rate.is_some();
-    let via = match world.archive() {
-        Some(_) if !filtered && rules.iter().any(|rule| !rule.bare) => Via::Archive,
-        _ => Via::Journal,
+    let archive = |rule: &BusRule| world.archive(rule.variant);
+    let via = match !filtered && rules.iter().any(|rule| archive(rule).is_some()) {
+        true => Via::Archive,
+        false => Via::Journal,
     };
     let name = format!(
         "duet-{}-{:06x}",
@@ -332,7 +333,8 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
         });
         let matching: Vec<usize> = matching.map(|(at, _)| at).collect();
         if !matching.is_empty() {
-            let by_journal = via == Via::Journal || matching.iter().any(|at| rules[*at].bare);
+            let by_journal =
+                via == Via::Journal || matching.iter().any(|at| archive(&rules[*at]).is_none());
             if by_journal && !made_whole(world, &mut fact).await? {
                 replay.left_out += 1;
                 continue;
@@ -371,27 +373,44 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     let left = |world: &W| world.now().duration_since(began).as_secs() < limit;
     match via {
         Via::Archive => {
-            // What was said on topics, no archive has.
-            let bare = |at: &usize| rules[*at].bare;
+            // What no archive has, the journal has.
             let rest = planned.into_iter().map(|(fact, mut matching)| {
-                matching.retain(bare);
+                matching.retain(|at| archive(&rules[*at]).is_none());
                 (fact, matching)
             });
             let rest: Vec<_> = rest.filter(|(_, matching)| !matching.is_empty()).collect();
             send(world, &rules, rest, None, &mut replay).await?;
             replay.completed = false;
-            let archived = rules.iter().filter(|rule| !rule.bare);
-            let arns: Vec<String> = archived.map(|rule| rule.arn.clone()).collect();
-            let window = (request.from, to);
-            let started = world.start_replay(&replay.name, window, &arns).await?;
-            let by_journal = replay.sent.unwrap_or_default();
-            replay.sent = started.events.map(|events| events + by_journal);
-            terminal::tell(&format!("replay {} is under way", replay.name));
-            while !replay.completed && left(world) {
-                replay.completed = world.is_replayed(&started).await?;
-                if !replay.completed {
-                    world.pause(LOOK_EVERY).await;
+            let mut past: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+            for rule in &rules {
+                if let Some(archive) = archive(rule) {
+                    past.entry(archive).or_default().push(rule.arn.clone());
                 }
+            }
+            let mut under_way = Vec::new();
+            for (archive, arns) in past {
+                let window = (request.from, to);
+                let started = world
+                    .start_replay(archive, &replay.name, window, &arns)
+                    .await?;
+                let sent = replay.sent.zip(started.events);
+                replay.sent = sent.map(|(before, more)| before + more);
+                under_way.push(started);
+            }
+            terminal::tell(&format!("replay {} is under way", replay.name));
+            loop {
+                let mut still = Vec::new();
+                for started in under_way {
+                    if !world.is_replayed(&started).await? {
+                        still.push(started);
+                    }
+                }
+                under_way = still;
+                replay.completed = under_way.is_empty();
+                if replay.completed || !left(world) {
+                    break;
+                }
+                world.pause(LOOK_EVERY).await;
             }
         }
         Via::Journal => send(world, &rules, planned, request.rate, &mut replay).await?,

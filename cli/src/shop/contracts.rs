@@ -97,6 +97,22 @@ pub fn taken_by(command: &str) -> Option<&'static str> {
     all.iter().find(takes).map(|it| it.name)
 }
 
+/// The service that says the fact called `fact`; none where nobody does.
+#[must_use]
+pub fn said_by(fact: &str) -> Option<&'static str> {
+    let all = services();
+    let says = |it: &&Described| it.says.iter().any(|(_, facts)| facts.contains(&fact));
+    all.iter().find(says).map(|it| it.name)
+}
+
+/// Whether `service` says any fact.
+#[must_use]
+pub fn says_facts(service: &str) -> bool {
+    let all = services();
+    let mut its = all.iter().filter(|it| it.name == service);
+    its.any(|it| it.says.iter().any(|(_, facts)| !facts.is_empty()))
+}
+
 /// The services that hear every fact and take no part: their names, and what
 /// a fact makes them do.
 ///

@@ -34,6 +34,10 @@ pub struct Variant {
     /// Whether that carrier is a bus with rules.
     #[serde(skip)]
     pub has_rules: bool,
+    /// Whether of one order every service hears the facts in the order in which they
+    /// were said.
+    #[serde(skip)]
+    pub keeps_order: bool,
 }
 
 /// Who decides what is next.
@@ -119,12 +123,19 @@ pub struct Facts {
     /// The ARN of the bus's archive.
     #[serde(default)]
     pub archive: Option<String>,
-    /// The ARNs of the SNS topics, one for each service that says something.
+    /// The ARNs of the SNS topics: one for each service that says something, or one FIFO
+    /// topic for all.
     #[serde(default)]
     pub topics: Vec<String>,
 }
 
 impl Facts {
+    /// Whether they travel on a FIFO topic (AWS has its name end so).
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        self.topics.iter().any(|arn| arn.ends_with(".fifo"))
+    }
+
     /// Where `service` says its facts: OpenTelemetry's word for the system, and the
     /// bus's or the topic's name. (For EventBridge OpenTelemetry has no word; that
     /// one is ours.)
@@ -134,7 +145,8 @@ impl Facts {
         let mut topics = self.topics.iter();
         let mut names = topics.by_ref().filter_map(|arn| arn.rsplit(':').next());
         on_bus.or_else(|| {
-            let of = |name: &&str| name.rsplit('-').next() == Some(service);
+            let is_all = self.keeps_order();
+            let of = |name: &&str| is_all || name.rsplit('-').next() == Some(service);
             Some(("aws.sns", names.find(of)?))
         })
     }
@@ -160,6 +172,7 @@ impl Description {
             has_machines: said.machines.is_some(),
             has_facts: said.facts.is_some(),
             has_rules: said.facts.as_ref().is_some_and(|it| it.bus.is_some()),
+            keeps_order: said.facts.as_ref().is_some_and(Facts::keeps_order),
         };
         let description: &'static Self = Box::leak(Box::new(Self { variant, said }));
         read.insert(text.to_owned(), description);

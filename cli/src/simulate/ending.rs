@@ -402,6 +402,7 @@ fn can_cost_an_order(kind: Fault) -> bool {
         | Fault::Slow
         | Fault::Silent
         | Fault::Scheduler
+        | Fault::BlockedGroup
         | Fault::Outage => true,
         Fault::Duplicate
         | Fault::Poison

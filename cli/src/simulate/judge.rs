@@ -90,6 +90,10 @@ impl Play {
                     format!("{}: lost at {}: {}", lost.subject, lost.place, lost.why),
                 ));
             }
+            for (subject, what) in lab.disorder() {
+                end.findings
+                    .push((6, subject.clone(), format!("{subject}: {what}")));
+            }
             for letter in lab.dead_letters() {
                 let subject = subject_of(&letter.body);
                 end.findings.push((

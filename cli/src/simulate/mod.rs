@@ -459,7 +459,7 @@ pub(super) fn simulate(
     if let Some(kept) = &cut.scripts {
         scripts.retain(|script| kept.contains(&script.number));
     }
-    let borne = options.faults.iter().all(is_borne);
+    let borne = options.faults.iter().all(|rule| is_borne(rule, variant));
     Play::new(lab, variant, seed, cut.plant, borne).whole(&scripts)
 }
 

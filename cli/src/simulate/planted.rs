@@ -111,8 +111,10 @@ fn reaches(plant: Plant, variant: &Variant) -> bool {
         Reach::Everywhere => true,
         Reach::Workflows => variant.has_machines,
         Reach::Facts => variant.has_facts,
+        Reach::Overtaken => variant.has_facts && !variant.keeps_order,
         Reach::Rules => variant.has_rules,
         Reach::Topics => variant.has_facts && !variant.has_rules,
+        Reach::FifoTopics => variant.keeps_order,
     }
 }
 

@@ -52,24 +52,27 @@ const STRETCHED: i64 = 600;
 /// How long a script waits for its customers and for a wave to be decided.
 const PATIENCE: i64 = 600_000;
 
-/// Whether each step bears what `rule` does by being tried again. What keeps a
-/// rule of a bus from delivering may last for longer than the rule tries.
-pub(super) fn is_borne(rule: &FaultRule) -> bool {
-    let bearable = matches!(
-        rule.kind,
+/// Whether each step bears what `rule` does under `variant` by being tried again. What
+/// keeps a rule of a bus from delivering may last for longer than the rule tries. Where
+/// facts keep their order, a message that fails is tried for as long as patience lasts
+/// and not longer: others wait behind it.
+pub(super) fn is_borne(rule: &FaultRule, variant: &Variant) -> bool {
+    let bearable = match rule.kind {
         Fault::Duplicate
-            | Fault::CrashBeforeCommit
-            | Fault::CrashAfterCommit
-            | Fault::Throttle
-            | Fault::PartialBatch
-            | Fault::TargetUnavailable
-            | Fault::PutEvents
-            | Fault::StoreConflict
-            | Fault::StoreFault
-            | Fault::TopicFault
-            | Fault::DoubleSubmission
-            | Fault::Update
-    );
+        | Fault::TargetUnavailable
+        | Fault::BlockedGroup
+        | Fault::DoubleSubmission
+        | Fault::Update => true,
+        Fault::CrashBeforeCommit
+        | Fault::CrashAfterCommit
+        | Fault::Throttle
+        | Fault::PartialBatch
+        | Fault::PutEvents
+        | Fault::StoreConflict
+        | Fault::StoreFault
+        | Fault::TopicFault => !variant.keeps_order,
+        _ => false,
+    };
     bearable && rule.rate <= rule.kind.rate()
 }
 
@@ -364,18 +367,14 @@ impl Play {
         Ok(())
     }
 
-    /// Replays the archive of a bus, if that is to go wrong here: as soon as it
+    /// Replays the archive of a bus or topic, if that is to go wrong here: as soon as it
     /// keeps anything, or somewhat later, while timers still run.
     fn replay(&self) {
         let later = REPLAYED.0 + draw(self.seed, u64::MAX, REPLAYED.1) as i64;
         let at = jiff::Timestamp::from_millisecond(self.began + later);
         self.lab.with(|lab| {
             lab.advance(at.unwrap_or(jiff::Timestamp::MAX));
-            let archives: Vec<String> = lab
-                .definitions()
-                .archives()
-                .map(|archive| archive.name.clone())
-                .collect();
+            let archives: Vec<String> = lab.definitions().archives().map(str::to_owned).collect();
             for archive in archives {
                 if lab.strikes(Fault::Replay, &format!("{}/{archive}", self.seed)) {
                     let from = jiff::Timestamp::from_millisecond(self.began)
@@ -447,7 +446,8 @@ impl Play {
                 let parked = view.order.as_ref().is_some_and(|it| it.parkings > 0);
                 let blows = self.lab.with(|lab| lab.blows(&id));
                 let mut kinds = blows.iter().map(|blow| blow.kind);
-                let late = kinds.any(|kind| kind == Fault::TargetUnavailable);
+                let late = kinds
+                    .any(|kind| matches!(kind, Fault::TargetUnavailable | Fault::BlockedGroup));
                 if parked && !late && !due(&id) {
                     work.push(format!("{id}: it was parked"));
                 }

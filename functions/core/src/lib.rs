@@ -8,8 +8,8 @@
 //! | [`outcome`] | what a service answers: done, declined by the business, or a failure |
 //! | [`service`] | the shape of a service: commands in, outcome out, and its policy |
 //! | [`store`] | the port to a service's table, with an in-memory adapter |
-//! | [`desk`] | idempotency: each command takes effect once, its answer is kept |
-//! | [`lock`] | asking a third party: lock, ask, commit |
+//! | [`desk`] | idempotency: each command takes effect once; what is kept of it, and said again |
+//! | [`lock`] | asking a third party, in the shop's terms |
 //! | [`patience`] | how long a step is tried before it is given up |
 //! | [`sweep`] | what a service looks after by the clock |
 //! | [`time`] | the clock port |
@@ -31,7 +31,6 @@ pub mod outcome;
 pub mod patience;
 pub mod service;
 mod services;
-pub mod store;
 pub mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -41,6 +40,7 @@ pub mod verbatim;
 mod vocabulary;
 
 pub use desk::{Decision, Desk};
+pub use duet_idempotency::store;
 pub use environment::Environment;
 pub use fact::Fact;
 pub use id::{CustomerId, OrderId, Sku};

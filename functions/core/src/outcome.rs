@@ -1,9 +1,11 @@
 //! What a service answers. One vocabulary; each trigger renders it in its own
 //! way (a reply or a named error to a workflow, facts to a carrier).
 
+use duet_idempotency::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::store::StoreFault;
 use crate::{Event, Timestamp};
 
 /// The error name of what is tried again in a workflow: [`Failure::Transient`]
@@ -165,6 +167,39 @@ impl Failure {
         match self {
             Self::Transient(_) | Self::Misconfigured(_) => TRANSIENT,
             Self::Invalid(_) => INVALID_COMMAND,
+        }
+    }
+}
+
+impl From<StoreFault> for Failure {
+    fn from(fault: StoreFault) -> Self {
+        match fault {
+            StoreFault::Transient(text) => Self::Transient(text),
+            StoreFault::Misconfigured(text) => Self::Misconfigured(text),
+            StoreFault::Invalid(text) => Self::Invalid(text),
+        }
+    }
+}
+
+impl From<Failure> for StoreFault {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Transient(text) => Self::Transient(text),
+            Failure::Misconfigured(text) => Self::Misconfigured(text),
+            Failure::Invalid(text) => Self::Invalid(text),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(fault) => fault.into(),
+            Error::OtherScope => {
+                Self::invalid("the same command was handled before under another variant")
+            }
+            error if error.is_transient() => Self::transient(error),
+            error => Self::invalid(error),
         }
     }
 }

@@ -7,6 +7,8 @@
 use serde::{Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::store::mismatch;
+
 /// A closed set of named messages. A message serialises as its data, without
 /// its name.
 pub trait Vocabulary: Serialize + Clone + Send + Sync {
@@ -104,46 +106,12 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// Wraps a decoding error. Serde quotes the offending value or name in some
-    /// of its texts; what is kept says the kind of mismatch and what was
-    /// expected, and nothing that came from outside.
+    /// Wraps a decoding error, without what it quotes.
     #[must_use]
     pub fn data(name: &'static str, error: &serde_json::Error) -> Self {
-        let problem = mismatch(&error.to_string());
+        let problem = mismatch(error);
         Self::Data { name, problem }
     }
-}
-
-/// The texts with which serde begins when it quotes what it was given; all of
-/// them may end with what was expected (serde, `de::Error`).
-const QUOTING: [&str; 4] = [
-    "invalid type",
-    "invalid value",
-    "unknown variant",
-    "unknown field",
-];
-
-/// A text of serde's without what it quotes.
-fn mismatch(text: &str) -> String {
-    // A quoted text may hold these very words: only the last ones are serde's.
-    let expected = text
-        .rsplit_once(", expected ")
-        .map(|(_, expected)| expected);
-    let there = text.rsplit_once(", there are no ").map(|(_, kind)| kind);
-    for kind in QUOTING {
-        if text.starts_with(kind) {
-            return match (expected, there) {
-                (Some(expected), _) => format!("{kind}, expected {expected}"),
-                (None, Some(nothing)) => format!("{kind}, there are no {nothing}"),
-                (None, None) => kind.to_owned(),
-            };
-        }
-    }
-    // Our own values say what they must be. Others, such as times, quote what they are not.
-    if text.contains('"') {
-        return "a value is malformed".to_owned();
-    }
-    text.to_owned()
 }
 
 /// Defines a [`Vocabulary`]: an enum whose variants each carry the struct of

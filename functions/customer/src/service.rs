@@ -70,10 +70,12 @@ impl<S: Store, C: Clock> Service for Customers<S, C> {
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let customer = command.customer();
-        let ticket = self.desk.ticket(&command, customer.as_str(), "");
+        let ticket = self.desk.ticket(&context, &command, customer.as_str(), "");
         let handled = self
             .desk
-            .once(&ticket, &context, &key(customer), |state, now| {
+            .once(&context)
+            .run(&ticket, &key(customer), |state| {
+                let now = self.desk.clock.now();
                 domain::decide(state, &command, &context, now, self.awaits_clearance)
             })
             .await?;

@@ -133,7 +133,12 @@ pub fn book(
         // Booked by another command, or rejected before it was: nothing to do.
         status => return Ok(Step::Settle(done(order, status))),
     }
-    let lock = Lock::take(delivery.lock.as_ref(), carrier_key(order), context, now)?;
+    let lock = Lock::take(
+        delivery.lock.as_ref(),
+        carrier_key(order),
+        context.run(),
+        now,
+    )?;
     delivery.note(command)?;
     if let Command::NoteOrder(_) = command {
         delivery.awaits_clearance = context.clearance;
@@ -253,8 +258,8 @@ pub fn cancel(
         _ => {
             let key = carrier_key(order);
             let lock = match delivery.status {
-                Status::Cancelling => Lock::take(delivery.lock.as_ref(), key, context, now)?,
-                _ => Lock::seize(key, context),
+                Status::Cancelling => Lock::take(delivery.lock.as_ref(), key, context.run(), now)?,
+                _ => Lock::seize(key, context.run()),
             };
             let question = lock.key.clone();
             let locked = Delivery {

@@ -69,30 +69,31 @@ impl<S: Store, C: Clock, P: Carrier> Service for Deliveries<S, C, P> {
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let order = command.order();
-        let ticket = self.desk.ticket(&command, order.as_str(), "");
+        let ticket = self.desk.ticket(&context, &command, order.as_str(), "");
+        let (once, key) = (self.desk.once(&context), key(order));
         match &command {
             Command::CancelDelivery(_) => {
-                let begin = |state, now| domain::cancel(state, order, &context, now);
+                let begin = |state| {
+                    let now = self.desk.clock.now();
+                    domain::cancel(state, order, &context, now)
+                };
                 let ask = |key: String| async move { self.carrier.cancel(&key).await };
                 let end = |delivery, _, answer| domain::cancelled(delivery, order, answer);
-                self.desk
-                    .ask(&ticket, &context, &key(order), begin, ask, end)
-                    .await
+                once.ask(&ticket, &key, begin, ask, end).await
             }
             Command::ScheduleDelivery(_)
             | Command::NoteOrder(_)
             | Command::NotePayment(_)
             | Command::NoteClearance(_) => {
-                let begin = |state, now| {
+                let begin = |state| {
+                    let now = self.desk.clock.now();
                     domain::book(state, &command, self.awaits_clearance, &context, now)
                 };
                 let ask = |Book { key, ship_to }: Book| async move {
                     self.carrier.book(&key, &ship_to).await
                 };
                 let end = |delivery, _, answer| domain::booked(delivery, order, answer, &context);
-                self.desk
-                    .ask(&ticket, &context, &key(order), begin, ask, end)
-                    .await
+                once.ask(&ticket, &key, begin, ask, end).await
             }
         }
     }

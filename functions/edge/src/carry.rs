@@ -12,18 +12,31 @@ pub struct Limits {
     pub entries: usize,
     /// Bytes of all of them together, and so of each.
     pub bytes: usize,
+    /// Whether what is handed over first comes first, so that nothing may go before
+    /// something that was refused.
+    pub in_order: bool,
 }
 
 /// PutEvents (Amazon EventBridge quotas: ten entries; 1 MB since 2026-01-29).
 pub const EVENTBRIDGE: Limits = Limits {
     entries: 10,
     bytes: 1_048_576,
+    in_order: false,
 };
 
 /// PublishBatch (Amazon SNS quotas: ten entries, 256 KB of all of them together).
 pub const SNS: Limits = Limits {
     entries: 10,
     bytes: 262_144,
+    in_order: false,
+};
+
+/// Publish to a FIFO topic, one entry a call: of a batch, some may be taken and one
+/// before them refused, and their order would be lost (SNS API, PublishBatch).
+pub const SNS_FIFO: Limits = Limits {
+    entries: 1,
+    bytes: 262_144,
+    in_order: true,
 };
 
 /// How often what was refused for the moment is sent, the first time included.
@@ -41,7 +54,8 @@ pub struct Parcel<E> {
 /// Hands `entries` to a carrier by `call`, which takes at most `limits` and
 /// gives one result per entry, in order. What is refused for the moment is sent
 /// again, up to three times in all, as long as `pause` (told the round, from 0)
-/// says that there is time.
+/// says that there is time. In order, what comes after something that was refused is
+/// held back with it.
 ///
 /// # Errors
 /// The failure that weighs most, once everything else was taken: an entry that
@@ -66,11 +80,19 @@ where
         let most = limits.bytes;
         let why = format!("a fact of {bytes} bytes, where the carrier takes {most}");
         worst = Some(Failure::invalid(why));
+        if limits.in_order {
+            return worst.map_or(Ok(()), Err);
+        }
     }
     let mut round = 0;
     loop {
         let mut refused = Vec::new();
         for part in parts(limits, std::mem::take(&mut open)) {
+            if limits.in_order && (worst.is_some() || !refused.is_empty()) {
+                let held = || Failure::transient("what comes before it was refused");
+                refused.extend(part.into_iter().map(|entry| (entry, held())));
+                continue;
+            }
             let entries = part.iter().map(|parcel| parcel.entry.clone()).collect();
             let mut results = call(entries).await?.into_iter();
             for entry in part {
@@ -86,7 +108,8 @@ where
                 }
             }
         }
-        let again = round + 1 < ROUNDS && !refused.is_empty() && pause(round).await;
+        let blocked = limits.in_order && worst.is_some();
+        let again = round + 1 < ROUNDS && !refused.is_empty() && !blocked && pause(round).await;
         if !again {
             let mut failures = refused.into_iter().map(|(_, failure)| failure);
             let worst = worst.or_else(|| failures.next());
@@ -173,6 +196,12 @@ mod tests {
     const FEW: Limits = Limits {
         entries: 3,
         bytes: 100,
+        in_order: false,
+    };
+    const IN_ORDER: Limits = Limits {
+        entries: 1,
+        bytes: 100,
+        in_order: true,
     };
 
     #[tokio::test]
@@ -198,6 +227,28 @@ mod tests {
         let refused = carrier.carry(FEW, &[(9, 1), (0, 1)]).await;
         assert_eq!(refused, Err(Failure::transient("throttled")));
         assert_eq!(carrier.calls(), [vec![9, 0], vec![9], vec![9]]);
+    }
+
+    #[tokio::test]
+    async fn in_order_nothing_goes_before_what_was_refused() {
+        let carrier = Moody::default();
+        carrier
+            .carry(IN_ORDER, &[(0, 1), (1, 1), (0, 1)])
+            .await
+            .unwrap();
+        assert_eq!(carrier.calls(), [[0], [1], [1], [0]]);
+        let carrier = Moody::default();
+        let refused = carrier.carry(IN_ORDER, &[(9, 1), (0, 1)]).await;
+        assert_eq!(refused, Err(Failure::transient("throttled")));
+        assert_eq!(carrier.calls(), [[9], [9], [9]], "the other waits for it");
+        let carrier = Moody::default();
+        let refused = carrier.carry(IN_ORDER, &[(0, 1), (101, 1), (0, 1)]).await;
+        assert_eq!(refused, Err(Failure::invalid("malformed")));
+        assert_eq!(carrier.calls(), [[0], [101]]);
+        let carrier = Moody::default();
+        let refused = carrier.carry(IN_ORDER, &[(0, 1), (0, 101)]).await;
+        assert!(matches!(refused, Err(Failure::Invalid(_))), "{refused:?}");
+        assert!(carrier.calls().is_empty());
     }
 
     #[tokio::test]

@@ -134,7 +134,7 @@ impl Store for Dynamo {
             let why = match sent {
                 Ok(()) => break,
                 Err(Refused::Condition) => return Err(CommitError::Conflict),
-                Err(Refused::Failed(failure)) => return Err(StoreFault(failure).into()),
+                Err(Refused::Failed(failure)) => return Err(StoreFault::from(failure).into()),
                 Err(Refused::Now(why)) => why,
                 Err(Refused::Unheard(why)) => {
                     unheard += 1;
@@ -496,16 +496,16 @@ fn take(found: &mut Attributes, name: &str) -> Result<String, StoreFault> {
 }
 
 fn unreadable(what: &str) -> StoreFault {
-    StoreFault(Failure::invalid(format!("a document without {what}")))
+    StoreFault::invalid(format!("a document without {what}"))
 }
 
 /// What is no document, or cannot be made one: a bug.
 fn unfit(error: impl std::fmt::Display) -> StoreFault {
-    StoreFault(Failure::invalid(error))
+    StoreFault::invalid(error)
 }
 
 fn fault<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreFault {
-    StoreFault(sdk::failure("the table", error))
+    sdk::failure("the table", error).into()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! | done, or declined | facts published, timers sent, acknowledged |
 //! | transient | back on the queue after a jittered backoff |
 //! | transient, patience spent | the same; before, the service was told that it is its last try, and what it left undone is announced |
+//! | transient, patience spent, of a queue that keeps its groups in order | put on the dead-letter queue, acknowledged: the group goes on |
 //! | invalid | put on the dead-letter queue with the reason, acknowledged |
 //! | nothing: it does not know the fact, or the fact calls for nothing | acknowledged |
 //! | nothing: it does not listen to the fact | invalid, but on a carrier whose filters take their time to hold |
@@ -149,6 +150,8 @@ pub async fn receive<S: Service>(
 struct Seen {
     reading: Reading,
     ended: Option<Ended>,
+    /// Whether it was its last try.
+    last: bool,
 }
 
 /// How a message went that is done with.
@@ -177,21 +180,30 @@ async fn attempt<S: Service>(
     seen: &mut Seen,
 ) -> Result<Done, Failure> {
     let done = match parse::<S>(&mut seen.reading, delivery, body, clock.now()) {
-        Ok(incoming) => handle(service, wires, clock, delivery, incoming, &mut seen.ended).await,
+        Ok(incoming) => handle(service, wires, clock, delivery, incoming, seen).await,
         Err(invalid) => Err(invalid),
     };
     match done {
         // No receives are spent on what is hopeless. Should it not arrive, the
         // message is still here.
         Err(Failure::Invalid(why)) => {
-            let buried = wires.bury(&delivery.source, &delivery.text, &why).await;
-            let invalid = Failure::Invalid(why);
-            buried.map_or_else(
-                |_| Err(invalid.clone()),
-                |()| Ok(Done::Buried(invalid.clone())),
-            )
+            let buried = wires.bury(delivery, &why).await;
+            buried_or(buried, Failure::Invalid(why))
+        }
+        // Whoever comes behind it in its group has waited for as long as patience lasts.
+        Err(failure) if seen.last && delivery.is_in_order() => {
+            let why = format!("patience is spent: {failure}");
+            buried_or(wires.bury(delivery, &why).await, failure)
         }
         other => other,
+    }
+}
+
+/// What became of a message that failed with `failure`, once it was to be `buried`.
+fn buried_or(buried: Result<(), Failure>, failure: Failure) -> Result<Done, Failure> {
+    match buried {
+        Ok(()) => Ok(Done::Buried(failure)),
+        Err(_) => Err(failure),
     }
 }
 
@@ -201,7 +213,7 @@ async fn handle<S: Service>(
     clock: &impl Clock,
     delivery: &Delivery,
     incoming: Incoming<S::Command>,
-    ended: &mut Option<Ended>,
+    seen: &mut Seen,
 ) -> Result<Done, Failure> {
     let now = clock.now();
     let mut request = match incoming {
@@ -232,6 +244,7 @@ async fn handle<S: Service>(
         ));
     }
     let is_last = delivery.is_last(patience, now);
+    seen.last = is_last;
     request.context.last_attempt = is_last;
     let overdue = is_last.then(|| overdue::<S>(&request, now)).flatten();
     // Whoever dies of it cannot say so afterwards.
@@ -250,7 +263,7 @@ async fn handle<S: Service>(
         other => other?,
     };
     // Told now or never: if publishing fails, the next delivery is a repeat.
-    *ended = reading::ended::<S>(&handled);
+    seen.ended = reading::ended::<S>(&handled);
     let Handled {
         answer,
         mut events,

@@ -257,10 +257,10 @@ impl Wires for Notebook {
         self.note(format!("publish {}{late}", events[0].metadata.id))
     }
 
-    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
-        assert!(!body.is_empty());
-        self.buried.lock().unwrap().push(body.to_owned());
-        self.note(format!("bury from {queue}: {why}"))
+    async fn bury(&self, delivery: &Delivery, why: &str) -> Result<(), Failure> {
+        assert!(!delivery.text.is_empty());
+        self.buried.lock().unwrap().push(delivery.text.to_string());
+        self.note(format!("bury from {}: {why}", delivery.source))
     }
 
     async fn send_later(

@@ -5,6 +5,9 @@ use std::future::Future;
 
 use duet_core::{CommandMessage, Event, Failure, Reply, Service, Timestamp};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::intake::Delivery;
 
 /// Carries what a service said to where it belongs.
 pub trait Wires: Clone + Send + Sync + 'static {
@@ -61,16 +64,15 @@ pub trait Wires: Clone + Send + Sync + 'static {
     /// When it may still be there.
     fn call_off(&self, name: &str) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Puts a message that nobody will ever handle, with its text `body`, on the
-    /// dead-letter queue of `queue` (its ARN), with `why` as attribute
-    /// [`REASON`] and `queue` as attribute [`QUEUE`].
+    /// Puts a message that nobody will ever handle, in its words, on the dead-letter
+    /// queue of the one it came from, with `why` as attribute [`REASON`] and the
+    /// queue's ARN as attribute [`QUEUE`]. What came in order keeps its group there.
     ///
     /// # Errors
     /// [`Failure::Transient`] when it was not taken.
     fn bury(
         &self,
-        queue: &str,
-        body: &str,
+        delivery: &Delivery,
         why: &str,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
@@ -120,6 +122,11 @@ pub enum Carrier {
         /// What the topics' ARNs begin with: the name of the service follows.
         topics: String,
     },
+    /// As messages of one FIFO topic of SNS, in order within their [`group`].
+    SnsFifo {
+        /// The topic's ARN.
+        topic: String,
+    },
 }
 
 impl Carrier {
@@ -130,9 +137,51 @@ impl Carrier {
     pub fn filters_late(&self) -> bool {
         match self {
             Self::None {} | Self::Eventbridge { .. } => false,
-            Self::Sns { .. } => true,
+            Self::Sns { .. } | Self::SnsFifo { .. } => true,
         }
     }
+
+    /// The ARN of the topic that the service that says its facts as `source` says them
+    /// to; none where facts travel on no topic.
+    #[must_use]
+    pub fn topic(&self, source: &str) -> Option<String> {
+        match self {
+            Self::None {} | Self::Eventbridge { .. } => None,
+            Self::Sns { topics } => Some(topic(topics, source)),
+            Self::SnsFifo { topic } => Some(topic.clone()),
+        }
+    }
+}
+
+/// The group of a fact on a FIFO topic: what it is about, an order or a customer. Of
+/// one order or customer, every consumer gets the facts in the order in which they
+/// were said.
+#[must_use]
+pub fn group(event: &Event) -> &str {
+    &event.metadata.subject
+}
+
+/// What a FIFO topic or queue knows a fact by, so that it takes it once within five
+/// minutes: its id, or the digest of it where the id is longer than AWS takes (128
+/// characters; API_Publish, MessageDeduplicationId).
+#[must_use]
+pub fn deduplication(id: &str) -> String {
+    let fits = id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    match fits {
+        true => id.to_owned(),
+        false => hex(&Sha256::digest(id)),
+    }
+}
+
+/// What a FIFO queue of dead letters knows a buried message by: each try that ends so is
+/// another letter.
+#[must_use]
+pub fn burial(delivery: &Delivery) -> String {
+    deduplication(&format!("{}/{}", delivery.id, delivery.attempt.number()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The topic of the service that says its facts as `source` (`duet.order`), where
@@ -196,6 +245,11 @@ mod tests {
             panic!("{known:?}");
         };
         assert_eq!(topic(topics, "duet.order"), "arn:x:facts-order");
+        let fifo = r#"{"kind":"sns_fifo","topic":"arn:x:facts.fifo"}"#;
+        let known = read(&of(fifo, "service")).unwrap();
+        let facts = &known["a"].facts;
+        assert_eq!(facts.topic("duet.order"), Some("arn:x:facts.fifo".into()));
+        assert!(facts.filters_late());
         let none = r#"{"kind":"none"}"#;
         assert_eq!(
             read(&of(none, "workflow")).unwrap()["a"].facts,
@@ -212,5 +266,17 @@ mod tests {
         ] {
             assert!(read(unknown).is_err(), "{unknown}");
         }
+    }
+
+    #[test]
+    fn a_long_id_is_known_by_its_digest() {
+        assert_eq!(
+            deduplication("order/o-1/PlaceOrder/NewOrder"),
+            "order/o-1/PlaceOrder/NewOrder"
+        );
+        let long = "x".repeat(129);
+        assert_eq!(deduplication(&long).len(), 64);
+        assert_ne!(deduplication(&long), deduplication(&"x".repeat(130)));
+        assert_eq!(deduplication("a b").len(), 64);
     }
 }

@@ -2,7 +2,7 @@
 //! versioned transaction: of two orders of one customer that arrive at once,
 //! one is decided again, with the other in its history.
 
-use duet_core::desk::{Found, Ticket, attempts, contended};
+use duet_core::desk::{self, Found, Ticket, attempts};
 use duet_core::service::Reaction;
 use duet_core::store::{Expect, Item, Key, Store, Write};
 use duet_core::{
@@ -56,7 +56,7 @@ pub fn email_key(email: &str) -> Key {
 }
 
 impl<S: Store, C: Clock> Frauds<S, C> {
-    /// [`Desk::once`] for a decision over two documents.
+    /// Handles a command about two documents.
     async fn once_over<A, B>(
         &self,
         ticket: &Ticket,
@@ -68,38 +68,25 @@ impl<S: Store, C: Clock> Frauds<S, C> {
         A: Serialize + DeserializeOwned,
         B: Serialize + DeserializeOwned,
     {
-        for _ in attempts() {
-            let (first, second) = match self.desk.find(ticket, context, &keys).await? {
-                Found::Repeat(handled) => return Ok(handled),
-                Found::Fresh(mut items) => {
-                    let second = items.pop().flatten();
-                    (items.pop().flatten(), second)
-                }
-            };
-            let documents = (read(first.as_ref())?, read(second.as_ref())?);
-            let decision = match decide(documents, self.desk.clock.now()) {
-                Ok(decision) => decision,
-                Err(failure) => return self.desk.refuse(ticket, context, failure).await,
-            };
+        let once = self.desk.once(context);
+        once.over(ticket, &keys, |items| {
+            let mut items = items.iter().map(Option::as_ref);
+            let (first, second) = (items.next().flatten(), items.next().flatten());
+            let documents = (read(first)?, read(second)?);
+            let decision = decide(documents, self.desk.clock.now())?;
             let (a, b) = decision
                 .state
                 .as_ref()
                 .map_or((None, None), |(a, b)| (a.as_ref(), b.as_ref()));
             let [first_key, second_key] = &keys;
-            let writes = [
-                put(first_key, a, first.as_ref()),
-                put(second_key, b, second.as_ref()),
-            ];
-            let writes = writes.into_iter().flatten().collect();
-            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
-                return Ok(handled);
-            }
-        }
-        Err(contended())
+            let writes = [put(first_key, a, first), put(second_key, b, second)];
+            Ok((writes.into_iter().flatten().collect(), decision))
+        })
+        .await
     }
 
-    /// [`Desk::once`] for a reviewer's word: over the review, and what is
-    /// remembered of the customer whose order it is about.
+    /// Handles a reviewer's word: over the review, and what is remembered of the
+    /// customer whose order it is about, who is known only once the review is read.
     async fn decide(
         &self,
         ticket: &Ticket,
@@ -108,8 +95,9 @@ impl<S: Store, C: Clock> Frauds<S, C> {
     ) -> Result<Handled, Failure> {
         let review_key = review_key(&command.order);
         let key = std::slice::from_ref(&review_key);
+        let once = self.desk.once(context);
         for _ in attempts() {
-            let item = match self.desk.find(ticket, context, key).await? {
+            let item = match once.find(ticket, key).await? {
                 Found::Repeat(handled) => return Ok(handled),
                 Found::Fresh(mut items) => items.pop().flatten(),
             };
@@ -132,14 +120,14 @@ impl<S: Store, C: Clock> Frauds<S, C> {
                 .first()
                 .and_then(|key| put(key, history, known.as_ref()));
             let writes = first.into_iter().chain(second).collect();
-            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
+            if let Some(handled) = once.settle(ticket, writes, decision).await? {
                 return Ok(handled);
             }
         }
-        Err(contended())
+        Err(desk::Error::Contended.into())
     }
 
-    /// [`Desk::once`] for a decision about a review.
+    /// Handles a command about a review.
     async fn about(
         &self,
         ticket: &Ticket,
@@ -149,15 +137,16 @@ impl<S: Store, C: Clock> Frauds<S, C> {
     ) -> Result<Handled, Failure> {
         let variant = &context.message.variant;
         self.desk
-            .once(ticket, context, &review_key(order), |review, now| {
-                decide(same_variant(review, variant)?, now)
+            .once(context)
+            .run(ticket, &review_key(order), |review| {
+                decide(same_variant(review, variant)?, self.desk.clock.now())
             })
             .await
     }
 }
 
 fn read<T: DeserializeOwned>(item: Option<&Item>) -> Result<Option<T>, Failure> {
-    item.map(Item::read).transpose()
+    Ok(item.map(Item::read).transpose()?)
 }
 
 fn put<T: Serialize>(key: &Key, document: Option<&T>, was: Option<&Item>) -> Option<Write> {
@@ -242,7 +231,7 @@ impl<S: Store, C: Clock> Service for Frauds<S, C> {
         let Request { command, context } = request;
         let ticket = self
             .desk
-            .ticket(&command, command.subject(), &command.part());
+            .ticket(&context, &command, command.subject(), &command.part());
         let variant = context.message.variant.as_str();
         let awaited = context.awaits_clearance(self.awaits_clearance);
         match &command {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use duet_core::desk::{Found, attempts, contended};
 use duet_core::order::Line;
 use duet_core::service::Reaction;
 use duet_core::store::{Expect, Item, Key, Store, Write};
@@ -88,7 +87,7 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let order = command.order();
-        let ticket = self.desk.ticket(&command, order.as_str(), "");
+        let ticket = self.desk.ticket(&context, &command, order.as_str(), "");
         let key = reservation_key(order);
         let mut keys = vec![key.clone()];
         if let Command::ReserveStock(command) = &command {
@@ -100,36 +99,25 @@ impl<S: Store, C: Clock> Service for Inventory<S, C> {
                     .map(stock_key),
             );
         }
-        for _ in attempts() {
-            let mut items = match self.desk.find(&ticket, &context, &keys).await? {
-                Found::Repeat(handled) => return Ok(handled),
-                Found::Fresh(items) => items.into_iter(),
-            };
-            let item = items.next().flatten();
-            let reservation = item.as_ref().map(Item::read).transpose()?;
-            let mut shelf = BTreeMap::new();
-            for item in items.flatten() {
-                let stock: Stock = item.read()?;
-                shelf.insert(stock.sku.clone(), stock);
-            }
-            let decision = match domain::decide(reservation, &shelf, &command) {
-                Ok(decision) => decision,
-                Err(failure) => return self.desk.refuse(&ticket, &context, failure).await,
-            };
-            let writes = match &decision.state {
-                Some(change) => writes(key.clone(), Expect::unchanged(item.as_ref()), change),
-                None => Vec::new(),
-            };
-            // A conflict is a real shortage, or the order's other message.
-            if let Some(handled) = self
-                .desk
-                .settle(&ticket, &context, writes, decision)
-                .await?
-            {
-                return Ok(handled);
-            }
-        }
-        Err(contended())
+        // A conflict is a real shortage, or the order's other message.
+        self.desk
+            .once(&context)
+            .over(&ticket, &keys, |items| {
+                let item = items.first().and_then(Option::as_ref);
+                let reservation = item.map(Item::read).transpose()?;
+                let mut shelf = BTreeMap::new();
+                for item in items.iter().skip(1).flatten() {
+                    let stock: Stock = item.read()?;
+                    shelf.insert(stock.sku.clone(), stock);
+                }
+                let decision = domain::decide(reservation, &shelf, &command)?;
+                let writes = match &decision.state {
+                    Some(change) => writes(key.clone(), Expect::unchanged(item), change),
+                    None => Vec::new(),
+                };
+                Ok((writes, decision))
+            })
+            .await
     }
 
     fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {

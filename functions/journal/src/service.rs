@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use duet_core::desk::{attempts, contended};
+use duet_core::desk::{self, attempts};
 use duet_core::service::Reaction;
 use duet_core::store::{CommitError, Expect, Store, Write};
 use duet_core::{
@@ -82,7 +82,7 @@ impl<S: Store, C: Clock> Service for Journal<S, C> {
                 return Ok(done(true));
             }
         }
-        Err(contended())
+        Err(desk::Error::Contended.into())
     }
 
     fn policy(received: &Received<'_>) -> Result<Reaction<Command>, ParseError> {

@@ -54,17 +54,18 @@ impl<S: Store, C: Clock, P: Publisher> Service for Notifications<S, C, P> {
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let Command::NotifyCustomer(notify) = &command;
-        let ticket = self
-            .desk
-            .ticket(&command, &notify.subject, &notify.kind.to_string());
-        let handled = self
-            .desk
-            .once(
-                &ticket,
-                &context,
-                &key(&notify.subject, notify.kind),
-                |recorded, now| domain::decide(recorded, notify, now),
-            )
+        let ticket = self.desk.ticket(
+            &context,
+            &command,
+            &notify.subject,
+            &notify.kind.to_string(),
+        );
+        let key = key(&notify.subject, notify.kind);
+        let once = self.desk.once(&context);
+        let handled = once
+            .run(&ticket, &key, |recorded| {
+                domain::decide(recorded, notify, self.desk.clock.now())
+            })
             .await?;
         // The first delivery may have died before it published, so a repeat
         // publishes too; but not one that is a replay.

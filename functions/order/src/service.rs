@@ -1,6 +1,6 @@
 //! Load, decide, save.
 
-use duet_core::desk::{self, Found, Ticket, attempts, contended};
+use duet_core::desk::{self, Ticket};
 use duet_core::order::Part;
 use duet_core::service::Reaction;
 use duet_core::store::{Expect, Item, Key, Store, Write};
@@ -56,9 +56,8 @@ pub fn placing_key(id: &str) -> Key {
 }
 
 impl<S: Store, C: Clock> Orders<S, C> {
-    /// [`Desk::once`] for a command that forgets, over the order and the record
-    /// of its placing: one that an earlier version wrote repeats all that was
-    /// said.
+    /// Handles a command that forgets, over the order and the record of its
+    /// placing: one that an earlier version wrote repeats all that was said.
     async fn forget(
         &self,
         ticket: &Ticket,
@@ -66,30 +65,24 @@ impl<S: Store, C: Clock> Orders<S, C> {
         command: &Command,
     ) -> Result<Handled, Failure> {
         let keys = [key(command.order()), placing_key(command.order())];
-        for _ in attempts() {
-            let (item, placing) = match self.desk.find(ticket, context, &keys).await? {
-                Found::Repeat(handled) => return Ok(handled),
-                Found::Fresh(mut items) => {
-                    let placing = items.pop().flatten();
-                    (items.pop().flatten(), placing)
-                }
-            };
-            let order = item.as_ref().map(Item::read).transpose()?;
+        let once = self.desk.once(context);
+        once.over(ticket, &keys, |items| {
+            let mut items = items.iter().map(Option::as_ref);
+            let (item, placing) = (items.next().flatten(), items.next().flatten());
+            let order = item.map(Item::read).transpose()?;
             let now = self.desk.clock.now();
             let decision = domain::decide(order, command, context, now, self.terms)?;
             let mut writes = Vec::new();
             if let Some(order) = &decision.state {
-                let seen = Expect::unchanged(item.as_ref());
+                let seen = Expect::unchanged(item);
                 writes.push(Write::put(keys[0].clone(), order, seen));
-                if let Some(placing) = &placing {
+                if let Some(placing) = placing {
                     writes.push(desk::silenced(placing, &order.placed)?);
                 }
             }
-            if let Some(handled) = self.desk.settle(ticket, context, writes, decision).await? {
-                return Ok(handled);
-            }
-        }
-        Err(contended())
+            Ok((writes, decision))
+        })
+        .await
     }
 }
 
@@ -177,13 +170,15 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let part = command.part(context.execution.as_deref());
-        let ticket = self.desk.ticket(&command, command.order(), &part);
+        let ticket = self.desk.ticket(&context, &command, command.order(), &part);
         if matches!(command, Command::ForgetOrder(_)) {
             return self.forget(&ticket, &context, &command).await;
         }
         let handled = self
             .desk
-            .once(&ticket, &context, &key(command.order()), |state, now| {
+            .once(&context)
+            .run(&ticket, &key(command.order()), |state| {
+                let now = self.desk.clock.now();
                 domain::decide(state, &command, &context, now, self.terms)
             })
             .await?;

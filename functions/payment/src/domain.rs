@@ -138,7 +138,12 @@ pub fn capture(
         // Charged by another command, or rejected before it was: nothing to do.
         status => return Ok(Step::Settle(done(order, status))),
     }
-    let lock = Lock::take(payment.lock.as_ref(), provider_key(order), context, now)?;
+    let lock = Lock::take(
+        payment.lock.as_ref(),
+        provider_key(order),
+        context.run(),
+        now,
+    )?;
     payment.note(command)?;
     match &payment.due {
         Some(due) if payment.reserved => {
@@ -260,8 +265,8 @@ pub fn refund(
     };
     let key = provider_key(&command.order);
     let lock = match payment.status {
-        Status::Refunding { .. } => Lock::take(payment.lock.as_ref(), key, context, now)?,
-        _ => Lock::seize(key, context),
+        Status::Refunding { .. } => Lock::take(payment.lock.as_ref(), key, context.run(), now)?,
+        _ => Lock::seize(key, context.run()),
     };
     let question = lock.key.clone();
     let locked = Payment {

@@ -3,7 +3,7 @@
 
 use duet_core::store::{Browse, Memory, Store};
 use duet_core::testing::{HandClock, Stepwise, Torn, context, in_turn, rehearse};
-use duet_core::{Clock, Failure, Handled, Money, OrderId, Request, Service};
+use duet_core::{Failure, Handled, Money, OrderId, Request, Service};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

@@ -67,27 +67,32 @@ impl<S: Store, C: Clock, P: Provider> Service for Payments<S, C, P> {
     async fn handle(&self, request: Request<Command>) -> Result<Handled, Failure> {
         let Request { command, context } = request;
         let order = command.order();
-        let ticket = self.desk.ticket(&command, order.as_str(), &command.part());
+        let ticket = self
+            .desk
+            .ticket(&context, &command, order.as_str(), &command.part());
+        let (once, key) = (self.desk.once(&context), key(order));
         match &command {
             Command::RefundPayment(refund) => {
-                let begin = |state, now| domain::refund(state, refund, &context, now);
+                let begin = |state| {
+                    let now = self.desk.clock.now();
+                    domain::refund(state, refund, &context, now)
+                };
                 let ask = |key: String| async move { self.provider.void(&key).await };
                 let end = |payment, _, answer| domain::refunded(payment, refund, answer, &context);
-                self.desk
-                    .ask(&ticket, &context, &key(order), begin, ask, end)
-                    .await
+                once.ask(&ticket, &key, begin, ask, end).await
             }
             Command::CapturePayment(_) | Command::NoteOrder(_) | Command::NoteReservation(_) => {
-                let begin = |state, now| domain::capture(state, &command, &context, now);
+                let begin = |state| {
+                    let now = self.desk.clock.now();
+                    domain::capture(state, &command, &context, now)
+                };
                 let ask = |Capture { key, due }: Capture| async move {
                     self.provider.capture(&key, &due.token, due.total).await
                 };
                 let end = |payment, question: Capture, answer| {
                     domain::captured(payment, order, question.due.total, answer, &context)
                 };
-                self.desk
-                    .ask(&ticket, &context, &key(order), begin, ask, end)
-                    .await
+                once.ask(&ticket, &key, begin, ask, end).await
             }
         }
     }

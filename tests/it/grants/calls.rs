@@ -16,6 +16,9 @@ use super::body::{Body, Call, Clients, How, end, last};
 use crate::harness::root;
 use crate::tidy::{rust_files, shipped};
 
+/// The crates under `functions/` that every service stands on, each on those before it.
+const BELOW: [&str; 3] = ["idempotency", "core", "edge"];
+
 /// The sources that one service's binary is built from.
 #[derive(Debug)]
 pub(super) struct Code {
@@ -60,8 +63,8 @@ pub(super) struct Reached {
 }
 
 impl Code {
-    /// The code of `service`: its own, the edge's, and the core's; each file's
-    /// text as `edited` gives it.
+    /// The code of `service`: its own, and that of the crates that it stands on; each
+    /// file's text as `edited` gives it.
     pub(super) fn of(service: &str, edited: impl Fn(&str, String) -> String) -> Self {
         let mut code = Self {
             functions: Vec::new(),
@@ -69,7 +72,7 @@ impl Code {
             extended: BTreeMap::new(),
             words: BTreeMap::new(),
         };
-        for krate in ["core", "edge", service] {
+        for krate in BELOW.into_iter().chain([service]) {
             for path in rust_files(&format!("functions/{krate}/src")) {
                 let name = path.strip_prefix(root()).unwrap().to_string_lossy();
                 code.read(&name, &edited(&name, shipped(&path)));
@@ -349,7 +352,10 @@ impl Code {
                 caller.file == called.file || caller.file.starts_with(&below(&called.file))
             }
             SeenBy::Crate => from == to,
-            SeenBy::All => from == to || to == "core" || (to == "edge" && from != "core"),
+            SeenBy::All => {
+                let mut below = BELOW.iter().take_while(|it| **it != from);
+                from == to || below.any(|it| *it == to)
+            }
         }
     }
 }

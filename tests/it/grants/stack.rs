@@ -7,7 +7,7 @@ use std::fmt;
 use duet_asl::substitute;
 use duet_edge::sweep::{Way, Ways};
 use duet_edge::timers::Schedules;
-use duet_edge::wires::{Carrier, Renderings, topic};
+use duet_edge::wires::{Carrier, Renderings};
 use duet_lab::{Deployed, bundled, deployed};
 use serde_json::{Value, json};
 
@@ -318,7 +318,7 @@ impl Stack {
                     .into_iter()
                     .filter_map(|carrier| match carrier {
                         Carrier::Eventbridge { bus } => Some(bus),
-                        Carrier::None {} | Carrier::Sns { .. } => None,
+                        Carrier::None {} | Carrier::Sns { .. } | Carrier::SnsFifo { .. } => None,
                     })
                     .collect();
                 let buses = self.of("AWS::Events::EventBus");
@@ -326,12 +326,10 @@ impl Stack {
                 buses.map(arn).collect()
             }
             On::Facts => {
-                let own = |carrier| match carrier {
-                    Carrier::Sns { topics } => {
-                        Some(topic(&topics, &format!("duet.{}", function.service)))
-                    }
-                    Carrier::None {} | Carrier::Eventbridge { .. } => None,
-                };
+                // Whoever says nothing needs no topic, whosever it is.
+                let says = duet_cli::shop::contracts::says_facts(function.service);
+                let source = format!("duet.{}", function.service);
+                let own = |carrier: Carrier| carrier.topic(&source).filter(|_| says);
                 let named: BTreeSet<_> =
                     carriers_of(function).into_iter().filter_map(own).collect();
                 let topics = self.of("AWS::SNS::Topic");

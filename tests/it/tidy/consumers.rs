@@ -6,14 +6,19 @@ use super::*;
 /// How many queues are read: in each service one for facts on the bus and one for
 /// facts on topics, in each but the listeners one for commands, and two for one
 /// release.
-pub(super) const READ: usize = 3 * SERVICES.len() - LISTENERS.len() + 2;
+pub(super) const READ: usize = 4 * SERVICES.len() - LISTENERS.len() + 2;
 
 /// The topics that may send to a queue, as its policy says.
 const TOPICS: &str = "arn:aws:sns:us-east-1:123456789012:shop-facts-*";
 
 /// Whether topics send to the queue called `name`, or to its dead letters.
 fn is_of_topics(name: &str) -> bool {
-    name.starts_with(&format!("{STACK}-sns-"))
+    name.starts_with(&format!("{STACK}-sns-")) || is_fifo(name)
+}
+
+/// Whether the queue of this name is FIFO: of the variant that keeps facts in order.
+fn is_fifo(name: &str) -> bool {
+    name.starts_with(&format!("{STACK}-fifo-")) && name.ends_with(".fifo")
 }
 
 #[test]
@@ -33,7 +38,12 @@ fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_fa
             json!(["ReportBatchItemFailures"]),
             "{place}"
         );
-        assert_eq!(mapping["BatchSize"], 10, "{place}");
+        let most = if is_fifo(source.rsplit(':').next().unwrap()) {
+            1
+        } else {
+            10
+        };
+        assert_eq!(mapping["BatchSize"], most, "{place}");
         assert!(
             mapping["ScalingConfig"]["MaximumConcurrency"]
                 .as_u64()
@@ -45,7 +55,7 @@ fn every_queue_that_is_read_has_a_dead_letter_queue_and_every_mapping_partial_fa
     assert_eq!(
         read.len(),
         READ,
-        "two queues per service for facts and one for commands, and two of before"
+        "three queues per service for facts and one for commands, and two of before"
     );
 }
 
@@ -86,10 +96,10 @@ fn nobody_reads_a_queue_before_all_else_is_granted() {
             assert_eq!(waits, Some("Grants"), "{path} {id}");
         }
     }
-    assert_eq!(consumers, 2 * SERVICES.len() + 2);
-    // Whoever announces facts, on the bus and on topics, and who reads the fraud
-    // inbox, to answer a task.
-    assert_eq!(waiting, 2 * (SERVICES.len() - LISTENERS.len()) + 1);
+    assert_eq!(consumers, 3 * SERVICES.len() + 2);
+    // Whoever announces facts, on the bus and on topics of both kinds, and who reads the
+    // fraud inbox, to answer a task.
+    assert_eq!(waiting, 3 * (SERVICES.len() - LISTENERS.len()) + 1);
 }
 
 /// Of two policies of one name a role has the later only.
@@ -121,7 +131,7 @@ fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
             let queues = texts(&policy.properties["Queues"]);
             queues.contains(&url.as_str())
         });
-        if name.ends_with("-dlq") {
+        if name.trim_end_matches(".fifo").ends_with("-dlq") {
             if is_of_topics(name) {
                 let own = of_it.next().unwrap_or_else(|| panic!("{place}: no policy"));
                 let statements = &own.properties["PolicyDocument"]["Statement"];
@@ -137,7 +147,11 @@ fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
         let dead = &queue["RedrivePolicy"]["deadLetterTargetArn"];
         if !name.ends_with("-undelivered") {
             let dead = &queues[dead.as_str().unwrap()].properties;
-            assert_eq!(dead["QueueName"], format!("{name}-dlq"), "{place}");
+            let own = match name.strip_suffix(".fifo") {
+                Some(name) => format!("{name}-dlq.fifo"),
+                None => format!("{name}-dlq"),
+            };
+            assert_eq!(dead["QueueName"], own, "{place}");
             assert_eq!(
                 dead["RedriveAllowPolicy"],
                 json!({ "redrivePermission": "byQueue", "sourceQueueArns": [arn] }),
@@ -162,7 +176,7 @@ fn every_dead_letter_queue_takes_letters_from_its_own_queue_or_rules_only() {
         of_rules += 1;
     }
     assert_eq!((of_queues, of_rules), (READ, 2));
-    assert_eq!(of_topics, SERVICES.len());
+    assert_eq!(of_topics, 2 * SERVICES.len());
 }
 
 /// Which rules may send to a queue is a pattern of names: as narrow as the names
@@ -197,6 +211,7 @@ fn a_queue_takes_facts_from_its_own_rules_and_the_shops_topics_only() {
             continue;
         }
         let own = match name {
+            _ if is_fifo(name) => TOPICS.replace("-facts-*", "-facts.fifo"),
             _ if is_of_topics(name) => TOPICS.to_owned(),
             _ if name.ends_with("-commands") => format!("{events}/{name}-*"),
             _ => format!("{events}/{STACK}-bus/{name}-*"),
@@ -207,5 +222,5 @@ fn a_queue_takes_facts_from_its_own_rules_and_the_shops_topics_only() {
     }
     // Of commands, only those to the order service come by a rule; topics may leave
     // their dead letters, too.
-    assert_eq!(taking, 3 * SERVICES.len() + 1);
+    assert_eq!(taking, 5 * SERVICES.len() + 1);
 }

@@ -52,7 +52,8 @@ fn whoever_reads_a_queue_may_bury_in_its_dead_letters_and_in_no_others() {
         let place = &policy.place;
         assert!(sends.is_superset(&dead), "{place}: {sends:?}");
         assert!(sends.iter().all(|to| queues.contains_key(*to)), "{place}");
-        let mut others = sends.difference(&dead).filter(|to| to.ends_with("-dlq"));
+        let is_dead = |to: &&&str| to.trim_end_matches(".fifo").ends_with("-dlq");
+        let mut others = sends.difference(&dead).filter(is_dead);
         assert_eq!(others.next(), None, "{place}");
         buried.extend(dead.iter().map(|queue| (*queue).to_owned()));
     }

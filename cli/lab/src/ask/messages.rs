@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Asked, Refusal, malformed};
 use crate::fault::{Aim, Fault};
+use crate::fifo::{Place, is_fifo};
 use crate::host::Entry;
 use crate::lab::Lab;
 use crate::random::{mix, uuid};
@@ -55,9 +56,18 @@ impl Lab {
                 }
             },
         };
-        // The lab's queues are standard ones. Those take a group since 2025, for fairness.
+        let in_order = is_fifo(&self.definitions.queues[queue].name);
+        let place = match in_order {
+            true => Some(place(
+                asked,
+                "MissingParameter",
+                "The request must contain the parameter ",
+            )?),
+            // A standard queue takes a group since 2025, for fairness.
+            false => None,
+        };
         let deduplication = &arguments["MessageDeduplicationId"];
-        if !deduplication.is_null() {
+        if !in_order && !deduplication.is_null() {
             let why = "The request includes a parameter that is not valid for this queue type.";
             return invalid("MessageDeduplicationId", deduplication, why);
         }
@@ -84,6 +94,7 @@ impl Lab {
                 step: asked.step.clone(),
                 delay,
                 attributes: carried,
+                place,
             },
         );
         Ok(asked.answer(Value::Object(members)))
@@ -119,6 +130,14 @@ impl Lab {
             body: body.into(),
             subject: asked.call.text(arguments, "Subject")?,
             attributes,
+            place: match is_fifo(topic) {
+                true => Some(place(
+                    asked,
+                    "InvalidParameter",
+                    "Invalid parameter: there is no ",
+                )?),
+                false => None,
+            },
         };
         let who = (asked.ident, asked.owner);
         if !self.publish_one(topic, message, &Value::Object(seen), who) {
@@ -221,9 +240,23 @@ impl Lab {
             detail: to_raw_value(&detail).unwrap_or_default(),
             ident,
             owner: asked.owner,
+            in_order: None,
         };
         Ok(Ok(self.put_entry(bus, entry, &resources)))
     }
+}
+
+/// The group that a call names, and what its message is known by.
+fn place(asked: &Asked, code: &'static str, why: &str) -> Result<Place, TaskError> {
+    let given = |name: &str| match asked.arguments[name].as_str() {
+        Some(text) if !text.is_empty() => Ok(text.into()),
+        _ => asked.refuse(Refusal::plain(code, format!("{why}{name}."))),
+    };
+    Ok(Place {
+        group: given("MessageGroupId")?,
+        deduplication: given("MessageDeduplicationId")?,
+        number: None,
+    })
 }
 
 /// Message attributes as SQS and SNS take them: `{Name: {DataType, StringValue}}`.

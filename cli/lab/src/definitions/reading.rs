@@ -14,7 +14,11 @@ use super::{
 };
 use crate::declared;
 use crate::deployed::family;
+use crate::fifo::is_fifo;
 use crate::template::{ACCOUNT, DefinitionError, Files, REGION, Resource, Stack, queue_url, text};
+
+/// A day, in milliseconds.
+const DAY: i64 = 86_400_000;
 
 /// What refers to nothing that is read here.
 const SIMPLE: [&str; 5] = [TABLE, TOPIC, SCHEDULE_GROUP, FUNCTION, BUS];
@@ -52,6 +56,7 @@ impl Definitions {
             tables: Vec::new(),
             indexes: Vec::new(),
             topics: Vec::new(),
+            topic_archives: BTreeMap::new(),
             subscriptions: Vec::new(),
             schedule_groups: Vec::new(),
             functions: Vec::new(),
@@ -111,7 +116,19 @@ impl Definitions {
                 self.index(&table, &properties["GlobalSecondaryIndexes"])?;
                 self.tables.push(table);
             }
-            TOPIC => self.topics.push(stack.reference(&logical)?),
+            TOPIC => {
+                let topic = stack.reference(&logical)?;
+                in_order(&topic, &properties, "FifoTopic")?;
+                let kept = number(&properties["ArchivePolicy"]["MessageRetentionPeriod"]);
+                if let Some(days) = kept {
+                    if !is_fifo(&topic) {
+                        let why = "FIFO topics alone keep what is published (ArchivePolicy)";
+                        return Err(DefinitionError::new(&topic, why));
+                    }
+                    self.topic_archives.insert(topic.clone(), days * DAY);
+                }
+                self.topics.push(topic);
+            }
             SCHEDULE_GROUP => self.schedule_groups.push(stack.reference(&logical)?),
             BUS => self.buses.push(Bus {
                 name: stack.reference(&logical)?,
@@ -169,12 +186,7 @@ impl Definitions {
             ..
         } = resource;
         let name = stack.attribute(&logical, "QueueName")?;
-        if properties["FifoQueue"] == true {
-            return Err(DefinitionError::new(
-                name,
-                "FIFO queues are not modelled yet",
-            ));
-        }
+        in_order(&name, &properties, "FifoQueue")?;
         self.queues.push(Queue {
             arn: stack.attribute(&logical, "Arn")?,
             url: queue_url(&name),
@@ -394,7 +406,7 @@ impl Definitions {
             // 0 and none both mean for ever (CreateArchive API reference).
             retention: number(&properties["RetentionDays"])
                 .filter(|days| *days > 0)
-                .map(|days| days * 86_400_000),
+                .map(|days| days * DAY),
             gone: false,
         });
         Ok(())
@@ -423,6 +435,20 @@ fn is_true(value: &Value) -> bool {
 
 pub(super) fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Whether `name` ends as a FIFO topic's or queue's does exactly where `member` says that it
+/// is one; that it takes no deduplication ids of AWS's own making.
+fn in_order(name: &str, properties: &Value, member: &str) -> Read<()> {
+    if (properties[member] == true) != is_fifo(name) {
+        let why = format!("a name ends with .fifo where {member} is true, and only there");
+        return Err(DefinitionError::new(name, why));
+    }
+    if properties["ContentBasedDeduplication"] == true {
+        let why = "content-based deduplication is not modelled: every message says its id";
+        return Err(DefinitionError::new(name, why));
+    }
+    Ok(())
 }
 
 fn seconds(value: &Value, otherwise: i64) -> i64 {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use duet_asl::{Millis, TaskError};
 use duet_edge::intake;
 use duet_edge::intake::Attempt;
+use duet_edge::intake::sqs::{OF_A_TOPIC, REPLAYED};
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
 use super::{CONCURRENCY, Call, Part, Running, Trigger};
@@ -96,6 +98,7 @@ impl Lab {
             work: Some(Running::Task(work)),
             frame,
             message: 0,
+            after: None,
         };
         self.launch(function, trigger, vec![part], wait);
     }
@@ -141,9 +144,10 @@ impl Lab {
         let stopped = began + definitions.functions[function].timeout;
         let deadline = intake::deadline(timestamp(began), timestamp(stopped));
         let mut parts = Vec::with_capacity(received.len());
+        let mut last_of: FxHashMap<Arc<str>, usize> = FxHashMap::default();
         for id in received {
             let message = &self.queues[it.queue].messages[&id];
-            let delivery = intake::sqs::delivery(
+            let mut delivery = intake::sqs::delivery(
                 message_id(message.ident),
                 queue.arn.clone(),
                 message.body.clone(),
@@ -151,6 +155,13 @@ impl Lab {
                 message.first_received.map(timestamp),
                 deadline,
             );
+            if message.attributes.contains_key(REPLAYED) {
+                delivery.replay = Some(OF_A_TOPIC.to_owned());
+            }
+            if let Some(place) = &message.place {
+                delivery.group = Some(place.group.to_string());
+                delivery.deduplication = Some(place.deduplication.to_string());
+            }
             self.host
                 .lock()
                 .waits(message.owner, WaitsFor::Queue, message.shown, called);
@@ -164,10 +175,13 @@ impl Lab {
                 skew: first.skew,
             };
             let work = self.handlers[function].receive(delivery);
+            let group = message.place.as_ref().map(|it| it.group.clone());
+            let after = group.and_then(|group| last_of.insert(group, parts.len()));
             parts.push(Part {
                 work: Some(Running::Message(work)),
                 frame,
                 message: id,
+                after,
             });
             if self.host.has(Plant::AcknowledgeFirst) {
                 self.delete(it.queue, id);

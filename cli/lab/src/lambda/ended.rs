@@ -5,19 +5,37 @@ use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
 use serde_json::json;
 
-use super::{Ended, Trigger};
+use super::{Ended, Part, Trigger};
 use crate::fault::{Aim, Fault};
 use crate::lab::Lab;
 use crate::plant::Plant;
 use crate::probe::Stamp;
 
 impl Lab {
+    /// Notes that the message of a part was handled, where messages have their turn.
+    fn note_turn(&mut self, id: u64, at: usize) {
+        let Some(invocation) = self.invocations.get(&id) else {
+            return;
+        };
+        if let Trigger::Batch { mapping } = invocation.trigger {
+            let queue = self.definitions.mappings[mapping].queue;
+            let message = self.queues[queue]
+                .messages
+                .get(&invocation.parts[at].message);
+            let place = message.and_then(|it| it.place.clone());
+            self.in_turn(queue, place.as_ref());
+        }
+    }
+
     pub(super) fn part_ended(&mut self, id: u64, at: usize, ended: Ended) -> bool {
+        if matches!(ended, Ended::Message(Verdict::Acknowledge)) {
+            self.note_turn(id, at);
+        }
         let Some(invocation) = self.invocations.get_mut(&id) else {
             return false;
         };
         invocation.left -= 1;
-        let left = invocation.left;
+        let mut left = invocation.left;
         let frame = &invocation.parts[at].frame;
         let (owner, message) = (frame.owner, invocation.parts[at].message);
         let ident = frame.ident;
@@ -73,17 +91,49 @@ impl Lab {
                             |lab| lab.subject(owner),
                             || format!("a message fails, to return in {wait:?}"),
                         );
-                        self.hide(queue, message, wait.as_millis() as Millis);
+                        let millis = wait.as_millis() as Millis;
+                        self.hide(queue, message, millis);
+                        if !self.host.has(Plant::GoesOnAfterFailure) {
+                            left -= self.give_up_after(id, at, queue, millis);
+                        }
                     }
                 }
                 if left == 0 {
                     self.end_invocation(id, true);
                     return false;
                 }
+                return match self.behind(id, at) {
+                    Some(next) => self.run_part(id, next),
+                    None => true,
+                };
             }
             _ => {}
         }
         true
+    }
+
+    /// The part that waits for the part `at`, if any does: the next message of its group.
+    fn behind(&self, id: u64, at: usize) -> Option<usize> {
+        let parts = &self.invocations.get(&id)?.parts;
+        let waits = |part: &Part| part.after == Some(at) && part.work.is_some();
+        parts.iter().position(waits)
+    }
+
+    /// What waits for the part `at`, which failed, is not tried, and has failed with it. Gives
+    /// how many that are.
+    fn give_up_after(&mut self, id: u64, at: usize, queue: usize, millis: Millis) -> usize {
+        let (mut at, mut many) = (at, 0);
+        while let Some(next) = self.behind(id, at) {
+            if let Some(invocation) = self.invocations.get_mut(&id) {
+                invocation.parts[next].work = None;
+                invocation.left -= 1;
+                let message = invocation.parts[next].message;
+                self.hide(queue, message, millis);
+            }
+            many += 1;
+            at = next;
+        }
+        many
     }
 
     /// The process of an invocation dies.

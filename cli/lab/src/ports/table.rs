@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use duet_core::Failure;
 use duet_core::desk::is_record;
 use duet_core::store::{
     Body, Browse, CommitError, Expect, Item, Key, Listing, Memory, Page, Pages, Store, StoreFault,
@@ -233,8 +232,7 @@ impl Store for TablePort {
             return Err(CommitError::Conflict);
         }
         if writes.iter().any(too_large) {
-            let refusal = Failure::invalid("the table answered ValidationException");
-            return Err(StoreFault(refusal).into());
+            return Err(StoreFault::invalid("the table answered ValidationException").into());
         }
         let mut units = write_units(&writes);
         let now = self.host.lock().now;
@@ -322,9 +320,7 @@ impl Listing for Table {
 }
 
 fn no_index(index: &str) -> StoreFault {
-    StoreFault(Failure::misconfigured(format!(
-        "the table has no index {index}"
-    )))
+    StoreFault::misconfigured(format!("the table has no index {index}"))
 }
 
 impl Listing for TablePort {

@@ -3,6 +3,7 @@
 
 mod bus;
 mod executions;
+mod fifo;
 mod functions;
 mod queues;
 mod topics;

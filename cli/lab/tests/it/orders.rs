@@ -75,5 +75,5 @@ fn a_small_world_has_the_trace_it_always_had() {
     }
     lab.settle(20 * HOUR);
     assert!(!lab.struck().is_empty());
-    assert_eq!(format!("{:016x}", lab.trace_hash()), "1bd25ed52d993130");
+    assert_eq!(format!("{:016x}", lab.trace_hash()), "26f2b6413f7f6766");
 }

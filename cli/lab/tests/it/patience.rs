@@ -229,18 +229,19 @@ fn a_shipment_or_notice_that_cannot_be_made_is_owed_in_every_variant_until_it_is
             // On the bus a step is named after the rule that led to it; on topics
             // after a subscription, which brings more than this fact: there the
             // fault begins when the order is confirmed.
+            let on_topics = matches!(variant, "sns" | "fifo");
             let fault = match variant {
                 "eventbridge" => fault.replace("ShipStock", "duet-inventory-OrderConfirmed"),
-                "sns" => fault.replace("ShipStock", "inventory"),
+                _ if on_topics => fault.replace("ShipStock", "inventory"),
                 _ => fault.to_owned(),
             };
             let faults = [fault.parse().unwrap()];
             let mut lab = lab(13, &[]);
-            if variant != "sns" {
+            if !on_topics {
                 lab.set_faults(&faults);
             }
             place(&mut lab, variant, "o-1", "tok_visa");
-            if variant == "sns" {
+            if on_topics {
                 while !standing(&lab, "o-1").contains("Confirmed") {
                     lab.advance(lab.now() + SignedDuration::from_millis(1));
                 }
@@ -262,8 +263,11 @@ fn a_shipment_or_notice_that_cannot_be_made_is_owed_in_every_variant_until_it_is
             lab.stop_faults();
             let dead: Vec<_> = lab.dead_letters();
             assert_eq!(dead.len(), 1, "{fault}");
-            let own = letters.replace("duet-", "duet-sns-");
-            let letters = if variant == "sns" { &*own } else { letters };
+            let letters = match variant {
+                "sns" => letters.replace("duet-", "duet-sns-"),
+                "fifo" => letters.replace("duet-", "duet-fifo-") + ".fifo",
+                _ => letters.to_owned(),
+            };
             assert_eq!(dead[0].queue, letters);
             assert!(lab.redrive(&dead[0]).is_some());
             lab.settle(20 * HOUR);

@@ -11,7 +11,7 @@ use duet_order::domain::Order;
 use serde_json::{Value, json};
 
 /// The variants, and where their orders enter.
-pub(crate) const VARIANTS: [&str; 3] = ["standard", "eventbridge", "sns"];
+pub(crate) const VARIANTS: [&str; 4] = ["standard", "eventbridge", "sns", "fifo"];
 
 pub(crate) fn definitions() -> Arc<Definitions> {
     Arc::new(Definitions::read(bundled(), "duet", &[].into()).unwrap())

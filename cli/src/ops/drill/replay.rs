@@ -117,7 +117,10 @@ async fn drill<W: Replayable + Faulty>(
     let mut ways = vec![Via::Journal];
     if world.is_virtual() {
         world.pause(REST_SECONDS * 1_000).await;
-        if world.archive().is_some() {
+        if rules
+            .iter()
+            .any(|rule| world.archive(rule.variant).is_some())
+        {
             ways.insert(0, Via::Archive);
         }
     }

@@ -101,14 +101,20 @@ fn since_the_last(shop: &Watched, updates: &[Update]) -> i64 {
     at.duration_since(before.complete).as_secs()
 }
 
-/// A shop without the one variant whose filters take their time to hold.
-const UNFILTERED: (&str, &str) = ("WithTopics", "false");
+/// `Fraud` as it says, in a shop without the variants whose filters take their time to
+/// hold.
+fn unfiltered(fraud: &str) -> [(&str, &str); 3] {
+    let [topics, fifo] = UNFILTERED;
+    [("Fraud", fraud), topics, fifo]
+}
+
+const UNFILTERED: [(&str, &str); 2] = [("WithTopics", "false"), ("WithFifo", "false")];
 
 #[tokio::test]
 async fn a_jump_goes_through_listening_with_a_wait() {
     for (from, to) in [("off", "on"), ("on", "off")] {
-        let shop = Watched::new(&[("Fraud", from), UNFILTERED], &[]);
-        let updates = shop.to(&[("Fraud", to), UNFILTERED], false).await.unwrap();
+        let shop = Watched::new(&unfiltered(from), &[]);
+        let updates = shop.to(&unfiltered(to), false).await.unwrap();
         let states: Vec<Fraud> = shop.steps().into_iter().map(|(_, to)| to).collect();
         let to = Fraud::of(|_| Some(to.to_owned())).unwrap();
         assert_eq!(states, [Fraud::Listening, to]);
@@ -121,26 +127,20 @@ async fn a_jump_goes_through_listening_with_a_wait() {
 
 #[tokio::test]
 async fn one_that_was_stopped_goes_on_where_it_was() {
-    let shop = Watched::new(&[("Fraud", "off"), UNFILTERED], &[]);
-    shop.to(&[("Fraud", "listening"), UNFILTERED], false)
-        .await
-        .unwrap();
+    let shop = Watched::new(&unfiltered("off"), &[]);
+    shop.to(&unfiltered("listening"), false).await.unwrap();
     let since = shop.lab.there().await.unwrap().unwrap().since;
     let left = since.duration_since(shop.lab.now()).as_millis();
     shop.lab.pause(left.max(0) as u64 + 45_000).await;
     let called = shop.lab.now();
-    shop.to(&[("Fraud", "on"), UNFILTERED], false)
-        .await
-        .unwrap();
+    shop.to(&unfiltered("on"), false).await.unwrap();
     // 45 of the 60 seconds had passed.
     let (asked, _) = *shop.asked.lock().unwrap().last().unwrap();
     assert_eq!(asked.duration_since(called).as_secs(), 15);
     // Long after the last update nobody waits.
     shop.lab.pause(3_600_000).await;
     let called = shop.lab.now();
-    shop.to(&[("Fraud", "listening"), UNFILTERED], false)
-        .await
-        .unwrap();
+    shop.to(&unfiltered("listening"), false).await.unwrap();
     let (asked, _) = *shop.asked.lock().unwrap().last().unwrap();
     assert_eq!(asked, called);
 }
@@ -148,7 +148,7 @@ async fn one_that_was_stopped_goes_on_where_it_was() {
 #[test]
 fn how_long_it_listens_is_read_from_what_is_deployed() {
     let files = bundled();
-    let plain = read(&files, "duet", &given(&[UNFILTERED])).unwrap();
+    let plain = read(&files, "duet", &given(&UNFILTERED)).unwrap();
     assert_eq!(listening_for(&plain), 60);
     let filtered = read(&files, "duet", &Parameters::new()).unwrap();
     assert_eq!(listening_for(&filtered), 900);

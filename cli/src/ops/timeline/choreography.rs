@@ -13,6 +13,7 @@ use duet_order::domain::Fate;
 use super::{Dead, Kind, Node, Sources, first_time, of_step};
 use crate::ops::view::Step;
 use crate::shop::contracts;
+use crate::world::port::operate::{home_of, last_part};
 
 /// The tree of what `sources` tell.
 pub(super) fn tree(sources: &Sources) -> Vec<Node> {
@@ -310,8 +311,8 @@ impl<'a> Grower<'a> {
             let why = cause
                 .as_ref()
                 .map_or(String::new(), |why| format!(": {why}"));
-            let consumer = place.strip_suffix("-dlq").unwrap_or(place);
-            let consumer = consumer.rsplit('-').next().unwrap_or(consumer);
+            let home = home_of(place);
+            let consumer = last_part(home.as_deref().unwrap_or(place));
             let note = format!("dead letter in {place}{why}");
             let mut below = node.children.iter_mut();
             let missing =

@@ -196,9 +196,13 @@ fn measured(
     let one = chain(1, 32);
     let first = |began: Timestamp, stamps: &[Stamp]| Some(ms(began, stamps.first()?.began));
     Ok(Some(match hop {
-        Hop::QueueToFunction => {
+        Hop::QueueToFunction | Hop::FifoQueueToFunction => {
+            let queue = match hop {
+                Hop::FifoQueueToFunction => "probe.fifo",
+                _ => "probe",
+            };
             let send = |lab: &mut Lab, name: &str| {
-                let sent = lab.send_text("probe", "{}", name);
+                let sent = lab.send_text(queue, "{}", name);
                 sent.map_err(Problem::environment)
             };
             (

@@ -461,7 +461,11 @@ async fn what_a_lab_offers_changes_with_its_parameters() {
     let (lasting, _) = labs.up(BTreeMap::new(), wall(0), false).await.unwrap();
     let all = lasting.world.deployment().variants;
     lasting.close().unwrap();
-    let without = given(&[("WithChoreography", "false"), ("WithTopics", "false")]);
+    let without = given(&[
+        ("WithChoreography", "false"),
+        ("WithTopics", "false"),
+        ("WithFifo", "false"),
+    ]);
     let (lasting, _) = labs.up(without, wall(1), false).await.unwrap();
     let left = lasting.world.deployment().variants;
     assert!(left.len() < all.len() && lasting.world.rules().await.is_err());

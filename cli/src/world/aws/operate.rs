@@ -21,7 +21,7 @@ use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 use crate::world::port::operate::{
-    Attribute, FailedExecution, Held, Operate, Redriven, RunningExecution, under_way,
+    Attribute, FailedExecution, Held, Operate, Redriven, RunningExecution, is_in_order, under_way,
 };
 
 /// The attributes a bus adds to what it could not deliver (EventBridge user
@@ -159,6 +159,9 @@ impl Operate for Aws {
             .queue_url(url)
             .message_body(&held.body)
             .set_message_attributes(Some(own))
+            .set_message_group_id(held.group.clone())
+            // It was said before: as what it was then, FIFO would drop it.
+            .set_message_deduplication_id(held.group.is_some().then(|| held.id.clone()))
             .send()
             .await;
         let sent = sent.map_err(|error| unreachable("SQS", &error))?;
@@ -390,9 +393,8 @@ impl Aws {
 }
 
 fn of_message(queue: &str, message: &Message) -> Held {
-    let sent = message
-        .attributes()
-        .and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp))
+    let own = |name| message.attributes()?.get(&name);
+    let sent = own(MessageSystemAttributeName::SentTimestamp)
         .and_then(|millis| millis.parse().ok())
         .and_then(|millis| Timestamp::from_millisecond(millis).ok());
     let attributes = message.message_attributes().into_iter().flatten();
@@ -405,6 +407,10 @@ fn of_message(queue: &str, message: &Message) -> Held {
             .filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())))
             .collect(),
         receipt: message.receipt_handle().unwrap_or_default().to_owned(),
+        // A plain queue may have a group, too: for its fairness, not for an order.
+        group: own(MessageSystemAttributeName::MessageGroupId)
+            .filter(|_| is_in_order(queue))
+            .cloned(),
         carried: message
             .message_attributes()
             .into_iter()

@@ -6,15 +6,16 @@ use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::ReplayDestination;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use duet_core::Timestamp;
+use duet_edge::wires::deduplication;
 use duet_pattern::{Pattern, TargetInput};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Aws;
 use super::bus::{TAG, taps};
 use super::error::unreachable;
-use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World as _;
+use crate::world::port::operate::is_in_order;
 use crate::world::port::replay::{
     BusRule, BusTarget, Ear, Replayable, Replaying, bare_input, no_bus,
 };
@@ -152,6 +153,81 @@ impl Aws {
     }
 }
 
+/// Whether the archive with this ARN is a topic's.
+fn is_topic(archive: &str) -> bool {
+    archive.split(':').nth(2) == Some("sns")
+}
+
+/// The archives of FIFO topics (SNS developer guide, "Message archiving and replay for FIFO
+/// topics").
+impl Aws {
+    async fn topic_archive_days(&self, topic: &str) -> Outcome<Option<i64>> {
+        let asked = self.topics.get_topic_attributes().topic_arn(topic);
+        let asked = asked.send().await;
+        let known = asked
+            .map_err(|error| unreachable("SNS", &error))?
+            .attributes;
+        let policy = known.and_then(|mut known| known.remove("ArchivePolicy"));
+        let policy: Option<Value> = policy.and_then(|text| serde_json::from_str(&text).ok());
+        let days = policy.as_ref().map(|it| &it["MessageRetentionPeriod"]);
+        Ok(days.and_then(|days| days.as_i64().or_else(|| days.as_str()?.parse().ok())))
+    }
+
+    /// Has each of `subscriptions` say again what its topic's archive has.
+    async fn replay_topic(
+        &self,
+        name: &str,
+        (from, to): (Timestamp, Timestamp),
+        subscriptions: &[String],
+    ) -> Outcome<Replaying> {
+        let policy = json!({ "PointType": "Timestamp", "StartingPoint": from, "EndingPoint": to });
+        for subscription in subscriptions {
+            self.set_replay(subscription, &policy.to_string()).await?;
+        }
+        Ok(Replaying {
+            name: name.to_owned(),
+            subscriptions: subscriptions.to_vec(),
+            events: None,
+            until: None,
+        })
+    }
+
+    async fn set_replay(&self, subscription: &str, policy: &str) -> Outcome<()> {
+        let set = self.topics.set_subscription_attributes();
+        let set = set.subscription_arn(subscription);
+        let set = set.attribute_name("ReplayPolicy").attribute_value(policy);
+        let set = set.send().await;
+        set.map(drop).map_err(|error| unreachable("SNS", &error))
+    }
+
+    /// Whether every subscription of `replay` is through. The policies are then taken off
+    /// again: each names a time that is past.
+    async fn is_topic_replayed(&self, replay: &Replaying) -> Outcome<bool> {
+        for subscription in &replay.subscriptions {
+            let asked = self.topics.get_subscription_attributes();
+            let asked = asked.subscription_arn(subscription).send().await;
+            let known = asked
+                .map_err(|error| unreachable("SNS", &error))?
+                .attributes;
+            let status = known.and_then(|mut known| known.remove("ReplayStatus"));
+            match status.as_deref() {
+                Some("Completed") => {}
+                Some("Failed") => {
+                    return Err(Problem::failed(format!(
+                        "replay {} is over before its end: {subscription} failed",
+                        replay.name
+                    )));
+                }
+                _ => return Ok(false),
+            }
+        }
+        for subscription in &replay.subscriptions {
+            self.set_replay(subscription, "{}").await?;
+        }
+        Ok(true)
+    }
+}
+
 impl Replayable for Aws {
     async fn bus_rules(&self) -> Outcome<Vec<BusRule>> {
         let described = self.described().into_iter();
@@ -174,16 +250,11 @@ impl Replayable for Aws {
         Ok(rules)
     }
 
-    fn archive(&self) -> Option<String> {
-        let mut all = self.described().into_iter().filter_map(Description::facts);
-        all.find_map(|facts| facts.archive.clone())
-    }
-
-    async fn archive_days(&self) -> Outcome<Option<i64>> {
-        let Some(archive) = self.archive() else {
-            return Ok(None);
-        };
-        let name = archive.rsplit('/').next().unwrap_or(&archive);
+    async fn archive_days(&self, archive: &str) -> Outcome<Option<i64>> {
+        if is_topic(archive) {
+            return self.topic_archive_days(archive).await;
+        }
+        let name = archive.rsplit('/').next().unwrap_or(archive);
         let described = self.buses.describe_archive().archive_name(name);
         let described = described.send().await;
         let described = described.map_err(|error| unreachable("EventBridge", &error))?;
@@ -193,11 +264,14 @@ impl Replayable for Aws {
 
     async fn start_replay(
         &self,
+        archive: &str,
         name: &str,
         (from, to): (Timestamp, Timestamp),
         rules: &[String],
     ) -> Outcome<Replaying> {
-        let archive = &*self.archive().ok_or_else(no_bus)?;
+        if is_topic(archive) {
+            return self.replay_topic(name, (from, to), rules).await;
+        }
         // StartReplay wants the bus's ARN: the one that the archive was made from.
         let its_name = archive.rsplit('/').next().unwrap_or(archive);
         let described = self.buses.describe_archive().archive_name(its_name);
@@ -221,12 +295,16 @@ impl Replayable for Aws {
         started.map_err(|error| unreachable("EventBridge", &error))?;
         Ok(Replaying {
             name: name.to_owned(),
+            subscriptions: Vec::new(),
             events: None,
             until: None,
         })
     }
 
     async fn is_replayed(&self, replay: &Replaying) -> Outcome<bool> {
+        if !replay.subscriptions.is_empty() {
+            return self.is_topic_replayed(replay).await;
+        }
         let described = self.buses.describe_replay().replay_name(&replay.name);
         let described = described.send().await;
         let described = described.map_err(|error| unreachable("EventBridge", &error))?;
@@ -248,6 +326,7 @@ impl Replayable for Aws {
             refused.extend((0..bodies.len()).map(|at| (at, why())));
             return Ok(refused);
         };
+        let turn = is_in_order(&url).then(|| fastrand::u32(..));
         let mut at = 0;
         while at < bodies.len() {
             let mut bytes = 0;
@@ -258,7 +337,14 @@ impl Replayable for Aws {
             let end = at + fits.count().max(1);
             let entries = (at..end).map(|n| {
                 let entry = SendMessageBatchRequestEntry::builder();
-                entry.id(n.to_string()).message_body(&bodies[n]).build()
+                let entry = entry.id(n.to_string()).message_body(&bodies[n]);
+                match turn.and_then(|turn| placed(&bodies[n], turn)) {
+                    Some((group, new)) => {
+                        entry.message_group_id(group).message_deduplication_id(new)
+                    }
+                    None => entry,
+                }
+                .build()
             });
             let entries = entries
                 .collect::<Result<Vec<_>, _>>()
@@ -361,4 +447,13 @@ impl Replayable for Aws {
         ended.map_err(|error| unreachable("SNS", &error))?;
         gone.map(drop).map_err(|error| unreachable("SQS", &error))
     }
+}
+
+/// The group of the fact `body`, and what a FIFO queue is to know it by in this `turn`:
+/// as what it was when it was first said, the queue may drop it.
+fn placed(body: &str, turn: u32) -> Option<(String, String)> {
+    let fact: Value = serde_json::from_str(body).ok()?;
+    let word = |path| fact.pointer(path).and_then(Value::as_str);
+    let id = format!("{}/{turn:08x}", word("/metadata/id")?);
+    Some((word("/metadata/subject")?.to_owned(), deduplication(&id)))
 }

@@ -61,6 +61,7 @@ impl Operate for Lab {
             state.held.insert(letter.at, until);
             all.push(Held {
                 receipt: receipt(&letter),
+                group: None,
                 carried: BTreeMap::new(),
                 queue: queue.to_owned(),
                 attributes: state.lab.attributes(&letter).into_iter().collect(),

@@ -11,6 +11,11 @@ use crate::world::port::replay::{
     BusRule, BusTarget, Ear, Replayable, Replaying, bare_input, no_bus, topic_pattern,
 };
 
+/// What the lab knows an archive by: a bus's by its name, a topic's by the topic's ARN.
+fn known_as(archive: &str) -> &str {
+    archive.rsplit('/').next().unwrap_or(archive)
+}
+
 /// A subscription as the rule that would do the same.
 fn subscribed(variant: &'static str, it: &duet_lab::Subscription) -> Outcome<BusRule> {
     let pattern = topic_pattern(&it.topic, &it.written);
@@ -76,29 +81,27 @@ impl Replayable for Lab {
         })
     }
 
-    fn archive(&self) -> Option<String> {
-        self.with(|lab| Some(lab.definitions().archives().next()?.name.clone()))
-    }
-
-    async fn archive_days(&self) -> Outcome<Option<i64>> {
+    async fn archive_days(&self, archive: &str) -> Outcome<Option<i64>> {
         const DAY: i64 = 24 * 3_600 * 1_000;
-        let kept = self.with(|lab| lab.definitions().archives.first()?.retention);
+        let kept = self.with(|lab| lab.definitions().kept_by(known_as(archive)));
         Ok(kept.map(|kept| kept / DAY))
     }
 
     async fn start_replay(
         &self,
+        archive: &str,
         name: &str,
         window: (Timestamp, Timestamp),
         rules: &[String],
     ) -> Outcome<Replaying> {
-        let archive = self.archive().ok_or_else(no_bus)?;
-        let events = self.state().replay_archive(&archive, name, window, rules)?;
+        let archive = known_as(archive);
+        let events = self.state().replay_archive(archive, name, window, rules)?;
         // The lab replays a minute of event time in a second.
         let minutes = window.1.duration_since(window.0).as_secs() / 60;
         let wait = jiff::SignedDuration::from_secs(minutes + 2);
         Ok(Replaying {
             name: name.to_owned(),
+            subscriptions: Vec::new(),
             events: Some(events as u64),
             until: Some(self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)),
         })

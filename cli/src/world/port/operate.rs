@@ -29,13 +29,42 @@ pub struct Held {
     pub attributes: BTreeMap<String, String>,
     /// What the target takes it by.
     pub(crate) receipt: String,
+    /// The message group that it is in, where its queue keeps an order.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the lab needs none"))]
+    pub(crate) group: Option<String>,
     /// All attributes, as they came.
     #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the lab needs none"))]
     pub(crate) carried: BTreeMap<String, Attribute>,
 }
 
-/// What the name of a queue's dead-letter queue ends with.
-pub const DEAD: &str = "-dlq";
+/// What the name of a queue's dead-letter queue ends with, before [`IN_ORDER`].
+const DEAD: &str = "-dlq";
+
+/// What the name of a FIFO queue ends with (API_CreateQueue, `QueueName`).
+const IN_ORDER: &str = ".fifo";
+
+/// The name (or URL) of the queue whose dead letters lie in the one called `dead`, by
+/// this shop's names for them; `None` where `dead` is no such name.
+#[must_use]
+pub fn home_of(dead: &str) -> Option<String> {
+    match dead.strip_suffix(IN_ORDER) {
+        Some(plain) => Some(format!("{}{IN_ORDER}", plain.strip_suffix(DEAD)?)),
+        None => dead.strip_suffix(DEAD).map(str::to_owned),
+    }
+}
+
+/// Whether the queue with this name or URL keeps an order.
+#[cfg(feature = "aws")]
+pub(crate) fn is_in_order(queue: &str) -> bool {
+    queue.ends_with(IN_ORDER)
+}
+
+/// The last part of a queue's name: the service that reads it, or what it is for.
+#[must_use]
+pub fn last_part(queue: &str) -> &str {
+    let plain = queue.strip_suffix(IN_ORDER).unwrap_or(queue);
+    plain.rsplit('-').next().unwrap_or(plain)
+}
 
 /// An attribute of a message, as SQS has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,12 +148,12 @@ pub trait Operate: World {
     fn dead_letter_queues(&self) -> Vec<String>;
 
     /// The URLs of the stack's queues that a letter may go back to, by name: each
-    /// has a dead-letter queue called as it is, with [`DEAD`] at the end.
+    /// is the [home](home_of) of a dead-letter queue.
     fn homes(&self) -> BTreeMap<String, String> {
-        let urls = self.dead_letter_queues();
-        let homes = urls.iter().filter_map(|url| url.strip_suffix(DEAD));
+        let urls = self.dead_letter_queues().into_iter();
+        let homes = urls.filter_map(|url| home_of(&url));
         homes
-            .filter_map(|url| Some((url.rsplit('/').next()?.to_owned(), url.to_owned())))
+            .filter_map(|url| Some((url.rsplit('/').next()?.to_owned(), url)))
             .collect()
     }
 

@@ -8,6 +8,7 @@ use duet_core::Timestamp;
 use duet_pattern::{Pattern, TargetInput};
 use serde_json::{Value, json};
 
+use crate::shop::services::SERVICES;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
 
@@ -44,6 +45,9 @@ pub struct Replaying {
     pub name: String,
     /// How many events it takes, where the target tells.
     pub events: Option<u64>,
+    /// The subscriptions that have a ReplayPolicy until it is over; a bus's has none.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the lab needs none"))]
+    pub(crate) subscriptions: Vec<String>,
     /// Until when it lasts, where that is known beforehand.
     pub(crate) until: Option<Timestamp>,
 }
@@ -63,17 +67,22 @@ pub trait Replayable: World {
     /// subscriptions to its topics.
     fn bus_rules(&self) -> impl Future<Output = Outcome<Vec<BusRule>>> + Send;
 
-    /// The archive of the bus: its name or ARN; `None` where there is none.
-    fn archive(&self) -> Option<String>;
+    /// The archive of what `variant` says: the bus's, or the FIFO topic itself; its ARN.
+    /// `None` where there is none.
+    fn archive(&self, variant: &str) -> Option<&'static str> {
+        let mut described = self.described().into_iter();
+        let mine = described.find(|it| it.variant.name == variant)?;
+        mine.facts()?.archive.as_deref()
+    }
 
-    /// How many days the archive keeps an event; `None` where it keeps them for
-    /// ever, or there is none.
-    fn archive_days(&self) -> impl Future<Output = Outcome<Option<i64>>> + Send;
+    /// How many days `archive` keeps an event; `None` where it keeps them for ever.
+    fn archive_days(&self, archive: &str) -> impl Future<Output = Outcome<Option<i64>>> + Send;
 
-    /// Has the archive say again what it heard from one time to another, past
-    /// the rules with these ARNs.
+    /// Has `archive` say again what it heard from one time to another, past the rules or
+    /// subscriptions with these ARNs.
     fn start_replay(
         &self,
+        archive: &str,
         name: &str,
         window: (Timestamp, Timestamp),
         rules: &[String],
@@ -111,10 +120,14 @@ pub(crate) fn no_bus() -> Problem {
 }
 
 /// The event pattern that lets through what `policy`, of a subscription to `topic`,
-/// lets through: a topic is of one service, and an attribute is a member of the event.
+/// lets through: a topic is of one service or of all, and an attribute is a member of the
+/// event.
 pub(crate) fn topic_pattern(topic: &str, policy: &Value) -> Value {
-    let service = topic.rsplit('-').next().unwrap_or(topic);
-    let mut pattern = json!({ "source": [format!("duet.{service}")] });
+    let speaker = topic.rsplit('-').next();
+    let mut pattern = match speaker.filter(|it| SERVICES.contains(it)) {
+        Some(service) => json!({ "source": [format!("duet.{service}")] }),
+        None => json!({ "source": [{ "prefix": "duet." }] }),
+    };
     if let (Some(all), Some(own)) = (pattern.as_object_mut(), policy.as_object()) {
         all.extend(own.clone());
     }

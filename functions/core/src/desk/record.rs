@@ -2,24 +2,15 @@
 
 use std::borrow::Cow;
 
+use duet_idempotency::{Stamp, sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::SAID_AGAIN_SECONDS;
-use crate::message::{fact_of_tree, hex};
-use crate::store::{Expect, Item, Key, Write};
+use crate::message::fact_of_tree;
+use crate::store::{Expect, Item, Write};
 use crate::time::after;
 use crate::{Answer, Event, Fact, Failure, Metadata, Reply, Timer, Timestamp, Vocabulary};
-
-/// What the keys of idempotency records begin with.
-pub(super) const RECORD: &str = "done#";
-
-/// Whether `key` is that of an idempotency record.
-#[must_use]
-pub fn is_record(key: &Key) -> bool {
-    key.sk.starts_with(RECORD)
-}
 
 /// A fact whose data the subject's document keeps.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +43,7 @@ pub(super) struct Said<'a> {
 
 /// The kept outcome of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Record<'a> {
+pub struct Record<'a> {
     pub(super) hash: Cow<'a, str>,
     pub(super) variant: Cow<'a, str>,
     pub(super) at: Timestamp,
@@ -82,6 +73,14 @@ fn is_empty<T>(items: &[T]) -> bool {
 pub const SAID: &[&str] = &["announced", "said", "events", "timers", "reply"];
 
 impl Record<'_> {
+    /// What tells its command from another of the same name.
+    pub(super) fn stamp(&self) -> Stamp<'_> {
+        Stamp {
+            hash: &self.hash,
+            scope: &self.variant,
+        }
+    }
+
     /// Whether what it said is not said again any more.
     pub(super) fn is_outlived(&self, now: Timestamp) -> bool {
         now >= after(self.at, SAID_AGAIN_SECONDS)
@@ -135,25 +134,13 @@ impl Announcement<'_> {
     }
 }
 
-/// Where the record of the command called `name` about `subject` is kept; see
-/// [`Desk::ticket`](crate::Desk::ticket) for `part`.
-#[must_use]
-pub fn record_key(name: &str, subject: &str, part: &str) -> Key {
-    let sk = if part.is_empty() {
-        format!("{RECORD}{name}")
-    } else {
-        format!("{RECORD}{name}#{part}")
-    };
-    Key::new(subject, sk)
-}
-
 /// What a record keeps of its command, to tell it from another under the same
 /// name: SHA-256 of its data, in hexadecimal.
 #[must_use]
 pub fn hash(command: &impl Vocabulary) -> String {
     // Commands are structs, so their data has one order: equal data, equal text.
     let text = serde_json::to_string(command).unwrap_or_default();
-    hex(&Sha256::digest(text.as_bytes()))
+    sha256(&text)
 }
 
 /// The [`hash`] that `record` keeps.

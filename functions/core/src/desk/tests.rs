@@ -1,13 +1,13 @@
 //! What a record says again.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::Metadata;
 use crate::fact::{PaymentCaptured, PaymentDeclined};
 use crate::message::SCHEMA_VERSION;
-use crate::store::Memory;
+use crate::store::{Expect, Key, Memory, Write};
 use crate::time::after;
 use crate::vocabulary;
 
@@ -91,17 +91,17 @@ impl<C: Clock> World<C> {
     async fn act(&self) -> (Handled, Vec<String>) {
         let order = "o-1".parse().unwrap();
         let command = Command::from(Act { order });
-        let ticket = self.desk.ticket(&command, "o-1", "");
-        let decide = |_: Option<Document>, _| {
+        let context = context();
+        let ticket = self.desk.ticket(&context, &command, "o-1", "");
+        let decide = |_: Option<Document>| {
             let said = serde_json::to_string(&captured()).unwrap();
             Ok(Decision::done("fine")
                 .state(Document { said })
                 .announce("said", captured())
                 .fact(declined()))
         };
-        let context = context();
-        let handled = self.desk.once(&ticket, &context, &self.document, decide);
-        let handled = handled.await.unwrap();
+        let once = self.desk.once(&context);
+        let handled = once.run(&ticket, &self.document, decide).await.unwrap();
         let said = handled.events.iter();
         let said = said.map(|event| serde_json::to_string(event).unwrap());
         let said = said.collect();

@@ -243,7 +243,7 @@ async fn nothing_is_sent_again_after_the_deadline() {
     deadline.set(SystemClock.now() + Duration::from_millis(10));
     let writes = vec![put("a", Expect::Absent), add()];
     let refused = table.store(deadline).commit(writes).await;
-    let Err(CommitError::Fault(StoreFault(Failure::Transient(_)))) = refused else {
+    let Err(CommitError::Fault(StoreFault::Transient(_))) = refused else {
         panic!("{refused:?}");
     };
     assert!(table.operations().len() <= 1);
@@ -277,7 +277,7 @@ async fn a_document_that_arrived_unheard_counts_as_written() {
     let refused = table.commit(vec![put("a", Expect::Absent)]).await;
     assert!(matches!(
         refused,
-        Err(CommitError::Fault(StoreFault(Failure::Transient(_))))
+        Err(CommitError::Fault(StoreFault::Transient(_)))
     ));
 }
 
@@ -288,7 +288,7 @@ async fn an_addition_is_never_sent_twice() {
         let refused = table.commit(vec![add()]).await;
         assert!(matches!(
             refused,
-            Err(CommitError::Fault(StoreFault(Failure::Transient(_))))
+            Err(CommitError::Fault(StoreFault::Transient(_)))
         ));
         assert_eq!(table.operations(), ["UpdateItem"]);
     }
@@ -297,41 +297,41 @@ async fn an_addition_is_never_sent_twice() {
 #[tokio::test]
 async fn what_never_can_be_written_is_told_apart_from_what_somebody_can_mend() {
     let two = || vec![put("a", Expect::Absent), add()];
-    for (writes, answer, failure) in [
+    for (writes, answer, fault) in [
         (
             vec![put("a", Expect::Absent)],
             error("ValidationException"),
-            Failure::invalid("the table answered ValidationException"),
+            StoreFault::invalid("the table answered ValidationException"),
         ),
         (
             two(),
             cancelled(&["None", "ValidationError"]),
-            Failure::invalid("the table answered ValidationError"),
+            StoreFault::invalid("the table answered ValidationError"),
         ),
         (
             two(),
             cancelled(&["TransactionConflict", "ItemCollectionSizeLimitExceeded"]),
-            Failure::invalid("the table answered ItemCollectionSizeLimitExceeded"),
+            StoreFault::invalid("the table answered ItemCollectionSizeLimitExceeded"),
         ),
         (
             two(),
             error("ResourceNotFoundException"),
-            Failure::misconfigured("the table answered ResourceNotFoundException"),
+            StoreFault::misconfigured("the table answered ResourceNotFoundException"),
         ),
         (
             vec![add()],
             error("AccessDeniedException"),
-            Failure::misconfigured("the table answered AccessDeniedException"),
+            StoreFault::misconfigured("the table answered AccessDeniedException"),
         ),
     ] {
         let table = Table::answering([answer]);
-        assert_eq!(table.commit(writes).await, Err(StoreFault(failure).into()));
+        assert_eq!(table.commit(writes).await, Err(fault.into()));
     }
     let table = Table::answering([error("ResourceNotFoundException")]);
     let read = table
         .store(Deadline::default())
         .load(&[Key::new("o-1", "a")])
         .await;
-    let missing = Failure::misconfigured("the table answered ResourceNotFoundException");
-    assert_eq!(read, Err(StoreFault(missing)));
+    let missing = StoreFault::misconfigured("the table answered ResourceNotFoundException");
+    assert_eq!(read, Err(missing));
 }

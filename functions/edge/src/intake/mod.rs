@@ -61,6 +61,18 @@ pub struct Delivery {
     /// By what the transport is told to hide this delivery for a while. `None`
     /// where there is no such thing.
     pub receipt: Option<String>,
+    /// What the transport knew the message by when it was sent: it takes the same
+    /// once. `None` where it takes whatever is sent.
+    pub deduplication: Option<String>,
+}
+
+impl Delivery {
+    /// Whether others wait until this one is done with: it is of a group of a queue
+    /// that keeps its groups in order.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        self.group.is_some() && self.deduplication.is_some()
+    }
 }
 
 /// Which delivery of a message it is, the first being 1.

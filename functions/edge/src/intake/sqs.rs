@@ -19,6 +19,13 @@ use super::{Attempt, Body, Delivery, Wire};
 /// developer guide, the example events of "Using Lambda with Amazon SQS").
 pub const LABEL: &str = "aws:sqs";
 
+/// The attribute of a message that a topic's archive says again (SNS developer guide,
+/// "Message replay for FIFO topic subscribers").
+pub const REPLAYED: &str = "Replayed";
+
+/// What such a replay is called here: it has no name of its own.
+pub const OF_A_TOPIC: &str = "of a topic";
+
 /// One received message.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +36,15 @@ struct Record {
     attributes: Attributes,
     #[serde(rename = "eventSourceARN")]
     event_source_arn: String,
+    #[serde(default)]
+    message_attributes: Told,
+}
+
+/// What the sender put beside a message, as far as anybody here looks at it.
+#[derive(Default, Deserialize)]
+struct Told {
+    #[serde(rename = "Replayed")]
+    replayed: Option<IgnoredAny>,
 }
 
 /// What the queue says about a message (SQS API reference, ReceiveMessage,
@@ -47,6 +63,9 @@ struct Attributes {
     /// time only.
     #[serde(rename = "MessageGroupId")]
     group: Option<String>,
+    /// A FIFO queue's alone.
+    #[serde(rename = "MessageDeduplicationId")]
+    deduplication: Option<String>,
 }
 
 /// Takes `records` apart, all of them [labelled](LABEL) as a queue's. They are
@@ -67,16 +86,21 @@ pub(super) fn deliveries(
             receives,
             first_received,
             group,
+            deduplication,
         } = record.attributes;
         let attempt = receives.parse().map_or(Attempt::Unknown, Attempt::Known);
         let first_received = first_received
             .and_then(|millis| millis.parse().ok())
             .and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let (id, source) = (record.message_id, record.event_source_arn);
+        let taken = delivery(id, source, record.body, attempt, first_received, deadline);
+        let replayed = record.message_attributes.replayed;
         Delivery {
             group,
+            deduplication,
             receipt: Some(record.receipt_handle),
-            ..delivery(id, source, record.body, attempt, first_received, deadline)
+            replay: replayed.map(|_| OF_A_TOPIC.to_owned()).or(taken.replay),
+            ..taken
         }
     };
     records
@@ -115,6 +139,7 @@ pub fn delivery(
         replay,
         event_id,
         receipt: None,
+        deduplication: None,
     }
 }
 

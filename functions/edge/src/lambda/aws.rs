@@ -12,9 +12,12 @@ use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
 
 use super::engine::Workflows;
 use super::schedules::Scheduler;
-use crate::carry::{EVENTBRIDGE, Parcel, SNS, carry};
+use crate::carry::{EVENTBRIDGE, Parcel, SNS, SNS_FIFO, carry};
+use crate::intake::Delivery;
 use crate::sdk::{self, Deadline};
-use crate::wires::{Carrier, QUEUE, REASON, Rendering, Renderings, Wires, attributes, topic};
+use crate::wires::{
+    Carrier, QUEUE, REASON, Rendering, Renderings, Wires, attributes, burial, deduplication, group,
+};
 
 /// The longest wait before what a bus refused is sent again; each further one doubles.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -125,7 +128,7 @@ impl Aws {
             match carrier {
                 Carrier::None {} => {}
                 Carrier::Eventbridge { .. } => on_bus = true,
-                Carrier::Sns { .. } => on_topics = true,
+                Carrier::Sns { .. } | Carrier::SnsFifo { .. } => on_topics = true,
             }
         }
         if on_bus {
@@ -234,6 +237,8 @@ impl Aws {
                     PublishBatchRequestEntry::builder().id(place.to_string()),
                     |entry, (name, value)| entry.message_attributes(name, value),
                 )
+                .set_message_group_id(entry.group)
+                .set_message_deduplication_id(entry.deduplication)
                 .message(entry.body)
                 .build()
                 .map_err(Failure::invalid)
@@ -291,10 +296,13 @@ impl Aws {
 struct Message {
     body: String,
     attributes: Vec<(&'static str, aws_sdk_sns::types::MessageAttributeValue)>,
+    /// Of a FIFO topic alone.
+    group: Option<String>,
+    deduplication: Option<String>,
 }
 
 impl Message {
-    fn of(event: &Event) -> Result<Parcel<Self>, Failure> {
+    fn of(event: &Event, in_order: bool) -> Result<Parcel<Self>, Failure> {
         const TYPE: &str = "String";
         let body = serde_json::to_string(event).map_err(Failure::invalid)?;
         let mut bytes = body.len();
@@ -308,6 +316,8 @@ impl Message {
         let entry = Self {
             body,
             attributes: all,
+            group: in_order.then(|| group(event).to_owned()),
+            deduplication: in_order.then(|| deduplication(&event.metadata.id)),
         };
         Ok(Parcel { entry, bytes })
     }
@@ -347,15 +357,20 @@ impl Wires for Aws {
                 )
                 .await
             }
-            Carrier::Sns { topics } => {
+            Carrier::Sns { .. } | Carrier::SnsFifo { .. } => {
                 // A service says everything in its own name.
-                let Some(first) = events.first() else {
+                let said_by = events.first().map(|first| &*first.metadata.source);
+                let Some(arn) = said_by.and_then(|source| carrier.topic(source)) else {
                     return Ok(());
                 };
-                let arn = topic(topics, &first.metadata.source);
-                let parcels: Result<_, Failure> = events.iter().map(Message::of).collect();
+                let limits = match carrier {
+                    Carrier::SnsFifo { .. } => SNS_FIFO,
+                    _ => SNS,
+                };
+                let parcel = |event| Message::of(event, limits.in_order);
+                let parcels: Result<_, Failure> = events.iter().map(parcel).collect();
                 carry(
-                    SNS,
+                    limits,
                     parcels?,
                     |entries| self.publish_batch(&arn, entries),
                     |round| self.0.deadline.pause(AGAIN * (1 << round)),
@@ -409,7 +424,7 @@ impl Wires for Aws {
         }
     }
 
-    async fn bury(&self, queue: &str, body: &str, why: &str) -> Result<(), Failure> {
+    async fn bury(&self, delivery: &Delivery, why: &str) -> Result<(), Failure> {
         let attribute = |text: &str| {
             let value = MessageAttributeValue::builder().data_type("String");
             value.string_value(text).build().map_err(Failure::invalid)
@@ -422,13 +437,16 @@ impl Wires for Aws {
         } else {
             &why
         };
+        let in_order = delivery.is_in_order();
         let sent = self
             .queues()
             .send_message()
-            .queue_url(self.dead_letters(queue).await?)
-            .message_body(body)
+            .queue_url(self.dead_letters(&delivery.source).await?)
+            .message_body(&*delivery.text)
+            .set_message_group_id(in_order.then(|| delivery.group.clone()).flatten())
+            .set_message_deduplication_id(in_order.then(|| burial(delivery)))
             .message_attributes(REASON, attribute(why)?)
-            .message_attributes(QUEUE, attribute(queue)?)
+            .message_attributes(QUEUE, attribute(&delivery.source)?)
             .send()
             .await;
         sent.map(drop)

@@ -247,6 +247,12 @@ async fn the_replay_mark_and_the_event_s_id_are_kept() {
     assert!(matches!(torn.body, Body::Unfit(_)), "{torn:?}");
     assert_eq!(torn.replay.as_deref(), Some("replay-1"));
     assert_eq!(torn.event_id.as_deref(), Some("6a7e8feb"));
+    // A topic's archive says so beside the message, and names no replay.
+    let mut again = record("a", Some("o-1"), &command("done", "known"));
+    assert_eq!(taken(&[again.clone()]).unwrap()[0].replay, None);
+    again["messageAttributes"] =
+        json!({ "Replayed": { "stringValue": "true", "dataType": "String" } });
+    assert!(taken(&[again]).unwrap()[0].replay.is_some());
     // What is no event has neither.
     let direct = delivery(&command("done", "known"), 1);
     assert!(matches!(direct.body, Body::Plain), "{direct:?}");

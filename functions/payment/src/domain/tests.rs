@@ -85,7 +85,10 @@ fn the_note_that_completes_the_set_asks() {
         );
         assert_eq!(
             (locked.asked, locked.lock),
-            (true, Some(Lock::seize(provider_key(&order()), &by("b"))))
+            (
+                true,
+                Some(Lock::seize(provider_key(&order()), by("b").run()))
+            )
         );
     }
 }

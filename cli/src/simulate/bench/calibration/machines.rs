@@ -91,6 +91,12 @@ pub(super) fn definitions(machine: &Value) -> Outcome<Arc<Definitions>> {
             "Mapping": { "Type": "AWS::Lambda::EventSourceMapping", "Properties": {
                 "EventSourceArn": get("Queue"), "FunctionName": { "Ref": "Function" }, "BatchSize": 1,
             } },
+            "InOrder": { "Type": "AWS::SQS::Queue", "Properties": {
+                "QueueName": "probe.fifo", "FifoQueue": true, "VisibilityTimeout": 360,
+            } },
+            "InOrderMapping": { "Type": "AWS::Lambda::EventSourceMapping", "Properties": {
+                "EventSourceArn": get("InOrder"), "FunctionName": { "Ref": "Function" }, "BatchSize": 1,
+            } },
             "Bus": { "Type": "AWS::Events::EventBus", "Properties": { "Name": "probe" } },
             "Rule": { "Type": "AWS::Events::Rule", "Properties": {
                 "Name": "probe", "EventBusName": { "Ref": "Bus" }, "EventPattern": { "source": ["probe"] },

@@ -81,7 +81,7 @@ impl Memory {
     }
 
     /// Has the document at `key` say `body`, whatever it says now; without a body there
-    /// is none from then on. For whoever writes past the desk.
+    /// is none from then on. For whoever writes past the protocol.
     pub fn set(&self, key: Key, body: Option<Body>) {
         let mut there = self.partitions();
         match body {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_writes_past_the_desk_sets_and_removes() {
+    fn whoever_writes_past_the_protocol_sets_and_removes() {
         let table = Memory::default();
         let key = Key::new("o-1", "a");
         let at = |table: &Memory| Some(table.at(&key)?.body.value());

@@ -1,5 +1,5 @@
-//! The port to a service's own table: versioned documents, written together or
-//! not at all. An in-memory adapter ships here ([`Memory`]).
+//! The port to a table: versioned documents, written together or not at all. An
+//! in-memory adapter ships here ([`Memory`]).
 
 mod body;
 mod memory;
@@ -10,11 +10,11 @@ use std::future::Future;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use body::Body;
+pub use body::{Body, mismatch};
 pub use memory::Memory;
 
-use crate::Failure;
-use crate::desk::{attempts, contended};
+use crate::Error;
+use crate::once::attempts;
 
 /// A document's key: a partition, and a place in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,14 +50,14 @@ impl Item {
     /// The document as a `T`.
     ///
     /// # Errors
-    /// [`Failure::Invalid`] when it is none: the table holds something this
-    /// version of the service did not write.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    /// [`StoreFault::Invalid`] when it is none: the table holds something this
+    /// version of the code did not write. The text does not quote it.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, StoreFault> {
         self.body.read().map_err(|e| {
-            let error = crate::ParseError::data("the kept document", &e);
-            Failure::invalid(format!(
-                "stored document {} is unreadable: {error}",
-                self.key.sk
+            StoreFault::invalid(format!(
+                "stored document {} is unreadable: data does not fit the kept document: {}",
+                self.key.sk,
+                mismatch(&e)
             ))
         })
     }
@@ -135,26 +135,48 @@ pub enum CommitError {
     Fault(#[from] StoreFault),
 }
 
-/// The store did not do what it was asked. The failure says whether asking
-/// again is worth it: a document that is too large, for one, never will be taken.
+/// The store did not do what it was asked. Its kind says whether asking again is
+/// worth it: a document that is too large, for one, never will be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.text())]
-pub struct StoreFault(pub Failure);
+pub enum StoreFault {
+    /// The store did not answer, or not now: worth asking again.
+    #[error("{0}")]
+    Transient(String),
+    /// A permission or a table is missing: worth asking again once somebody has
+    /// mended it.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// Never worth asking again: what was asked, or what is kept there, is not as it
+    /// has to be.
+    #[error("{0}")]
+    Invalid(String),
+}
 
 impl StoreFault {
-    /// The store did not answer, or not now: worth asking again.
+    /// A fault worth asking again after.
     pub fn transient(why: impl ToString) -> Self {
-        Self(Failure::transient(why))
+        Self::Transient(why.to_string())
+    }
+
+    /// A fault that somebody has to mend.
+    pub fn misconfigured(why: impl ToString) -> Self {
+        Self::Misconfigured(why.to_string())
+    }
+
+    /// A fault that asking again does not mend.
+    pub fn invalid(why: impl ToString) -> Self {
+        Self::Invalid(why.to_string())
+    }
+
+    /// Whether the same may be done if it is asked again, maybe once somebody has
+    /// mended something.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::Invalid(_))
     }
 }
 
-impl From<StoreFault> for Failure {
-    fn from(StoreFault(failure): StoreFault) -> Self {
-        failure
-    }
-}
-
-/// A service's table.
+/// A table.
 pub trait Store: Clone + Send + Sync + 'static {
     /// The documents at `keys`, in that order, each as last written.
     ///
@@ -180,7 +202,8 @@ pub const MAX_WRITES: usize = 100;
 /// The largest document a store takes, in bytes (DynamoDB quotas: 400 KB).
 pub const MAX_ITEM_BYTES: usize = 409_600;
 
-/// Reading a sparse index of a table: for sweeps ([`crate::sweep`]).
+/// Reading a sparse index of a table: for sweeps, which look by the clock for what
+/// nobody drives any more.
 pub trait Listing: Store {
     /// The keys of the documents that are in `index`. A document that was written
     /// just now may be missing, and one that left just now may be there still.
@@ -250,8 +273,8 @@ where
 {
     for _ in attempts() {
         let item = store.load(std::slice::from_ref(key)).await?.pop().flatten();
-        let there = item.as_ref().map(Item::read).transpose();
-        let mut document = there.map_err(StoreFault)?.unwrap_or_else(|| new.clone());
+        let there = item.as_ref().map(Item::read).transpose()?;
+        let mut document = there.unwrap_or_else(|| new.clone());
         let answer = change(&mut document);
         let write = Write::put(key.clone(), &document, Expect::unchanged(item.as_ref()));
         match store.commit(vec![write]).await {
@@ -260,5 +283,5 @@ where
             Err(CommitError::Fault(fault)) => return Err(fault),
         }
     }
-    Err(StoreFault(contended()))
+    Err(StoreFault::transient(Error::Contended))
 }
