@@ -156,7 +156,12 @@ fn measured(
         let message = message::command(&Command::from(order), &id, variant.name, world.now());
         ready(world.submit(variant, Subject::Order, &message))??;
         if number % WAVE == WAVE - 1 {
-            let to = world.now() + jiff::SignedDuration::from_millis(BETWEEN);
+            // One message an invocation, where others have ten: more would pile up.
+            let between = match variant.keeps_order {
+                true => 10 * BETWEEN,
+                false => BETWEEN,
+            };
+            let to = world.now() + jiff::SignedDuration::from_millis(between);
             world.with(|lab| lab.advance(to));
         }
     }
