@@ -11,8 +11,8 @@ Owns how the emulator (ministack) runs on this machine:
 - DIR/emulator.json says where it is, and which of the changes below are in.
 
 It also takes out waits that say nothing about AWS and would blur a comparison
-of two coordination styles, has retriers wait as AWS does, and mends what keeps a
-stack from being updated. Each change replaces a private part of ministack
+of two coordination styles, has retriers wait and Express executions run as AWS has
+them, and mends what keeps a stack from being updated. Each change replaces a private part of ministack
 (pinned in requirements.txt) and first checks that the part is still what it
 was written for. If it is not, the emulator runs unchanged in that respect and
 says so, in its log and in emulator.json. `--stock` makes none of them.
@@ -235,6 +235,127 @@ def wait_as_retriers_say() -> None:
     stepfunctions._find_matching_retrier = find_with_wait
 
 
+def run_express_as_aws_does() -> None:
+    """Step Functions: Express executions share names, tell no bus, and log.
+
+    As delivered an Express execution is a Standard one: a second one of the same name
+    is refused, the bus hears of each end, and a machine's log group stays empty. Here
+    the log group gets, when an execution is over, what its history says, in the form
+    in which AWS writes it and as far as the machine's level goes; input and output
+    are left out. (AWS writes while it runs, and may leave something out.)
+    """
+    import copy
+    import contextvars
+    import uuid
+
+    from ministack.services import cloudwatch_logs, stepfunctions
+
+    start = getattr(stepfunctions, "_start_execution", None)
+    run = getattr(stepfunctions, "_run_execution", None)
+    expect(inspect.isfunction(start) and inspect.isfunction(run),
+           "stepfunctions._start_execution or _run_execution is gone")
+    source = inspect.getsource(start)
+    expect('"stateMachineArn": sm_arn,' in source and "args=(_run_execution, exec_arn)" in source,
+           "stepfunctions._start_execution starts executions differently")
+    expect('execution.get("sync")' in inspect.getsource(stepfunctions._emit_execution_status_event),
+           "stepfunctions tells the bus of executions differently")
+    for name in ("_create_log_stream", "_put_log_events", "_log_groups"):
+        expect(hasattr(cloudwatch_logs, name), f"cloudwatch_logs.{name} is gone")
+
+    def member(of, name):
+        """A member, however its first letter is written: templates and calls differ."""
+        of = of or {}
+        return of.get(name, of.get(name[0].upper() + name[1:]))
+
+    def log(execution):
+        machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
+        logging = machine.get("loggingConfiguration")
+        level = member(logging, "level") or "OFF"
+        for destination in member(logging, "destinations") or []:
+            arn = member(member(destination, "cloudWatchLogsLogGroup"), "logGroupArn") or ""
+            group = arn.partition(":log-group:")[2].removesuffix(":*")
+            if level == "OFF" or group not in cloudwatch_logs._log_groups:
+                continue
+            stream = f"states/{machine['name']}"
+            if stream not in cloudwatch_logs._log_groups[group]["streams"]:
+                cloudwatch_logs._create_log_stream(
+                    {"logGroupName": group, "logStreamName": stream})
+            records = [record(execution, event) for event in execution["events"]
+                       if level == "ALL" or is_error(event["type"])]
+            cloudwatch_logs._put_log_events(
+                {"logGroupName": group, "logStreamName": stream, "logEvents": records})
+
+    def is_error(kind):
+        return kind == "FailStateEntered" or kind.endswith(("Failed", "TimedOut", "Aborted"))
+
+    def record(execution, event):
+        at = stepfunctions._iso_to_epoch_ms(event["timestamp"])
+        details = {}
+        for name, value in event.items():
+            if name.endswith("EventDetails") and isinstance(value, dict):
+                details.update((k, v) for k, v in value.items() if k not in ("input", "output"))
+        message = {
+            "id": str(event["id"]),
+            "type": event["type"],
+            "details": details,
+            "previous_event_id": str(event["id"] - 1),
+            "event_timestamp": str(at),
+            "execution_arn": execution["executionArn"],
+            "redrive_count": "0",
+        }
+        return {"timestamp": at, "message": json.dumps(message)}
+
+    def start_express(data):
+        arn = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", ""))
+        machine = stepfunctions._state_machines.get(arn) if arn else None
+        if not machine or machine.get("type") != "EXPRESS":
+            return start(data)
+        name = data.get("name") or str(uuid.uuid4())
+        began = stepfunctions.now_iso()
+        given = data.get("input", "{}")
+        execution_arn = (arn.replace(":stateMachine:", ":express:")
+                         + f":{name}:{uuid.uuid4()}")
+        stepfunctions._executions[execution_arn] = {
+            "executionArn": execution_arn,
+            "stateMachineArn": arn,
+            "name": name,
+            "status": "RUNNING",
+            "startDate": began,
+            "stopDate": None,
+            "input": given,
+            "inputDetails": {"included": True},
+            "output": None,
+            "outputDetails": {"included": True},
+            "testCase": "",
+            "mockAttempts": {},
+            "encryptionConfiguration": copy.deepcopy(
+                machine.get("encryptionConfiguration") or stepfunctions._default_encryption()),
+            "sync": True,  # tells no bus of its end
+            "events": [
+                {"id": 1, "type": "ExecutionStarted", "timestamp": began,
+                 "executionStartedEventDetails": {
+                     "input": given, "roleArn": machine.get("roleArn", "")}},
+            ],
+        }
+        threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(run_and_log, execution_arn),
+            daemon=True,
+        ).start()
+        return stepfunctions.json_response({"executionArn": execution_arn, "startDate": began})
+
+    def run_and_log(execution_arn):
+        run(execution_arn)
+        execution = stepfunctions._executions.get(execution_arn)
+        machine = execution and stepfunctions._state_machines.get(execution["stateMachineArn"])
+        if machine and machine.get("type") == "EXPRESS":
+            log(execution)
+
+    stepfunctions._start_execution = start_express
+    # StartSyncExecution runs its own.
+    stepfunctions._run_execution = run_and_log
+
+
 def update_nested_stacks() -> None:
     """CloudFormation: let a change reach the resources of a nested stack.
 
@@ -266,6 +387,7 @@ CHANGES = (
     let_idle_environments_sleep,
     start_workflows_at_once,
     wait_as_retriers_say,
+    run_express_as_aws_does,
     update_nested_stacks,
 )
 

@@ -44,7 +44,7 @@ const SWEEP: &str = "sweep::main";
 /// What a service asks for that makes use of it, and the type that does.
 const ASKED_FOR: [(&str, &str); 2] = [
     ("schedules::eventbridge", "EventBridge"),
-    ("engine::task_tokens", "TaskTokens"),
+    ("engine::doors", "Doors"),
 ];
 
 /// What every entry does and needs no grant for, see above.
@@ -265,7 +265,10 @@ fn needed(stack: &Stack, services: &BTreeMap<&str, Service>) -> Grants {
             };
             let resources: BTreeSet<&str> = match (applies, row.on) {
                 (false, _) => BTreeSet::new(),
-                (_, On::Functions) => machine.tasks.iter().map(|(_, of)| of.as_str()).collect(),
+                (_, On::Functions) => {
+                    let asked = machine.tasks.iter().map(|(_, of)| of.as_str());
+                    asked.filter(|of| !of.is_empty()).collect()
+                }
                 (_, on) => {
                     assert_eq!(on, On::Any, "{}", row.by);
                     BTreeSet::from(["*"])
@@ -276,6 +279,15 @@ fn needed(stack: &Stack, services: &BTreeMap<&str, Service>) -> Grants {
                 resource: resource.to_owned(),
                 condition: String::new(),
             }));
+        }
+        // Step Functions developer guide, "Start workflow executions": no more than that,
+        // where the task does not wait.
+        if machine.starts_itself() {
+            by.insert(Grant {
+                action: "states:StartExecution".to_owned(),
+                resource: machine.arn.to_owned(),
+                condition: String::new(),
+            });
         }
     }
     needed
@@ -434,10 +446,11 @@ fn nothing_names_the_partition() {
 fn a_task_is_asked_in_the_partition_of_its_stack() {
     for machine in Stack::with(&[]).machines() {
         for (resource, _) in &machine.tasks {
-            assert!(
-                resource.starts_with("arn:aws:states:::lambda:invoke"),
-                "{resource}"
-            );
+            let known = ["lambda:invoke", "states:startExecution"];
+            let asked = resource
+                .strip_prefix("arn:aws:states:::")
+                .unwrap_or_default();
+            assert!(known.iter().any(|it| asked.starts_with(it)), "{resource}");
         }
         let partition = &machine.properties["DefinitionSubstitutions"]["Partition"];
         assert_eq!(partition, "aws", "{}", machine.arn);

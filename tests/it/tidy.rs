@@ -394,6 +394,12 @@ const MACHINES: [&str; 4] = [
     "infra/orchestration/customer.before-fraud.asl.json",
 ];
 
+/// The Express machines: their literals are their own.
+const EXPRESS: [&str; 2] = [
+    "infra/express/order.asl.json",
+    "infra/express/customer.asl.json",
+];
+
 /// A definition with its placeholders filled in: functions by their own name,
 /// the partition by AWS's own, numbers by a number.
 fn definition(path: &str) -> String {
@@ -409,7 +415,7 @@ fn definition(path: &str) -> String {
 
 #[test]
 fn every_task_asks_a_service_for_a_command_it_has() {
-    for path in MACHINES {
+    for path in MACHINES.into_iter().chain(EXPRESS) {
         let definition: Json = serde_json::from_str(&definition(path)).unwrap();
         let mut seen = 0;
         let mut open = vec![&definition];
@@ -419,6 +425,7 @@ fn every_task_asks_a_service_for_a_command_it_has() {
                     if let Some(arguments) = map
                         .get("Arguments")
                         .filter(|_| map.get("Type") == Some(&json!("Task")))
+                        .filter(|arguments| arguments.get("StateMachineArn").is_none())
                     {
                         let function = arguments["FunctionName"].as_str().unwrap();
                         let service = function.trim_end_matches("Function").to_lowercase();
@@ -459,7 +466,7 @@ fn commands(service: &str) -> &'static [&'static str] {
 
 #[test]
 fn every_error_name_is_of_the_vocabulary() {
-    for path in MACHINES {
+    for path in MACHINES.into_iter().chain(EXPRESS) {
         let machine =
             StateMachine::parse(&definition(path)).unwrap_or_else(|e| panic!("{path}: {e:?}"));
         let mut names = 0;
@@ -475,6 +482,7 @@ fn every_error_name_is_of_the_vocabulary() {
             let known = [
                 "arn:aws:states:::lambda:invoke",
                 "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                "arn:aws:states:::states:startExecution",
             ];
             assert!(known.contains(&resource), "{path}, {state}: {resource}");
         }

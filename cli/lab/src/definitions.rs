@@ -18,6 +18,7 @@ use duet_pattern::{Matcher, Pattern, TargetInput};
 use serde_json::Value;
 
 use crate::declared::Places;
+use crate::express::LogLevel;
 use crate::template::Files;
 
 pub use self::registry::Registered;
@@ -221,6 +222,10 @@ pub struct Machine {
     pub role: String,
     /// Its definition.
     pub machine: Arc<StateMachine>,
+    /// The name of the log group of its executions; empty where it logs nothing.
+    pub logs: Arc<str>,
+    /// What it logs of them.
+    pub level: LogLevel,
     /// Whether an update has taken it away; kept for what was under way then.
     pub gone: bool,
 }

@@ -84,6 +84,9 @@ faults! {
     Update, "update", "worlds that screen orders", "the stack is updated in place, twice, while orders are under way: fraud detection is turned to listening, and on again";
     Scheduler, "scheduler", "calls of the scheduler, and schedules that are due", "the scheduler does not answer, and may have done what was asked; the queue of a schedule that is due does not take its message, which is tried again";
     BlockedGroup, "blocked-group", "deliveries of a FIFO topic", "the queue does not take the message for a while, and what comes after it in its group waits behind it";
+    ExpressTwice, "express-twice", "Express executions started", "the execution runs twice, and at the same time";
+    ExpressTimeout, "express-timeout", "Express executions started", "the five minutes of the execution are over while it runs";
+    HalfNotStarted, "half-not-started", "Express executions started by an execution or a service", "the start is answered, and nothing runs";
 }
 
 impl Fault {
@@ -97,7 +100,8 @@ impl Fault {
             Self::Outage => 0.1,
             Self::DoubleSubmission | Self::LostCallback => 0.1,
             // Not every execution runs still when it is to be cut short.
-            Self::Abort | Self::ExecutionTimeout => 0.05,
+            Self::Abort | Self::ExecutionTimeout | Self::ExpressTimeout => 0.05,
+            Self::HalfNotStarted => 0.1,
             // Nobody takes a permission away by chance: no more than is needed to see
             // that nothing is lost by it.
             Self::Subscription => 0.005,

@@ -84,6 +84,8 @@ pub(crate) enum Out {
     },
     /// A schedule, made meanwhile.
     Schedule(Name),
+    /// An answer that starts a machine.
+    Start(duet_edge::door::Start),
     /// The answer to a task token.
     Answer {
         token: String,

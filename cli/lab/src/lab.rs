@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::bus::Archived;
 use crate::definitions::{Definitions, Listener};
+use crate::express::LogRecord;
 use crate::fault::{Fault, FaultRule, Faults, Strike};
 use crate::fifo::{Lines, TopicState};
 use crate::host::{Host, timestamp};
@@ -150,6 +151,10 @@ pub struct Lab {
     pub(crate) runs: Vec<Run>,
     pub(crate) names: FxHashMap<(usize, Arc<str>), usize>,
     pub(crate) tokens: FxHashMap<Arc<str>, usize>,
+    /// How many executions of an Express machine share a name.
+    pub(crate) namesakes: FxHashMap<(usize, Arc<str>), u64>,
+    /// What is in the log groups of Express machines.
+    pub(crate) records: Vec<LogRecord>,
     /// The versions and aliases of each machine, in the definitions' order.
     pub(crate) releases: Vec<Releases>,
     /// The activities by ARN, with the tasks that wait for a worker, oldest first.
@@ -285,6 +290,8 @@ impl Lab {
             runs: Vec::new(),
             names: FxHashMap::default(),
             tokens: FxHashMap::default(),
+            namesakes: FxHashMap::default(),
+            records: Vec::new(),
             releases: Vec::new(),
             activities: BTreeMap::new(),
             around: Surroundings::default(),

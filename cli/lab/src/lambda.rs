@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use duet_asl::{Millis, TaskId};
+use duet_edge::door::Start;
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
 use duet_edge::wires::{QUEUE, REASON};
@@ -380,6 +381,14 @@ impl Lab {
             }
             Out::Schedule(name) => self.await_schedule(name),
             Out::Answer { token, value } => self.answer_token(&token, value),
+            Out::Start(start) => {
+                let Start {
+                    machine,
+                    name,
+                    input,
+                } = start;
+                self.start_by_answer(&machine, &name, &Value::Object(input));
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | [`template`] | CloudFormation's template language |
 //! | [`lab`] | the agenda: what happens when |
 //! | [`lambda`], [`sqs`], [`bus`], [`sns`], [`scheduler`], [`workflow`] | functions, queues, buses, topics, schedules, executions, as AWS runs them |
+//! | [`express`] | what is different about Express executions, and their log group |
 //! | [`ask`] | what workflows ask of services by themselves |
 //! | [`update`], [`switch`], [`declared`] | the same templates with other parameters, while everything runs |
 //! | [`operate`] | what people do: send, look at what died, send it back |
@@ -30,6 +31,7 @@ mod bus;
 mod declared;
 mod definitions;
 mod deployed;
+mod express;
 mod fault;
 mod fifo;
 mod host;
@@ -62,6 +64,7 @@ pub use definitions::{
 };
 pub use deployed::{Deployed, Nested, deployed, stacks};
 pub use duet_asl::Status;
+pub use express::{LogLevel, LogRecord};
 pub use fault::{Blow, Fault, FaultRule, Strike};
 pub use host::Wait;
 pub use lab::{Config, Heard, Lab, Lost, Moment, Writer};

@@ -12,8 +12,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Countable use of the cloud.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Meter {
-    /// State transitions of workflows, retries included.
+    /// State transitions of Standard workflows, retries included.
     pub transitions: u64,
+    /// Starts of Express executions.
+    pub express_starts: u64,
+    /// Milliseconds that Express executions ran, each rounded up to 100.
+    pub express_ms: u64,
+    /// Bytes of their log records.
+    pub express_log_bytes: u64,
     /// Invocations of functions.
     pub invocations: u64,
     /// Invocations that had to wait for a new instance.
@@ -69,6 +75,9 @@ pub struct Meter {
 impl AddAssign for Meter {
     fn add_assign(&mut self, more: Self) {
         self.transitions += more.transitions;
+        self.express_starts += more.express_starts;
+        self.express_ms += more.express_ms;
+        self.express_log_bytes += more.express_log_bytes;
         self.invocations += more.invocations;
         self.cold_starts += more.cold_starts;
         self.function_ms += more.function_ms;
@@ -113,6 +122,9 @@ impl Meter {
         let share = |all: u64| (all + many / 2) / many;
         Self {
             transitions: share(self.transitions),
+            express_starts: share(self.express_starts),
+            express_ms: share(self.express_ms),
+            express_log_bytes: share(self.express_log_bytes),
             invocations: share(self.invocations),
             cold_starts: share(self.cold_starts),
             function_ms: share(self.function_ms),

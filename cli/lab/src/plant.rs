@@ -14,8 +14,10 @@ use duet_pattern::Pattern;
 pub enum Reach {
     /// In every one.
     Everywhere,
-    /// Where a workflow drives orders.
+    /// Where a workflow drives orders, whose engine keeps its executions.
     Workflows,
+    /// Where Express executions do.
+    Express,
     /// Where facts travel from service to service.
     Facts,
     /// Where they may overtake each other.
@@ -112,11 +114,18 @@ plants! {
     LockEndsWithRun, "lock-ends-with-run", Everywhere, "a lock and what it says end with the invocation that took it";
     KeyPerDelivery, "key-per-delivery", Everywhere, "the key of a record changes with each delivery";
     UpdateAtOnce, "update-at-once", Everywhere, "fraud detection is turned off and on again in one step each, under a shop that runs";
+    HalfTrustsInput, "half-trusts-input", Express, "what undoes an order whose card was declined is started by what was wanted, and nobody asks the order";
+    StepWithoutIdempotency, "step-without-idempotency", Express, "a workflow that runs twice tells the customer twice: each time under a record of its own";
+    HalfNotFollowed, "half-not-followed", Express, "the order's own clock does not start what should have followed";
+    VerdictNotStarted, "verdict-not-started", Express, "a verdict is kept for a task that waits, and none does";
+    UnsaidEnd, "unsaid-end", Express, "the word that what follows a confirmation is done leaves out the notice";
     WaitsBeforeItListens, "waits-before-it-listens", Facts, "what the fraud service listens by is made in the same update that has orders wait for its word";
 }
 
 /// The state machine of orders.
 const ORDER: &str = "infra/orchestration/order.asl.json";
+/// The Express machine of orders.
+const EXPRESS_ORDER: &str = "infra/express/order.asl.json";
 /// The templates of those that hear each other's facts.
 const HEARERS: [&str; 3] = [
     "infra/choreography/template.yaml",
@@ -138,7 +147,11 @@ impl Plant {
             }
             return;
         }
-        let Some(text) = files.get_mut(ORDER) else {
+        let machine = match self.reach() {
+            Reach::Express => EXPRESS_ORDER,
+            _ => ORDER,
+        };
+        let Some(text) = files.get_mut(machine) else {
             return;
         };
         let mut replace = |from: &str, to: &str| *text = text.replace(from, to);
@@ -177,6 +190,14 @@ impl Plant {
             Self::WrongNotice => replace(
                 "\"kind\": \"OrderRejected\"",
                 "\"kind\": \"OrderConfirmed\"",
+            ),
+            Self::HalfTrustsInput => replace(
+                "{ \"reason\": \"PaymentDeclined\" }, \"Next\": \"RejectOrder\"",
+                "{ \"decision\": \"Rejected\" }, \"Next\": \"StartWhatFollows\"",
+            ),
+            Self::UnsaidEnd => replace(
+                "\"parts\": [\"shipment\", \"notice\"]",
+                "\"parts\": [\"shipment\"]",
             ),
             Self::NeverShipped => replace(
                 "],\n      \"Next\": \"ShipStock\"",
@@ -372,6 +393,8 @@ mod tests {
             (Plant::CatchLosesInput, true),
             (Plant::BranchStays, true),
             (Plant::WaitsBeforeItListens, true),
+            (Plant::HalfTrustsInput, true),
+            (Plant::UnsaidEnd, true),
             (Plant::BlindStock, false),
         ] {
             let mut files = bundled();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use duet_core::sweep::Execution;
 use duet_core::{CommandMessage, Event, Failure, Reply, Timestamp};
 use duet_edge::carry::{EVENTBRIDGE, Limits, Parcel, SNS, SNS_FIFO, carry};
+use duet_edge::door::Door;
 use duet_edge::intake::Delivery;
 use duet_edge::log::{Log, Step};
 use duet_edge::sweep::Engine;
@@ -311,11 +312,24 @@ impl Wires for WiresPort {
     async fn answer(&self, reply: &Reply) -> Result<(), Failure> {
         self.host.call(Hop::CallEngine).await;
         let mut inner = self.host.lock();
-        if !inner.strikes(Fault::LostCallback) {
-            inner.out.push(Out::Answer {
-                token: reply.to.clone(),
-                value: reply.value.clone(),
-            });
+        match Door::of(reply) {
+            Door::Machine(start) => {
+                let forgets = match inner.plant {
+                    Some(Plant::HalfNotFollowed) => start.input["half"] == "after",
+                    Some(Plant::VerdictNotStarted) => start.input["half"] == "review",
+                    _ => false,
+                };
+                if !forgets {
+                    inner.out.push(Out::Start(start));
+                }
+            }
+            Door::Token(token) if !inner.strikes(Fault::LostCallback) => {
+                inner.out.push(Out::Answer {
+                    token: token.to_owned(),
+                    value: reply.value.clone(),
+                });
+            }
+            Door::Token(_) => {}
         }
         Ok(())
     }

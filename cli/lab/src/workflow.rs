@@ -2,6 +2,7 @@
 
 mod activities;
 mod control;
+mod cuts;
 mod releases;
 mod standing;
 mod told;
@@ -17,10 +18,8 @@ use duet_asl::{
 use duet_core::Timestamp;
 use serde_json::Value;
 
-use crate::fault::{Aim, Fault};
 use crate::lab::{Action, Lab};
 use crate::lambda::Call;
-use crate::latency::{CUT_LATE, CUT_SHORT};
 use crate::meter::Owner;
 use crate::profile::Hop;
 use crate::random::{digest, mix};
@@ -33,9 +32,9 @@ pub(crate) struct Run {
     /// `None` once it succeeded and nobody wants to look at it.
     pub(crate) execution: Option<Box<Execution>>,
     pub(crate) owner: Owner,
-    machine: usize,
-    name: Arc<str>,
-    arn: Arc<str>,
+    pub(crate) machine: usize,
+    pub(crate) name: Arc<str>,
+    pub(crate) arn: Arc<str>,
     input: u64,
     ident: u64,
     pub(crate) started: Millis,
@@ -46,6 +45,10 @@ pub(crate) struct Run {
     entered: u64,
     /// Whether the last task failed.
     failed: bool,
+    /// How many of its events are in the log group, and whether it was billed, where it
+    /// is Express.
+    pub(crate) logged: usize,
+    pub(crate) billed: bool,
 }
 
 impl Run {
@@ -146,7 +149,8 @@ impl Lab {
         let sent = text(input);
         let print = digest(&text(&input["data"]));
         let name: Arc<str> = name.into();
-        if let Some(run) = self.names.get(&(at, name.clone())) {
+        let express = self.is_express(at);
+        if let Some(run) = self.names.get(&(at, name.clone())).filter(|_| !express) {
             let same = self.runs[*run].input == print;
             let started = match same {
                 true => Started::Already,
@@ -155,7 +159,8 @@ impl Lab {
             return Ok((*run, started));
         }
         let it = &self.definitions.machines[at];
-        let ident = mix(digest(&it.name), digest(&name));
+        let nth = self.nth(at, &name);
+        let ident = told_apart(mix(digest(&it.name), digest(&name)), nth);
         let seed = mix(self.config.seed, ident);
         let draw = || (mix(seed, 0x5eed) % 100) as u32;
         let release = self.releases[at].release(qualifier, draw);
@@ -177,96 +182,43 @@ impl Lab {
         let subject = input["metadata"]["subject"].as_str().unwrap_or(&name);
         let owner = self.host.lock().meters.owner(subject, variant);
         // As on the wire: text, and read again.
-        let input = serde_json::from_str(&sent).unwrap_or_default();
-        let around = self.around.clone();
-        let execution = Execution::start_with(&release.machine, input, &options, around, self.now);
-        let run = self.runs.len();
-        self.names.insert((at, name.clone()), run);
-        self.runs.push(Run {
-            arn: execution.arn().into(),
-            execution: Some(Box::new(execution)),
-            owner,
-            machine: at,
-            name,
-            input: print,
-            ident,
-            started: self.now,
-            counted: 0,
-            due: None,
-            redrives: 0,
-            entered: 0,
-            failed: false,
-        });
-        self.tell_engine(run, None);
-        self.announce_status(run, Status::Running);
-        self.plan_cuts(run);
-        self.drive(run);
-        Ok((run, Started::New))
-    }
-
-    /// Draws whether an execution is to be stopped, or to run out of time, and
-    /// when: mostly soon, for most executions are over soon.
-    fn plan_cuts(&mut self, run: usize) {
-        for kind in [Fault::Abort, Fault::ExecutionTimeout] {
-            let it = &self.runs[run];
-            let ident = it.ident;
-            let machine = &self.definitions.machines[it.machine].name;
-            let aim = Aim {
-                service: "",
-                step: machine,
-                ident,
-                about: &[it.owner],
-            };
-            let drawn = {
-                let faults = &mut self.host.lock().faults;
-                let drawn = faults.draw(kind, aim);
-                if drawn == Some(false) {
-                    faults.count(kind, false);
-                }
-                drawn
-            };
-            if drawn == Some(true) {
-                let span = match mix(ident, 6) % 4 {
-                    0 => CUT_LATE,
-                    _ => CUT_SHORT,
-                };
-                let wait = self.draw(span, mix(ident, kind as u64));
-                self.after(wait, Action::CutShort(run, kind));
-            }
+        let input: Value = serde_json::from_str(&sent).unwrap_or_default();
+        let twice = express && {
+            *self.namesakes.entry((at, name.clone())).or_default() += 1;
+            self.host.lock().meters.of(owner).express_starts += 1;
+            self.runs_twice(at, ident, owner)
+        };
+        let first = self.runs.len();
+        for second in 0..=u64::from(twice) {
+            let (around, input) = (self.around.clone(), input.clone());
+            let machine = &release.machine;
+            let execution = Execution::start_with(machine, input, &options, around, self.now);
+            self.runs.push(Run {
+                arn: execution.arn().into(),
+                execution: Some(Box::new(execution)),
+                owner,
+                machine: at,
+                name: name.clone(),
+                input: print,
+                ident: told_apart(ident, second),
+                started: self.now,
+                counted: 0,
+                due: None,
+                redrives: 0,
+                entered: 0,
+                failed: false,
+                logged: 0,
+                billed: false,
+            });
         }
-    }
-
-    /// StopExecution, or the end of the execution's own time.
-    pub(crate) fn cut_short(&mut self, run: usize, kind: Fault) {
-        let now = self.now;
-        let it = &mut self.runs[run];
-        let running = it
-            .execution
-            .as_mut()
-            .filter(|execution| execution.status() == Status::Running);
-        {
-            let faults = &mut self.host.lock().faults;
-            if faults.quiet {
-                return;
-            }
-            faults.count(kind, running.is_some());
-            if running.is_some() {
-                let aim = Aim {
-                    service: "",
-                    step: &self.definitions.machines[it.machine].name,
-                    ident: it.ident,
-                    about: &[it.owner],
-                };
-                faults.blow(kind, aim);
-            }
+        self.names.insert((at, name), first);
+        for run in first..self.runs.len() {
+            self.tell_engine(run, None);
+            self.announce_status(run, Status::Running);
+            self.plan_cuts(run);
+            self.drive(run);
         }
-        if let Some(execution) = running {
-            match kind {
-                Fault::ExecutionTimeout => execution.expire(now),
-                _ => execution.stop(None, None, now),
-            }
-        }
-        self.drive(run);
+        Ok((first, Started::New))
     }
 
     /// Does what an execution wants done.
@@ -300,6 +252,7 @@ impl Lab {
             let it = &mut self.runs[run];
             (it.entered, it.failed) = (entered, false);
         }
+        self.log_express(run);
     }
 
     /// How long the engine takes until it makes a call, the first of which has
@@ -463,6 +416,7 @@ impl Lab {
             || format!("the execution ends: {}", word(status)),
         );
         self.tell_engine(run, Some(self.now));
+        self.log_express(run);
         self.announce_status(run, status);
         if status == Status::Succeeded && !self.config.keep_succeeded {
             let it = &mut self.runs[run];
@@ -473,8 +427,20 @@ impl Lab {
 
     /// What functions that ask for an execution are told from now on.
     fn tell_engine(&mut self, run: usize, ended: Option<Millis>) {
+        // An Express execution can be neither listed nor described (API_ListExecutions).
+        if self.is_express(self.runs[run].machine) {
+            return;
+        }
         let arn = self.runs[run].arn.clone();
         self.host.lock().executions.insert(arn, ended);
+    }
+}
+
+/// What tells the `n`-th of what `ident` names from the others.
+fn told_apart(ident: u64, n: u64) -> u64 {
+    match n {
+        0 => ident,
+        n => mix(ident, n),
     }
 }
 

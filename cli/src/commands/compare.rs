@@ -1,6 +1,5 @@
 //! `duet compare`: the variants side by side.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -21,7 +20,6 @@ use crate::terminal::global::{Global, On};
 use crate::terminal::report::{Format, print};
 #[cfg(feature = "aws")]
 use crate::world::World;
-use crate::world::lab;
 
 /// What a comparison can be printed as.
 pub(super) const OUTPUTS: [Format; 3] = [Format::Text, Format::Json, Format::Md];
@@ -132,13 +130,14 @@ pub(super) async fn run(global: &Global, args: &Compare) -> Outcome<Exit> {
         #[cfg(not(feature = "aws"))]
         return Err(Target::absent(global.on));
     }
-    let definitions = lab::definitions(&BTreeMap::new())?;
+    let variants = args.variants.built_in()?;
+    let definitions = compare::of_equal_patience(&variants)?;
     let troubles = match args.failure.as_slice() {
         [] => failure::usual().map_err(Problem::environment)?,
         some => some.to_vec(),
     };
     let options = Options {
-        variants: args.variants.built_in()?,
+        variants,
         scenario: args.scenario,
         profile: args.profile.clone(),
         draws: args.draws,

@@ -11,7 +11,7 @@ use crate::compare;
 use crate::ops::demo;
 use crate::ops::drill::{self, Drill};
 use crate::ops::faulty::Faulty;
-use crate::shop::parameters::{FRAUD, LITTLE_PATIENCE};
+use crate::shop::parameters::{FRAUD, LITTLE_PATIENCE, WATCHED};
 use crate::shop::scenario::{self, Scenario};
 use crate::target::Target;
 use crate::target::lasting::Made;
@@ -148,7 +148,7 @@ fn lab(demo: &Demo, review_seconds: u32, more: &[(&str, &str)]) -> Outcome<Lab> 
 fn parameters(review_seconds: u32, more: &[(&str, &str)]) -> BTreeMap<String, String> {
     let review_seconds = review_seconds.to_string();
     let parameters = [LITTLE_PATIENCE, ("ReviewSeconds", &review_seconds)];
-    let all = parameters.iter().chain(more);
+    let all = parameters.iter().chain(&WATCHED).chain(more);
     all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
 }

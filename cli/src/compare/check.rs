@@ -186,10 +186,20 @@ fn marks(text: &str) -> Result<Vec<Mark>, String> {
     Ok(marks)
 }
 
-/// What `path` leads to.
+/// What `path` leads to: members, joined by dots. Of a list it names the first row that
+/// says each of some words, joined by slashes: `change.a gate/standard.edited`.
 fn at<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
+    let says = |row: &Value, word: &str| {
+        let mut members = row.as_object().into_iter().flat_map(|row| row.values());
+        members.any(|member| match member {
+            Value::Array(list) => list.iter().any(|it| it == word),
+            other => other == word,
+        })
+    };
     path.split('.').try_fold(json, |at, name| match at {
-        Value::Array(list) => list.get(name.parse::<usize>().ok()?),
+        Value::Array(rows) => rows
+            .iter()
+            .find(|row| name.split('/').all(|word| says(row, word))),
         other => other.get(name),
     })
 }
@@ -284,16 +294,18 @@ mod tests {
 
     #[test]
     fn a_figure_is_written_as_the_document_writes_it() {
-        let json = json!({ "a": { "b": 1_234.567, "s": 0.256 }, "l": [{ "n": 3 }], "t": "word" });
+        let json = json!({ "a": { "b": 1_234.567, "s": 0.256 }, "l": [{ "n": 2, "of": "a", "at": "y" }, { "n": 3, "of": "a", "at": ["x", "z"] }], "t": "word" });
         for (path, says, right) in [
             ("a.b", "9", Some("1,235")),
             ("a.b", "9.99", Some("1,234.57")),
             ("a.s", "9 %", Some("26 %")),
-            ("l.0.n", "2", Some("3")),
+            ("l.a.n", "2", Some("2")),
+            ("l.x/a.n", "2", Some("3")),
+            ("l.x/b.n", "2", None),
             ("t", "x", Some("word")),
             ("a.c", "1", None),
             ("l", "1", None),
-            ("l.length", "9", Some("1")),
+            ("l.length", "9", Some("2")),
         ] {
             assert_eq!(figure(&json, path, says).as_deref(), right, "{path}");
         }

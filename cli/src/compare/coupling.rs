@@ -93,7 +93,7 @@ pub(super) fn links(definitions: &Definitions, description: &Description) -> BTr
         if let Entry::Machine(arn) = description.entry(subject)
             && let Some(machine) = definitions.machines.iter().find(|it| &it.arn == arn)
         {
-            called(definitions, machine, &mut links);
+            called(definitions, machine, description.variant.name, &mut links);
         }
     }
     if let Some(facts) = description.facts() {
@@ -120,10 +120,15 @@ impl Coupling {
     }
 }
 
-/// The services that `machine` calls, and their commands.
-fn called(definitions: &Definitions, machine: &Machine, links: &mut BTreeSet<Link>) {
+/// The services that `machine` of `variant` calls, and their commands. It is named after
+/// the stack, perhaps the variant, and whom it drives.
+fn called(definitions: &Definitions, machine: &Machine, variant: &str, links: &mut BTreeSet<Link>) {
     let name = machine.name.split_once('-');
     let name = name.map_or(machine.name.as_str(), |(_, rest)| rest);
+    let own = name
+        .strip_prefix(variant)
+        .and_then(|it| it.strip_prefix('-'));
+    let name = own.unwrap_or(name);
     for (state, _) in machine.machine.tasks() {
         let literal = |path: &[&str]| machine.machine.literal(state, path);
         let function = literal(&["FunctionName"]);

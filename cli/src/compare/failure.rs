@@ -40,7 +40,7 @@ const USUAL: [&str; 12] = [
     "silent",
     "outage@payment:60s",
     "outage@payment:3600s",
-    "outage@order:60s",
+    "outage@order:15s",
 ];
 
 /// Something that goes wrong.
@@ -158,7 +158,7 @@ impl Ask<'_> {
         };
         let world = Lab::new(self.definitions, config)?;
         let happy = scenario::named("happy").map_err(Problem::usage)?;
-        let patience = world.deployment().patience_seconds;
+        let patience = world.patience(self.variant);
         let plan = happy.plan(&format!("failure-{}", self.seed), orders as usize, patience);
         ready(catalog::seed(&world, &plan.goods))??;
         let began = world.now();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use duet_core::fact::StockReserved;
 use duet_core::{Fact, Vocabulary as _};
-use duet_lab::{Config, Definitions, word};
+use duet_lab::{Config, Definitions};
 use duet_order::command::PlaceOrder;
 use duet_order::domain::Fate;
 use jiff::SignedDuration;
@@ -124,7 +124,7 @@ impl Ask<'_> {
         };
         let world = Lab::new(self.definitions, config)?;
         let happy = scenario::named("happy").map_err(Problem::usage)?;
-        let patience = world.deployment().patience_seconds;
+        let patience = world.patience(self.variant);
         let plan = happy.plan("guarantee", many, patience);
         ready(catalog::seed(&world, &plan.goods))??;
         Ok((world, plan.waves.into_iter().flatten().collect()))
@@ -170,16 +170,14 @@ impl Ask<'_> {
     fn large(&self, description: &Description) -> Outcome<String> {
         let (world, orders) = self.good(1)?;
         let mut said = Vec::new();
-        let machine = match description.entry(Subject::Order) {
-            Entry::Machine(arn) => Some(arn),
-            Entry::Queue(_) => None,
-        };
-        if let (Some(arn), Some(mut order)) = (machine, orders.into_iter().next()) {
+        let enters = matches!(description.entry(Subject::Order), Entry::Machine(_));
+        if let Some(mut order) = orders.into_iter().next().filter(|_| enters) {
             order.ship_to.street = "s".repeat(LARGE);
             self.place(&world, &order)?;
             world.with(|lab| lab.settle(WITHIN));
-            let standing = world.with(|lab| lab.execution_standing(arn, order.order.as_str()));
-            let ended = standing.map(|it| it.error.unwrap_or_else(|| word(it.status).to_owned()));
+            let id = order.order.as_str();
+            let standing = ready(world.execution(self.variant, Subject::Order, id))??;
+            let ended = standing.map(|it| it.error.unwrap_or(it.status));
             let ended = ended.unwrap_or_else(|| "nothing".to_owned());
             said.push(format!("the execution ends with {ended}"));
         }

@@ -45,6 +45,7 @@ use crate::shop::variant::{self, Description, Style, Variant};
 use crate::simulate::parallel::in_parallel;
 use crate::simulate::threads;
 use crate::terminal::exit::{Exit, Outcome, Problem};
+use crate::world::lab;
 
 /// What the time to wholeness is measured with: a rejection after stock was
 /// reserved.
@@ -196,6 +197,25 @@ impl Comparison {
         match &self.budget {
             Some(budget) if !budget.exceeded_by.is_empty() => Exit::Failed,
             _ => Exit::Done,
+        }
+    }
+}
+
+/// The built-in definitions, under which each of `variants` tries a step for the same
+/// time: what is lost to a fault says something of a variant only then. It is the
+/// shortest that one of them has for itself.
+///
+/// # Errors
+/// [`Problem`] when the definitions cannot be read.
+pub fn of_equal_patience(variants: &[&'static Variant]) -> Outcome<Arc<Definitions>> {
+    let definitions = lab::definitions(&BTreeMap::new())?;
+    let all = Description::all(&definitions.outputs)?;
+    let compared = all.iter().filter(|one| variants.contains(&&one.variant));
+    match compared.filter_map(|one| one.patience()).min() {
+        None => Ok(definitions),
+        Some(shortest) => {
+            let parameters = [("PatienceSeconds".to_owned(), shortest.to_string())];
+            lab::definitions(&parameters.into())
         }
     }
 }

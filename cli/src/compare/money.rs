@@ -19,6 +19,9 @@ const PLATFORM_LINES: f64 = 400.0;
 /// Requests a month of a mapping that polls an empty queue: five pollers that
 /// each wait for 20 seconds, over 730 hours. An assumption: AWS publishes none.
 const EMPTY_RECEIVES: f64 = 5.0 * 3.0 * 60.0 * 730.0;
+/// The memory of an Express execution: the least that is billed (Step Functions
+/// pricing: by 64 MB). An assumption: AWS says how much one takes only in its bill.
+const EXPRESS_MEMORY_MIB: f64 = 64.0;
 /// Dashboards that cost nothing.
 const FREE_DASHBOARDS: usize = 3;
 
@@ -83,6 +86,9 @@ fn units(meter: &Meter, orders: u64) -> BTreeMap<String, f64> {
     let share = |all: u64| all as f64 / orders.max(1) as f64;
     let all = [
         ("transitions", meter.transitions),
+        ("express_starts", meter.express_starts),
+        ("express_ms", meter.express_ms),
+        ("express_log_bytes", meter.express_log_bytes),
         ("invocations", meter.invocations),
         ("cold_starts", meter.cold_starts),
         ("function_ms", meter.function_ms),
@@ -175,6 +181,11 @@ pub fn of(
             "step-functions-transition",
             "transitions",
         ),
+        (
+            "starts of Express executions",
+            "step-functions-express-request",
+            "express_starts",
+        ),
         ("events", "eventbridge-event", "events"),
         // Each message as a request: small ones of one batch may be billed as one.
         ("publications to topics", "sns-publish", "published"),
@@ -197,6 +208,12 @@ pub fn of(
         ("schedules", "scheduler-invocation", "schedules"),
     ] {
         bill.charge(group, what, unit(name), item, MILLION);
+    }
+    let seconds = unit("express_ms") / 1_000.0 * EXPRESS_MEMORY_MIB / 1_024.0;
+    let item = "step-functions-express-gb-second";
+    bill.charge(group, "Express executions", seconds, item, MILLION);
+    if seconds > 0.0 {
+        bill.assumed();
     }
     for (what, item, name) in [
         ("bytes to a FIFO topic", "sns-fifo-publish-gb", "fifo_bytes"),
@@ -269,6 +286,11 @@ pub fn of(
         "logs-gb",
         MILLION,
     );
+    let records = unit("express_log_bytes") / GIB;
+    bill.charge(group, "records of executions", records, "logs-gb", MILLION);
+    if records > 0.0 {
+        bill.assumed();
+    }
     let lines = unit("invocations") * PLATFORM_LINES / GIB;
     bill.charge(group, "Lambda's own lines", lines, "logs-gb", MILLION);
     bill.assumed();

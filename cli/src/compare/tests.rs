@@ -90,7 +90,7 @@ fn predicted(world: &Lab, description: &'static Description, id: &str) -> Units 
     let fifo = |many: u64| if in_order { many } else { 0 };
     let view = ready(View::load(world, id)).unwrap().unwrap();
     let notices = view.notices.len() as u64;
-    // A workflow has the clock. On a bus each timer is a message, and one more
+    // A workflow that lasts has the clock. Else each timer is a message, and one more
     // for each quarter of an hour that it is put off.
     let hops = |step: &Step| -> u64 {
         let waits = step
@@ -101,9 +101,9 @@ fn predicted(world: &Lab, description: &'static Description, id: &str) -> Units 
             .map(|wait| wait.as_secs().unsigned_abs().div_ceil(HOP))
             .sum()
     };
-    let timers = match description.variant.has_facts {
-        true => view.steps.iter().map(hops).sum(),
-        false => 0,
+    let timers = match description.variant.keeps_executions {
+        true => 0,
+        false => view.steps.iter().map(hops).sum(),
     };
     let by_queue = u64::from(matches!(
         description.entry(Subject::Order),

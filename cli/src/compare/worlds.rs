@@ -152,7 +152,7 @@ impl Ask<'_> {
         if orders == 0 {
             return Ok(Vec::new());
         }
-        let patience = world.deployment().patience_seconds;
+        let patience = world.patience(self.variant);
         let stem = format!("compare-{stem}-{}", self.draw);
         let mut plan = scenario.plan(&stem, orders as usize, patience);
         if scenario.expected == Expected::Confirmed {

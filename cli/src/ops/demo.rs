@@ -192,7 +192,7 @@ pub async fn run<W: Faulty>(world: &W, choice: &Choice) -> Outcome<DemoReport> {
     let jobs = choice.scenarios.iter().flat_map(|scenario| {
         choice.variants.iter().map(|variant| {
             let stem = format!("{run}-{}-{}", scenario.name, variant.name);
-            let patience = world.deployment().patience_seconds;
+            let patience = world.patience(variant);
             let plan = scenario.plan(&stem, choice.copies, patience);
             (*scenario, *variant, plan)
         })

@@ -95,7 +95,7 @@ pub async fn forget<W: Replayable>(world: &W, id: &OrderId, within: u64) -> Outc
         place: "queues and dead-letter queues: messages that told of it",
         until: after(forgotten_at, days(QUEUE_DAYS)),
     }];
-    if variant.has_machines {
+    if variant.keeps_executions {
         unreachable.push(Unreachable {
             place: "the histories of its executions",
             until: after(forgotten_at, days(HISTORY_DAYS)),

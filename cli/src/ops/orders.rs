@@ -177,7 +177,7 @@ pub async fn left_by<W: World>(world: &W, order: &Order) -> Outcome<Option<Left>
     let Ok(variant) = world.variant(&order.variant) else {
         return Ok(None);
     };
-    if !variant.has_machines {
+    if !variant.keeps_executions {
         return Ok(left(order, None, now));
     }
     let id = order.placed.order.as_str();

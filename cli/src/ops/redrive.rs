@@ -183,8 +183,22 @@ pub async fn is_eligible<W: Operate>(world: &W, one: &FailedExecution) -> Outcom
     Ok(obstacle(world, one).await?.is_none())
 }
 
-/// Why an execution must not be taken up again, if so. All machines of this
-/// system are Standard ones.
+/// What to do about a failed execution of `id` that the engine does not keep: it can
+/// neither be taken up again nor be started anew, for nobody knows its input any more.
+async fn without_engine<W: Operate>(world: &W, id: &str) -> Outcome<String> {
+    const NEVER: &str = "an Express execution cannot be redriven";
+    Ok(match place::find(world, id).await? {
+        Some(order) => format!(
+            "{NEVER}; the order's own clock rejects and undoes it after {:.0}",
+            order.deadline
+        ),
+        None => format!(
+            "{NEVER}; place or register {id} again with the same content: what is done is not done again"
+        ),
+    })
+}
+
+/// Why an execution must not be taken up again, if so.
 async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Option<Obstacle>> {
     let never = |why: String| Obstacle { why, anew: false };
     if one.error.as_deref() == Some("InvalidCommand") {
@@ -208,6 +222,9 @@ async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Optio
             (Fate::Confirmed, _) if !order.owed.is_empty() => Some(format!(
                 "the order is confirmed and parked: `duet repair {id}` does what is missing"
             )),
+            (Fate::Confirmed, _) if order.is_unfollowed() => Some(
+                "the order is confirmed, and its own clock starts again what follows".to_owned(),
+            ),
             // One that failed after the pivot is parked by what it owes.
             (Fate::Confirmed, _) => {
                 Some("the order is confirmed and whole: nothing is left to do".to_owned())
@@ -217,6 +234,9 @@ async fn obstacle<W: Operate>(world: &W, one: &FailedExecution) -> Outcome<Optio
         if let Some(why) = harm {
             return Ok(Some(never(why)));
         }
+    }
+    if !world.variant(one.variant)?.keeps_executions {
+        return Ok(Some(never(without_engine(world, id).await?)));
     }
     let ago = one
         .ended_at

@@ -30,7 +30,13 @@ pub struct Shown {
     pub executions: Vec<Execution>,
     /// Whether it is undecided, and nobody drives it.
     pub left: bool,
+    /// Why nothing is told of how its executions went, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<&'static str>,
 }
+
+/// What is said where a log group has failures only, and the engine keeps nothing.
+const UNTOLD: &str = "how its Express executions went is not logged (ExpressLogLevel=ERROR, not ALL): this is what the services' records say";
 
 /// Reads the order `id` everywhere.
 ///
@@ -38,8 +44,16 @@ pub struct Shown {
 /// [`Problem`] when nobody ever heard of it, or the target does not answer.
 pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
     let view = View::load(world, id).await?;
-    let (mut execution, mut executions) = (None, Vec::new());
-    for variant in world.described().into_iter().map(|one| &one.variant) {
+    let (mut execution, mut executions, mut untold) = (None, Vec::new(), None);
+    for one in world.described() {
+        let variant = &one.variant;
+        let runs = view
+            .order
+            .as_ref()
+            .is_some_and(|order| order.variant == variant.name);
+        if runs && one.logs().is_some_and(|logs| !logs.tells_all()) {
+            untold = Some(UNTOLD);
+        }
         let known = view
             .order
             .as_ref()
@@ -68,6 +82,7 @@ pub async fn show<W: World>(world: &W, id: &str) -> Outcome<Shown> {
         execution,
         executions,
         left,
+        untold,
     })
 }
 
@@ -107,6 +122,10 @@ impl Report for Shown {
         parts.push(state.text());
         parts.push(String::new());
         parts.push(steps(&self.view.steps).text());
+        if let Some(untold) = self.untold {
+            parts.push(String::new());
+            parts.push(table::folded(untold, 2));
+        }
         if !self.view.actions.is_empty() {
             parts.push(String::new());
             parts.extend(self.view.actions.iter().map(|action| {

@@ -49,6 +49,11 @@ fn of(style: Style) -> impl Iterator<Item = &'static Variant> {
     variant::ALL.iter().filter(move |one| one.style == style)
 }
 
+/// The variants whose engine keeps executions, which can be redriven.
+fn engines() -> impl Iterator<Item = &'static Variant> {
+    variant::ALL.iter().filter(|one| one.keeps_executions)
+}
+
 /// Places `copies` orders of a scenario.
 async fn placed(
     world: &Lab,
@@ -186,7 +191,7 @@ async fn never_placed(world: &Lab, variant: &'static Variant) -> OrderId {
 
 #[tokio::test]
 async fn where_going_on_is_too_late_a_new_execution_is_offered_and_started_once() {
-    for variant in of(Style::Orchestration) {
+    for variant in engines() {
         let world = lab(&[]);
         let order = never_placed(&world, variant).await;
         let which = Which::Named(order.to_string());

@@ -51,6 +51,9 @@ pub struct Timeline {
     pub dead_letters: Vec<Dead>,
     /// What the order waits for, or lacks.
     pub missing: Vec<Missing>,
+    /// Why nothing is told of how its executions went, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<&'static str>,
     /// What happened: causes above their effects, in order of time. More than
     /// one root where more than one thing came from outside.
     pub tree: Vec<Node>,
@@ -256,11 +259,15 @@ pub async fn read<W: World>(world: &W, id: &str) -> Outcome<Timeline> {
         replays: 0,
         dead_letters: Vec::new(),
         missing: waits(&sources.view),
+        untold: shown.untold,
         tree: Vec::new(),
     };
     timeline.tree = if orchestrated {
-        let execution = shown.execution.as_ref();
-        orchestration::tree(&sources, execution, &history)
+        let executions = match variant.is_none_or(|variant| variant.keeps_executions) {
+            true => shown.execution.as_slice(),
+            false => &shown.executions,
+        };
+        orchestration::tree(&sources, executions, &history)
     } else {
         choreography::tree(&sources)
     };

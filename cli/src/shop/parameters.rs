@@ -61,11 +61,20 @@ impl std::fmt::Display for Fraud {
 /// The patience of a world in which somebody waits to see a step given up.
 pub const LITTLE_PATIENCE: (&str, &str) = ("PatienceSeconds", "8");
 
+/// The same for workflows whose steps have a patience of their own, and logs by which
+/// somebody sees how an execution went.
+pub const WATCHED: [(&str, &str); 2] = [
+    ("ExpressPatienceSeconds", LITTLE_PATIENCE.1),
+    ("ExpressLogLevel", "ALL"),
+];
+
 /// Parameters that suit an emulator: little patience, nothing no emulator has,
 /// and reviews short enough that one can be seen to run out.
-pub const EMULATED: [(&str, &str); 3] = [
+pub const EMULATED: [(&str, &str); 5] = [
     ("Emulated", "true"),
     LITTLE_PATIENCE,
+    WATCHED[0],
+    WATCHED[1],
     ("ReviewSeconds", "30"),
 ];
 

@@ -23,10 +23,13 @@ pub struct Variant {
     pub style: Style,
     /// What carries it.
     pub carried_by: &'static str,
-    /// Whether state machines drive its orders: then each has executions, with a
-    /// history, which can be stopped and redriven.
+    /// Whether state machines drive its orders: then each has executions.
     #[serde(skip)]
     pub has_machines: bool,
+    /// Whether the engine keeps its executions: then they can be listed and described,
+    /// with their history, stopped and redriven. Else a log group is all there is.
+    #[serde(skip)]
+    pub keeps_executions: bool,
     /// Whether its facts travel on a carrier: then they can be listened to and
     /// replayed.
     #[serde(skip)]
@@ -64,6 +67,8 @@ struct Said {
     name: String,
     style: Style,
     carried_by: String,
+    #[serde(default)]
+    patience: Option<u32>,
     entry: Entries,
     #[serde(default)]
     machines: Option<Machines>,
@@ -111,6 +116,26 @@ pub struct Machines {
     pub order: Vec<String>,
     /// The ARNs of those that drive registrations.
     pub customer: Vec<String>,
+    /// Where they log, where that is all that is known of their executions.
+    #[serde(default)]
+    pub logs: Option<Logs>,
+}
+
+/// The log group of state machines.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Logs {
+    /// Its name.
+    pub group: String,
+    /// What is in it: `ERROR` or `ALL`.
+    pub level: String,
+}
+
+impl Logs {
+    /// Whether it tells how each execution went.
+    #[must_use]
+    pub fn tells_all(&self) -> bool {
+        self.level == "ALL"
+    }
 }
 
 /// What the facts of a variant travel on, a bus or topics, and how they are
@@ -170,6 +195,7 @@ impl Description {
             style: said.style,
             carried_by: word(&said.carried_by),
             has_machines: said.machines.is_some(),
+            keeps_executions: said.machines.as_ref().is_some_and(|it| it.logs.is_none()),
             has_facts: said.facts.is_some(),
             has_rules: said.facts.as_ref().is_some_and(|it| it.bus.is_some()),
             keeps_order: said.facts.as_ref().is_some_and(Facts::keeps_order),
@@ -238,6 +264,20 @@ impl Description {
     pub fn machine_type(&self) -> Option<&str> {
         let machines = self.said.machines.as_ref();
         machines.map(|machines| machines.kind.as_str())
+    }
+
+    /// The log group of its machines, where the engine itself tells nothing of their
+    /// executions.
+    #[must_use]
+    pub fn logs(&self) -> Option<&Logs> {
+        self.said.machines.as_ref()?.logs.as_ref()
+    }
+
+    /// How long a step is tried before it is given up, in seconds, where that is the
+    /// variant's own.
+    #[must_use]
+    pub fn patience(&self) -> Option<u32> {
+        self.said.patience
     }
 
     /// What its facts travel on; `None` where nobody hears them.

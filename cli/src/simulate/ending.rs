@@ -32,10 +32,12 @@ pub(super) struct Race {
 enum Under {
     /// Every one.
     Each,
-    /// Those with state machines, which have the orders' clock.
+    /// Those with state machines.
     Machines,
-    /// Those without, where each service has it.
-    NoMachines,
+    /// Those whose engine keeps executions, which have the orders' clock.
+    Engine,
+    /// Those where each service has it.
+    OwnClock,
 }
 
 impl Under {
@@ -43,7 +45,8 @@ impl Under {
         match self {
             Self::Each => true,
             Self::Machines => variant.has_machines,
-            Self::NoMachines => !variant.has_machines,
+            Self::Engine => variant.keeps_executions,
+            Self::OwnClock => !variant.keeps_executions,
         }
     }
 }
@@ -65,16 +68,16 @@ const CARRIER: Race = under_each("carrier-gave-up");
 /// A step before the pivot could not be done until its patience was spent.
 const STEP: Race = under(Under::Machines, "step-gave-up");
 /// The order's deadline came before the fact it waited for.
-const DEADLINE: Race = under(Under::NoMachines, "deadline");
+const DEADLINE: Race = under(Under::OwnClock, "deadline");
 /// A person's word came too late, or not at all.
 const REVIEW: Race = under_each("review-unheard");
 /// The orders of one customer were screened in another order than they were
 /// placed, or fewer of them.
 const VELOCITY: Race = under_each("velocity-order");
 /// Somebody stopped the execution.
-const STOPPED: Race = under(Under::Machines, "execution-stopped");
+const STOPPED: Race = under(Under::Engine, "execution-stopped");
 /// The execution's own time was over.
-const OVERRUN: Race = under(Under::Machines, "execution-timed-out");
+const OVERRUN: Race = under(Under::Engine, "execution-timed-out");
 /// An order that is rejected in any case is rejected for the other reason first.
 const EITHER: Race = under_each("either-failure");
 /// Which of several orders got the last piece.
@@ -267,10 +270,24 @@ impl Case<'_> {
             Reason::DeliveryFailed if detail == Some("CarrierUnavailable") => {
                 gave_up(CARRIER, &["delivery"])
             }
-            Reason::TimedOut => match self.variant.has_machines {
-                true => gave_up(STEP, sayers(detail.unwrap_or_default())),
-                false => gave_up(DEADLINE, &[]),
-            },
+            Reason::TimedOut => {
+                let (machines, kept) = (self.variant.has_machines, self.variant.keeps_executions);
+                let detail = detail.unwrap_or_default();
+                // What an execution leaves that is over at once, its order's clock ends.
+                let at_once = Blame {
+                    patience: false,
+                    ..gave_up(DEADLINE, &[])
+                };
+                match machines {
+                    true if !kept && detail.ends_with("DeliveryScheduled") => at_once,
+                    // The order's own clock is told of a review before it is opened.
+                    true if !kept && detail == "NoFraudDetected" => {
+                        gave_up(STEP, &["fraud", "order"])
+                    }
+                    true => gave_up(STEP, sayers(detail)),
+                    false => gave_up(DEADLINE, &[]),
+                }
+            }
             Reason::ReviewTimedOut if matches!(self.script.plan.person, Some(Person::Says(_))) => {
                 // The person has gone by then.
                 if let Some(why) = self.resumed() {
@@ -403,8 +420,11 @@ fn can_cost_an_order(kind: Fault) -> bool {
         | Fault::Silent
         | Fault::Scheduler
         | Fault::BlockedGroup
+        | Fault::ExpressTimeout
+        | Fault::HalfNotStarted
         | Fault::Outage => true,
         Fault::Duplicate
+        | Fault::ExpressTwice
         | Fault::Poison
         | Fault::ClockSkew
         | Fault::Compensation

@@ -358,7 +358,7 @@ impl Lab {
             rivals: &rivals,
             cut: self.cut(variant, id, &blows)?,
             unscreened,
-            patience: self.patience(),
+            patience: self.limits(variant),
         };
         Ok(case.judge())
     }
@@ -378,10 +378,10 @@ impl Lab {
 
     /// How long a step is tried at least, and how long one try may take, where
     /// the deployment says so, in milliseconds.
-    fn patience(&self) -> Option<(i64, i64)> {
+    fn limits(&self, variant: &Variant) -> Option<(i64, i64)> {
+        let patience = i64::from(self.patience(variant));
         self.with(|lab| {
             let definitions = lab.definitions();
-            let patience: i64 = definitions.outputs.get("PatienceSeconds")?.parse().ok()?;
             let a_try = definitions.functions.iter().map(|f| f.timeout).max()?;
             Some((patience * 1_000, a_try))
         })

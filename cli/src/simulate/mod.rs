@@ -34,7 +34,7 @@ use self::script::{Script, scripts};
 pub use crate::ops::faulty::Ending;
 use crate::ops::view::Print;
 use crate::shop::scenario::Scenario;
-use crate::shop::variant::Variant;
+use crate::shop::variant::{Description, Variant};
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::progress::Progress;
 use crate::world::lab::{self, Lab};
@@ -385,10 +385,12 @@ fn cast(definitions: &Definitions, options: &Options, world: u64) -> Vec<Script>
             .map(String::as_str)
             .unwrap_or_default()
     };
-    let shop = (
-        output("Fraud") == "on",
-        output("PatienceSeconds").parse().unwrap_or_default(),
-    );
+    let described = Description::all(&definitions.outputs).unwrap_or_default();
+    let variant = variant_of(options, world).name;
+    let own = described.iter().find(|one| one.variant.name == variant);
+    let own = own.and_then(|one| one.patience());
+    let patience = own.or_else(|| output("PatienceSeconds").parse().ok());
+    let shop = (output("Fraud") == "on", patience.unwrap_or_default());
     scripts(
         seed_of(options, world),
         options.orders,

@@ -1,10 +1,12 @@
 //! An operator in the lab: ends all faults, and makes whole what they left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::id::of_execution;
+use duet_core::outcome::INVALID_COMMAND;
 use duet_order::domain::Order;
 use futures_util::FutureExt;
+use serde_json::Value;
 
 use super::script::Script;
 use crate::ops::faulty::{Ending, Faulty};
@@ -13,8 +15,10 @@ use crate::ops::view::View;
 use crate::shop::scenario::{Plan, Scenario};
 use crate::shop::variant::Variant;
 use crate::terminal::exit::Outcome;
+use crate::world::World;
 use crate::world::lab::Lab;
 use crate::world::lab::inputs::Input;
+use crate::world::port::express;
 
 /// How long everything may take to come to rest, in milliseconds.
 pub(super) const REST: i64 = 30 * 24 * 3_600_000;
@@ -58,7 +62,45 @@ impl Lab {
                 }
             }
         }
-        worked
+        worked | self.submit_again(left)
+    }
+
+    /// Where nobody can take a failed execution up again, whoever submitted what did not
+    /// come in submits it again, with the same content.
+    fn submit_again(&self, left: &[&str]) -> bool {
+        let mut again = BTreeSet::new();
+        for one in self.described() {
+            for failed in self.with(|lab| express::failed(&Self::records(lab, one), one)) {
+                let id = failed.subject();
+                let hopeless = failed.error.as_deref() == Some(INVALID_COMMAND);
+                // A later half is started again by the order's own clock.
+                if id == failed.name && !hopeless && !left.contains(&id) && !self.came_in(id) {
+                    again.insert((failed.machine.clone(), failed.name));
+                }
+            }
+        }
+        let state = &mut *self.state();
+        for (machine, name) in &again {
+            let now = state.lab.now();
+            let execution = state.lab.execution(machine, name);
+            let Some(input) = execution.map(|it| Value::clone(it.input())) else {
+                continue;
+            };
+            if state.lab.start_execution(machine, name, &input).is_ok() {
+                state.record(now, || Input::StartExecution {
+                    machine: machine.clone(),
+                    name: name.clone(),
+                    input,
+                });
+            }
+        }
+        !again.is_empty()
+    }
+
+    /// Whether the order is known, or the customer was told.
+    fn came_in(&self, id: &str) -> bool {
+        let view = View::load(self, id).now_or_never().and_then(Result::ok);
+        view.is_some_and(|view| view.order.is_some() || !view.noticed().is_empty())
     }
 
     /// Whether an order waits for nothing but, perhaps, a repair.

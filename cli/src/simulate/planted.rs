@@ -10,6 +10,7 @@ use duet_lab::{Definitions, Plant, Reach};
 use serde::Serialize;
 
 use super::parallel::in_parallel;
+use super::play::is_borne;
 use super::{Cut, Options, REVIEW_SECONDS, simulate};
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
@@ -109,7 +110,8 @@ pub fn run(
 fn reaches(plant: Plant, variant: &Variant) -> bool {
     match plant.reach() {
         Reach::Everywhere => true,
-        Reach::Workflows => variant.has_machines,
+        Reach::Workflows => variant.keeps_executions,
+        Reach::Express => variant.has_machines && !variant.keeps_executions,
         Reach::Facts => variant.has_facts,
         Reach::Overtaken => variant.has_facts && !variant.keeps_order,
         Reach::Rules => variant.has_rules,
@@ -151,7 +153,19 @@ fn look_for(
         faults: Vec::new(),
         ..options.clone()
     };
-    let tries = (0..options.seeds).flat_map(|world| [(world, &calm), (world, &options)]);
+    // … and one that leaves work to somebody, where every step bears what goes wrong:
+    // among other faults that is nothing to wonder at.
+    let borne = Options {
+        faults: options
+            .faults
+            .iter()
+            .filter(|it| is_borne(it, variant))
+            .cloned()
+            .collect(),
+        ..options.clone()
+    };
+    let tries =
+        (0..options.seeds).flat_map(|world| [(world, &calm), (world, &options), (world, &borne)]);
     for (world, options) in tries {
         let end = simulate(&definitions, options, world, &cut)?;
         if let Some((number, _, what)) = end.findings.first() {

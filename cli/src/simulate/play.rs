@@ -62,6 +62,8 @@ pub(super) fn is_borne(rule: &FaultRule, variant: &Variant) -> bool {
         | Fault::TargetUnavailable
         | Fault::BlockedGroup
         | Fault::DoubleSubmission
+        | Fault::ExpressTwice
+        | Fault::HalfNotStarted
         | Fault::Update => true,
         Fault::CrashBeforeCommit
         | Fault::CrashAfterCommit
@@ -121,12 +123,14 @@ impl Play {
     ) -> Self {
         let screens = lab.deployment().with_fraud;
         let name = format!("{seed}/update");
-        let updated = screens && lab.with(|lab| lab.strikes(Fault::Update, &name));
+        let at_once = plant == Some(Plant::UpdateAtOnce);
+        // A mistake of whoever updates is made in every world.
+        let updated = screens && (at_once || lab.with(|lab| lab.strikes(Fault::Update, &name)));
         // The last comes first.
-        let turns = match plant {
-            _ if !updated => vec![],
-            Some(Plant::UpdateAtOnce) => vec!["on", "off"],
-            _ => vec!["on", "listening"],
+        let turns = match updated {
+            false => vec![],
+            true if at_once => vec!["on", "off"],
+            true => vec!["on", "listening"],
         };
         let began = lab.now().as_millisecond();
         let first = began + UPDATED.0 + draw(seed, u64::MAX - 1, UPDATED.1) as i64;

@@ -24,7 +24,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
 use self::aws::Aws;
-use self::engine::{StepFunctions, Workflows, task_tokens};
+use self::engine::{StepFunctions, Workflows, doors};
 use self::schedules::{Scheduler, eventbridge};
 use crate::dynamo::Dynamo;
 use crate::intake::{self, Delivery, Failures, InvalidBatch, Stub};
@@ -109,11 +109,11 @@ impl Edge {
         Ok(self)
     }
 
-    /// … with Step Functions. For a service that answers a workflow late.
+    /// … with Step Functions. For a service that answers a workflow late, or starts one.
     #[must_use]
     pub fn with_workflows(mut self) -> Self {
         let (config, deadline) = (self.config.clone(), self.deadline.clone());
-        self.workflows = Some(task_tokens(config, deadline));
+        self.workflows = Some(doors(config, deadline));
         self
     }
 

@@ -10,6 +10,7 @@
 //! | [`queue`] | one message of it: policy, publication, timers, acknowledgement |
 //! | [`sweep`] | by the clock: what nobody drives any more |
 //! | [`records`] | by the clock: what kept outcomes said and do not say again |
+//! | [`door`] | where an answer goes that comes late: a waiting task, or a machine to start |
 //! | [`carry`] | handing facts to a carrier: split, every result read, repeated |
 //! | [`timers`] | what a service tells itself for later: on its queue, or by a schedule |
 //! | [`wires`] | the port to whatever carries facts, timers and late answers |
@@ -23,6 +24,7 @@
 //! its own wires. No business rule lives here.
 
 pub mod carry;
+pub mod door;
 #[cfg(feature = "dynamodb")]
 pub mod dynamo;
 pub mod intake;

@@ -76,8 +76,8 @@ pub trait Wires: Clone + Send + Sync + 'static {
         why: &str,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Answers somebody who was told to wait. An address that was answered
-    /// before, or that nobody waits at any more, counts as answered.
+    /// Answers somebody who was told to wait, where [`Door`](crate::door::Door) says. A token that
+    /// was answered before, or that nobody waits at any more, counts as answered.
     ///
     /// # Errors
     /// When the answer was not taken.

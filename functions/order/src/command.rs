@@ -25,6 +25,10 @@ vocabulary! {
         ExpireOrder,
         /// A timer: the compensation's deadline.
         ExpireCompensation,
+        /// A timer: what follows the decision should be done.
+        FollowUpOrder,
+        /// Say what the order is, to a workflow that goes on with it.
+        TakeUpOrder,
         /// Remove what the order says of a person.
         ForgetOrder,
     }
@@ -68,6 +72,10 @@ pub struct RejectOrder {
     /// The refusing service's word, or the fact waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What was charged by then, as far as whoever asks knows: to be told again to
+    /// whoever undoes it, should they be told by the order's own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Money>,
 }
 
 /// A person needs time to look.
@@ -102,6 +110,10 @@ pub struct ParkOrder {
     pub order: OrderId,
     /// What is owed; empty when whoever parks it does not know.
     pub owed: Vec<Owed>,
+    /// What is undone of the rest: said in one breath, for whoever says it may die
+    /// before a second one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<Part>,
     /// The execution that left it so, where it is parked for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
@@ -123,6 +135,7 @@ impl ParkOrder {
         Self {
             order,
             owed: Vec::new(),
+            undone: Vec::new(),
             execution: None,
             ended_at: None,
         }
@@ -149,6 +162,23 @@ pub struct ExpireOrder {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExpireCompensation {
     /// Of which order.
+    pub order: OrderId,
+}
+
+/// A timer: what follows the decision should be done. Whoever drives the order is
+/// told again if nobody said that it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FollowUpOrder {
+    /// Which order.
+    pub order: OrderId,
+}
+
+/// Say what the order is and how it stands: it changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TakeUpOrder {
+    /// Which order.
     pub order: OrderId,
 }
 

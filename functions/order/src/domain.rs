@@ -5,6 +5,7 @@
 //! takes it from failed to done.
 
 mod after;
+mod follow;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -17,7 +18,8 @@ use duet_core::{Context, CustomerId, Decision, Failure, Money, OrderId, Refusal,
 use serde::{Deserialize, Serialize};
 
 use crate::command::{
-    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, ForgetOrder, PlaceOrder,
+    Command, ConfirmOrder, ExpireCompensation, ExpireOrder, ExtendDeadline, ForgetOrder,
+    PlaceOrder, TakeUpOrder,
 };
 use crate::service::Patience;
 
@@ -59,6 +61,16 @@ pub struct Order {
     /// this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched_at: Option<Timestamp>,
+    /// Whom to tell, once it is decided, when nobody has said that what follows is
+    /// done: whoever placed it says so, where nobody else would see to it. Opaque.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// What was charged when it was rejected, as far as whoever rejected it knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Money>,
+    /// Whether it is confirmed, and somebody is still to say that what follows is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
     /// How often it was parked: what tells one parking from the next.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub parkings: u32,
@@ -252,6 +264,10 @@ fn decided(
             if of_fraud && !order.awaits_clearance(context, terms) {
                 return Ok(Decision::done(order.standing()).unkept());
             }
+            let order = Order {
+                captured: order.captured.or(command.captured),
+                ..order
+            };
             reject(order, command.reason, command.detail.clone(), now, patience)
         }
         Command::ExtendDeadline(ExtendDeadline { .. }) => {
@@ -263,6 +279,8 @@ fn decided(
         }
         Command::NoteUndone(command) => note_undone(known(state)?, command),
         Command::ExpireOrder(command) => expire(known(state)?, command, now, patience),
+        Command::FollowUpOrder(_) => follow::up(known(state)?, now, patience),
+        Command::TakeUpOrder(TakeUpOrder { .. }) => follow::taken_up(&known(state)?)?,
         Command::ExpireCompensation(command) => {
             expire_compensation(known(state)?, command, context, now)
         }
@@ -338,6 +356,9 @@ fn place(
         deadline,
         decided_at: None,
         touched_at: None,
+        reply_to: context.reply_to.clone(),
+        captured: None,
+        unfinished: false,
         parkings: 0,
         forgotten_at: None,
         undecided_since: Some(now),
@@ -363,9 +384,12 @@ fn confirm(order: Order, now: Timestamp) -> Decision<Order> {
             let order = Order {
                 fate: Fate::Confirmed,
                 decided_at: Some(now),
+                unfinished: order.reply_to.is_some(),
                 ..order
             };
-            Decision::done(order.standing()).state(order).fact(fact)
+            let timer = follow::timer_of_decision(&order, now);
+            let decision = Decision::done(order.standing()).state(order).fact(fact);
+            follow::with(decision, timer)
         }
     }
 }
@@ -397,13 +421,15 @@ fn reject(
                 decided_at: Some(now),
                 ..order
             };
-            Decision::done(order.standing())
+            let timer = follow::timer_of_decision(&order, now);
+            let decision = Decision::done(order.standing())
                 .state(order)
                 .fact(fact)
                 .timer(
                     after(now, patience.compensation),
                     &Command::from(ExpireCompensation { order: id }),
-                )
+                );
+            follow::with(decision, timer)
         }
     }
 }
@@ -431,7 +457,7 @@ fn expire(
     patience: Patience,
 ) -> Decision<Order> {
     if order.fate != Fate::Undecided {
-        return Decision::done(order.standing()).unkept();
+        return follow::at_deadline(order, now);
     }
     if now < order.deadline {
         // Extended meanwhile, or a clock that runs behind: ask again then.
@@ -441,5 +467,7 @@ fn expire(
             .timer(order.deadline, &again);
     }
     let waited_for = order.waits_for.clone();
-    reject(order, Reason::TimedOut, Some(waited_for), now, patience)
+    let driver = order.reply_to.clone();
+    let decision = reject(order, Reason::TimedOut, Some(waited_for), now, patience);
+    follow::told(decision, driver, now)
 }

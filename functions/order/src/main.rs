@@ -4,7 +4,7 @@ use duet_edge::lambda::{Edge, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let edge = Edge::start()?.with_scheduler()?;
+    let edge = Edge::start()?.with_scheduler()?.with_workflows();
     let service = duet_order::build(&edge)?;
     edge.run(service).await
 }

@@ -60,6 +60,7 @@ fn reject(order: &OrderId, reason: Reason, detail: Option<String>) -> Command {
         order: order.clone(),
         reason,
         detail,
+        captured: None,
     }
     .into()
 }

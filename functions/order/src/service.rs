@@ -97,6 +97,8 @@ impl Command {
             Self::ParkOrder(c) => c.order.as_str(),
             Self::ExpireOrder(c) => c.order.as_str(),
             Self::ExpireCompensation(c) => c.order.as_str(),
+            Self::FollowUpOrder(c) => c.order.as_str(),
+            Self::TakeUpOrder(c) => c.order.as_str(),
             Self::ForgetOrder(c) => c.order.as_str(),
         }
     }
@@ -162,6 +164,8 @@ impl<S: Store, C: Clock> Service for Orders<S, C> {
         ("ParkOrder", &["OrderNeedsAttention"]),
         ("ExpireOrder", &["OrderRejected"]),
         ("ExpireCompensation", &["OrderNeedsAttention"]),
+        ("FollowUpOrder", &["OrderNeedsAttention"]),
+        ("TakeUpOrder", &[]),
         ("ForgetOrder", &[]),
     ];
     const BEGINS: &'static [&'static str] = &["PlaceOrder"];

@@ -155,8 +155,13 @@ fn what_is_planted_about_schedules_is_found() {
         plant(&mut resource.properties);
         differences(&stack.granted(), &needed)
     };
-    let roles =
-        ["FraudQueueRole", "FraudTaskRole", "OrderQueueRole"].map(|name| format!("shop-{name}"));
+    let roles = [
+        "FraudQueueRole",
+        "FraudTaskRole",
+        "OrderQueueRole",
+        "OrderTaskRole",
+    ];
+    let roles = roles.map(|name| format!("shop-{name}"));
     let of_all = |found: &[String], what: &str| {
         let met = found.iter().filter(|line| line.contains(what));
         let met: Vec<_> = met.map(|line| line.split(':').next().unwrap()).collect();
@@ -343,8 +348,11 @@ fn what_a_changed_service_asks_is_found() {
             "",
             &[
                 "FraudQueueRole: granted, but not used: states:SendTaskSuccess",
+                "FraudQueueRole: granted, but not used: states:StartExecution",
                 "FraudTaskRole: granted, but not used: states:SendTaskSuccess",
+                "FraudTaskRole: granted, but not used: states:StartExecution",
                 "FraudVerdictRole: granted, but not used: states:SendTaskSuccess",
+                "FraudVerdictRole: granted, but not used: states:StartExecution",
             ],
         ),
         (

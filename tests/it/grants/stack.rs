@@ -115,6 +115,25 @@ pub(super) struct Machine<'a> {
     pub(super) tasks: Vec<(String, String)>,
 }
 
+impl Machine<'_> {
+    /// Whether it starts further executions of itself.
+    pub(super) fn starts_itself(&self) -> bool {
+        let mut tasks = self.tasks.iter();
+        tasks.any(|(resource, _)| resource.ends_with(":states:startExecution"))
+    }
+
+    /// Whether it asks a function of `service`, of those of `stack`.
+    fn asks(&self, stack: &Stack, service: &str) -> bool {
+        let functions = stack.functions();
+        let mut asked = self.tasks.iter().map(|(_, of)| of);
+        asked.any(|of| {
+            functions
+                .iter()
+                .any(|it| it.arn == *of && it.service == service)
+        })
+    }
+}
+
 /// A value as a list: itself, if it is none.
 fn list(value: &Value) -> Vec<&Value> {
     match value {
@@ -349,6 +368,12 @@ impl Stack {
                 let machines = self.machines().into_iter().filter(waits);
                 machines.map(|machine| machine.arn.to_owned()).collect()
             }
+            On::Started => {
+                let machines = self.machines().into_iter();
+                let started =
+                    machines.filter(|it| it.starts_itself() && it.asks(self, function.service));
+                started.map(|machine| machine.arn.to_owned()).collect()
+            }
             On::Topic => vec![string_of(function, "DUET_NOTICE_TOPIC").to_owned()],
             On::Logs => {
                 let name = &function.properties["LoggingConfig"]["LogGroup"];
@@ -392,10 +417,10 @@ fn string_of<'a>(function: &'a Function<'_>, variable: &str) -> &'a str {
 /// Every task in `definition`: its resource, and the function it asks.
 fn take_tasks(definition: &Value, tasks: &mut Vec<(String, String)>) {
     if definition["Type"] == "Task" {
-        let function = string(&definition["Arguments"]["FunctionName"]);
+        let function = definition["Arguments"]["FunctionName"].as_str();
         tasks.push((
             string(&definition["Resource"]).to_owned(),
-            function.to_owned(),
+            function.unwrap_or_default().to_owned(),
         ));
     }
     match definition {

@@ -55,6 +55,8 @@ pub(super) enum On {
     Facts,
     /// The state machines with a task of the service that waits for an answer.
     Waiting,
+    /// The state machines that ask the service, and are started again with its answer.
+    Started,
     /// The topic for notices.
     Topic,
     /// Its log group.
@@ -180,7 +182,9 @@ pub(super) const ROWS: &[Row] = &[
     row("Aws::hide", "sqs.change_message_visibility", &[], "sqs:ChangeMessageVisibility", On::Queues, SQS),
 
     // A task's token is answered in the name of its state machine.
-    row("TaskTokens::answer", "sfn.send_task_success", REPLIED, "states:SendTaskSuccess", On::Waiting, STATES),
+    row("Doors::send", "sfn.send_task_success", REPLIED, "states:SendTaskSuccess", On::Waiting, STATES),
+    // … and a machine that cannot wait is started with the answer.
+    row("Doors::start", "sfn.start_execution", REPLIED, "states:StartExecution", On::Started, STATES),
 
     row("Sns::publish", "sns.publish", &[], "sns:Publish", On::Topic, SNS),
 

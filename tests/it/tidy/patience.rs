@@ -82,13 +82,17 @@ fn machine_files() -> Vec<String> {
 /// Placeholders stand in strings, so every tool that reads JSON reads them.
 #[test]
 fn every_state_machine_file_is_json_and_valid_before_anything_is_put_in() {
-    let mut known = MACHINES;
+    let mut known = [&MACHINES[..], &EXPRESS[..]].concat();
     known.sort_unstable();
     assert_eq!(machine_files(), known);
     for path in machine_files() {
         let json: Result<Json, _> = serde_json::from_str(&text(&path));
         assert!(json.is_ok(), "{path}: {json:?}");
-        let findings = duet_cli::commands::asl::findings(&text(&path), MachineType::Standard);
+        let kind = match EXPRESS.contains(&path.as_str()) {
+            true => MachineType::Express,
+            false => MachineType::Standard,
+        };
+        let findings = duet_cli::commands::asl::findings(&text(&path), kind);
         assert!(findings.is_empty(), "{path}: {findings:?}");
     }
 }
@@ -166,6 +170,68 @@ fn no_execution_is_ended_by_its_own_time_limit() {
         });
         assert!(dying < limit, "{path}: {dying} s of {limit}");
     }
+}
+
+/// How often a step of an Express machine is tried again, and how long a try may take.
+const EXPRESS_RETRIES: u32 = 12;
+const EXPRESS_LIMIT: u64 = 15;
+/// How long an Express execution may run, in seconds (Step Functions service quotas).
+const EXPRESS_SECONDS: u64 = 300;
+
+#[test]
+fn every_step_of_an_express_machine_has_the_literals_of_its_own() {
+    for path in EXPRESS {
+        let definition: Json = serde_json::from_str(&text(path)).unwrap();
+        assert_eq!(definition["TimeoutSeconds"], EXPRESS_SECONDS, "{path}");
+        for (name, task) in tasks(&definition) {
+            let retry = task["Retry"].as_array().unwrap();
+            let rest = json!({
+                "ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "BackoffRate": 2,
+                "MaxAttempts": EXPRESS_RETRIES, "MaxDelaySeconds": MAX_WAIT_SECONDS, "JitterStrategy": "FULL",
+            });
+            assert_eq!(retry.last(), Some(&rest), "{path}, {name}");
+            assert_eq!(task["TimeoutSeconds"], EXPRESS_LIMIT, "{path}, {name}");
+            if name == "StartWhatFollows" {
+                continue;
+            }
+            let never = retry[0]["ErrorEquals"].as_array().unwrap();
+            for error in [INVALID_COMMAND, PATIENCE_SPENT] {
+                assert!(never.contains(&json!(error)), "{path}, {name}");
+            }
+            assert_eq!(
+                (retry.len(), &retry[0]["MaxAttempts"]),
+                (2, &json!(0)),
+                "{path}, {name}"
+            );
+            let payload = &task["Arguments"]["Payload"];
+            assert_eq!(payload["patience"], "{% ${PatienceSeconds} %}", "{name}");
+            assert!(payload["entered"].is_string(), "{path}, {name}");
+        }
+    }
+}
+
+/// Every half of an order ends within the five minutes, if each of its steps takes as
+/// long as there is patience; and one step that hangs at every try ends in its Catch.
+#[test]
+fn an_express_execution_ends_before_its_five_minutes() {
+    let patience = greatest("ExpressPatienceSeconds");
+    // With the functions' own limit, which a rule of the template keeps below a try's.
+    assert!(
+        text("template.yaml").contains(r#"!Contains [["3", "5", "10"], !Ref TaskTimeoutSeconds]"#)
+    );
+    let mut longest_of_all = 0;
+    for path in EXPRESS {
+        let definition: Json = serde_json::from_str(&text(path)).unwrap();
+        let trying = longest(&definition, &|timeout| patience + timeout);
+        assert!(trying < EXPRESS_SECONDS, "{path}: {trying} s");
+        longest_of_all = longest_of_all.max(trying);
+    }
+    assert_eq!(longest_of_all, 7 * (patience + EXPRESS_LIMIT));
+    let waits: u64 = (1..=EXPRESS_RETRIES)
+        .map(|n| u64::from(greatest_wait(n)))
+        .sum();
+    let hanging = u64::from(EXPRESS_RETRIES + 1) * EXPRESS_LIMIT + waits;
+    assert!(hanging < EXPRESS_SECONDS, "{hanging} s");
 }
 
 /// The most seconds on any way through `definition`, where a step with a

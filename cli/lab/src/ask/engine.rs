@@ -33,6 +33,13 @@ impl Lab {
                 format!("the lab waits for Standard executions, and {machine} is Express"),
             ));
         }
+        if !self.is_taken(machine, name, asked.owner) {
+            let arn = machine.replacen(":stateMachine:", ":express:", 1);
+            return Ok(asked.answer(json!({
+                "ExecutionArn": format!("{arn}:{name}:{}", uuid(mix(asked.ident, 0x5e))),
+                "StartDate": self.now as f64 / 1_000.0,
+            })));
+        }
         let begun = match machine.starts_with("arn:") {
             true => self.begin_execution(machine, name, &input).ok(),
             false => None,

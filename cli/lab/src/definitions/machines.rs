@@ -6,6 +6,7 @@ use duet_asl::{MachineType, Route, StateMachine, substitute};
 
 use super::reading::{Read, number};
 use super::{Definitions, Machine, Released};
+use crate::express::LogLevel;
 use crate::template::{DefinitionError, Resource, Stack, text};
 
 impl Definitions {
@@ -42,7 +43,18 @@ impl Definitions {
                     .unwrap_or_default()
             ))
         })?;
+        let logging = &properties["LoggingConfiguration"];
+        let level = logging["Level"].as_str().unwrap_or_default();
+        let level = LogLevel::of(level).ok_or_else(|| {
+            wrong(&format!(
+                "the lab knows no level {level}: it is OFF, ERROR or ALL"
+            ))
+        })?;
+        let group = text(&logging["Destinations"][0]["CloudWatchLogsLogGroup"]["LogGroupArn"]);
+        let group = group.strip_suffix(":*").unwrap_or(&group);
         self.machines.push(Machine {
+            logs: group.rsplit(':').next().unwrap_or_default().into(),
+            level,
             name: stack.attribute(&logical, "Name")?,
             role: text(&properties["RoleArn"]),
             machine: Arc::new(machine),

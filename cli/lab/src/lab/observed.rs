@@ -135,7 +135,9 @@ impl Lab {
     #[must_use]
     pub fn used(&self) -> Vec<Used> {
         let mut used = self.host.lock().meters.used().to_vec();
-        for run in &self.runs {
+        // Nobody is charged for the states of Express executions.
+        let runs = self.runs.iter().filter(|run| !self.is_express(run.machine));
+        for run in runs {
             if let Some(used) = used.get_mut(run.owner as usize) {
                 used.meter.transitions += run.transitions();
             }

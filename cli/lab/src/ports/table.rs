@@ -338,7 +338,13 @@ impl TablePort {
     /// changes with each delivery; `None` where all is well.
     fn altered(&self, keys: &[Key]) -> Option<Vec<Key>> {
         let inner = self.host.lock();
-        (inner.plant == Some(Plant::KeyPerDelivery) && !self.ledger).then(|| {
+        let told = || inner.frame.step.starts_with("Notify");
+        let altered = match inner.plant {
+            Some(Plant::KeyPerDelivery) => !self.ledger,
+            Some(Plant::StepWithoutIdempotency) => told(),
+            _ => false,
+        };
+        altered.then(|| {
             let keys = keys.iter().cloned();
             keys.map(|key| per_delivery(key, inner.frame.ident))
                 .collect()
@@ -463,6 +469,21 @@ impl TablePort {
                 for write in &mut writes {
                     if let Write::Put { key, .. } = write {
                         *key = per_delivery(key.clone(), self.host.lock().frame.ident);
+                    }
+                }
+            }
+            Plant::StepWithoutIdempotency => {
+                let frame = self.host.lock().frame.clone();
+                for write in &mut writes {
+                    let Write::Put { key, expect, .. } = write else {
+                        continue;
+                    };
+                    if frame.step.starts_with("Notify") {
+                        *key = per_delivery(key.clone(), frame.ident);
+                        if key.sk.starts_with("notice#") {
+                            key.sk = format!("{}#{:x}", key.sk, frame.ident);
+                            *expect = Expect::Anything;
+                        }
                     }
                 }
             }

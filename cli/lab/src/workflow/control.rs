@@ -10,6 +10,9 @@ impl Lab {
     #[must_use]
     pub fn describe_execution(&self, arn: &str) -> Option<Standing> {
         let run = self.runs.iter().find(|run| &*run.arn == arn)?;
+        if self.is_express(run.machine) {
+            return None;
+        }
         Some(self.standing(run))
     }
 

@@ -55,7 +55,7 @@ impl Lab {
     }
 
     /// The machine with this name or ARN, and the version or alias behind it.
-    pub(super) fn machine_by<'a>(&self, named: &'a str) -> Option<(usize, Option<&'a str>)> {
+    pub(crate) fn machine_by<'a>(&self, named: &'a str) -> Option<(usize, Option<&'a str>)> {
         if let Some(at) = self.definitions.machine_named(named) {
             return Some((at, None));
         }

@@ -19,6 +19,7 @@ impl Lab {
         self.runs
             .iter()
             .filter(over)
+            .filter(|run| !self.is_express(run.machine))
             .map(|run| self.standing(run))
             .collect()
     }
@@ -31,7 +32,8 @@ impl Lab {
             status == Some(Status::Running)
         };
         let there = |run: &&Run| !self.definitions.machines[run.machine].gone;
-        let runs = self.runs.iter().filter(runs).filter(there);
+        let listed = |run: &&Run| !self.is_express(run.machine);
+        let runs = self.runs.iter().filter(runs).filter(there).filter(listed);
         runs.map(|run| self.standing(run)).collect()
     }
 
@@ -85,6 +87,9 @@ impl Lab {
     #[must_use]
     pub fn execution_standing(&self, machine: &str, name: &str) -> Option<Standing> {
         let machine = self.definitions.machine_named(machine)?;
+        if self.is_express(machine) {
+            return None;
+        }
         let run = *self.names.get(&(machine, Arc::from(name)))?;
         Some(self.standing(&self.runs[run]))
     }

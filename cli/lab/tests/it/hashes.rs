@@ -89,6 +89,18 @@ const GOLDEN: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "order",
+        "FollowUpOrder",
+        r#"{"order":"o-1"}"#,
+        "be2472c17de3278dba7def61413162208d6766b87b68049b98e4f97259dd70f5",
+    ),
+    (
+        "order",
+        "TakeUpOrder",
+        r#"{"order":"o-1"}"#,
+        "be2472c17de3278dba7def61413162208d6766b87b68049b98e4f97259dd70f5",
+    ),
+    (
+        "order",
         "ForgetOrder",
         r#"{"order":"o-1"}"#,
         "be2472c17de3278dba7def61413162208d6766b87b68049b98e4f97259dd70f5",

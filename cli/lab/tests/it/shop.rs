@@ -93,9 +93,13 @@ pub(crate) fn message(
 pub(crate) fn place(lab: &mut Lab, variant: &str, id: &str, token: &str) {
     let message = message(lab, variant, "PlaceOrder", id, order(id, token));
     match variant {
-        "standard" => {
+        "standard" | "express" => {
             let input = json!({ "metadata": message.metadata, "data": message.data });
-            lab.start_execution("duet-order", id, &input).unwrap();
+            let machine = match variant {
+                "standard" => "duet-order",
+                _ => "duet-express-order",
+            };
+            lab.start_execution(machine, id, &input).unwrap();
         }
         _ => lab.send_command("duet-order-commands", &message).unwrap(),
     }

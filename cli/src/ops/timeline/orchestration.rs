@@ -47,10 +47,10 @@ impl State<'_> {
 /// How far the clocks of a workflow and of a service may be apart, in milliseconds.
 const SLACK: i64 = 250;
 
-/// Whether the execution asked for `step`: its tasks go by its ARN.
-fn is_ours(step: &Step, execution: Option<&Execution>) -> bool {
-    match (&step.cause, execution) {
-        (Some(cause), Some(execution)) => *cause == execution.arn,
+/// Whether one of these executions asked for `step`: its tasks go by its ARN.
+fn is_ours(step: &Step, executions: &[Execution]) -> bool {
+    match (&step.cause, executions) {
+        (Some(cause), [_, ..]) => executions.iter().any(|one| *cause == one.arn),
         _ => true,
     }
 }
@@ -65,21 +65,23 @@ fn done(node: &mut Node, step: &Step) {
     }
 }
 
-/// The tree of what `sources` and `history` tell.
+/// The tree of what `sources` and `history` tell: of one execution, or of all that an
+/// order had.
 pub(super) fn tree(
     sources: &Sources,
-    execution: Option<&Execution>,
+    executions: &[Execution],
     history: &[HistoryEvent],
 ) -> Vec<Node> {
+    let execution = executions.first();
     let states = states(history);
     let mut used = BTreeSet::new();
     let mut nodes: Vec<Node> = states
         .iter()
-        .map(|state| node(state, &states, sources, execution, &mut used))
+        .map(|state| node(state, &states, sources, executions, &mut used))
         .collect();
     // What a history without arguments or branches does not tell, times do.
     for (at, step) in sources.view.steps.iter().enumerate() {
-        if used.contains(&at) || !is_ours(step, execution) {
+        if used.contains(&at) || !is_ours(step, executions) {
             continue;
         }
         let free = states.iter().zip(&nodes).position(|(state, node)| {
@@ -135,14 +137,7 @@ fn root(sources: &Sources, execution: Option<&Execution>, history: &[HistoryEven
         kind: Kind::Execution,
         name: execution.map_or_else(
             || "no execution".to_owned(),
-            |execution| {
-                execution
-                    .arn
-                    .rsplit(':')
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned()
-            },
+            |execution| execution.name.clone(),
         ),
         id: execution.map(|execution| execution.arn.clone()),
         at: history.first().map(|event| event.at),
@@ -272,14 +267,14 @@ fn node(
     state: &State<'_>,
     states: &[State<'_>],
     sources: &Sources,
-    execution: Option<&Execution>,
+    executions: &[Execution],
     used: &mut BTreeSet<usize>,
 ) -> Node {
     let command = state.command.unwrap_or(state.name);
     let steps = sources.view.steps.iter().enumerate();
     let mut steps = steps.filter(|(at, step)| {
         let asked = step.command.split(' ').next() == Some(command);
-        !used.contains(at) && asked && is_ours(step, execution) && state.has(step)
+        !used.contains(at) && asked && is_ours(step, executions) && state.has(step)
     });
     let step = steps.next();
     let took = state
@@ -306,7 +301,7 @@ fn node(
         used.insert(at);
         done(&mut node, step);
     } else if state.exited.is_none() && !state.branches {
-        let running = execution.is_some_and(|execution| execution.status == "RUNNING");
+        let running = executions.iter().any(Execution::is_running);
         let how = if running { "under way" } else { "the last" };
         node.outcome = Some(how.to_owned());
     }

@@ -12,7 +12,10 @@ use crate::shop::variant::{self, Style};
 use crate::world::lab::{Lab, definitions};
 
 fn lab() -> Lab {
-    let quick = BTreeMap::from([("ReviewSeconds".to_owned(), "30".to_owned())]);
+    // How an Express execution went is known by its log group only.
+    let quick = [("ReviewSeconds", "30"), ("ExpressLogLevel", "ALL")];
+    let quick = quick.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let quick = BTreeMap::from(quick);
     let config = Config {
         keep_succeeded: true,
         ..Config::default()
@@ -242,7 +245,7 @@ async fn what_is_told_twice_or_replayed_is_counted() {
 #[tokio::test]
 async fn a_poor_history_is_completed_by_the_records() {
     let world = lab();
-    let variant = variant::ALL.iter().find(|variant| variant.has_machines);
+    let variant = variant::ALL.iter().find(|it| it.keeps_executions);
     let variant = variant.unwrap();
     for ((of, _), order) in ran(&world, &["payment-flaky"]).await {
         if of != variant.name {
@@ -271,7 +274,7 @@ async fn a_poor_history_is_completed_by_the_records() {
             dead: Vec::new(),
             with_fraud: true,
         };
-        let tree = orchestration::tree(&sources, execution.as_ref(), &history);
+        let tree = orchestration::tree(&sources, execution.as_slice(), &history);
         assert_eq!(tree.len(), 1, "{tree:#?}");
         let both = find(&tree, "ScreenAndReserve").unwrap();
         assert_eq!((both.children.len(), both.attempts), (2, 1), "{tree:#?}");
@@ -293,7 +296,7 @@ async fn states_keep_their_order() {
     let world = lab();
     for ((name, scenario), order) in ran(&world, &["happy", "undeliverable"]).await {
         let variant = variant::named(name).unwrap();
-        if !variant.has_machines {
+        if !variant.keeps_executions {
             continue;
         }
         let timeline = read(&world, &order).await.unwrap();
@@ -409,6 +412,7 @@ fn what_others_wrote_is_text_in_a_picture() {
         replays: 0,
         dead_letters: Vec::new(),
         missing: Vec::new(),
+        untold: None,
         tree: vec![node],
     };
     let (names, texts) = elements(&timeline.svg());

@@ -178,6 +178,10 @@ async fn kinds_and_attributes_are_the_conventions() {
                 let heard = heard.count();
                 assert_eq!((ways.count(), heard > 15), (heard, true), "{name}");
             }
+            // How an Express execution went is not told here: its log has failures only.
+            Style::Orchestration if !variant::named(name).unwrap().keeps_executions => {
+                assert_eq!(of_kind(SpanKind::Server).count(), 11, "{name}");
+            }
             Style::Orchestration => {
                 assert_eq!(of_kind(SpanKind::Server).count(), 10, "{name}");
                 assert_eq!(of_kind(SpanKind::Consumer).count(), 0, "{name}");
@@ -235,7 +239,7 @@ async fn what_goes_on_is_told_as_unfinished() {
         assert!(ends <= world.now());
         let unfinished = trace.spans.iter().filter(|it| has(it, "duet.unfinished"));
         // The execution, and the state that waits.
-        let expected = if variant.has_machines { 2 } else { 0 };
+        let expected = if variant.keeps_executions { 2 } else { 0 };
         assert_eq!(unfinished.count(), expected, "{trace:#?}");
     }
 }
@@ -362,7 +366,10 @@ async fn perfetto_reads_balanced_slices_and_flows_with_two_ends() {
             flows.values().all(|ends| ends.len() == 2),
             "{at}: {flows:?}"
         );
-        assert!(flows.len() >= 7, "{at}: {}", flows.len());
+        // How an Express execution went is not told here: its log has failures only.
+        let of = variant::named(variant).unwrap();
+        let told = of.keeps_executions || of.has_facts;
+        assert!(flows.len() >= 7 || !told, "{at}: {}", flows.len());
         assert_eq!(spans, trace.spans.len(), "{at}");
     }
 }

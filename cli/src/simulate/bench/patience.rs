@@ -393,7 +393,9 @@ mod tests {
     #[test]
     fn what_is_shorter_than_the_patience_costs_nothing_and_what_is_longer_costs_all() {
         let definitions = super::super::super::definitions(&BTreeMap::new()).unwrap();
-        let variants: Vec<_> = variant::ALL.iter().collect();
+        // The lengths are those of the patience that most have.
+        let most = |it: &&Variant| it.keeps_executions || it.has_facts;
+        let variants: Vec<_> = variant::ALL.iter().filter(most).collect();
         let bench = run(&definitions, &variants, (2, 2), 2).unwrap();
         let cells = OUT.len() * 2 * TableOf::SERVICES.len();
         let cells = cells + 2 * (1 + SILENT.len() + RATES.len());

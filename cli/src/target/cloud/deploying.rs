@@ -232,13 +232,17 @@ impl Target {
     ) -> Outcome<String> {
         let mut digest = Sha256::new();
         let mut files = vec![self.root.join("template.yaml")];
-        for dir in ["infra", "infra/orchestration", "infra/choreography"] {
-            let entries = std::fs::read_dir(self.root.join(dir)).map_err(Problem::environment)?;
-            files.extend(
-                entries
-                    .filter_map(|entry| Some(entry.ok()?.path()))
-                    .filter(|path| path.is_file()),
-            );
+        let mut folders = vec![self.root.join("infra")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).map_err(Problem::environment)? {
+                let path = entry.map_err(Problem::environment)?.path();
+                let list = if path.is_dir() {
+                    &mut folders
+                } else {
+                    &mut files
+                };
+                list.push(path);
+            }
         }
         files.sort();
         files.extend(built.iter().map(|built| built.bootstrap.clone()));

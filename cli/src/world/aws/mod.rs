@@ -27,6 +27,7 @@ pub use self::deployed::{EMULATED_REGION, complete, emulated, ordinary, outputs}
 use self::deployed::{SAID_BEFORE, patience};
 use self::error::unreachable;
 use self::history::happened;
+use super::port::express;
 use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
@@ -393,6 +394,18 @@ impl World for Aws {
             letters.extend(self.peek(queue).await?);
         }
         letters.retain(|letter| letter.body.contains(marker));
+        if let Some(logs) = there.logs() {
+            let records = logs::of_executions(&self.logs, &logs.group, None).await?;
+            let failed = express::failed(&records, there).into_iter();
+            let failed = failed.filter(|run| run.name.contains(marker));
+            letters.extend(failed.map(|run| DeadLetter {
+                place: run.machine,
+                id: run.name,
+                cause: run.error.or(Some(run.status)),
+                body: String::new(),
+            }));
+            return Ok(letters);
+        }
         for machine in there.all_machines() {
             letters.extend(self.failed_execution(machine, marker).await?);
         }
@@ -405,6 +418,15 @@ impl World for Aws {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<Execution>> {
+        let there = self.deployed(variant);
+        if let Some(logs) = there.and_then(Description::logs) {
+            let records = logs::of_executions(&self.logs, &logs.group, Some(id)).await?;
+            let mut all = express::executions(&records, id);
+            let machines = there.map_or(&[][..], |there| there.machines(subject));
+            let is_one = |arn: &String, name: &str| arn.rsplit(':').next() == Some(name);
+            all.retain(|one| machines.iter().any(|arn| is_one(arn, &one.machine)));
+            return Ok(all);
+        }
         let mut all = Vec::new();
         for machine in self
             .deployed(variant)
@@ -427,6 +449,10 @@ impl World for Aws {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<HistoryEvent>> {
+        if let Some(logs) = self.deployed(variant).and_then(Description::logs) {
+            let records = logs::of_executions(&self.logs, &logs.group, Some(id)).await?;
+            return Ok(express::history(&records, id));
+        }
         let Some(execution) = self.execution(variant, subject, id).await? else {
             return Ok(Vec::new());
         };

@@ -14,12 +14,14 @@ use duet_core::Timestamp;
 use duet_edge::wires::{QUEUE, REASON};
 
 use super::error::unreachable;
+use super::logs;
 use super::replay::{ALL, VISIBLE};
 use super::{Aws, execution_arn};
 use crate::shop::services::TableOf;
 use crate::shop::variant::Description;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
+use crate::world::port::express;
 use crate::world::port::operate::{
     Attribute, FailedExecution, Held, Operate, Redriven, RunningExecution, is_in_order, under_way,
 };
@@ -184,6 +186,12 @@ impl Operate for Aws {
 
     async fn failed_executions(&self) -> Outcome<Vec<FailedExecution>> {
         let mut all = Vec::new();
+        for one in self.described() {
+            if let Some(logs) = one.logs() {
+                let records = logs::of_executions(&self.logs, &logs.group, None).await?;
+                all.extend(express::failed(&records, one));
+            }
+        }
         for (variant, machine) in self.all_machines() {
             for status in [
                 ExecutionStatus::Failed,
@@ -208,6 +216,10 @@ impl Operate for Aws {
     }
 
     async fn explained(&self, failed: FailedExecution) -> Outcome<FailedExecution> {
+        // What is known of an Express execution is said already.
+        if !self.variant(failed.variant)?.keeps_executions {
+            return Ok(failed);
+        }
         let described = self.workflows.describe_execution();
         let described = described.execution_arn(&failed.arn).send().await;
         let described = described.map_err(|error| unreachable("Step Functions", &error))?;
@@ -310,13 +322,15 @@ impl Operate for Aws {
 }
 
 impl Aws {
-    /// Every state machine, with its variant's name.
+    /// Every state machine whose executions can be listed, with its variant's name.
     fn all_machines(&self) -> Vec<(&'static str, &'static str)> {
         let of = |one: &'static Description| {
             let machines = one.all_machines();
             machines.map(|machine| (one.variant.name, machine))
         };
-        self.described().into_iter().flat_map(of).collect()
+        let kept = self.described().into_iter();
+        let kept = kept.filter(|one| one.variant.keeps_executions);
+        kept.flat_map(of).collect()
     }
 
     /// The executions on `machine` that stand so.

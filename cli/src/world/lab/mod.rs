@@ -4,6 +4,7 @@
 //! straight to the next moment somebody waits for.
 
 mod bus;
+mod express;
 pub(crate) mod inputs;
 mod operate;
 mod replay;
@@ -18,6 +19,7 @@ use duet_lab::{Config, Definitions, Started, Update, UpdateError, Used, bundled}
 use serde_json::json;
 
 use self::inputs::{Entry as Came, Input};
+use super::port::express as port;
 use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
@@ -285,6 +287,15 @@ impl World for Lab {
             body: letter.body,
         });
         let letters: Vec<_> = letters.collect();
+        let logged = Self::records(lab, there);
+        let logged = port::failed(&logged, there).into_iter();
+        let logged = logged.filter(|run| run.name.contains(marker));
+        let logged = logged.map(|run| DeadLetter {
+            place: run.machine,
+            id: run.name,
+            cause: run.error.or(Some(run.status)),
+            body: String::new(),
+        });
         let failed = lab.failed_executions().into_iter().filter(|run| {
             let of = |arn: &&str| arn.ends_with(&format!(":{}", run.machine));
             machines.iter().any(of) && run.name.contains(marker)
@@ -295,7 +306,7 @@ impl World for Lab {
             cause: run.error,
             body: String::new(),
         });
-        Ok(letters.into_iter().chain(failed).collect())
+        Ok(letters.into_iter().chain(failed).chain(logged).collect())
     }
 
     async fn executions(
@@ -307,6 +318,14 @@ impl World for Lab {
         let machines = self
             .deployed(variant)
             .map_or(&[][..], |there| there.machines(subject));
+        if let Some(there) = self.of_log(variant) {
+            let lab = &self.state().lab;
+            let mut all = port::executions(&Self::records(lab, there), id);
+            let name = |arn: &String| arn.rsplit(':').next().map(str::to_owned);
+            let machines: BTreeSet<String> = machines.iter().filter_map(name).collect();
+            all.retain(|one| machines.contains(&one.machine));
+            return Ok(all);
+        }
         let lab = &self.state().lab;
         let mut all = Vec::new();
         for machine in machines {
@@ -343,6 +362,10 @@ impl World for Lab {
         subject: Subject,
         id: &str,
     ) -> Outcome<Vec<HistoryEvent>> {
+        if let Some(there) = self.of_log(variant) {
+            let lab = &self.state().lab;
+            return Ok(port::history(&Self::records(lab, there), id));
+        }
         let Some(driving) = self.execution(variant, subject, id).await? else {
             return Ok(Vec::new());
         };

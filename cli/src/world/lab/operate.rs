@@ -15,6 +15,7 @@ use super::{Lab, State};
 use crate::shop::services::TableOf;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
+use crate::world::port::express;
 use crate::world::port::operate::{
     FailedExecution, Held, Operate, Redriven, RunningExecution, under_way,
 };
@@ -123,6 +124,7 @@ impl Operate for Lab {
         let failed = lab.failed_executions();
         let mut all = Vec::new();
         for one in described {
+            all.extend(express::failed(&Lab::records(lab, one), one));
             for arn in one.all_machines() {
                 let machine = arn.rsplit(':').next().unwrap_or(arn);
                 let mine = failed.iter().filter(|run| run.machine == machine);

@@ -1,6 +1,7 @@
 //! What the commands need of a world that the system runs in.
 
 pub mod bus;
+pub mod express;
 pub mod operate;
 pub mod replay;
 
@@ -176,6 +177,12 @@ pub trait World: Clone + Send + Sync + 'static {
         topics.map(String::as_str).collect()
     }
 
+    /// How long a step of `variant` is tried before it is given up, in seconds.
+    fn patience(&self, variant: &Variant) -> u32 {
+        let own = self.deployed(variant).and_then(Description::patience);
+        own.unwrap_or_else(|| self.deployment().patience_seconds)
+    }
+
     /// How the stack describes `variant`, if it is deployed.
     fn deployed(&self, variant: &Variant) -> Option<&'static Description> {
         let mut all = self.described().into_iter();
@@ -260,7 +267,8 @@ pub trait World: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Outcome<Vec<DeadLetter>>> + Send;
 
     /// Every execution about `id`, where a workflow drives it: on each machine,
-    /// the first and the further ones.
+    /// the first and the further ones. Where the engine keeps none, those that a log
+    /// group tells of.
     fn executions(
         &self,
         variant: &'static Variant,
@@ -284,7 +292,7 @@ pub trait World: Clone + Send + Sync + 'static {
     }
 
     /// What happened in the execution that drives `id`, in order; nothing where
-    /// no workflow does.
+    /// no workflow does. Where the engine keeps none, in all that a log group tells of.
     fn history(
         &self,
         variant: &'static Variant,

@@ -1,4 +1,5 @@
-//! Step Functions: the tasks that wait for an answer, and what a sweep asks.
+//! Step Functions: the tasks that wait for an answer, the machines that are started with
+//! one, and what a sweep asks.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,37 +11,39 @@ use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use duet_core::sweep::Execution;
 use duet_core::{Failure, Reply, Timestamp};
+use serde_json::Value;
 
 use super::schedules::Call;
+use crate::door::{Door, Start};
 use crate::sdk::{self, Deadline};
 use crate::sweep::Engine;
 
 /// Workflows that wait. Behind a pointer, so that the binary of a service that
 /// answers none has no client for one.
 pub(super) trait Workflows: fmt::Debug + Send + Sync {
-    /// Answers the task that `reply` is for.
+    /// Answers the task that `reply` is for, or starts the machine.
     fn answer<'a>(&'a self, reply: &'a Reply) -> Call<'a>;
 }
 
-/// The real ones, by their task tokens. The client is built when it is first
-/// used: few messages are answered late.
+/// The real ones. The client is built when it is first used: few messages are
+/// answered late.
 #[derive(Debug)]
-struct TaskTokens {
+struct Doors {
     config: SdkConfig,
     deadline: Deadline,
     built: OnceLock<Client>,
 }
 
-/// Workflows, answered by task token.
-pub(super) fn task_tokens(config: SdkConfig, deadline: Deadline) -> Arc<dyn Workflows> {
-    Arc::new(TaskTokens {
+/// Workflows, answered by task token or by starting them.
+pub(super) fn doors(config: SdkConfig, deadline: Deadline) -> Arc<dyn Workflows> {
+    Arc::new(Doors {
         config,
         deadline,
         built: OnceLock::new(),
     })
 }
 
-impl TaskTokens {
+impl Doors {
     fn client(&self) -> &Client {
         self.built.get_or_init(|| {
             let config = aws_sdk_sfn::config::Builder::from(&self.config);
@@ -49,33 +52,59 @@ impl TaskTokens {
     }
 }
 
-impl Workflows for TaskTokens {
+impl Workflows for Doors {
     fn answer<'a>(&'a self, reply: &'a Reply) -> Call<'a> {
         Box::pin(async move {
-            let sent = self
-                .client()
-                .send_task_success()
-                .task_token(&reply.to)
-                .output(reply.value.to_string())
-                .send()
-                .await;
-            match sent {
-                Ok(_) => Ok(()),
-                // Answered before, or nobody waits any more: done all the same.
-                Err(error)
-                    if matches!(
-                        error.as_service_error(),
-                        Some(
-                            SendTaskSuccessError::TaskTimedOut(_)
-                                | SendTaskSuccessError::TaskDoesNotExist(_)
-                        )
-                    ) =>
-                {
-                    Ok(())
-                }
-                Err(error) => Err(sdk::failure("the workflow", &error)),
+            match Door::of(reply) {
+                Door::Token(token) => self.send(token, reply).await,
+                Door::Machine(start) => self.start(start).await,
             }
         })
+    }
+}
+
+impl Doors {
+    async fn send(&self, token: &str, reply: &Reply) -> Result<(), Failure> {
+        let sent = self
+            .client()
+            .send_task_success()
+            .task_token(token)
+            .output(reply.value.to_string())
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // Answered before, or nobody waits any more: done all the same.
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(
+                        SendTaskSuccessError::TaskTimedOut(_)
+                            | SendTaskSuccessError::TaskDoesNotExist(_)
+                    )
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(sdk::failure("the workflow", &error)),
+        }
+    }
+
+    /// StartExecution. Of an Express machine any number may be called the same, so a
+    /// repeat is one execution more, which changes nothing.
+    async fn start(&self, start: Start) -> Result<(), Failure> {
+        let sent = self
+            .client()
+            .start_execution()
+            .state_machine_arn(start.machine)
+            .name(start.name)
+            .input(Value::Object(start.input).to_string())
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) => Err(sdk::failure("the workflow", &error)),
+        }
     }
 }
 

@@ -10,16 +10,24 @@ use super::{Compensation, Fate, Order, Placed};
 use crate::command::{ExpireCompensation, NoteUndone, ParkOrder};
 use crate::sweep::is_over;
 
-pub(super) fn note_undone(mut order: Order, command: &NoteUndone) -> Decision<Order> {
-    for part in &command.parts {
+pub(super) fn note_undone(order: Order, command: &NoteUndone) -> Decision<Order> {
+    let order = undone(order, &command.parts);
+    Decision::done(order.standing()).state(order)
+}
+
+/// The order of which `parts` are undone, or done.
+fn undone(mut order: Order, parts: &[Part]) -> Order {
+    for part in parts {
         order.pending.remove(part);
         order.owed.retain(|owed| owed.part != *part);
         order.shipped |= *part == Part::Shipment;
     }
+    // What follows a confirmation has its last word in the notice.
+    order.unfinished &= !parts.contains(&Part::Notice);
     if order.pending.is_empty() && order.compensation != Compensation::None {
         order.compensation = Compensation::Done;
     }
-    Decision::done(order.standing()).state(order)
+    order
 }
 
 /// The `source` of what the workflow engine says itself, told by a rule (EventBridge
@@ -52,6 +60,7 @@ pub(super) fn park(
     {
         return Decision::done(order.standing()).unkept();
     }
+    let order = undone(order, &command.undone);
     let told = !command.owed.is_empty();
     let unknown = |parts: &[Part]| {
         parts
@@ -114,7 +123,7 @@ pub(super) fn park(
 
 pub(super) fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> {
     if owed.is_empty() {
-        return Decision::done(order.standing());
+        return Decision::done(order.standing()).state(order);
     }
     // A notice that is owed takes nothing from an order that is whole, or will be.
     let lacks = owed.iter().any(|owed| order.pending.contains(&owed.part));
@@ -129,6 +138,8 @@ pub(super) fn needs_attention(order: Order, owed: Vec<Owed>) -> Decision<Order> 
     let order = Order {
         owed,
         compensation,
+        // Whoever mends it sees to the rest.
+        unfinished: false,
         parkings: order.parkings.saturating_add(1),
         ..order
     };

@@ -1,6 +1,7 @@
 //! The order service over a table in memory: its decisions, its timers, and
 //! that no interleaving of messages gives it two minds.
 
+mod follow;
 mod personal;
 mod properties;
 mod rollout;
@@ -199,6 +200,7 @@ fn reject(reason: Reason, detail: Option<&str>) -> Command {
         order: id(),
         reason,
         detail: detail.map(ToOwned::to_owned),
+        captured: None,
     }
     .into()
 }

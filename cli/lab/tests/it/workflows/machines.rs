@@ -302,7 +302,7 @@ fn a_stopped_execution_takes_what_it_waits_for_with_it() {
     )
     .unwrap();
     start(&mut lab, "a");
-    let arn = lab.execution_standing("asks", "a").unwrap().arn;
+    let arn = lab.execution("asks", "a").unwrap().arn().to_owned();
     let why = lab.stop_execution(&arn, None, None).unwrap_err();
     assert!(why.to_string().contains("Express"), "{why}");
 }

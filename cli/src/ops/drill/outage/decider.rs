@@ -20,9 +20,10 @@ use super::{ORDERS_PACE, Run};
 use crate::ops::actions::Signed;
 use crate::ops::drill::DRILL;
 use crate::ops::redrive::{self, Which};
-use crate::ops::review;
+use crate::ops::{place, review};
 use crate::shop::scenario::Expected;
 use crate::shop::services::TableOf;
+use crate::shop::variant::Variant;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::terminal::tell;
 use crate::world::port::operate::Operate;
@@ -121,10 +122,10 @@ impl<W: Operate> Run<'_, W> {
             First::Letters => {
                 self.send_back(name, &mut seen).await?;
                 world.pause(BETWEEN).await;
-                self.take_up_or_anew(name, &mut seen).await?;
+                self.take_up_or_anew(name, &batches, &mut seen).await?;
             }
             First::Executions => {
-                self.take_up_or_anew(name, &mut seen).await?;
+                self.take_up_or_anew(name, &batches, &mut seen).await?;
                 world.pause(BETWEEN).await;
                 self.send_back(name, &mut seen).await?;
             }
@@ -136,9 +137,26 @@ impl<W: Operate> Run<'_, W> {
             .await
     }
 
+    /// Where no execution can be taken up again, whoever placed what did not come in places
+    /// it again.
+    async fn place_again(&self, batches: &[Batch], seen: &mut Seen) -> Outcome<()> {
+        let again = |of: &Variant| of.has_machines && !of.keeps_executions;
+        for batch in batches.iter().filter(|batch| again(batch.variant)) {
+            for order in &batch.orders {
+                let id = order.order.as_str();
+                if place::find(self.world, id).await?.is_none() {
+                    place::submit(self.world, batch.variant, order).await?;
+                    seen.redriven.push(id.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// `redrive`, and where the target cannot do that, `redrive --new`.
-    async fn take_up_or_anew(&self, name: &str, seen: &mut Seen) -> Outcome<()> {
+    async fn take_up_or_anew(&self, name: &str, batches: &[Batch], seen: &mut Seen) -> Outcome<()> {
         let left = self.take_up(name, seen).await?;
+        self.place_again(batches, seen).await?;
         if left.is_empty() {
             return Ok(());
         }
