@@ -439,7 +439,7 @@ fn several_orders_are_decided_repaired_and_filtered_at_once() {
             &args[..],
             &[
                 "--token",
-                "tok_refund_fails_20",
+                "tok_refund_fails_24",
                 "--wait",
                 "--within",
                 "900",

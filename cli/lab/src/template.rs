@@ -14,12 +14,12 @@ mod needs;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-use crate::definitions::{ALIAS, VERSION};
+use crate::definitions::{ALIAS, VERSION, bundled};
 
 /// The account that the lab plays.
 pub(crate) const ACCOUNT: &str = "123456789012";
@@ -66,7 +66,7 @@ pub(crate) struct Stack {
     /// The logical ids of the stacks it is in, and its own; none for the root.
     within: Vec<String>,
     files: Arc<Files>,
-    template: Value,
+    template: Arc<Value>,
     parameters: BTreeMap<String, Value>,
     children: RefCell<BTreeMap<String, Rc<Stack>>>,
 }
@@ -100,8 +100,7 @@ impl Stack {
         let text = files
             .get(path)
             .ok_or_else(|| DefinitionError::new(path, NO_FILE))?;
-        let yaml: Yaml = serde_norway::from_str(text).map_err(|e| DefinitionError::new(path, e))?;
-        let template = long_form(&yaml).map_err(|e| DefinitionError::new(path, e))?;
+        let template = read(path, text)?;
         let mut parameters = BTreeMap::new();
         let declared = template["Parameters"].as_object();
         for (parameter, declaration) in declared.into_iter().flatten() {
@@ -447,6 +446,33 @@ fn merged(defaults: &Value, own: Value) -> Value {
         }
         (_, own) => own,
     }
+}
+
+/// The templates that are built in, by path, each read once: a shop has twenty stacks
+/// of the same few, and is read again for each set of parameters.
+static BUILT_IN: LazyLock<BTreeMap<String, (String, OnceLock<Arc<Value>>)>> = LazyLock::new(|| {
+    let files = bundled().into_iter();
+    files
+        .map(|(path, text)| (path, (text, OnceLock::new())))
+        .collect()
+});
+
+/// The template `text`, which is at `path`, without short forms.
+fn read(path: &str, text: &str) -> Resolved<Arc<Value>> {
+    let parse = || {
+        let wrong = |why: String| DefinitionError::new(path, why);
+        let yaml: Yaml = serde_norway::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        long_form(&yaml).map(Arc::new).map_err(wrong)
+    };
+    let kept = BUILT_IN.get(path).filter(|(known, _)| known == text);
+    let Some((_, kept)) = kept else {
+        return parse();
+    };
+    if let Some(template) = kept.get() {
+        return Ok(template.clone());
+    }
+    let template = parse()?;
+    Ok(kept.get_or_init(|| template).clone())
 }
 
 /// YAML with CloudFormation's short tags as the JSON with long ones.

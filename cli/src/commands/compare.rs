@@ -147,6 +147,7 @@ pub(super) async fn run(global: &Global, args: &Compare) -> Outcome<Exit> {
         troubled: args.failures,
         seed: args.seed,
         budget: args.budget,
+        brief: false,
         threads: threads(),
     };
     print(&compare::run(&definitions, &options)?, global.output)

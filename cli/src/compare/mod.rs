@@ -74,6 +74,9 @@ pub struct Options {
     pub seed: u64,
     /// The most that a million orders may cost under any variant, in US dollars.
     pub budget: Option<f64>,
+    /// Whether guarantees and changes are left out, for which worlds and definitions of
+    /// their own are made.
+    pub brief: bool,
     /// How many worlds run side by side.
     pub threads: usize,
 }
@@ -256,8 +259,10 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
         let costs = money::of(definitions, description, (&used, orders), metrics.len())?;
         money.insert(name.clone(), costs);
         coupling.insert(name.clone(), coupling::of(definitions, description));
-        scratch.push(change::scratch(definitions, description)?);
-        changes.extend(change::all(definitions, description)?);
+        if !options.brief {
+            scratch.push(change::scratch(definitions, description)?);
+            changes.extend(change::all(definitions, description)?);
+        }
     }
     let indistinguishable = pairs(&names, |one, other| {
         time[one].decided_ms.overlaps(&time[other].decided_ms)
@@ -299,7 +304,10 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
         break_even: money::break_even(&names, &money),
         prices: money::used(money.values(), worlds::today()),
         failure: failures(definitions, options, &time)?,
-        guarantees: guarantees(definitions, options, &described)?,
+        guarantees: match options.brief {
+            true => Vec::new(),
+            false => guarantees(definitions, options, &described)?,
+        },
         time,
         indistinguishable,
         money,
@@ -331,6 +339,7 @@ pub fn in_short(definitions: &Arc<Definitions>) -> Outcome<String> {
         troubled: 0,
         seed: 1,
         budget: None,
+        brief: true,
         threads: threads(),
     };
     Ok(run(definitions, &options)?.in_short())
