@@ -448,9 +448,12 @@ fn merged(defaults: &Value, own: Value) -> Value {
     }
 }
 
+/// The text of a template that is built in, and what was read of it.
+type Kept = (String, OnceLock<Arc<Value>>);
+
 /// The templates that are built in, by path, each read once: a shop has twenty stacks
 /// of the same few, and is read again for each set of parameters.
-static BUILT_IN: LazyLock<BTreeMap<String, (String, OnceLock<Arc<Value>>)>> = LazyLock::new(|| {
+static BUILT_IN: LazyLock<BTreeMap<String, Kept>> = LazyLock::new(|| {
     let files = bundled().into_iter();
     files
         .map(|(path, text)| (path, (text, OnceLock::new())))
