@@ -117,3 +117,35 @@ async fn an_order_is_taken_up_with_all_that_was_announced_and_nothing_is_kept_of
     assert_eq!(told["decision"], "Confirmed");
     assert!(told["placed"]["payment_token"].is_null());
 }
+
+#[tokio::test]
+async fn what_is_owed_and_what_is_undone_is_said_at_once() {
+    let world = placed().await;
+    let _ = world.tell(reject(Reason::DeliveryFailed, None)).await;
+    let command = ParkOrder {
+        owed: vec![owed(Part::Payment, Some(2_500))],
+        undone: vec![Part::Delivery, Part::Stock],
+        ..ParkOrder::of(id())
+    };
+    let parked = world.tell(Command::from(command)).await;
+    assert_eq!(facts(&parked), ["OrderNeedsAttention"]);
+    let order = world.order().await;
+    assert_eq!(order.compensation, Compensation::Failed);
+    assert_eq!(Vec::from_iter(order.pending.clone()), [Part::Payment]);
+    assert_eq!(order.owed, [owed(Part::Payment, Some(2_500))]);
+    let _ = world.tell(undone(&[Part::Payment])).await;
+    assert_eq!(world.order().await.compensation, Compensation::Done);
+
+    // Whole, but for a word to the customer.
+    let world = placed().await;
+    let _ = world.tell(reject(Reason::DeliveryFailed, None)).await;
+    let command = ParkOrder {
+        owed: vec![owed(Part::Notice, None)],
+        undone: Part::COMPENSATED.to_vec(),
+        ..ParkOrder::of(id())
+    };
+    let _ = world.tell(Command::from(command)).await;
+    let order = world.order().await;
+    assert_eq!(order.compensation, Compensation::Done);
+    assert_eq!(order.owed, [owed(Part::Notice, None)]);
+}

@@ -243,38 +243,6 @@ async fn a_refund_that_fails_parks_and_a_later_one_repairs() {
 }
 
 #[tokio::test]
-async fn what_is_owed_and_what_is_undone_is_said_at_once() {
-    let world = placed().await;
-    let _ = world.tell(reject(Reason::DeliveryFailed, None)).await;
-    let command = ParkOrder {
-        owed: vec![owed(Part::Payment, Some(2_500))],
-        undone: vec![Part::Delivery, Part::Stock],
-        ..ParkOrder::of(id())
-    };
-    let parked = world.tell(Command::from(command)).await;
-    assert_eq!(facts(&parked), ["OrderNeedsAttention"]);
-    let order = world.order().await;
-    assert_eq!(order.compensation, Compensation::Failed);
-    assert_eq!(Vec::from_iter(order.pending.clone()), [Part::Payment]);
-    assert_eq!(order.owed, [owed(Part::Payment, Some(2_500))]);
-    let _ = world.tell(undone(&[Part::Payment])).await;
-    assert_eq!(world.order().await.compensation, Compensation::Done);
-
-    // Whole, but for a word to the customer.
-    let world = placed().await;
-    let _ = world.tell(reject(Reason::DeliveryFailed, None)).await;
-    let command = ParkOrder {
-        owed: vec![owed(Part::Notice, None)],
-        undone: Part::COMPENSATED.to_vec(),
-        ..ParkOrder::of(id())
-    };
-    let _ = world.tell(Command::from(command)).await;
-    let order = world.order().await;
-    assert_eq!(order.compensation, Compensation::Done);
-    assert_eq!(order.owed, [owed(Part::Notice, None)]);
-}
-
-#[tokio::test]
 async fn a_compensation_past_its_deadline_is_parked_with_what_is_pending() {
     let world = placed().await;
     let _ = world.tell(reject(Reason::PaymentDeclined, None)).await;
