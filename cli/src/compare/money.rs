@@ -79,6 +79,10 @@ pub struct BreakEven {
     pub orders_a_month: Option<u64>,
     /// The one that is cheaper for an order more.
     pub cheaper_per_order: String,
+    /// Whether less than one in a hundred lies between them, for an order and for a month
+    /// with none: then neither is said to be cheaper.
+    #[serde(default)]
+    pub alike: bool,
 }
 
 /// What `meter` tells of `orders` orders, for one.
@@ -391,6 +395,10 @@ fn standing(
     Ok(())
 }
 
+/// Two variants that cost so nearly the same are not told apart: how long functions run
+/// is drawn.
+const ALIKE: f64 = 0.01;
+
 /// The orders a month at which each two of `money` cost the same.
 #[must_use]
 pub fn break_even(order: &[String], money: &BTreeMap<String, Money>) -> Vec<BreakEven> {
@@ -403,7 +411,10 @@ pub fn break_even(order: &[String], money: &BTreeMap<String, Money>) -> Vec<Brea
             let per_order = (a.per_million_usd["total"] - b.per_million_usd["total"]) / MILLION;
             let standing = b.standing_month_usd - a.standing_month_usd;
             let orders = standing / per_order;
+            let alike = |one: f64, other: f64| (one - other).abs() <= ALIKE * one.max(other);
             all.push(BreakEven {
+                alike: alike(a.per_million_usd["total"], b.per_million_usd["total"])
+                    && alike(a.standing_month_usd, b.standing_month_usd),
                 variants: [one.clone(), other.clone()],
                 orders_a_month: (orders.is_finite() && orders > 0.0).then_some(orders as u64),
                 cheaper_per_order: if per_order < 0.0 { one } else { other }.clone(),
@@ -460,6 +471,13 @@ mod tests {
         assert_eq!(even[0].cheaper_per_order, "b");
         let never = break_even(&names, &both(money(300.0, 6.0), money(100.0, 5.0)));
         assert_eq!(never[0].orders_a_month, None);
+        assert!(!even[0].alike && !never[0].alike);
+        for (total, standing, alike) in
+            [(302.9, 5.0, true), (303.1, 5.0, false), (300.0, 6.0, false)]
+        {
+            let near = break_even(&names, &both(money(300.0, 5.0), money(total, standing)));
+            assert_eq!(near[0].alike, alike, "{total}, {standing}");
+        }
     }
 
     #[test]

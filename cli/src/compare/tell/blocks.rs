@@ -395,6 +395,9 @@ fn even(row: &money::BreakEven) -> String {
     let cheaper = &row.cheaper_per_order;
     let dearer = if cheaper == one { other } else { one };
     match row.orders_a_month {
+        _ if row.alike => format!(
+            "{one} and {other} cost the same: less than one in a hundred lies between them."
+        ),
         Some(orders) => format!(
             "From {} orders a month on {cheaper} costs less than {dearer}; below it costs more.",
             grouped(orders as i64)
