@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use duet_core::order::Reason;
+use duet_fraud::rules::NEW_ACCOUNT_SECONDS;
 use duet_lab::{Blow, Fault};
 use duet_order::domain::{Compensation, Fate, Order};
 
@@ -89,10 +90,14 @@ const AT_ONCE: Race = under_each("velocity-at-once");
 /// would have been seen in the light of, so nobody looked.
 const UNSCREENED: Race = under_each("unscreened");
 
+/// It was placed only when an operator had it submitted, taken up or sent back again, and
+/// its customer's account was new no longer.
+const GROWN: Race = under_each("account-grown");
+
 /// Every tolerated race. Nothing else is tolerated.
 const RACES: &[Race] = &[
     PAYMENT, SPOKE, CARRIER, STEP, DEADLINE, REVIEW, VELOCITY, STOPPED, OVERRUN, EITHER,
-    LAST_PIECE, AT_ONCE, UNSCREENED,
+    LAST_PIECE, AT_ONCE, UNSCREENED, GROWN,
 ];
 
 /// The races that can happen under `variant`.
@@ -167,6 +172,11 @@ impl Case<'_> {
                 let why = "fraud detection was listening when its customer came".to_owned();
                 return Ending::Raced(UNSCREENED.name, why);
             }
+            Expected::Rejected(of, _)
+                if is_of_fraud(of) && is_of_fraud(reason) && self.account_grew() =>
+            {
+                return Ending::Raced(GROWN.name, OLD.to_owned());
+            }
             Expected::Contested {
                 reason: of,
                 detail: word,
@@ -199,6 +209,15 @@ impl Case<'_> {
         self.unscreened && (light || self.order.placed.clearance == Some(false))
     }
 
+    /// Whether the first fault struck the work for it a day or more before it was placed,
+    /// and its customer is one whose account's age counts.
+    fn account_grew(&self) -> bool {
+        let first = self.blows.iter().map(|blow| blow.from).min();
+        let day = i64::from(NEW_ACCOUNT_SECONDS) * 1_000;
+        let placed = self.order.placed.placed_at.as_millisecond();
+        !self.script.plan.customers.is_empty() && first.is_some_and(|first| placed - first >= day)
+    }
+
     /// What cut its execution short at some time.
     fn was_cut(&self) -> Option<Fault> {
         let mut kinds = self.blows.iter().map(|blow| blow.kind);
@@ -229,6 +248,9 @@ impl Case<'_> {
         if is_of_fraud(reason) && self.was_unscreened() {
             let why = "fraud detection was listening, and screened nobody".to_owned();
             return Ending::Raced(UNSCREENED.name, why);
+        }
+        if is_of_fraud(reason) && self.account_grew() {
+            return Ending::Raced(GROWN.name, OLD.to_owned());
         }
         // An order that is screened before the ones placed before it is not the
         // n-th yet; neither is one whose predecessors did not come so far.
@@ -365,6 +387,9 @@ impl Case<'_> {
         }
     }
 }
+
+/// What an old account explains.
+const OLD: &str = "it was struck a day before it was placed, and no account is new for longer";
 
 /// Whether only the fraud service's word leads to a rejection for `reason`.
 fn is_of_fraud(reason: Reason) -> bool {
