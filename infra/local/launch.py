@@ -239,10 +239,11 @@ def run_express_as_aws_does() -> None:
     """Step Functions: Express executions share names, tell no bus, and log.
 
     As delivered an Express execution is a Standard one: a second one of the same name
-    is refused, the bus hears of each end, and a machine's log group stays empty. Here
-    the log group gets, when an execution is over, what its history says, in the form
-    in which AWS writes it and as far as the machine's level goes; input and output
-    are left out. (AWS writes while it runs, and may leave something out.)
+    is refused (or, waited for, takes the first one's place), the bus hears of each end,
+    and a machine's log group stays empty. Here the log group gets, when an execution is
+    over, what its history says, in the form in which AWS writes it and as far as the
+    machine's level goes; input and output are left out. (AWS writes while it runs, and
+    may leave something out.) A Standard machine answers nobody who waits.
     """
     import copy
     import contextvars
@@ -251,12 +252,15 @@ def run_express_as_aws_does() -> None:
     from ministack.services import cloudwatch_logs, stepfunctions
 
     start = getattr(stepfunctions, "_start_execution", None)
+    sync = getattr(stepfunctions, "_start_sync_execution", None)
     run = getattr(stepfunctions, "_run_execution", None)
-    expect(inspect.isfunction(start) and inspect.isfunction(run),
-           "stepfunctions._start_execution or _run_execution is gone")
+    expect(all(map(inspect.isfunction, (start, sync, run))),
+           "stepfunctions._start_execution, _start_sync_execution or _run_execution is gone")
     source = inspect.getsource(start)
     expect('"stateMachineArn": sm_arn,' in source and "args=(_run_execution, exec_arn)" in source,
            "stepfunctions._start_execution starts executions differently")
+    expect("_run_execution(exec_arn)" in inspect.getsource(sync),
+           "stepfunctions._start_sync_execution runs executions differently")
     expect('execution.get("sync")' in inspect.getsource(stepfunctions._emit_execution_status_event),
            "stepfunctions tells the bus of executions differently")
     for name in ("_create_log_stream", "_put_log_events", "_log_groups"):
@@ -305,18 +309,19 @@ def run_express_as_aws_does() -> None:
         }
         return {"timestamp": at, "message": json.dumps(message)}
 
-    def start_express(data):
+    def express_machine(data):
+        """The machine that is to be started, and its ARN, where it is an Express one."""
         arn = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", ""))
         machine = stepfunctions._state_machines.get(arn) if arn else None
-        if not machine or machine.get("type") != "EXPRESS":
-            return start(data)
+        return (machine, arn) if machine and machine.get("type") == "EXPRESS" else None
+
+    def begun(machine, arn, data):
         name = data.get("name") or str(uuid.uuid4())
         began = stepfunctions.now_iso()
         given = data.get("input", "{}")
-        execution_arn = (arn.replace(":stateMachine:", ":express:")
-                         + f":{name}:{uuid.uuid4()}")
-        stepfunctions._executions[execution_arn] = {
-            "executionArn": execution_arn,
+        execution = {
+            "executionArn": (arn.replace(":stateMachine:", ":express:")
+                             + f":{name}:{uuid.uuid4()}"),
             "stateMachineArn": arn,
             "name": name,
             "status": "RUNNING",
@@ -337,12 +342,36 @@ def run_express_as_aws_does() -> None:
                      "input": given, "roleArn": machine.get("roleArn", "")}},
             ],
         }
+        stepfunctions._executions[execution["executionArn"]] = execution
+        return execution
+
+    def start_express(data):
+        express = express_machine(data)
+        if not express:
+            return start(data)
+        execution = begun(*express, data)
         threading.Thread(
             target=contextvars.copy_context().run,
-            args=(run_and_log, execution_arn),
+            args=(run_and_log, execution["executionArn"]),
             daemon=True,
         ).start()
-        return stepfunctions.json_response({"executionArn": execution_arn, "startDate": began})
+        return stepfunctions.json_response({
+            "executionArn": execution["executionArn"], "startDate": execution["startDate"]})
+
+    def start_sync_express(data):
+        express = express_machine(data)
+        if not express and data.get("stateMachineArn") not in stepfunctions._state_machines:
+            return sync(data)
+        if not express:
+            return stepfunctions.error_response_json(
+                "StateMachineTypeNotSupported",
+                "This operation is not supported by this type of state machine", 400)
+        execution = begun(*express, data)
+        run_and_log(execution["executionArn"])
+        told = ("executionArn", "stateMachineArn", "name", "startDate", "stopDate", "status",
+                "input", "output", "error", "cause")
+        return stepfunctions.json_response(
+            {member: execution[member] for member in told if execution.get(member) is not None})
 
     def run_and_log(execution_arn):
         run(execution_arn)
@@ -352,8 +381,7 @@ def run_express_as_aws_does() -> None:
             log(execution)
 
     stepfunctions._start_execution = start_express
-    # StartSyncExecution runs its own.
-    stepfunctions._run_execution = run_and_log
+    stepfunctions._start_sync_execution = start_sync_express
 
 
 def update_nested_stacks() -> None:

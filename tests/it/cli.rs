@@ -128,7 +128,7 @@ fn wrong_usage_ends_with_2_and_names_what_there_is() {
         (vec!["dlq", "list", "--older-than", "soon"], "30m, 1h"),
         (
             vec!["simulate", "--variant", "mqtt"],
-            "there are express, standard, eventbridge",
+            "there are express, express-sync, standard, eventbridge",
         ),
         (vec!["place", "--line", "kettle"], "write SKU=QUANTITY"),
         (vec!["place", "--line", "kettle=0"], "quantity 0"),

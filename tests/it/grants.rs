@@ -309,26 +309,28 @@ fn differences(granted: &Grants, needed: &Grants) -> Vec<String> {
     lines
 }
 
-/// Every way to deploy the shop in which something is there or not.
-fn settings() -> Vec<[(&'static str, &'static str); 4]> {
-    let mut all = Vec::new();
-    for fraud in ["off", "listening", "on"] {
-        for (workflows, bus, topics) in [
-            ("true", "true", "true"),
-            ("true", "true", "false"),
-            ("true", "false", "false"),
-            ("false", "true", "false"),
-            ("false", "false", "true"),
-        ] {
-            all.push([
-                ("Fraud", fraud),
-                ("WithOrchestration", workflows),
-                ("WithChoreography", bus),
-                ("WithTopics", topics),
-            ]);
-        }
-    }
-    all
+/// The parameters that turn a variant on.
+const VARIANTS: [&str; 6] = [
+    "WithOrchestration",
+    "WithChoreography",
+    "WithTopics",
+    "WithFifo",
+    "WithExpress",
+    "WithExpressSync",
+];
+
+/// The ways to deploy the shop: all variants, those that samconfig.toml leaves on, and
+/// each alone; with fraud detection in each state.
+fn settings() -> Vec<Vec<(&'static str, &'static str)>> {
+    let several = [&VARIANTS[..], &VARIANTS[..2]].into_iter();
+    let deployed = several.chain(VARIANTS.chunks(1));
+    let each = |on: &[&str]| {
+        let word = |name| if on.contains(&name) { "true" } else { "false" };
+        let with = VARIANTS.map(|name| (name, word(name)));
+        let of = |fraud| [&[("Fraud", fraud)][..], &with].concat();
+        ["off", "listening", "on"].map(of)
+    };
+    deployed.flat_map(each).collect()
 }
 
 #[test]

@@ -574,7 +574,8 @@ fn who_did_what_to_an_order_and_why_stands_in_its_timeline() {
             "--token",
             "tok_refund_fails_40",
         ];
-        told(state, &place);
+        // Whoever is answered is told that it is rejected.
+        run(&mut lab(state, &place));
         run(&mut lab(state, &["watch", &order, "--within", "20000"]));
         let repair = ["repair", &order, "--by", "anna", "--note", "ticket 4711"];
         for _ in 0..9 {

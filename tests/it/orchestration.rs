@@ -3,6 +3,7 @@
 use duet_cli::ops::place;
 use duet_cli::ops::view::View;
 use duet_cli::shop::services::{Subject, TableOf};
+use duet_cli::shop::variant;
 use duet_cli::world::{Submitted, World};
 use duet_core::order::{Part, Reason};
 use duet_core::store::Browse;
@@ -51,6 +52,38 @@ async fn an_order_submitted_twice_is_one_execution_and_other_content_is_refused(
         .filter(|step| step.command == "PlaceOrder");
     assert_eq!(placed.count(), 1);
     holds(id, &view);
+}
+
+/// Asked twice at once, both are told, or told to ask the order; and it is one order.
+#[tokio::test]
+async fn whoever_waits_for_the_answer_is_told_what_became_of_the_order() {
+    let shop = Shop::open().await;
+    let answering = variant::ALL.iter().filter(|variant| variant.answers);
+    for variant in answering {
+        for (scenario, decision) in [
+            ("happy", "Confirmed"),
+            ("card-declined", "Rejected"),
+            ("review-approve", "UnderReview"),
+        ] {
+            let order = shop.order(variant, scenario).await;
+            let message = place_message(&shop, variant, &order);
+            let ask = async || {
+                let asked = shop.world.ask(variant, Subject::Order, &message).await;
+                asked.unwrap().1.unwrap()
+            };
+            let (one, two) = futures_util::future::join(ask(), ask()).await;
+            let told = [one.decision(), two.decision()];
+            assert!(told.contains(&Some(decision)), "{one:?}, {two:?}");
+            let open = |told: &Option<&str>| told.is_none_or(|told| told == decision);
+            assert!(told.iter().all(open), "{one:?}, {two:?}");
+            if decision != "UnderReview" {
+                let id = order.order.as_str();
+                let view = shop.settled(variant, id).await;
+                assert_eq!(view.charge.as_ref().unwrap().capture_attempts, 1);
+                holds(id, &view);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use duet_cli::ops::{catalog, customer, place};
 use duet_cli::shop::message;
 use duet_cli::shop::scenario::{self, Plan};
 use duet_cli::shop::services::Subject;
-use duet_cli::shop::variant::{self, Description, Entry, Variant};
+use duet_cli::shop::variant::{self, Description, Variant};
 use duet_cli::world::World;
 use duet_cli::world::aws::{self, Aws};
 use duet_core::{CommandMessage, Event};
@@ -122,10 +122,10 @@ impl Shop {
 
     /// The machine that new orders start.
     pub(crate) fn order_machine(&self) -> &'static str {
-        match self.description(standard()).entry(Subject::Order) {
-            Entry::Machine(arn) => arn,
-            Entry::Queue(url) => panic!("no machine: {url}"),
-        }
+        let entry = self.description(standard()).entry(Subject::Order);
+        entry
+            .machine()
+            .unwrap_or_else(|| panic!("no machine: {entry:?}"))
     }
 
     /// The bus.

@@ -181,7 +181,13 @@ fn no_error_reaches_a_person_as_debug_text() {
 
 #[test]
 fn nothing_hard_codes_the_variants() {
-    let names = ["\"standard\"", "\"eventbridge\""];
+    let names = [
+        "\"standard\"",
+        "\"eventbridge\"",
+        "\"express\"",
+        "\"express-sync\"",
+        "\"fifo\"",
+    ];
     // These speak of the types of state machine that AWS has, one of which is "standard".
     let listed = ["cli/asl", "cli/src/commands/asl"];
     nowhere(&["functions", "cli"], &listed, &names, "variants are data");

@@ -1,14 +1,15 @@
 //! Express executions: what is different about them.
 //!
 //! One that is started asynchronously runs at least once, so perhaps twice and at the
-//! same time, and shares its name with others (Step Functions developer guide, "Choosing
-//! workflow type" and "Execution guarantees"). Nobody can describe, list, stop or redrive
+//! same time; one whose caller waits for its end runs at most once. Both share their names
+//! with others (Step Functions developer guide, "Choosing workflow type" and "Execution
+//! guarantees"). Nobody can describe, list, stop or redrive
 //! it, and no event tells of its end: what is known of it is in the log group, as far as
 //! the machine's level goes.
 
 use std::sync::Arc;
 
-use duet_asl::{HistoryEvent, MachineType, Millis};
+use duet_asl::{HistoryEvent, MachineType, Millis, Status};
 use duet_core::Timestamp;
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use crate::host::timestamp;
 use crate::lab::Lab;
 use crate::meter::Owner;
 use crate::random::{digest, mix};
-use crate::workflow::WorkflowError;
+use crate::workflow::{Start, WorkflowError};
 
 /// What a machine logs of its executions (API_LoggingConfiguration). No variant has
 /// `FATAL`.
@@ -100,6 +101,21 @@ impl LogRecord {
     }
 }
 
+/// Somebody who waits for an execution's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting(usize);
+
+/// What StartSyncExecution answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// How it ended: `Succeeded`, `Failed` or `TimedOut`.
+    pub status: Status,
+    /// Its output, if it succeeded.
+    pub output: Option<Value>,
+    /// The name of the error it failed with.
+    pub error: Option<String>,
+}
+
 /// What a record takes beside its words: the names of its members, the ARN, two numbers
 /// and the time, as AWS writes them. An assumption of the lab, for what logs cost.
 const RECORD_BYTES: u64 = 210;
@@ -112,6 +128,39 @@ impl Lab {
     pub(crate) fn is_express(&self, machine: usize) -> bool {
         let machine = &self.definitions.machines[machine].machine;
         machine.machine_type() == MachineType::Express
+    }
+
+    /// StartSyncExecution: each is an execution of its own, whatever it is called, and it
+    /// is run once. `machine` and `name` as in [`Self::start_execution`].
+    ///
+    /// # Errors
+    /// [`WorkflowError::NoMachine`], [`WorkflowError::Standard`]
+    pub fn start_sync_execution(
+        &mut self,
+        machine: &str,
+        name: &str,
+        input: &Value,
+    ) -> Result<Waiting, WorkflowError> {
+        if let Some((at, _)) = self.machine_by(machine)
+            && !self.is_express(at)
+        {
+            return Err(WorkflowError::Standard(machine.to_owned()));
+        }
+        let begun = self.begin_execution(machine, name, input, Start::Sync)?;
+        Ok(Waiting(begun.0))
+    }
+
+    /// What `waiting` is told; `None` while the execution runs, and in a lab that does not
+    /// keep what succeeded.
+    #[must_use]
+    pub fn answer(&self, waiting: Waiting) -> Option<Answer> {
+        let execution = self.runs.get(waiting.0)?.execution.as_ref()?;
+        execution.ended()?;
+        Some(Answer {
+            status: execution.status(),
+            output: execution.output().map(|it| Value::clone(it)),
+            error: execution.error().map(str::to_owned),
+        })
     }
 
     /// StartExecution of an Express machine, called by a workflow or a function: what a
@@ -166,7 +215,7 @@ impl Lab {
             inner.meters.owner(said("subject"), said("variant"))
         };
         if self.is_taken(machine, name, owner) {
-            match self.begin_execution(machine, name, input) {
+            match self.begin_execution(machine, name, input, Start::Async) {
                 Ok(_) => {}
                 Err(WorkflowError::NoMachine(machine)) => {
                     self.lose(&machine, owner, "the machine is not there");

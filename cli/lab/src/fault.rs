@@ -84,7 +84,7 @@ faults! {
     Update, "update", "worlds that screen orders", "the stack is updated in place, twice, while orders are under way: fraud detection is turned to listening, and on again";
     Scheduler, "scheduler", "calls of the scheduler, and schedules that are due", "the scheduler does not answer, and may have done what was asked; the queue of a schedule that is due does not take its message, which is tried again";
     BlockedGroup, "blocked-group", "deliveries of a FIFO topic", "the queue does not take the message for a while, and what comes after it in its group waits behind it";
-    ExpressTwice, "express-twice", "Express executions started", "the execution runs twice, and at the same time";
+    ExpressTwice, "express-twice", "Express executions started asynchronously", "the execution runs twice, and at the same time";
     ExpressTimeout, "express-timeout", "Express executions started", "the five minutes of the execution are over while it runs";
     HalfNotStarted, "half-not-started", "Express executions started by an execution or a service", "the start is answered, and nothing runs";
 }

@@ -64,7 +64,7 @@ pub use definitions::{
 };
 pub use deployed::{Deployed, Nested, deployed, stacks};
 pub use duet_asl::Status;
-pub use express::{LogLevel, LogRecord};
+pub use express::{Answer, LogLevel, LogRecord, Waiting};
 pub use fault::{Blow, Fault, FaultRule, Strike};
 pub use host::Wait;
 pub use lab::{Config, Heard, Lab, Lost, Moment, Writer};

@@ -48,8 +48,12 @@ pub enum Hop {
     QueueToFunction,
     /// From a FIFO queue to the function behind its mapping.
     FifoQueueToFunction,
-    /// From StartExecution to the first task's function.
+    /// From StartExecution of a Standard machine to the first task's function.
     StartToFunction,
+    /// … of an Express machine.
+    ExpressStartToFunction,
+    /// … from StartSyncExecution.
+    ExpressSyncStartToFunction,
     /// From the end of a task to the next one's function; its size is the
     /// payload in bytes.
     StepToStep,
@@ -91,6 +95,8 @@ impl Hop {
             | Self::InvokeBatch => WaitsFor::Queue,
             Self::CallEngine
             | Self::StartToFunction
+            | Self::ExpressStartToFunction
+            | Self::ExpressSyncStartToFunction
             | Self::StepToStep
             | Self::StepAgain
             | Self::IntoCompensation

@@ -45,6 +45,7 @@ pub(crate) struct Run {
     entered: u64,
     /// Whether the last task failed.
     failed: bool,
+    start: Start,
     /// How many of its events are in the log group, and whether it was billed, where it
     /// is Express.
     pub(crate) logged: usize,
@@ -57,6 +58,15 @@ impl Run {
             .as_ref()
             .map_or(self.counted, |execution| execution.transitions())
     }
+}
+
+/// By which API an execution was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// StartExecution: it is answered when the execution has begun.
+    Async,
+    /// StartSyncExecution: it is answered with the execution's end.
+    Sync,
 }
 
 /// What became of a StartExecution.
@@ -112,6 +122,10 @@ pub enum WorkflowError {
     /// The error or cause with which it was to be stopped is too long.
     #[error(transparent)]
     Stop(#[from] AnswerError),
+    /// StartSyncExecution takes Express machines only (API_StartSyncExecution, which
+    /// answers `StateMachineTypeNotSupported`).
+    #[error("{0} is a Standard state machine, and answers nobody who waits")]
+    Standard(String),
     /// StopExecution knows no Express executions (API_StopExecution).
     #[error("{0} is an Express execution, and cannot be stopped")]
     Express(String),
@@ -133,16 +147,17 @@ impl Lab {
         name: &str,
         input: &Value,
     ) -> Result<Started, WorkflowError> {
-        let begun = self.begin_execution(machine, name, input)?;
+        let begun = self.begin_execution(machine, name, input, Start::Async)?;
         Ok(begun.1)
     }
 
-    /// The same; gives the number of the execution, too.
+    /// The same, or StartSyncExecution; gives the number of the execution, too.
     pub(crate) fn begin_execution(
         &mut self,
         machine: &str,
         name: &str,
         input: &Value,
+        start: Start,
     ) -> Result<(usize, Started), WorkflowError> {
         let named = self.machine_by(machine);
         let (at, qualifier) = named.ok_or_else(|| WorkflowError::NoMachine(machine.to_owned()))?;
@@ -186,7 +201,7 @@ impl Lab {
         let twice = express && {
             *self.namesakes.entry((at, name.clone())).or_default() += 1;
             self.host.lock().meters.of(owner).express_starts += 1;
-            self.runs_twice(at, ident, owner)
+            start == Start::Async && self.runs_twice(at, ident, owner)
         };
         let first = self.runs.len();
         for second in 0..=u64::from(twice) {
@@ -207,6 +222,7 @@ impl Lab {
                 redrives: 0,
                 entered: 0,
                 failed: false,
+                start,
                 logged: 0,
                 billed: false,
             });
@@ -273,7 +289,7 @@ impl Lab {
             return self.time(Hop::StepAgain, 0, mix(ident, call.retries.into()));
         }
         let (hop, size, within) = match (it.entered, it.failed) {
-            (0, _) => (Hop::StartToFunction, 0, 0),
+            (0, _) => (self.started_by(run), 0, 0),
             // The row has one or two states in it.
             (_, true) => (Hop::IntoCompensation, 0, 2),
             _ => (
@@ -293,6 +309,18 @@ impl Lab {
         let apart = self.time(Hop::BranchSpread, calls, together);
         let later = apart * number as Millis / (calls - 1) as Millis;
         self.time(hop, size, mix(together, 8)) + passing + later
+    }
+
+    /// What lies between the start of an execution and its first function.
+    fn started_by(&self, run: usize) -> Hop {
+        match (
+            self.is_express(self.runs[run].machine),
+            self.runs[run].start,
+        ) {
+            (false, _) => Hop::StartToFunction,
+            (true, Start::Async) => Hop::ExpressStartToFunction,
+            (true, Start::Sync) => Hop::ExpressSyncStartToFunction,
+        }
     }
 
     fn call(&mut self, run: usize, call: TaskCall, place: (u64, u64), between: u64) {

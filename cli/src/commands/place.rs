@@ -70,7 +70,8 @@ pub struct Place {
     /// ISO 3166-1 alpha-2 country.
     #[arg(long, default_value = "SE")]
     pub country: String,
-    /// Wait until the orders are decided and no compensation is pending.
+    /// Wait until the orders are decided and no compensation is pending. A variant whose
+    /// entry answers prints the answer without it.
     #[arg(long)]
     pub wait: bool,
     /// How long to wait, in seconds.
@@ -108,7 +109,7 @@ async fn place_orders<W: Faulty>(
         place::check(order)?;
     }
     print(
-        &place::all(world, orders, args.wait.then_some(args.within)).await?,
+        &place::all(world, orders, args.wait, args.within).await?,
         format,
     )
 }

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::shop::contracts::said_by;
 use crate::shop::services::{LISTENERS, SERVICES, Subject};
-use crate::shop::variant::{Description, Entry};
+use crate::shop::variant::Description;
 
 /// Both readings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,8 +90,8 @@ pub fn of(definitions: &Definitions, description: &Description) -> Coupling {
 pub(super) fn links(definitions: &Definitions, description: &Description) -> BTreeSet<Link> {
     let mut links = BTreeSet::new();
     for subject in Subject::ALL {
-        if let Entry::Machine(arn) = description.entry(subject)
-            && let Some(machine) = definitions.machines.iter().find(|it| &it.arn == arn)
+        if let Some(arn) = description.entry(subject).machine()
+            && let Some(machine) = definitions.machines.iter().find(|it| it.arn == arn)
         {
             called(definitions, machine, description.variant.name, &mut links);
         }

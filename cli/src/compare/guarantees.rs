@@ -17,7 +17,7 @@ use crate::ops::{catalog, place};
 use crate::shop::message;
 use crate::shop::scenario;
 use crate::shop::services::Subject;
-use crate::shop::variant::{Description, Entry};
+use crate::shop::variant::Description;
 use crate::simulate::ready;
 use crate::terminal::exit::{Outcome, Problem};
 use crate::world::World;
@@ -60,7 +60,8 @@ const LOOK: i64 = 100;
 /// How long a burst may take, in milliseconds.
 const WITHIN: i64 = 3_600_000;
 
-/// What the documents promise for the variant of `description`.
+/// What the documents promise for the variant of `description`: of several that answer a
+/// question, what is said of the narrowest.
 fn promised(description: &Description) -> Vec<Guarantee> {
     let mut carriers = Vec::new();
     if let Some(kind) = description.machine_type() {
@@ -68,6 +69,8 @@ fn promised(description: &Description) -> Vec<Guarantee> {
             "states".to_owned(),
             format!("states-{}", kind.to_lowercase()),
         ]);
+        let sync = description.variant.answers;
+        carriers.extend(sync.then(|| format!("states-{}-sync", kind.to_lowercase())));
     }
     if let Some(facts) = description.facts() {
         carriers.extend(facts.bus.as_ref().map(|_| "events".to_owned()));
@@ -78,9 +81,14 @@ fn promised(description: &Description) -> Vec<Guarantee> {
         };
         carriers.extend(facts.topics.first().map(|_| topics.to_owned()));
     }
+    let narrowness = |fact: &Promise| carriers.iter().position(|it| *it == fact.carrier);
+    let is_said_narrower = |fact: &Promise| {
+        let mut others = PROMISES.iter().filter(|it| it.question == fact.question);
+        others.any(|other| narrowness(other) > narrowness(fact))
+    };
     let its = PROMISES
         .iter()
-        .filter(|fact| carriers.contains(&fact.carrier));
+        .filter(|fact| narrowness(fact).is_some() && !is_said_narrower(fact));
     let told = its.map(|fact| Guarantee {
         variant: description.variant.name.to_owned(),
         question: fact.question.clone(),
@@ -170,7 +178,7 @@ impl Ask<'_> {
     fn large(&self, description: &Description) -> Outcome<String> {
         let (world, orders) = self.good(1)?;
         let mut said = Vec::new();
-        let enters = matches!(description.entry(Subject::Order), Entry::Machine(_));
+        let enters = description.entry(Subject::Order).machine().is_some();
         if let Some(mut order) = orders.into_iter().next().filter(|_| enters) {
             order.ship_to.street = "s".repeat(LARGE);
             self.place(&world, &order)?;
@@ -223,6 +231,7 @@ mod tests {
             let promised = promised(description);
             let answered: BTreeSet<&str> = promised.iter().map(|it| it.question.as_str()).collect();
             assert_eq!(answered, questions, "{}", description.variant.name);
+            assert_eq!(promised.len(), questions.len());
             assert!(promised.iter().all(|it| !it.source.is_empty()));
         }
     }

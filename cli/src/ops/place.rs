@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use duet_core::CommandMessage;
 use duet_core::desk;
 use duet_core::store::Store;
 use duet_core::{Money, Sku};
@@ -22,7 +23,7 @@ use crate::terminal::progress::Progress;
 use crate::terminal::report::Report;
 use crate::terminal::table::{self, table};
 use crate::terminal::times::millis;
-use crate::world::{Submitted, World};
+use crate::world::{Answer, Submitted, World};
 
 /// The most bytes an order may have on its way: Step Functions' limit on state
 /// data, the smallest on any route (aws-sdk documentation of StartExecution).
@@ -120,29 +121,67 @@ pub async fn submit<W: World>(
     variant: &'static Variant,
     order: &PlaceOrder,
 ) -> Outcome<Submitted> {
-    let taken = |why: &str| {
-        Problem::failed(format!("order {} was placed before {why}", order.order))
-            .hint("choose another --id")
-    };
-    if let Some(there) = find(world, order.order.as_str()).await? {
-        if there.variant != variant.name {
-            return Err(taken(&format!(
-                "under {}; an order never changes style",
-                there.variant
-            )));
-        }
-        return if same(world, order).await? {
-            Ok(Submitted::Already)
-        } else {
-            Err(taken("with other content"))
-        };
+    if let Some(repeat) = placed_before(world, variant, order).await? {
+        return Ok(repeat);
     }
+    let message = command(world, variant, order);
+    let submitted = world.submit(variant, Subject::Order, &message).await?;
+    unless_it_clashes(order, submitted)
+}
+
+/// Submits one order under `variant`, as [`submit`] does, and waits for the answer where
+/// the entry gives one.
+async fn ask<W: World>(
+    world: &W,
+    variant: &'static Variant,
+    order: &PlaceOrder,
+) -> Outcome<(Submitted, Option<Answer>)> {
+    if let Some(repeat) = placed_before(world, variant, order).await? {
+        return Ok((repeat, None));
+    }
+    let message = command(world, variant, order);
+    let (submitted, answer) = world.ask(variant, Subject::Order, &message).await?;
+    Ok((unless_it_clashes(order, submitted)?, answer))
+}
+
+fn command<W: World>(world: &W, variant: &Variant, order: &PlaceOrder) -> CommandMessage {
     let command = Command::from(order.clone());
-    let message = message::command(&command, order.order.as_str(), variant.name, world.now());
-    match world.submit(variant, Subject::Order, &message).await? {
-        Submitted::Clashes => Err(taken("with other content")),
+    message::command(&command, order.order.as_str(), variant.name, world.now())
+}
+
+/// `Already` where `order` was placed before, with this content and under this variant.
+async fn placed_before<W: World>(
+    world: &W,
+    variant: &Variant,
+    order: &PlaceOrder,
+) -> Outcome<Option<Submitted>> {
+    let Some(there) = find(world, order.order.as_str()).await? else {
+        return Ok(None);
+    };
+    if there.variant != variant.name {
+        let other = there.variant;
+        let why = format!("under {other}; an order never changes style");
+        return Err(taken(order, &why));
+    }
+    match same(world, order).await? {
+        true => Ok(Some(Submitted::Already)),
+        false => Err(taken(order, OTHERWISE)),
+    }
+}
+
+/// How an order was placed whose id is taken by other content.
+const OTHERWISE: &str = "with other content";
+
+fn unless_it_clashes(order: &PlaceOrder, submitted: Submitted) -> Outcome<Submitted> {
+    match submitted {
+        Submitted::Clashes => Err(taken(order, OTHERWISE)),
         other => Ok(other),
     }
+}
+
+fn taken(order: &PlaceOrder, why: &str) -> Problem {
+    Problem::failed(format!("order {} was placed before {why}", order.order))
+        .hint("choose another --id")
 }
 
 /// Whether `order` is what was placed under its id, by what the order service
@@ -163,10 +202,15 @@ pub struct Placed {
     pub variant: &'static str,
     /// Whether it had been placed before.
     pub repeat: bool,
+    /// What the entry answered, where it answers and had something to say: `Confirmed`,
+    /// `Rejected` or `UnderReview`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// How it stands; absent until somebody waited for it.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
-    /// From placing it to its decision, by the services' own clocks.
+    /// From placing it to its decision, by the services' own clocks; where only the entry
+    /// answered, from placing it to the answer, by the caller's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_ms: Option<i64>,
     /// Why it was not placed, or not seen to end, where it is one of several.
@@ -183,16 +227,18 @@ pub struct Orders {
     pub orders: Vec<Placed>,
 }
 
-/// Submits `orders` and, if `wait` says how many seconds, follows each until it
-/// is decided and no compensation is pending. One of several that cannot be
-/// submitted, or has not ended in time, is told by its row.
+/// Submits `orders` and, if `wait` says so, follows each for so many seconds until it is
+/// decided and no compensation is pending; so it does where the entry answers and the
+/// answer leaves open what becomes of the order. One of several that cannot be submitted,
+/// or has not ended in time, is told by its row.
 ///
 /// # Errors
 /// [`Problem`] when the only order cannot be submitted, or has not ended in time.
 pub async fn all<W: World>(
     world: &W,
     orders: Vec<(&'static Variant, PlaceOrder)>,
-    wait: Option<u64>,
+    wait: bool,
+    within: u64,
 ) -> Outcome<Orders> {
     let progress = Progress::new("orders placed", orders.len() as u64);
     let is_one_of_several = orders.len() > 1;
@@ -200,7 +246,7 @@ pub async fn all<W: World>(
         .map(|(variant, order)| {
             let progress = &progress;
             async move {
-                let placed = one(world, variant, &order, wait).await;
+                let placed = one(world, variant, &order, wait, within).await;
                 progress.step();
                 match placed {
                     Err(problem) if is_one_of_several => Ok(Placed {
@@ -224,6 +270,7 @@ impl Placed {
             order: order.order.to_string(),
             variant: variant.name,
             repeat: false,
+            answer: None,
             standing: None,
             elapsed_ms: None,
             error: None,
@@ -232,22 +279,38 @@ impl Placed {
     }
 }
 
-/// Submits `asked` and, if `wait` says so, follows it to its end.
+/// Submits `asked`, and follows it to its end where that is called for: see [`all`].
 async fn one<W: World>(
     world: &W,
     variant: &'static Variant,
     asked: &PlaceOrder,
-    wait: Option<u64>,
+    wait: bool,
+    within: u64,
 ) -> Outcome<Placed> {
-    let submitted = submit(world, variant, asked).await?;
+    let began = world.now();
+    let (submitted, answer) = ask(world, variant, asked).await?;
     let mut placed = Placed {
         repeat: submitted == Submitted::Already,
         ..Placed::new(variant, asked)
     };
-    let Some(seconds) = wait else {
+    let id = asked.order.as_str();
+    if let Some(answer) = &answer {
+        placed.answer = answer.decision().map(str::to_owned);
+        let took = world.now().duration_since(began);
+        placed.elapsed_ms = Some(took.as_millis() as i64);
+        if placed.answer.is_none() && find(world, id).await?.is_none() {
+            return Err(came_to_nothing(id, answer));
+        }
+        if placed.answer.as_deref() == Some("Rejected") {
+            placed.exit = Exit::Failed;
+        }
+    }
+    // Another execution drives it, or this one failed: the order itself says what is next.
+    let is_open = answer.is_some() && placed.answer.is_none();
+    if !wait && !is_open {
         return Ok(placed);
-    };
-    let order = ended(world, asked.order.as_str(), seconds).await?;
+    }
+    let order = ended(world, id, within).await?;
     // Two that were sent at once under one id: the other one may have come first.
     if !same(world, asked).await? {
         return Err(Problem::failed(format!(
@@ -266,6 +329,15 @@ async fn one<W: World>(
         .map(|at| at.duration_since(order.placed.placed_at));
     placed.elapsed_ms = decided.map(|took| took.as_millis() as i64);
     Ok(placed)
+}
+
+/// Says that nothing was placed, as the entry answered.
+fn came_to_nothing(id: &str, answer: &Answer) -> Problem {
+    let why = answer.error.as_deref().unwrap_or(&answer.status);
+    Problem::failed(format!(
+        "order {id} was not placed: its execution ended with {why}"
+    ))
+    .hint("to place it again under the same id is safe")
 }
 
 /// The order called `id` once it is decided and no compensation is pending.
@@ -329,9 +401,11 @@ impl Report for Orders {
             table::number("TOOK").gives_way(2),
         ]);
         for placed in &self.orders {
-            let how = match (&placed.error, &placed.standing, placed.repeat) {
+            let said = placed.standing.as_ref().map(word);
+            let said = said.or_else(|| placed.answer.clone());
+            let how = match (&placed.error, said, placed.repeat) {
                 (Some(error), ..) => format!("FAILED: {error}"),
-                (None, Some(standing), _) => word(standing),
+                (None, Some(said), _) => said,
                 (None, None, false) => "submitted".to_owned(),
                 (None, None, true) => "submitted before".to_owned(),
             };

@@ -30,6 +30,9 @@ pub struct Variant {
     /// with their history, stopped and redriven. Else a log group is all there is.
     #[serde(skip)]
     pub keeps_executions: bool,
+    /// Whether whoever places an order is told what became of it, for the entry answers.
+    #[serde(skip)]
+    pub answers: bool,
     /// Whether its facts travel on a carrier: then they can be listened to and
     /// replayed.
     #[serde(skip)]
@@ -90,8 +93,28 @@ struct Entries {
 pub enum Entry {
     /// A state machine, by its ARN: an execution, named after its subject.
     Machine(String),
+    /// … of which whoever submits waits for the answer (StartSyncExecution).
+    #[serde(rename = "sync_machine")]
+    SyncMachine(String),
     /// The service's queue, by its URL: a command.
     Queue(String),
+}
+
+impl Entry {
+    /// The ARN of the state machine that it starts, if it starts one.
+    #[must_use]
+    pub fn machine(&self) -> Option<&str> {
+        match self {
+            Self::Machine(arn) | Self::SyncMachine(arn) => Some(arn),
+            Self::Queue(_) => None,
+        }
+    }
+
+    /// Whether whoever submits there waits for the answer.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        matches!(self, Self::SyncMachine(_))
+    }
 }
 
 /// Where a service takes commands that come from outside the flow.
@@ -196,6 +219,7 @@ impl Description {
             carried_by: word(&said.carried_by),
             has_machines: said.machines.is_some(),
             keeps_executions: said.machines.as_ref().is_some_and(|it| it.logs.is_none()),
+            answers: said.entry.order.answers(),
             has_facts: said.facts.is_some(),
             has_rules: said.facts.as_ref().is_some_and(|it| it.bus.is_some()),
             keeps_order: said.facts.as_ref().is_some_and(Facts::keeps_order),
@@ -227,6 +251,14 @@ impl Description {
             Subject::Order => &self.said.entry.order,
             Subject::Customer => &self.said.entry.customer,
         }
+    }
+
+    /// Whether whoever starts the machine called `name` waits for its answer.
+    #[must_use]
+    pub fn answers(&self, name: &str) -> bool {
+        let entries = Subject::ALL.map(|subject| self.entry(subject)).into_iter();
+        let mut answering = entries.filter(|entry| entry.answers());
+        answering.any(|entry| entry.machine().and_then(|arn| arn.rsplit(':').next()) == Some(name))
     }
 
     /// The ARNs of all machines that drive such subjects; none where none do.
@@ -354,17 +386,18 @@ mod tests {
     fn what_a_description_lacks_is_told_with_its_outputs_name() {
         let outputs = |text: &str| BTreeMap::from([("PigeonVariant".to_owned(), text.to_owned())]);
         let whole = r#"{"name": "pigeon", "style": "choreography", "carried_by": "air", "newer": 1,
-            "entry": {"order": {"queue": "q"}, "customer": {"machine": "m"}},
+            "entry": {"order": {"queue": "q"}, "customer": {"sync_machine": "m"}},
             "doors": {"order": {"function": "f"}}, "dead_letters": ["d"]}"#;
         let all = Description::all(&outputs(whole)).unwrap();
         assert_eq!(all.len(), 1);
         let one = all[0];
         assert!(!one.variant.has_machines && !one.variant.has_facts);
         assert_eq!(one.entry(Subject::Order), &Entry::Queue("q".to_owned()));
-        assert_eq!(
-            one.entry(Subject::Customer),
-            &Entry::Machine("m".to_owned())
-        );
+        let of_customers = one.entry(Subject::Customer);
+        assert_eq!(of_customers, &Entry::SyncMachine("m".to_owned()));
+        assert_eq!(of_customers.machine(), Some("m"));
+        assert_eq!(one.entry(Subject::Order).machine(), None);
+        assert!(!one.variant.answers);
         assert_eq!(
             one.door(TableOf::Order),
             Some(&Door::Function("f".to_owned()))

@@ -75,24 +75,19 @@ impl Lab {
                 let hopeless = failed.error.as_deref() == Some(INVALID_COMMAND);
                 // A later half is started again by the order's own clock.
                 if id == failed.name && !hopeless && !left.contains(&id) && !self.came_in(id) {
-                    again.insert((failed.machine.clone(), failed.name));
+                    let sync = one.answers(&failed.machine);
+                    again.insert((failed.machine.clone(), failed.name, sync));
                 }
             }
         }
         let state = &mut *self.state();
-        for (machine, name) in &again {
-            let now = state.lab.now();
+        for (machine, name, sync) in &again {
             let execution = state.lab.execution(machine, name);
             let Some(input) = execution.map(|it| Value::clone(it.input())) else {
                 continue;
             };
-            if state.lab.start_execution(machine, name, &input).is_ok() {
-                state.record(now, || Input::StartExecution {
-                    machine: machine.clone(),
-                    name: name.clone(),
-                    input,
-                });
-            }
+            // One that cannot be started is told by what is left of its order.
+            let _ = state.start((machine, *sync), name, input);
         }
         !again.is_empty()
     }

@@ -9,5 +9,5 @@ pub mod lab;
 pub mod port;
 
 pub use self::port::{
-    Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World,
+    Answer, Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World,
 };

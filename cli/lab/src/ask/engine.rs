@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Answer, Asked, Refusal};
 use crate::lab::Lab;
 use crate::random::{mix, uuid};
-use crate::workflow::Started;
+use crate::workflow::{Start, Started};
 
 impl Lab {
     pub(super) fn ask_engine(&mut self, asked: &Asked) -> Answer {
@@ -41,7 +41,9 @@ impl Lab {
             })));
         }
         let begun = match machine.starts_with("arn:") {
-            true => self.begin_execution(machine, name, &input).ok(),
+            true => self
+                .begin_execution(machine, name, &input, Start::Async)
+                .ok(),
             false => None,
         };
         let Some((run, started)) = begun else {

@@ -20,8 +20,9 @@ fn the_deployed_templates_are_read() {
     // Both entries of each, but for a listener's only one; the two sweeps; and the
     // door for verdicts.
     assert_eq!(all.functions.len(), 2 * services - listeners + 3);
-    // Two for orders and two for customers, and an Express one for each.
-    assert_eq!(all.machines.len(), 6);
+    // Two for orders and two for customers, and an Express one for each: started, and
+    // waited for.
+    assert_eq!(all.machines.len(), 8);
     let order = &all.queues[all.queue_named("duet-order").unwrap()];
     assert_eq!((order.visibility, order.redrive.unwrap().1), (60_000, 31));
     let dead = &all.queues[order.redrive.unwrap().0];
@@ -117,7 +118,11 @@ fn parameters_choose_what_is_deployed() {
     let order = &before.queues[before.queue_named("duet-order").unwrap()];
     assert_eq!((order.visibility, order.redrive.unwrap().1), (30_000, 31));
     assert_eq!(before.outputs["PatienceSeconds"], "20");
-    let only = read(&[("WithOrchestration", "false"), ("WithExpress", "false")]);
+    let only = read(&[
+        ("WithOrchestration", "false"),
+        ("WithExpress", "false"),
+        ("WithExpressSync", "false"),
+    ]);
     assert!(only.machines.is_empty() && !only.outputs.contains_key("StandardVariant"));
     for seconds in ["4", "76"] {
         let wrong = BTreeMap::from([("PatienceSeconds".to_owned(), seconds.to_owned())]);

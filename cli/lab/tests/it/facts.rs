@@ -59,7 +59,10 @@ fn an_unknown_parameter_is_refused() {
 #[test]
 fn nothing_is_left_to_happen_after_all_deadlines() {
     let mut lab = lab(1, &[]);
-    for variant in crate::shop::VARIANTS.into_iter().chain(["express"]) {
+    for variant in crate::shop::VARIANTS
+        .into_iter()
+        .chain(["express", "express-sync"])
+    {
         place(&mut lab, variant, &format!("{variant}-1"), "tok_visa");
     }
     assert!(lab.settle(30 * DAY));

@@ -93,13 +93,18 @@ pub(crate) fn message(
 pub(crate) fn place(lab: &mut Lab, variant: &str, id: &str, token: &str) {
     let message = message(lab, variant, "PlaceOrder", id, order(id, token));
     match variant {
-        "standard" | "express" => {
+        "standard" | "express" | "express-sync" => {
             let input = json!({ "metadata": message.metadata, "data": message.data });
-            let machine = match variant {
-                "standard" => "duet-order",
-                _ => "duet-express-order",
+            let started = match variant {
+                "standard" => lab.start_execution("duet-order", id, &input).map(drop),
+                "express" => lab
+                    .start_execution("duet-express-order", id, &input)
+                    .map(drop),
+                _ => lab
+                    .start_sync_execution("duet-express-sync-order", id, &input)
+                    .map(drop),
             };
-            lab.start_execution(machine, id, &input).unwrap();
+            started.unwrap();
         }
         _ => lab.send_command("duet-order-commands", &message).unwrap(),
     }

@@ -121,6 +121,13 @@ fn when(lab: &Lab, what: &str) -> Option<jiff::Timestamp> {
     moment.map(|moment| moment.at)
 }
 
+/// No workflow.
+const WITHOUT: [(&str, &str); 3] = [
+    ("WithOrchestration", "false"),
+    ("WithExpress", "false"),
+    ("WithExpressSync", "false"),
+];
+
 #[test]
 fn an_update_makes_what_is_needed_first_and_deletes_last() {
     let mut moments = Vec::new();
@@ -128,8 +135,7 @@ fn an_update_makes_what_is_needed_first_and_deletes_last() {
         let mut lab = lab(seed);
         updated(&mut lab, &[("Extra", "off")]);
         let began = lab.now();
-        let without = [("WithOrchestration", "false"), ("WithExpress", "false")];
-        let update = updated(&mut lab, &[&without[..], &[("Word", "two")]].concat());
+        let update = updated(&mut lab, &[&WITHOUT[..], &[("Word", "two")]].concat());
         assert!(
             update.added.contains(&"Extra/Rule".to_owned()),
             "{update:?}"
@@ -372,8 +378,7 @@ fn a_deleted_mapping_stops_polling() {
 fn a_deleted_function_is_not_found() {
     let mut lab = lab(1);
     lab.start_execution("calls", "x", &json!({})).unwrap();
-    let none = [("WithOrchestration", "false"), ("WithExpress", "false")];
-    updated(&mut lab, &none);
+    updated(&mut lab, &WITHOUT);
     assert!(lab.definitions().function("duet-order-task").is_none());
     lab.settle(2 * HOUR);
     let failed = lab.failed_executions().remove(0);

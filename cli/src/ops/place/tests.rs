@@ -79,6 +79,97 @@ async fn past_the_tool_the_doors_refuse_amounts_and_ids_all_the_same() {
     }
 }
 
+/// The variants of which whoever places an order is told what became of it.
+fn answering() -> impl Iterator<Item = &'static Variant> {
+    variant::ALL.iter().filter(|variant| variant.answers)
+}
+
+/// What is said of the order of `scenario` that is placed, and not waited for.
+async fn told(world: &Lab, variant: &'static Variant, scenario: &str) -> Outcome<Orders> {
+    let stem = format!("{scenario}-{}", variant.name);
+    let plan = scenario::named(scenario).unwrap().plan(&stem, 1, 1);
+    crate::ops::catalog::seed(world, &plan.goods).await?;
+    all(world, vec![(variant, plan.waves[0][0].clone())], false, 60).await
+}
+
+#[tokio::test]
+async fn where_the_entry_answers_the_answer_is_what_became_of_the_order() {
+    let definitions = definitions(&BTreeMap::new()).unwrap();
+    let config = Config {
+        keep_succeeded: true,
+        ..Config::default()
+    };
+    let world = Lab::new(&definitions, config).unwrap();
+    assert_eq!(answering().count(), 1);
+    for variant in answering() {
+        for (scenario, answer, exit) in [
+            ("happy", "Confirmed", Exit::Done),
+            ("card-declined", "Rejected", Exit::Failed),
+            ("review-approve", "UnderReview", Exit::Done),
+        ] {
+            let placed = told(&world, variant, scenario).await.unwrap();
+            assert_eq!(placed.orders[0].answer.as_deref(), Some(answer));
+            assert!(placed.orders[0].standing.is_none());
+            assert_eq!(placed.exit(), exit, "{scenario}");
+            assert!(placed.text().contains(answer), "{}", placed.text());
+        }
+        // Nobody waits for it any more: it is over by what the order itself says.
+        let again = told(&world, variant, "happy").await.unwrap();
+        assert!(again.orders[0].repeat && again.orders[0].answer.is_none());
+    }
+}
+
+/// Whoever gives up and asks again has two executions run side by side.
+#[tokio::test]
+async fn asked_twice_at_once_both_are_told_of_one_order() {
+    let config = Config {
+        keep_succeeded: true,
+        ..Config::default()
+    };
+    let world = Lab::new(&definitions(&BTreeMap::new()).unwrap(), config).unwrap();
+    for variant in answering() {
+        let plan = scenario::named("happy").unwrap().plan(variant.name, 1, 1);
+        crate::ops::catalog::seed(&world, &plan.goods)
+            .await
+            .unwrap();
+        let order = &plan.waves[0][0];
+        let both = all(
+            &world,
+            vec![(variant, order.clone()), (variant, order.clone())],
+            false,
+            60,
+        );
+        let both = both.await.unwrap();
+        for placed in &both.orders {
+            let said = placed.standing.as_ref().map(word);
+            assert_eq!(said.or(placed.answer.clone()).as_deref(), Some("Confirmed"));
+        }
+        let key = duet_inventory::stock_key(&order.lines[0].sku);
+        world.pause(60_000).await;
+        let stock = world.table(TableOf::Inventory).load(&[key]).await.unwrap();
+        let stock: Stock = stock[0].as_ref().unwrap().read().unwrap();
+        let ordered: u32 = order.lines.iter().map(|line| line.quantity.get()).sum();
+        assert_eq!(stock.shipped, i64::from(ordered));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nothing_was_placed_ends_with_1_and_says_why() {
+    let config = Config {
+        keep_succeeded: true,
+        faults: vec!["store-fault@PlaceOrder:1".parse().unwrap()],
+        ..Config::default()
+    };
+    let world = Lab::new(&definitions(&BTreeMap::new()).unwrap(), config).unwrap();
+    for variant in answering() {
+        let refused = told(&world, variant, "happy").await.unwrap_err();
+        assert_eq!(refused.exit, Exit::Failed);
+        let text = refused.to_string();
+        assert!(text.contains("was not placed"), "{text}");
+        assert!(text.contains("PatienceSpent"), "{text}");
+    }
+}
+
 #[test]
 fn the_sum_of_lines_is_never_past_the_largest_total() {
     let world = lab();

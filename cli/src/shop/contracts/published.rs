@@ -157,7 +157,7 @@ impl Published {
         for subject in Subject::ALL {
             match description.entry(subject) {
                 Entry::Queue(url) => self.door(definitions, variant, &Door::Queue(url.clone())),
-                Entry::Machine(arn) => {
+                Entry::Machine(arn) | Entry::SyncMachine(arn) => {
                     let machine = definitions.machines.iter().find(|it| &it.arn == arn);
                     if let Some(machine) = machine {
                         self.workflow(definitions, variant, machine, subject);

@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::machines::{chain, definitions, fan_out, saga};
+use self::machines::{chain, definitions, express, fan_out, saga};
 use crate::shop::message;
 use crate::simulate::parallel::in_parallel;
 use crate::terminal::exit::{Exit, Outcome, Problem};
@@ -136,10 +136,21 @@ impl Probe {
         tells: impl Fn(Timestamp, &[Stamp]) -> Option<f64>,
     ) -> Outcome<Vec<f64>> {
         let start = |lab: &mut Lab, name: &str| {
-            let input =
-                json!({ "metadata": { "subject": name, "variant": "probe" }, "data": name });
-            let started = lab.start_execution("probe", name, &input);
-            started.map(|_| ()).map_err(Problem::environment)
+            let started = lab.start_execution("probe", name, &input(name));
+            started.map(drop).map_err(Problem::environment)
+        };
+        self.each(times, start, tells)
+    }
+
+    /// Starts an execution each time, and waits for its end.
+    fn sync_executions(
+        &mut self,
+        times: u32,
+        tells: impl Fn(Timestamp, &[Stamp]) -> Option<f64>,
+    ) -> Outcome<Vec<f64>> {
+        let start = |lab: &mut Lab, name: &str| {
+            let waiting = lab.start_sync_execution("probe", name, &input(name));
+            waiting.map(drop).map_err(Problem::environment)
         };
         self.each(times, start, tells)
     }
@@ -166,6 +177,10 @@ impl Probe {
         }
         Ok(told)
     }
+}
+
+fn input(name: &str) -> Value {
+    json!({ "metadata": { "subject": name, "variant": "probe" }, "data": name })
 }
 
 fn ms(from: Timestamp, to: Timestamp) -> f64 {
@@ -213,6 +228,14 @@ fn measured(
         Hop::StartToFunction => (
             "from starting to the handler",
             probe(&one)?.executions(times, first)?,
+        ),
+        Hop::ExpressStartToFunction => (
+            "from starting to the handler",
+            probe(&express(one))?.executions(times, first)?,
+        ),
+        Hop::ExpressSyncStartToFunction => (
+            "from starting to the handler",
+            probe(&express(one))?.sync_executions(times, first)?,
         ),
         Hop::StepToStep => {
             let gap = |_: Timestamp, stamps: &[Stamp]| {

@@ -9,6 +9,7 @@ mod logs;
 mod operate;
 mod replay;
 pub mod stacks;
+mod sync;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use self::deployed::{SAID_BEFORE, patience};
 use self::error::unreachable;
 use self::history::happened;
 use super::port::express;
-use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
+use super::{Answer, Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::{Description, Door, Entry, Variant, shared_dead_letters};
@@ -42,6 +43,8 @@ pub struct Aws {
     deployment: Deployment,
     tables: BTreeMap<TableOf, Dynamo>,
     pub(super) workflows: aws_sdk_sfn::Client,
+    /// The same for who waits for an execution's end.
+    waiting: aws_sdk_sfn::Client,
     pub(crate) queues: aws_sdk_sqs::Client,
     pub(super) topics: aws_sdk_sns::Client,
     pub(super) functions: aws_sdk_lambda::Client,
@@ -92,6 +95,7 @@ impl Aws {
             described,
             tables,
             workflows: aws_sdk_sfn::Client::new(config),
+            waiting: sync::client(config),
             queues: aws_sdk_sqs::Client::new(config),
             topics: aws_sdk_sns::Client::new(config),
             functions: aws_sdk_lambda::Client::new(config),
@@ -351,27 +355,46 @@ impl World for Aws {
         subject: Subject,
         message: &CommandMessage,
     ) -> Outcome<Submitted> {
+        Ok(self.ask(variant, subject, message).await?.0)
+    }
+
+    async fn ask(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> Outcome<(Submitted, Option<Answer>)> {
+        let name = &message.metadata.subject;
+        let input = || json!({ "metadata": message.metadata, "data": message.data });
         match self.description(variant)?.entry(subject) {
             Entry::Machine(machine) => {
-                let input = json!({ "metadata": message.metadata, "data": message.data });
-                self.start(machine, &message.metadata.subject, &input).await
+                let submitted = self.start(machine, name, &input()).await?;
+                Ok((submitted, None))
+            }
+            Entry::SyncMachine(machine) => {
+                let answer = sync::start(&self.waiting, machine, name, &input()).await?;
+                Ok((Submitted::Accepted, Some(answer)))
             }
             Entry::Queue(queue) => {
                 let body = serde_json::to_string(message).map_err(Problem::environment)?;
                 self.send(queue, body).await?;
-                Ok(Submitted::Accepted)
+                Ok((Submitted::Accepted, None))
             }
         }
     }
 
     async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
+        // An execution's input is JSON whatever one does; its data is nothing an order can be.
+        let input = || {
+            let metadata =
+                crate::shop::message::metadata("Poison", marker, variant.name, self.now());
+            json!({ "metadata": metadata, "data": { "poison": marker } })
+        };
         match self.description(variant)?.entry(Subject::Order) {
-            Entry::Machine(machine) => {
-                // An execution's input is JSON whatever one does; its data is nothing an order can be.
-                let metadata =
-                    crate::shop::message::metadata("Poison", marker, variant.name, self.now());
-                let input = json!({ "metadata": metadata, "data": { "poison": marker } });
-                self.start(machine, marker, &input).await.map(drop)
+            Entry::Machine(machine) => self.start(machine, marker, &input()).await.map(drop),
+            Entry::SyncMachine(machine) => {
+                let answer = sync::start(&self.waiting, machine, marker, &input()).await;
+                answer.map(drop)
             }
             Entry::Queue(queue) => {
                 let text = format!("{{\"poison\": \"{marker}\"");

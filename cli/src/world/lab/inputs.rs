@@ -7,7 +7,7 @@ use duet_core::store::{
     Body, Browse, CommitError, Expect, Item, Key, Listing, Store, StoreFault, Write,
 };
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::FaultRule;
+use duet_lab::{FaultRule, Started, Waiting};
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,11 +28,13 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Input {
-    /// StartExecution.
+    /// StartExecution, or StartSyncExecution.
     StartExecution {
         machine: String,
         name: String,
         input: Value,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sync: bool,
     },
     /// SendMessage of a command.
     SendCommand {
@@ -145,6 +147,37 @@ impl State {
         }
     }
 
+    /// Starts an execution. Gives what became of that, and by what its answer is asked
+    /// for where `sync` says that somebody waits.
+    pub(crate) fn start(
+        &mut self,
+        (machine, sync): (&str, bool),
+        name: &str,
+        input: Value,
+    ) -> Outcome<(Started, Option<Waiting>)> {
+        let now = self.lab.now();
+        let begun = match sync {
+            true => {
+                let waiting = self.lab.start_sync_execution(machine, name, &input);
+                waiting.map(|waiting| (Started::New, Some(waiting)))
+            }
+            false => {
+                let started = self.lab.start_execution(machine, name, &input);
+                started.map(|started| (started, None))
+            }
+        };
+        let begun = begun.map_err(Problem::environment)?;
+        if begun.0 == Started::New {
+            self.record(now, || Input::StartExecution {
+                machine: machine.to_owned(),
+                name: name.to_owned(),
+                input,
+                sync,
+            });
+        }
+        Ok(begun)
+    }
+
     /// From here on faults strike by these rules, and by no others.
     pub(crate) fn set_faults(&mut self, faults: Vec<String>) -> Outcome<()> {
         let rules = faults.iter().map(|rule| rule.parse::<FaultRule>());
@@ -213,10 +246,8 @@ impl State {
                 machine,
                 name,
                 input,
-            } => lab
-                .start_execution(&machine, &name, &input)
-                .map(drop)
-                .map_err(Problem::failed),
+                sync,
+            } => self.start((&machine, sync), &name, input).map(drop),
             Input::SendCommand { queue, message } => {
                 lab.send_command(&queue, &message).map_err(Problem::failed)
             }

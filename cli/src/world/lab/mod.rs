@@ -15,12 +15,12 @@ use std::task::Poll;
 
 use duet_core::id::further_execution;
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Definitions, Started, Update, UpdateError, Used, bundled};
+use duet_lab::{Config, Definitions, Started, Update, UpdateError, Used, Waiting, bundled};
 use serde_json::json;
 
 use self::inputs::{Entry as Came, Input};
 use super::port::express as port;
-use super::{Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
+use super::{Answer, Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
 use crate::shop::variant::{Description, Door, Entry, Variant, shared_dead_letters};
@@ -28,6 +28,11 @@ use crate::terminal::exit::{Outcome, Problem};
 
 /// The stack's name in the lab.
 pub(crate) const STACK: &str = "duet";
+
+/// How long somebody waits for an execution's end, and between two looks, in
+/// milliseconds: longer than one lasts.
+const SYNC_LIMIT: u64 = 330_000;
+const LOOK_EVERY: u64 = 10;
 
 /// A lab, as the commands see it; clones share it.
 #[derive(Debug, Clone)]
@@ -144,6 +149,41 @@ impl Lab {
         act(&mut self.state().lab)
     }
 
+    /// Submits a command. Gives what became of that, and by what its answer is asked for
+    /// where the entry answers.
+    fn begin(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> Outcome<(Submitted, Option<Waiting>)> {
+        let entry = self.description(variant)?.entry(subject);
+        let state = &mut *self.state();
+        match entry {
+            Entry::Machine(machine) | Entry::SyncMachine(machine) => {
+                let input = json!({ "metadata": message.metadata, "data": message.data });
+                let name = &message.metadata.subject;
+                let (started, waiting) = state.start((machine, entry.answers()), name, input)?;
+                let submitted = match started {
+                    Started::New => Submitted::Accepted,
+                    Started::Already => Submitted::Already,
+                    Started::Clashes => Submitted::Clashes,
+                };
+                Ok((submitted, waiting))
+            }
+            Entry::Queue(queue) => {
+                let now = state.lab.now();
+                let sent = state.lab.send_command(queue, message);
+                sent.map_err(Problem::environment)?;
+                state.record(now, || Input::SendCommand {
+                    queue: queue.clone(),
+                    message: Box::new(message.clone()),
+                });
+                Ok((Submitted::Accepted, None))
+            }
+        }
+    }
+
     /// An output of the stack, as it is now.
     fn output(&self, name: &str) -> Option<String> {
         self.with(|lab| lab.definitions().outputs.get(name).cloned())
@@ -202,57 +242,43 @@ impl World for Lab {
         subject: Subject,
         message: &CommandMessage,
     ) -> Outcome<Submitted> {
-        let entry = self.description(variant)?.entry(subject);
-        let state = &mut *self.state();
-        let now = state.lab.now();
-        let lab = &mut state.lab;
-        match entry {
-            Entry::Machine(machine) => {
-                let input = json!({ "metadata": message.metadata, "data": message.data });
-                let started = lab.start_execution(machine, &message.metadata.subject, &input);
-                Ok(match started.map_err(Problem::environment)? {
-                    Started::New => {
-                        state.record(now, || Input::StartExecution {
-                            machine: machine.clone(),
-                            name: message.metadata.subject.clone(),
-                            input,
-                        });
-                        Submitted::Accepted
-                    }
-                    Started::Already => Submitted::Already,
-                    Started::Clashes => Submitted::Clashes,
-                })
+        Ok(self.begin(variant, subject, message)?.0)
+    }
+
+    async fn ask(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> Outcome<(Submitted, Option<Answer>)> {
+        let (submitted, waiting) = self.begin(variant, subject, message)?;
+        let Some(waiting) = waiting else {
+            return Ok((submitted, None));
+        };
+        for _ in 0..SYNC_LIMIT / LOOK_EVERY {
+            let answer = self.state().lab.answer(waiting);
+            if let Some(answer) = answer {
+                let answer = Answer {
+                    status: duet_lab::word(answer.status).to_owned(),
+                    output: answer.output,
+                    error: answer.error,
+                };
+                return Ok((submitted, Some(answer)));
             }
-            Entry::Queue(queue) => {
-                lab.send_command(queue, message)
-                    .map_err(Problem::environment)?;
-                state.record(now, || Input::SendCommand {
-                    queue: queue.clone(),
-                    message: Box::new(message.clone()),
-                });
-                Ok(Submitted::Accepted)
-            }
+            self.pause(LOOK_EVERY).await;
         }
+        Ok((submitted, None))
     }
 
     async fn submit_poison(&self, variant: &'static Variant, marker: &str) -> Outcome<()> {
         let entry = self.description(variant)?.entry(Subject::Order);
         let metadata = crate::shop::message::metadata("Poison", marker, variant.name, self.now());
         let state = &mut *self.state();
-        let now = state.lab.now();
-        let lab = &mut state.lab;
         match entry {
-            Entry::Machine(machine) => {
+            Entry::Machine(machine) | Entry::SyncMachine(machine) => {
                 // An execution's input is JSON whatever one does; its data is nothing an order can be.
                 let input = json!({ "metadata": metadata, "data": { "poison": marker } });
-                let started = lab.start_execution(machine, marker, &input);
-                if started.map_err(Problem::environment)? == Started::New {
-                    state.record(now, || Input::StartExecution {
-                        machine: machine.clone(),
-                        name: marker.to_owned(),
-                        input,
-                    });
-                }
+                state.start((machine, entry.answers()), marker, input)?;
             }
             Entry::Queue(queue) => {
                 let text = format!("{{\"poison\": \"{marker}\"");

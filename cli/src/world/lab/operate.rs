@@ -180,7 +180,7 @@ impl Operate for Lab {
 
     async fn start_again(&self, failed: &FailedExecution) -> Outcome<String> {
         let state = &mut *self.state();
-        let (now, lab) = (state.lab.now(), &mut state.lab);
+        let lab = &mut state.lab;
         let machine = &failed.machine;
         let input = lab
             .execution(machine, &failed.name)
@@ -196,13 +196,7 @@ impl Operate for Lab {
             n += 1;
         }
         let name = failed.next(n);
-        lab.start_execution(machine, &name, &input)
-            .map_err(Problem::environment)?;
-        state.record(now, || Input::StartExecution {
-            machine: machine.clone(),
-            name: name.clone(),
-            input,
-        });
+        state.start((machine, false), &name, input)?;
         Ok(name)
     }
 

@@ -12,6 +12,7 @@ use duet_core::store::{Browse, Listing, Store};
 use duet_core::{CommandMessage, Timestamp};
 use duet_lab::Used;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
@@ -27,6 +28,27 @@ pub enum Submitted {
     Already,
     /// Its id was submitted before, with other content.
     Clashes,
+}
+
+/// What somebody who submitted and waited was told, where the entry answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// How the execution ended: `SUCCEEDED`, `FAILED` or `TIMED_OUT`.
+    pub status: String,
+    /// What it gave; an object with `order`, and `decision` unless another execution
+    /// drives the order.
+    pub output: Option<Value>,
+    /// The error it failed with.
+    pub error: Option<String>,
+}
+
+impl Answer {
+    /// What was decided: `Confirmed`, `Rejected` or `UnderReview`; `None` where the
+    /// execution failed, or another one drives the order.
+    #[must_use]
+    pub fn decision(&self) -> Option<&str> {
+        self.output.as_ref()?["decision"].as_str()
+    }
 }
 
 /// Something that could not be delivered or processed.
@@ -104,8 +126,8 @@ impl HistoryEvent {
     /// The command in the arguments of a task. They hold data, too: nothing
     /// else is taken from them.
     pub(crate) fn command_in(arguments: &str) -> Option<String> {
-        let arguments: serde_json::Value = serde_json::from_str(arguments).ok()?;
-        let of = |value: &serde_json::Value| value["command"].as_str().map(str::to_owned);
+        let arguments: Value = serde_json::from_str(arguments).ok()?;
+        let of = |value: &Value| value["command"].as_str().map(str::to_owned);
         of(&arguments["Payload"]).or_else(|| of(&arguments))
     }
 }
@@ -251,6 +273,15 @@ pub trait World: Clone + Send + Sync + 'static {
         subject: Subject,
         message: &CommandMessage,
     ) -> impl Future<Output = Outcome<Submitted>> + Send;
+
+    /// Submits as [`Self::submit`] does and, where the entry answers, waits for what it
+    /// says. There may be none even so: then the order has to be asked.
+    fn ask(
+        &self,
+        variant: &'static Variant,
+        subject: Subject,
+        message: &CommandMessage,
+    ) -> impl Future<Output = Outcome<(Submitted, Option<Answer>)>> + Send;
 
     /// Submits something nobody can parse, with `marker` in it.
     fn submit_poison(

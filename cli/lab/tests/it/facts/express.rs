@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use duet_asl::Status;
 use duet_core::store::Store;
-use duet_lab::{Config, Definitions, Lab, Started, WorkflowError, bundled};
+use duet_lab::{Answer, Config, Definitions, Lab, Started, WorkflowError, bundled};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -81,6 +82,58 @@ fn an_express_execution_may_run_twice_at_the_same_time() {
     assert!(of("o-1__2").len() >= 2);
     assert!(standing(&lab, "o-1").contains("Confirmed"));
     assert_eq!(shipped(&lab), 1);
+}
+
+/// What the caller of a synchronous execution is told of an order of kettles.
+fn told(lab: &mut Lab, id: &str, token: &str) -> Answer {
+    let message = message(lab, "express-sync", "PlaceOrder", id, order(id, token));
+    let input = json!({ "metadata": message.metadata, "data": message.data });
+    let waiting = lab.start_sync_execution("duet-express-sync-order", id, &input);
+    let waiting = waiting.unwrap();
+    assert_eq!(lab.answer(waiting), None);
+    lab.settle(HOUR);
+    lab.answer(waiting).unwrap()
+}
+
+#[test]
+fn a_synchronous_execution_runs_once_and_its_caller_is_told_its_end() {
+    let mut lab = watched(&["express-twice:1"]);
+    for (token, decision) in [("tok_visa", "Confirmed"), ("tok_declined", "Rejected")] {
+        let answer = told(&mut lab, token, token);
+        let expected = json!({ "order": token, "decision": decision });
+        assert_eq!(answer.status, Status::Succeeded);
+        assert_eq!(answer.output, Some(expected));
+        // What follows nobody waits for, and so it runs twice.
+        assert_eq!(count(&logged(&lab, token), "ExecutionStarted"), 1);
+        let after = logged(&lab, &format!("{token}__2"));
+        assert_eq!(count(&after, "ExecutionStarted"), 2);
+    }
+    let mut lab = watched(&["store-fault@PlaceOrder:1"]);
+    let answer = told(&mut lab, "o-1", "tok_visa");
+    assert_eq!((answer.status, answer.output), (Status::Failed, None));
+    assert!(answer.error.is_some());
+}
+
+#[test]
+fn a_synchronous_execution_shares_its_name_too() {
+    let mut lab = watched(&[]);
+    for _ in 0..2 {
+        place(&mut lab, "express-sync", "o-1", "tok_visa");
+    }
+    lab.settle(HOUR);
+    assert_eq!(count(&logged(&lab, "o-1"), "ExecutionStarted"), 2);
+    assert!(standing(&lab, "o-1").contains("Confirmed"));
+    assert_eq!(shipped(&lab), 1);
+}
+
+#[test]
+fn a_standard_machine_answers_nobody_who_waits() {
+    let mut lab = watched(&[]);
+    let refused = lab.start_sync_execution("duet-order", "o-1", &json!({}));
+    assert_eq!(refused, Err(WorkflowError::Standard("duet-order".into())));
+    let refused = lab.start_sync_execution("no-such", "o-1", &json!({}));
+    assert_eq!(refused, Err(WorkflowError::NoMachine("no-such".into())));
+    assert_eq!(lab.running_executions(), 0);
 }
 
 #[test]

@@ -39,6 +39,15 @@ pub(super) fn chain(tasks: usize, bytes: usize) -> Value {
     json!({ "StartAt": "T1", "States": states })
 }
 
+/// `machine` as an Express one.
+pub(super) fn express(mut machine: Value) -> Value {
+    machine[TYPE] = "EXPRESS".into();
+    machine
+}
+
+/// The member of a machine here that says its type; a definition has none.
+const TYPE: &str = "type";
+
 /// A machine of `branches` tasks side by side, after one that starts it.
 pub(super) fn fan_out(branches: usize) -> Value {
     let branch = |n: usize| {
@@ -78,6 +87,11 @@ pub(super) fn definitions(machine: &Value) -> Outcome<Arc<Definitions>> {
         "Action": "sqs:SendMessage", "Resource": get("Queue"),
         "Condition": { "ArnEquals": { "aws:SourceArn": get("Rule") } },
     }] });
+    let mut definition = machine.clone();
+    let kind = definition
+        .as_object_mut()
+        .and_then(|members| members.remove(TYPE));
+    let kind = kind.unwrap_or_else(|| "STANDARD".into());
     let role = "arn:aws:iam::123456789012:role/probe";
     let template = json!({
         "Transform": "AWS::Serverless-2016-10-31",
@@ -106,13 +120,13 @@ pub(super) fn definitions(machine: &Value) -> Outcome<Arc<Definitions>> {
                 "Queues": [{ "Ref": "Queue" }], "PolicyDocument": policy,
             } },
             "Machine": { "Type": "AWS::StepFunctions::StateMachine", "Properties": {
-                "StateMachineName": "probe", "DefinitionS3Location": "probe.asl.json", "RoleArn": role,
+                "StateMachineName": "probe", "StateMachineType": kind, "DefinitionS3Location": "probe.asl.json", "RoleArn": role,
             } },
         },
     });
     let files = Files::from([
         ("template.yaml".to_owned(), template.to_string()),
-        ("probe.asl.json".to_owned(), machine.to_string()),
+        ("probe.asl.json".to_owned(), definition.to_string()),
     ]);
     let read = Definitions::read(files, "probe", &BTreeMap::new());
     read.map(Arc::new).map_err(Problem::environment)
