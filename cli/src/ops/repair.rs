@@ -2,6 +2,8 @@
 //! else; the order service hears what is whole again. Safe to run twice, for
 //! every command it sends is idempotent.
 
+mod report;
+
 use std::collections::BTreeSet;
 
 use duet_core::order::Part;
@@ -25,7 +27,6 @@ use crate::shop::services::TableOf;
 use crate::shop::variant::Variant;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::progress::Progress;
-use crate::terminal::report::Report;
 use crate::world::{Commanded, World};
 
 /// The longest pause between two tries of a task, in milliseconds.
@@ -462,52 +463,4 @@ fn next_attempt(view: &View) -> u32 {
 
 fn refund_failed(view: &View, attempt: u32) -> bool {
     refunds(view).any(|(n, outcome)| n == attempt && outcome.starts_with("RefundFailed"))
-}
-
-impl Report for Repaired {
-    fn text(&self) -> String {
-        let mut lines = vec![format!("{}  {}", self.order, self.outcome)];
-        if self.repaired.is_empty() && self.missing.is_empty() {
-            lines.push("nothing was missing".to_owned());
-        }
-        lines.extend(
-            self.repaired
-                .iter()
-                .map(|part| format!("repaired: {part:?}")),
-        );
-        lines.extend(
-            self.missing
-                .iter()
-                .map(|missing| format!("missing: {:?}: {}", missing.part, missing.why)),
-        );
-        lines.join("\n")
-    }
-
-    fn exit(&self) -> Exit {
-        if self.missing.is_empty() {
-            Exit::Done
-        } else {
-            Exit::Failed
-        }
-    }
-}
-
-impl Report for AllRepaired {
-    fn text(&self) -> String {
-        if self.orders.is_empty() && self.failed.is_empty() {
-            return "no order needs attention".to_owned();
-        }
-        let repaired = self.orders.iter().map(Report::text);
-        let failed = self.failed.iter();
-        let failed = failed.map(|one| format!("{}  not repaired: {}", one.order, one.error));
-        repaired.chain(failed).collect::<Vec<_>>().join("\n")
-    }
-
-    fn exit(&self) -> Exit {
-        let all_done = self.orders.iter().all(|one| one.exit() == Exit::Done);
-        match all_done && self.failed.is_empty() {
-            true => Exit::Done,
-            false => Exit::Failed,
-        }
-    }
 }

@@ -5,6 +5,8 @@
 //! The archive knows times and rules only, so an order, a kind of event or a
 //! rate needs the journal; and so does a target without an archive.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use duet_core::fact::personal;
@@ -18,9 +20,7 @@ use serde_json::{Value, json};
 use crate::ops::{customer, place};
 use crate::shop::services::TableOf;
 use crate::terminal;
-use crate::terminal::exit::{Exit, Outcome, Problem};
-use crate::terminal::report::Report;
-use crate::terminal::table::{self, table};
+use crate::terminal::exit::{Outcome, Problem};
 use crate::world::port::replay::{BusRule, Replayable, queues_of};
 
 /// How long an event may take to be in an archive (EventBridge user guide,
@@ -492,68 +492,6 @@ async fn send<W: Replayable>(
     replay.sent = Some(sent);
     replay.completed = true;
     Ok(())
-}
-
-impl Report for Replay {
-    fn text(&self) -> String {
-        let mut lines = Vec::new();
-        if self.counts.is_empty() {
-            lines.push("the journal has no such events".to_owned());
-        } else {
-            let mut rows = table([table::word("EVENT"), table::number("COUNT")]);
-            for (kind, count) in &self.counts {
-                rows.add_row([kind.clone(), count.to_string()]);
-            }
-            lines.push(rows.text());
-        }
-        let kept: BTreeSet<&str> = self.rules.iter().map(String::as_str).collect();
-        let via = match self.via {
-            Via::Archive => "the archive",
-            Via::Journal => "the journal",
-        };
-        lines.push(format!(
-            "{} events past {} rules: {} messages, through {via}",
-            self.events,
-            kept.len(),
-            self.messages
-        ));
-        if self.dry_run {
-            lines.push("nothing was sent".to_owned());
-            return lines.join("\n");
-        }
-        let sent = match (self.sent, self.via) {
-            (Some(sent), Via::Journal) => format!("{sent} messages sent"),
-            (Some(sent), Via::Archive) => format!("{sent} events replayed"),
-            (None, _) => "replayed".to_owned(),
-        };
-        lines.push(format!("{}: {sent} in {:.1} s", self.name, self.elapsed_s));
-        if let (Some(sent), Via::Archive) = (self.sent, self.via)
-            && (sent as usize) < self.events as usize
-        {
-            lines.push(format!(
-                "the archive did not have {} of them yet: try again in ten minutes, or add --rate 100/s to go through the journal",
-                self.events as usize - sent as usize
-            ));
-        }
-        for refused in &self.refused {
-            lines.push(format!(
-                "refused: {} past {}: {}",
-                refused.event, refused.rule, refused.why
-            ));
-        }
-        if !self.completed {
-            lines.push("the replay has not come to its end yet".to_owned());
-        }
-        if !self.quiet {
-            lines.push("the consumers are still at work".to_owned());
-        }
-        lines.join("\n")
-    }
-
-    fn exit(&self) -> Exit {
-        let good = self.dry_run || (self.completed && self.quiet && self.refused.is_empty());
-        if good { Exit::Done } else { Exit::Failed }
-    }
 }
 
 #[cfg(test)]

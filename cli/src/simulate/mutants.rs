@@ -5,6 +5,8 @@
 //! [`planted`](super::planted) are mistakes that people make; these are all the
 //! places at which a mistake could be made.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,9 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::parallel::in_parallel;
 use super::{Cut, Options, REVIEW_SECONDS, simulate, variant_of};
-use crate::terminal::exit::{Exit, Outcome};
-use crate::terminal::report::Report;
-use crate::terminal::table::{self, table};
+use crate::terminal::exit::Outcome;
 use crate::world::lab;
 
 /// In how many seeds of each variant a mutant is looked for.
@@ -489,37 +489,6 @@ fn of_resources(all: &Definitions) -> Vec<Mutant> {
         }
     }
     mutants
-}
-
-impl Report for MutantsReport {
-    fn text(&self) -> String {
-        let mut rows = table([
-            table::prose("SURVIVES"),
-            table::prose("CHANGE"),
-            table::prose("WHY"),
-        ]);
-        for Survivor { place, change, why } in &self.survivors {
-            let why = why.unwrap_or("nobody explains it");
-            rows.add_row([place, change, why]);
-        }
-        format!(
-            "{}\n\n{} mutants: {} refused at deployment, {} found, {} survive, {} of these unexplained, {:.1} s",
-            rows.text(),
-            self.mutants,
-            self.refused,
-            self.found,
-            self.survivors.len(),
-            self.unexplained,
-            self.elapsed_s
-        )
-    }
-
-    fn exit(&self) -> Exit {
-        match self.unexplained * 100 <= self.mutants * UNEXPLAINED {
-            true => Exit::Done,
-            false => Exit::Failed,
-        }
-    }
 }
 
 #[cfg(test)]

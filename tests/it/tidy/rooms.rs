@@ -40,6 +40,24 @@ fn a_room_uses_only_the_rooms_below_it() {
     }
 }
 
+/// How long a file may be.
+const LINES: usize = 500;
+
+/// The one that may be longer: it is written into a crate as it stands.
+const WHOLE: &str = "cli/schemas/src/bindings/templates/support.rs";
+
+#[test]
+fn a_file_can_be_read_in_one_go() {
+    for dir in ["functions", "cli", "tests"] {
+        for path in rust_files(dir) {
+            let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+            let file = path.strip_prefix(root()).unwrap();
+            let file = file.to_string_lossy();
+            assert!(lines <= LINES || file == WHOLE, "{file} has {lines} lines");
+        }
+    }
+}
+
 #[test]
 fn no_port_names_an_sdk() {
     let rooms = [

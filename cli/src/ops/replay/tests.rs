@@ -10,6 +10,8 @@ use crate::ops::demo::{self, Choice};
 use crate::ops::view::View;
 use crate::shop::scenario;
 use crate::shop::variant::{self, Variant};
+use crate::terminal::exit::Exit;
+use crate::terminal::report::Report;
 use crate::world::World;
 use crate::world::lab::{Lab, definitions};
 

@@ -5,17 +5,17 @@
 //! behind a queue, a bus, and state machines.
 
 mod machines;
+mod probe;
 
 use std::sync::Arc;
 
-use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Hop, Lab, Profile, Quantiles, Row, Stamp, Time};
-use jiff::SignedDuration;
+use duet_core::Timestamp;
+use duet_lab::{Hop, Lab, Profile, Quantiles, Row, Stamp, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::machines::{chain, definitions, express, fan_out, saga};
-use crate::shop::message;
+use self::machines::{chain, express, fan_out, saga};
+use self::probe::Probe;
 use crate::simulate::parallel::in_parallel;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::report::Report;
@@ -87,100 +87,6 @@ pub struct Calibration {
     pub rows: Vec<Measured>,
     /// The flows.
     pub predicted: Vec<Predicted>,
-}
-
-/// A world of the probe.
-struct Probe {
-    lab: Lab,
-}
-
-impl Probe {
-    fn new(machine: &Value, profile: &Arc<Profile>, draw: u64) -> Outcome<Self> {
-        let config = Config {
-            seed: draw + 1,
-            profile: Some(profile.clone()),
-            assumptions: draw,
-            stamps: true,
-            keep_succeeded: false,
-            ..Config::default()
-        };
-        let lab = Lab::new(definitions(machine)?, config).map_err(Problem::environment)?;
-        Ok(Self { lab })
-    }
-
-    /// Does something `times` times, a while apart, and gives what `tells` makes
-    /// of the stamps of each; not of the first, which finds no warm instance.
-    fn each(
-        &mut self,
-        times: u32,
-        act: impl Fn(&mut Lab, &str) -> Outcome<()>,
-        tells: impl Fn(Timestamp, &[Stamp]) -> Option<f64>,
-    ) -> Outcome<Vec<f64>> {
-        let mut told = Vec::with_capacity(times as usize);
-        for n in 0..=times {
-            let (began, seen) = (self.lab.now(), self.lab.stamps().len());
-            act(&mut self.lab, &format!("p-{n}"))?;
-            self.lab.advance(began + SignedDuration::from_secs(BETWEEN));
-            let measured = tells(began, &self.lab.stamps()[seen..]);
-            if n > 0 {
-                told.push(measured.ok_or_else(|| Problem::failed("a measurement never ended"))?);
-            }
-        }
-        Ok(told)
-    }
-
-    /// Starts an execution each time.
-    fn executions(
-        &mut self,
-        times: u32,
-        tells: impl Fn(Timestamp, &[Stamp]) -> Option<f64>,
-    ) -> Outcome<Vec<f64>> {
-        let start = |lab: &mut Lab, name: &str| {
-            let started = lab.start_execution("probe", name, &input(name));
-            started.map(drop).map_err(Problem::environment)
-        };
-        self.each(times, start, tells)
-    }
-
-    /// Starts an execution each time, and waits for its end.
-    fn sync_executions(
-        &mut self,
-        times: u32,
-        tells: impl Fn(Timestamp, &[Stamp]) -> Option<f64>,
-    ) -> Outcome<Vec<f64>> {
-        let start = |lab: &mut Lab, name: &str| {
-            let waiting = lab.start_sync_execution("probe", name, &input(name));
-            waiting.map(drop).map_err(Problem::environment)
-        };
-        self.each(times, start, tells)
-    }
-
-    /// Calls the probe by hand each time, and gives the milliseconds it tells of.
-    fn calls(&mut self, times: u32, data: &Value) -> Outcome<Vec<f64>> {
-        let mut told = Vec::with_capacity(times as usize);
-        for n in 0..=times {
-            let message = CommandMessage {
-                command: "Probe".to_owned(),
-                metadata: message::metadata("Probe", &format!("p-{n}"), "probe", self.lab.now()),
-                data: data.clone(),
-                due: None,
-                reply_to: None,
-            };
-            let answer = self
-                .lab
-                .invoke("probe", &message)
-                .map_err(Problem::environment)?;
-            let answer = answer.map_err(|e| Problem::failed(e.name))?;
-            if n > 0 {
-                told.push(answer["ms"].as_f64().unwrap_or_default());
-            }
-        }
-        Ok(told)
-    }
-}
-
-fn input(name: &str) -> Value {
-    json!({ "metadata": { "subject": name, "variant": "probe" }, "data": name })
 }
 
 fn ms(from: Timestamp, to: Timestamp) -> f64 {

@@ -4,6 +4,7 @@
 //! straight to the next moment somebody waits for.
 
 mod bus;
+mod doors;
 mod express;
 pub(crate) mod inputs;
 mod operate;
@@ -15,7 +16,7 @@ use std::task::Poll;
 
 use duet_core::id::further_execution;
 use duet_core::{CommandMessage, Timestamp};
-use duet_lab::{Config, Definitions, Started, Update, UpdateError, Used, Waiting, bundled};
+use duet_lab::{Config, Definitions, Update, UpdateError, Used, bundled};
 use serde_json::json;
 
 use self::inputs::{Entry as Came, Input};
@@ -23,7 +24,7 @@ use super::port::express as port;
 use super::{Answer, Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
-use crate::shop::variant::{Description, Door, Entry, Variant, shared_dead_letters};
+use crate::shop::variant::{Description, Entry, Variant, shared_dead_letters};
 use crate::terminal::exit::{Outcome, Problem};
 
 /// The stack's name in the lab.
@@ -147,41 +148,6 @@ impl Lab {
     /// is done to it here.
     pub fn with<T>(&self, act: impl FnOnce(&mut duet_lab::Lab) -> T) -> T {
         act(&mut self.state().lab)
-    }
-
-    /// Submits a command. Gives what became of that, and by what its answer is asked for
-    /// where the entry answers.
-    fn begin(
-        &self,
-        variant: &'static Variant,
-        subject: Subject,
-        message: &CommandMessage,
-    ) -> Outcome<(Submitted, Option<Waiting>)> {
-        let entry = self.description(variant)?.entry(subject);
-        let state = &mut *self.state();
-        match entry {
-            Entry::Machine(machine) | Entry::SyncMachine(machine) => {
-                let input = json!({ "metadata": message.metadata, "data": message.data });
-                let name = &message.metadata.subject;
-                let (started, waiting) = state.start((machine, entry.answers()), name, input)?;
-                let submitted = match started {
-                    Started::New => Submitted::Accepted,
-                    Started::Already => Submitted::Already,
-                    Started::Clashes => Submitted::Clashes,
-                };
-                Ok((submitted, waiting))
-            }
-            Entry::Queue(queue) => {
-                let now = state.lab.now();
-                let sent = state.lab.send_command(queue, message);
-                sent.map_err(Problem::environment)?;
-                state.record(now, || Input::SendCommand {
-                    queue: queue.clone(),
-                    message: Box::new(message.clone()),
-                });
-                Ok((Submitted::Accepted, None))
-            }
-        }
     }
 
     /// An output of the stack, as it is now.
@@ -430,48 +396,7 @@ impl World for Lab {
         service: TableOf,
         message: &CommandMessage,
     ) -> Outcome<Commanded> {
-        let message_again = || Box::new(message.clone());
-        match self.description(variant)?.door(service) {
-            Some(Door::Function(function)) => {
-                let state = &mut *self.state();
-                let now = state.lab.now();
-                let done = state
-                    .lab
-                    .invoke(function, message)
-                    .map_err(Problem::environment)?;
-                state.record(now, || Input::Invoke {
-                    function: function.clone(),
-                    message: message_again(),
-                });
-                Ok(match done {
-                    Ok(_) => Commanded::Done,
-                    Err(error) => Commanded::Refused {
-                        name: error.name,
-                        text: error.text,
-                    },
-                })
-            }
-            Some(Door::Queue(queue)) => {
-                let state = &mut *self.state();
-                let now = state.lab.now();
-                state
-                    .lab
-                    .send_command(queue, message)
-                    .map_err(Problem::environment)?;
-                state.record(now, || Input::SendCommand {
-                    queue: queue.clone(),
-                    message: message_again(),
-                });
-                Ok(Commanded::Sent)
-            }
-            None => {
-                let service = service.name();
-                Err(Problem::usage(format!(
-                    "{service} takes no commands from outside under {}",
-                    variant.name
-                )))
-            }
-        }
+        self.at_door(variant, service, message)
     }
 
     async fn logs(&self, about: &str, _: Timestamp) -> Outcome<Vec<String>> {

@@ -1,6 +1,7 @@
 //! The fraud service over a table in memory.
 
 mod properties;
+mod reviews;
 mod scenarios;
 mod timers;
 

@@ -2,6 +2,7 @@
 //! that no interleaving of messages gives it two minds.
 
 mod follow;
+mod owed;
 mod personal;
 mod properties;
 mod rollout;
