@@ -1,7 +1,5 @@
 //! StartSyncExecution: an execution of an Express machine whose caller waits for its end.
 
-use std::time::Duration;
-
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -15,16 +13,13 @@ use serde_json::Value;
 use super::error::unreachable;
 use crate::terminal::exit::Outcome;
 use crate::world::Answer;
-
-/// How long an answer is waited for: longer than the five minutes that an execution has
-/// (Step Functions quotas).
-const READ_TIMEOUT: Duration = Duration::from_secs(330);
+use crate::world::port::ANSWERED_WITHIN;
 
 /// A client for it. It asks once: whoever asks again starts another execution, which is
 /// for the person who waits to decide.
 pub(super) fn client(config: &SdkConfig) -> Client {
     let patient = TimeoutConfigBuilder::new()
-        .read_timeout(READ_TIMEOUT)
+        .read_timeout(ANSWERED_WITHIN)
         .build();
     let config = Builder::from(config)
         .timeout_config(patient)

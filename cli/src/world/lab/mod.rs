@@ -20,7 +20,7 @@ use duet_lab::{Config, Definitions, Update, UpdateError, Used, bundled};
 use serde_json::json;
 
 use self::inputs::{Entry as Came, Input};
-use super::port::express as port;
+use super::port::{ANSWERED_WITHIN, express as port};
 use super::{Answer, Commanded, DeadLetter, Deployment, Execution, HistoryEvent, Submitted, World};
 use crate::shop::parameters::Fraud;
 use crate::shop::services::{Subject, TableOf};
@@ -30,9 +30,7 @@ use crate::terminal::exit::{Outcome, Problem};
 /// The stack's name in the lab.
 pub(crate) const STACK: &str = "duet";
 
-/// How long somebody waits for an execution's end, and between two looks, in
-/// milliseconds: longer than one lasts.
-const SYNC_LIMIT: u64 = 330_000;
+/// How often somebody who waits for an answer looks, in milliseconds.
 const LOOK_EVERY: u64 = 10;
 
 /// A lab, as the commands see it; clones share it.
@@ -221,7 +219,7 @@ impl World for Lab {
         let Some(waiting) = waiting else {
             return Ok((submitted, None));
         };
-        for _ in 0..SYNC_LIMIT / LOOK_EVERY {
+        for _ in 0..ANSWERED_WITHIN.as_millis() / u128::from(LOOK_EVERY) {
             let answer = self.state().lab.answer(waiting);
             if let Some(answer) = answer {
                 let answer = Answer {

@@ -6,6 +6,7 @@ pub mod operate;
 pub mod replay;
 
 use std::future::Future;
+use std::time::Duration;
 
 use duet_core::outcome::{PATIENCE_SPENT, TRANSIENT};
 use duet_core::store::{Browse, Listing, Store};
@@ -29,6 +30,10 @@ pub enum Submitted {
     /// Its id was submitted before, with other content.
     Clashes,
 }
+
+/// How long an answer is waited for: longer than the five minutes that an execution has
+/// which gives one (Step Functions quotas).
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(330);
 
 /// What somebody who submitted and waited was told, where the entry answers.
 #[derive(Debug, Clone, PartialEq)]
