@@ -245,7 +245,6 @@ impl Lab {
         let rule = &definitions.rules[delivery.rule];
         let target = &rule.targets[delivery.target];
         let owner = delivery.event.owner;
-        let step = self.steps[delivery.rule].clone();
         self.host.lock().meters.of(owner).deliveries += 1;
         let queue = target.queue.filter(|at| !definitions.queues[*at].gone);
         let Some(queue) = queue else {
@@ -268,63 +267,11 @@ impl Lab {
                 None,
             );
         }
-        let service = self.service_of(queue);
-        let ident = mix(delivery.ident, delivery.attempt.into());
         if delivery.attempt == 0 {
-            let aim = Aim {
-                service: &service,
-                step: &step,
-                ident,
-                about: &[owner],
-            };
-            let strikes = self
-                .host
-                .lock()
-                .faults
-                .strikes(Fault::TargetUnavailable, aim);
-            // Mostly for a moment; now and then for longer than a rule tries.
-            let span = match mix(ident, 4) % 4 {
-                0 => UNAVAILABLE_LONG,
-                _ => UNAVAILABLE,
-            };
-            if strikes {
-                delivery.blocked = self.now + self.draw(span, mix(ident, 5));
-                let until = delivery.blocked;
-                self.host
-                    .lock()
-                    .faults
-                    .lasts(Fault::TargetUnavailable, until);
-            }
+            self.block(&mut delivery, queue);
         }
         if self.now < delivery.blocked && !self.host.lock().faults.quiet {
-            let age = self.now - delivery.event.received;
-            let exhausted = if delivery.attempt >= target.max_attempts {
-                Some("MaximumRetryAttempts")
-            } else if age >= target.max_age {
-                Some("MaximumEventAgeInSeconds")
-            } else {
-                None
-            };
-            if exhausted.is_some() {
-                return self.give_up(
-                    &delivery,
-                    "THROTTLING",
-                    "the queue did not take the event",
-                    exhausted,
-                );
-            }
-            let most = FIRST_RETRY
-                .saturating_mul(1 << delivery.attempt.min(20))
-                .min(LONGEST_RETRY);
-            delivery.attempt += 1;
-            self.host.lock().meters.of(owner).retries += 1;
-            let wait = self.draw((most / 2, most), ident);
-            let attempt = delivery.attempt;
-            self.note(
-                |lab| lab.subject(owner),
-                || format!("{} is not taken, attempt {attempt}", rule.name),
-            );
-            return self.after(wait, Action::Deliver(Box::new(delivery)));
+            return self.deliver_again(delivery);
         }
         let body = match &target.input {
             duet_pattern::TargetInput::Event => Some(delivery.event.text.clone()),
@@ -347,13 +294,67 @@ impl Lab {
                     body,
                     ident: delivery.ident,
                     owner,
-                    step,
+                    step: self.steps[delivery.rule].clone(),
                     delay: None,
                     attributes: Attributes::new(),
                     place: None,
                 },
             );
         }
+    }
+
+    /// Decides whether and until when `queue` does not take the delivery.
+    fn block(&mut self, delivery: &mut Delivery, queue: usize) {
+        let ident = mix(delivery.ident, delivery.attempt.into());
+        let aim = Aim {
+            service: &self.service_of(queue),
+            step: &self.steps[delivery.rule],
+            ident,
+            about: &[delivery.event.owner],
+        };
+        let mut inner = self.host.lock();
+        if !inner.faults.strikes(Fault::TargetUnavailable, aim) {
+            return;
+        }
+        // Mostly for a moment; now and then for longer than a rule tries.
+        let span = match mix(ident, 4) % 4 {
+            0 => UNAVAILABLE_LONG,
+            _ => UNAVAILABLE,
+        };
+        delivery.blocked = self.now + self.draw(span, mix(ident, 5));
+        let until = delivery.blocked;
+        inner.faults.lasts(Fault::TargetUnavailable, until);
+    }
+
+    /// What its queue does not take is tried again, until the retry policy is exhausted.
+    fn deliver_again(&mut self, mut delivery: Delivery) {
+        let definitions = self.definitions.clone();
+        let rule = &definitions.rules[delivery.rule];
+        let target = &rule.targets[delivery.target];
+        let exhausted = if delivery.attempt >= target.max_attempts {
+            Some("MaximumRetryAttempts")
+        } else if self.now - delivery.event.received >= target.max_age {
+            Some("MaximumEventAgeInSeconds")
+        } else {
+            None
+        };
+        if exhausted.is_some() {
+            let why = "the queue did not take the event";
+            return self.give_up(&delivery, "THROTTLING", why, exhausted);
+        }
+        let most = FIRST_RETRY
+            .saturating_mul(1 << delivery.attempt.min(20))
+            .min(LONGEST_RETRY);
+        let ident = mix(delivery.ident, delivery.attempt.into());
+        delivery.attempt += 1;
+        let (owner, attempt) = (delivery.event.owner, delivery.attempt);
+        self.host.lock().meters.of(owner).retries += 1;
+        let wait = self.draw((most / 2, most), ident);
+        self.note(
+            |lab| lab.subject(owner),
+            || format!("{} is not taken, attempt {attempt}", rule.name),
+        );
+        self.after(wait, Action::Deliver(Box::new(delivery)));
     }
 
     /// What a rule cannot deliver goes to the target's dead-letter queue.

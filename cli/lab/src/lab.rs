@@ -202,49 +202,60 @@ impl std::fmt::Debug for Lab {
     }
 }
 
+/// `definitions` with the mistake `plant`, if there is to be one.
+fn planted(definitions: Arc<Definitions>, plant: Option<Plant>) -> Arc<Definitions> {
+    let Some(plant) = plant else {
+        return definitions;
+    };
+    let mut planted = Definitions::clone(&definitions);
+    plant.plant_in_definitions(&mut planted);
+    Arc::new(planted)
+}
+
+/// What the functions of a world that begins at `now` have around them.
+fn host(definitions: &Definitions, config: &Config, now: Millis) -> Host {
+    let host = Host::default();
+    let mut inner = host.lock();
+    inner.now = now;
+    inner.faults = Faults::new(config.seed, &config.faults, config.only.clone());
+    inner.faults.now = now;
+    inner.plant = config.plant;
+    for group in &definitions.schedule_groups {
+        inner.schedules.make_group(group);
+    }
+    inner.lines = config.logs.then(Vec::new);
+    inner.waits = config.waits.then(Vec::new);
+    inner.writer.clone_from(&config.writer);
+    if let Some(profile) = &config.profile {
+        inner.pace = profile.pace(config.assumptions);
+    }
+    drop(inner);
+    host
+}
+
+/// Names that many things will hold.
+fn shared<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Arc<str>> {
+    names.map(Arc::from).collect()
+}
+
 impl Lab {
     /// A world in which `definitions` are deployed and nothing has happened yet.
     ///
     /// # Errors
     /// [`DefinitionError`] when a function's environment does not fit its code.
     pub fn new(definitions: Arc<Definitions>, config: Config) -> Result<Self, DefinitionError> {
-        let definitions = match config.plant {
-            None => definitions,
-            Some(plant) => {
-                let mut planted = Definitions::clone(&definitions);
-                plant.plant_in_definitions(&mut planted);
-                Arc::new(planted)
-            }
+        let definitions = planted(definitions, config.plant);
+        let now = match config.start {
+            0 => duet_asl::DEFAULT_START,
+            start => start,
         };
-        let faults = Faults::new(config.seed, &config.faults, config.only.clone());
-        let lags = faults.any(Fault::StaleRead);
+        let host = host(&definitions, &config, now);
+        let lags = host.lock().faults.any(Fault::StaleRead);
         let tables: BTreeMap<String, Table> = definitions
             .tables
             .iter()
             .map(|name| (name.clone(), Table::new(lags, definitions.indexes_of(name))))
             .collect();
-        let host = Host::default();
-        let now = if config.start == 0 {
-            duet_asl::DEFAULT_START
-        } else {
-            config.start
-        };
-        {
-            let mut inner = host.lock();
-            inner.now = now;
-            inner.faults = faults;
-            inner.faults.now = now;
-            inner.plant = config.plant;
-            for group in &definitions.schedule_groups {
-                inner.schedules.make_group(group);
-            }
-            inner.lines = config.logs.then(Vec::new);
-            inner.waits = config.waits.then(Vec::new);
-            inner.writer.clone_from(&config.writer);
-            if let Some(profile) = &config.profile {
-                inner.pace = profile.pace(config.assumptions);
-            }
-        }
         let started = definitions
             .functions
             .iter()
@@ -260,16 +271,8 @@ impl Lab {
             .collect();
         let mut lab = Self {
             matchers: definitions.matchers(),
-            steps: definitions
-                .rules
-                .iter()
-                .map(|rule| rule.name.as_str().into())
-                .collect(),
-            services: definitions
-                .functions
-                .iter()
-                .map(|f| f.service.as_str().into())
-                .collect(),
+            steps: shared(definitions.rules.iter().map(|it| it.name.as_str())),
+            services: shared(definitions.functions.iter().map(|it| it.service.as_str())),
             queues: definitions
                 .queues
                 .iter()

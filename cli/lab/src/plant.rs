@@ -208,6 +208,7 @@ impl Plant {
     }
 
     /// Plants it in what is deployed, if it is one of those.
+    #[expect(clippy::too_many_lines, reason = "a table: one row a mistake")]
     pub fn plant_in_definitions(self, all: &mut Definitions) {
         match self {
             Self::RuleWithoutDlq => {

@@ -267,7 +267,7 @@ impl Lab {
     pub(crate) fn notify(&mut self, mut notification: Notification) {
         let definitions = self.definitions.clone();
         let subscription = &definitions.subscriptions[notification.subscription];
-        let (owner, step) = (notification.owner, subscription.name.clone());
+        let owner = notification.owner;
         {
             let mut inner = self.host.lock();
             let meter = inner.meters.of(owner);
@@ -285,53 +285,11 @@ impl Lab {
         if !sources.iter().any(|it| is_like(it, &subscription.topic)) {
             return self.undelivered(notification, "the queue's policy does not let it send");
         }
-        let service = self.service_of(queue);
-        if notification.tries == 0 {
-            let aim = Aim {
-                service: &service,
-                step: &step,
-                ident: notification.ident,
-                about: &[owner],
-            };
-            let in_order = notification.place.is_some();
-            let (refused, unavailable) = {
-                let mut inner = self.host.lock();
-                let faults = &mut inner.faults;
-                (
-                    faults.strikes(Fault::Subscription, aim),
-                    faults.strikes(Fault::TargetUnavailable, aim)
-                        || in_order && faults.strikes(Fault::BlockedGroup, aim),
-                )
-            };
-            if refused {
-                return self.undelivered(notification, "the queue refused it");
-            }
-            if unavailable {
-                // Mostly for a moment; now and then for longer.
-                let span = match mix(notification.ident, 4) % 4 {
-                    0 => UNAVAILABLE_LONG_ENOUGH,
-                    _ => UNAVAILABLE,
-                };
-                notification.blocked = self.now + self.draw(span, mix(notification.ident, 5));
-                let until = notification.blocked;
-                let mut inner = self.host.lock();
-                inner.faults.lasts(Fault::TargetUnavailable, until);
-            }
+        if notification.tries == 0 && self.refused(&mut notification, queue) {
+            return self.undelivered(notification, "the queue refused it");
         }
         if self.now < notification.blocked && !self.host.lock().faults.quiet {
-            notification.tries += 1;
-            let Some(wait) = wait(notification.tries) else {
-                return self.undelivered(notification, "the queue did not take it for 23 days");
-            };
-            self.host.lock().meters.of(owner).retries += 1;
-            let drawn = mix(notification.ident, notification.tries.into());
-            let wait = self.draw((wait - wait / 10, wait + wait / 10), drawn);
-            let tries = notification.tries;
-            self.note(
-                |lab| lab.subject(owner),
-                || format!("{step} is not taken, attempt {tries}"),
-            );
-            return self.after(wait, Action::Notify(Box::new(notification)));
+            return self.notify_again(notification);
         }
         let message = &notification.message;
         if notification.place.is_some() {
@@ -351,13 +309,59 @@ impl Lab {
                 body,
                 ident: notification.ident,
                 owner,
-                step,
+                step: subscription.name.clone(),
                 delay: None,
                 attributes,
                 place: notification.place.clone(),
             },
         );
         self.done_with(&notification);
+    }
+
+    /// Whether `queue` refuses it for good; decides, too, whether and until when the queue does
+    /// not take it.
+    fn refused(&mut self, notification: &mut Notification, queue: usize) -> bool {
+        let aim = Aim {
+            service: &self.service_of(queue),
+            step: &self.definitions.subscriptions[notification.subscription].name,
+            ident: notification.ident,
+            about: &[notification.owner],
+        };
+        let in_order = notification.place.is_some();
+        let mut inner = self.host.lock();
+        let faults = &mut inner.faults;
+        let refused = faults.strikes(Fault::Subscription, aim);
+        let unavailable = faults.strikes(Fault::TargetUnavailable, aim)
+            || in_order && faults.strikes(Fault::BlockedGroup, aim);
+        if unavailable && !refused {
+            // Mostly for a moment; now and then for longer.
+            let span = match mix(notification.ident, 4) % 4 {
+                0 => UNAVAILABLE_LONG_ENOUGH,
+                _ => UNAVAILABLE,
+            };
+            notification.blocked = self.now + self.draw(span, mix(notification.ident, 5));
+            faults.lasts(Fault::TargetUnavailable, notification.blocked);
+        }
+        refused
+    }
+
+    /// What its queue does not take is tried again, for 23 days.
+    fn notify_again(&mut self, mut notification: Notification) {
+        notification.tries += 1;
+        let (owner, tries) = (notification.owner, notification.tries);
+        let Some(wait) = wait(tries) else {
+            return self.undelivered(notification, "the queue did not take it for 23 days");
+        };
+        self.host.lock().meters.of(owner).retries += 1;
+        let drawn = mix(notification.ident, tries.into());
+        let wait = self.draw((wait - wait / 10, wait + wait / 10), drawn);
+        let subscription = &self.definitions.subscriptions[notification.subscription];
+        let step = subscription.name.clone();
+        self.note(
+            |lab| lab.subject(owner),
+            || format!("{step} is not taken, attempt {tries}"),
+        );
+        self.after(wait, Action::Notify(Box::new(notification)));
     }
 
     /// A message is delivered, or dead: whoever waits behind it may go.

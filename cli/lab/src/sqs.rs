@@ -120,6 +120,14 @@ pub(crate) struct Sending {
     pub(crate) place: Option<Place>,
 }
 
+/// What strikes a message on its way to a queue.
+struct Struck {
+    twice: bool,
+    late: bool,
+    passed: bool,
+    poison: bool,
+}
+
 /// What tells the message `ident` from others once it is on a queue.
 pub(crate) fn on_queue(ident: u64, queue: usize) -> u64 {
     mix(ident, queue as u64 + 1)
@@ -132,62 +140,18 @@ pub(crate) fn message_id(ident: u64) -> String {
 
 impl Lab {
     /// Puts a message on a queue, where whatever strikes messages may strike it.
-    pub(crate) fn send(&mut self, queue: usize, sending: Sending) {
-        let Sending {
-            body,
-            ident,
-            owner,
-            step,
-            delay,
-            attributes,
-            place,
-        } = sending;
-        let ident = on_queue(ident, queue);
-        let delay = delay.unwrap_or(self.definitions.queues[queue].delay);
-        let in_order = is_fifo(&self.definitions.queues[queue].name);
-        let service = self.service_of(queue);
-        let (twice, late, passed, poison) = {
-            let mut inner = self.host.lock();
-            let meter = inner.meters.of(owner);
-            meter.request(in_order);
-            meter.message_bytes += body.len() as u64;
-            let aim = Aim {
-                service: &service,
-                step: &step,
-                ident,
-                about: &[owner],
-            };
-            let faults = &mut inner.faults;
-            (
-                faults.strikes(Fault::Duplicate, aim),
-                faults.strikes(Fault::Delay, aim),
-                faults.strikes(Fault::Reorder, aim),
-                faults.strikes(Fault::Poison, aim),
-            )
-        };
-        if in_order {
-            let name = self.definitions.queues[queue].name.clone();
-            let Some(place) = &place else {
-                return self.lose(&name, owner, "a FIFO queue takes nothing without a group");
-            };
-            let now = self.now;
-            if self.queues[queue]
-                .window
-                .take(&place.deduplication, 0, now)
-                .is_err()
-            {
-                let known = place.deduplication.clone();
-                return self.note(
-                    |lab| lab.subject(owner),
-                    || format!("{name} has {known} already"),
-                );
-            }
+    pub(crate) fn send(&mut self, queue: usize, mut sending: Sending) {
+        sending.ident = on_queue(sending.ident, queue);
+        let struck = self.strike(queue, &sending);
+        if !self.takes(queue, &sending) {
+            return;
         }
-        let mut wait = delay;
-        // What is kept in order lets nothing pass.
+        let (ident, owner) = (sending.ident, sending.owner);
+        let own = self.definitions.queues[queue].delay;
+        let mut wait = sending.delay.unwrap_or(own);
         for (strikes, kind, span) in [
-            (late && !in_order, Fault::Delay, LATE),
-            (passed && !in_order, Fault::Reorder, OVERTAKEN),
+            (struck.late, Fault::Delay, LATE),
+            (struck.passed, Fault::Reorder, OVERTAKEN),
         ] {
             if strikes {
                 wait += self.draw(span, ident);
@@ -195,11 +159,11 @@ impl Lab {
             }
         }
         let message = Message {
-            attributes,
-            place,
-            ..Message::new(body, ident, owner, step, self.now)
+            attributes: sending.attributes,
+            place: sending.place,
+            ..Message::new(sending.body, ident, owner, sending.step, self.now)
         };
-        if twice && !in_order {
+        if struck.twice {
             let again = Message {
                 ident: mix(ident, 0x2),
                 ..message.clone()
@@ -209,7 +173,7 @@ impl Lab {
                 Action::Enqueue(queue, Box::new(again)),
             );
         }
-        if poison {
+        if struck.poison {
             let body = format!("{{\"poison\": \"{ident:016x}\"").into();
             let poison = Message {
                 body,
@@ -224,6 +188,52 @@ impl Lab {
             0 => self.enqueue(queue, message),
             wait => self.after(wait, Action::Enqueue(queue, Box::new(message))),
         }
+    }
+
+    /// Meters a message on its way to a queue, and decides what strikes it there.
+    fn strike(&self, queue: usize, sending: &Sending) -> Struck {
+        let in_order = is_fifo(&self.definitions.queues[queue].name);
+        let aim = Aim {
+            service: &self.service_of(queue),
+            step: &sending.step,
+            ident: sending.ident,
+            about: &[sending.owner],
+        };
+        let mut inner = self.host.lock();
+        let meter = inner.meters.of(sending.owner);
+        meter.request(in_order);
+        meter.message_bytes += sending.body.len() as u64;
+        let faults = &mut inner.faults;
+        // What is kept in order lets nothing pass.
+        Struck {
+            twice: faults.strikes(Fault::Duplicate, aim) && !in_order,
+            late: faults.strikes(Fault::Delay, aim) && !in_order,
+            passed: faults.strikes(Fault::Reorder, aim) && !in_order,
+            poison: faults.strikes(Fault::Poison, aim),
+        }
+    }
+
+    /// Whether a queue takes a message: one that is FIFO does not without a group, nor twice.
+    fn takes(&mut self, queue: usize, sending: &Sending) -> bool {
+        let name = &self.definitions.queues[queue].name;
+        if !is_fifo(name) {
+            return true;
+        }
+        let (name, owner) = (name.clone(), sending.owner);
+        let Some(place) = &sending.place else {
+            self.lose(&name, owner, "a FIFO queue takes nothing without a group");
+            return false;
+        };
+        let window = &mut self.queues[queue].window;
+        let taken = window.take(&place.deduplication, 0, self.now).is_ok();
+        if !taken {
+            let known = &place.deduplication;
+            self.note(
+                |lab| lab.subject(owner),
+                || format!("{name} has {known} already"),
+            );
+        }
+        taken
     }
 
     /// A message is on its queue and may be received.

@@ -71,23 +71,7 @@ impl Lab {
             MAPPING => self.make_mapping(target, id),
             RULE => self.make_rule(target, id),
             SUBSCRIPTION => self.make_subscription(target, id),
-            MACHINE => {
-                let live = Arc::make_mut(&mut self.definitions);
-                let new = target.machine_named(id).map(|at| &target.machines[at]);
-                match (live.machine_named(id), new) {
-                    // Executions keep the definition they began with.
-                    (Some(at), Some(new)) => {
-                        live.machines[at] = new.clone();
-                        self.releases[at].update(new.machine.clone());
-                    }
-                    (None, Some(new)) => {
-                        live.machines.push(new.clone());
-                        self.releases.push(Releases::of(new.machine.clone()));
-                    }
-                    (_, None) => {}
-                }
-                self.surround();
-            }
+            MACHINE => self.make_machine(target, id),
             BUS => {
                 let live = Arc::make_mut(&mut self.definitions);
                 if let (None, Some(new)) = (live.bus_named(id), target.bus_named(id)) {
@@ -95,25 +79,7 @@ impl Lab {
                     self.matchers = self.definitions.matchers();
                 }
             }
-            ARCHIVE => {
-                let live = Arc::make_mut(&mut self.definitions);
-                let Some(new) = target.archive_named(id).map(|at| &target.archives[at]) else {
-                    return;
-                };
-                let mut new = new.clone();
-                let Some(bus) = live.bus_named(&target.buses[new.bus].arn) else {
-                    return;
-                };
-                new.bus = bus;
-                match live.archive_named(id) {
-                    Some(at) => live.archives[at] = new,
-                    None => {
-                        live.archives.push(new);
-                        self.archives.push(Vec::new());
-                    }
-                }
-                self.matchers = live.matchers();
-            }
+            ARCHIVE => self.make_archive(target, id),
             TABLE | TOPIC | SCHEDULE_GROUP => {
                 let live = Arc::make_mut(&mut self.definitions);
                 let names = match it.kind.as_str() {
@@ -138,6 +104,44 @@ impl Lab {
             }
             _ => {}
         }
+    }
+
+    fn make_machine(&mut self, target: &Definitions, id: &str) {
+        let live = Arc::make_mut(&mut self.definitions);
+        let new = target.machine_named(id).map(|at| &target.machines[at]);
+        match (live.machine_named(id), new) {
+            // Executions keep the definition they began with.
+            (Some(at), Some(new)) => {
+                live.machines[at] = new.clone();
+                self.releases[at].update(new.machine.clone());
+            }
+            (None, Some(new)) => {
+                live.machines.push(new.clone());
+                self.releases.push(Releases::of(new.machine.clone()));
+            }
+            (_, None) => {}
+        }
+        self.surround();
+    }
+
+    fn make_archive(&mut self, target: &Definitions, id: &str) {
+        let live = Arc::make_mut(&mut self.definitions);
+        let Some(new) = target.archive_named(id).map(|at| &target.archives[at]) else {
+            return;
+        };
+        let mut new = new.clone();
+        let Some(bus) = live.bus_named(&target.buses[new.bus].arn) else {
+            return;
+        };
+        new.bus = bus;
+        match live.archive_named(id) {
+            Some(at) => live.archives[at] = new,
+            None => {
+                live.archives.push(new);
+                self.archives.push(Vec::new());
+            }
+        }
+        self.matchers = live.matchers();
     }
 
     fn make_function(&mut self, plan: &Plan, id: &str) {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use duet_asl::{Millis, TaskError};
+use duet_core::Timestamp;
 use duet_edge::intake;
-use duet_edge::intake::Attempt;
 use duet_edge::intake::sqs::{OF_A_TOPIC, REPLAYED};
+use duet_edge::intake::{Attempt, Delivery};
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
@@ -17,7 +18,7 @@ use crate::meter::Owner;
 use crate::plant::Plant;
 use crate::profile::{Hop, WaitsFor};
 use crate::random::mix;
-use crate::sqs::message_id;
+use crate::sqs::{Message, message_id};
 
 impl Lab {
     /// A workflow calls a function.
@@ -147,21 +148,7 @@ impl Lab {
         let mut last_of: FxHashMap<Arc<str>, usize> = FxHashMap::default();
         for id in received {
             let message = &self.queues[it.queue].messages[&id];
-            let mut delivery = intake::sqs::delivery(
-                message_id(message.ident),
-                queue.arn.clone(),
-                message.body.clone(),
-                Attempt::Known(message.receives),
-                message.first_received.map(timestamp),
-                deadline,
-            );
-            if message.attributes.contains_key(REPLAYED) {
-                delivery.replay = Some(OF_A_TOPIC.to_owned());
-            }
-            if let Some(place) = &message.place {
-                delivery.group = Some(place.group.to_string());
-                delivery.deduplication = Some(place.deduplication.to_string());
-            }
+            let delivery = delivery(message, &queue.arn, deadline);
             self.host
                 .lock()
                 .waits(message.owner, WaitsFor::Queue, message.shown, called);
@@ -189,4 +176,24 @@ impl Lab {
         }
         self.launch(function, Trigger::Batch { mapping }, parts, wait);
     }
+}
+
+/// `message` of the queue `arn`, as a function receives it that has until `deadline`.
+fn delivery(message: &Message, arn: &str, deadline: Timestamp) -> Delivery {
+    let mut delivery = intake::sqs::delivery(
+        message_id(message.ident),
+        arn.to_owned(),
+        message.body.clone(),
+        Attempt::Known(message.receives),
+        message.first_received.map(timestamp),
+        deadline,
+    );
+    if message.attributes.contains_key(REPLAYED) {
+        delivery.replay = Some(OF_A_TOPIC.to_owned());
+    }
+    if let Some(place) = &message.place {
+        delivery.group = Some(place.group.to_string());
+        delivery.deduplication = Some(place.deduplication.to_string());
+    }
+    delivery
 }

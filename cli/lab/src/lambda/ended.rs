@@ -3,7 +3,7 @@
 use duet_asl::{Millis, TaskError};
 use duet_edge::queue::Verdict;
 use duet_edge::task::TaskError as Refused;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Ended, Part, Trigger};
 use crate::fault::{Aim, Fault};
@@ -42,20 +42,11 @@ impl Lab {
         match (ended, invocation.trigger) {
             (Ended::Task(result), Trigger::Task { run, task }) => {
                 self.end_invocation(id, true);
-                let result = match result {
-                    Ok(reply) => {
-                        let sent = duet_asl::size(&reply) as u64;
-                        self.host.lock().meters.of(owner).task_bytes += sent;
-                        Ok(
-                            json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }),
-                        )
-                    }
-                    Err(Refused { name, text }) => {
-                        let cause = json!({ "errorType": name, "errorMessage": text }).to_string();
-                        Err(TaskError::new(name, cause))
-                    }
-                };
-                self.answer_task(run, task, result);
+                if let Ok(reply) = &result {
+                    let sent = duet_asl::size(reply) as u64;
+                    self.host.lock().meters.of(owner).task_bytes += sent;
+                }
+                self.answer_task(run, task, as_told(result));
                 return false;
             }
             (Ended::Task(result), Trigger::Hand { call }) => {
@@ -226,6 +217,19 @@ impl Lab {
             }
             self.pollers[mapping].running -= 1;
             self.call_poller(queue);
+        }
+    }
+}
+
+/// What a workflow is told of a function's end.
+fn as_told(result: Result<Value, Refused>) -> Result<Value, TaskError> {
+    match result {
+        Ok(reply) => {
+            Ok(json!({ "ExecutedVersion": "$LATEST", "Payload": reply, "StatusCode": 200 }))
+        }
+        Err(Refused { name, text }) => {
+            let cause = json!({ "errorType": name, "errorMessage": text }).to_string();
+            Err(TaskError::new(name, cause))
         }
     }
 }
