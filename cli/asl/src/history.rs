@@ -177,13 +177,8 @@ impl HistoryEvent {
     /// The event's details object, if it has one.
     #[must_use]
     pub fn details(&self) -> Option<Value> {
-        let mut map = Map::new();
-        let mut put = |name: &str, value: Value| {
-            map.insert(name.into(), value);
-        };
-        let text = |data: &Data| Value::String(data.to_string());
-        let whole = || json!({"truncated": false});
-        match &self.detail {
+        let all = Details::default();
+        let all = match &self.detail {
             Detail::State { .. } => return None,
             Detail::MapRun {
                 arn: None,
@@ -192,130 +187,75 @@ impl HistoryEvent {
             } => return None,
             Detail::Started { resource, .. } if resource.is_function() => return None,
             Detail::ExecutionStarted { input, role } => {
-                put("input", text(input));
-                put("inputDetails", whole());
-                put("roleArn", json!(&**role));
+                all.document("input", input).with("roleArn", &**role)
             }
-            Detail::ExecutionSucceeded { output } => {
-                put("output", text(output));
-                put("outputDetails", whole());
-            }
-            Detail::ExecutionEnded { error, cause, .. } => {
-                for (name, value) in [("error", error), ("cause", cause)] {
-                    if let Some(value) = value {
-                        put(name, json!(&**value));
-                    }
-                }
-            }
-            Detail::ExecutionRedriven { count } => put("redriveCount", json!(count)),
+            Detail::ExecutionSucceeded { output } => all.document("output", output),
+            Detail::ExecutionEnded { error, cause, .. } => all
+                .maybe("error", error.as_deref())
+                .maybe("cause", cause.as_deref()),
+            Detail::ExecutionRedriven { count } => all.with("redriveCount", *count),
             Detail::Entered { name, input, .. } => {
-                put("input", text(input));
-                put("inputDetails", whole());
-                put("name", json!(&**name));
+                all.document("input", input).with("name", &**name)
             }
             Detail::Exited {
                 name,
                 output,
                 assigned,
                 ..
-            } => {
-                if let Some(assigned) = assigned {
-                    let values: Map<String, Value> = assigned
-                        .iter()
-                        .map(|(n, v)| (n.to_string(), text(v)))
-                        .collect();
-                    put("assignedVariables", Value::Object(values));
-                    put("assignedVariablesDetails", whole());
-                }
-                put("name", json!(&**name));
-                put("output", text(output));
-                put("outputDetails", whole());
-            }
-            Detail::MapStarted { length } => put("length", json!(length)),
+            } => all
+                .variables(assigned)
+                .with("name", &**name)
+                .document("output", output),
+            Detail::MapStarted { length } => all.with("length", *length),
             Detail::MapRun {
                 arn,
                 redrives,
                 failure,
                 ..
-            } => {
-                if let Some(arn) = arn {
-                    put("mapRunArn", json!(&**arn));
-                }
-                if let Some(n) = redrives {
-                    put("redriveCount", json!(n));
-                }
-                if let Some((error, cause)) = failure {
-                    put("error", json!(&**error));
-                    if let Some(cause) = cause {
-                        put("cause", json!(&**cause));
-                    }
-                }
-            }
+            } => all
+                .maybe("mapRunArn", arn.as_deref())
+                .maybe("redriveCount", *redrives)
+                .maybe("error", failure.as_ref().map(|(error, _)| &**error))
+                .maybe("cause", failure.as_ref().and_then(|it| it.1.as_deref())),
             Detail::Iteration { name, index, .. } => {
-                put("index", json!(index));
-                put("name", json!(&**name));
+                all.with("index", *index).with("name", &**name)
             }
             Detail::Scheduled {
                 resource,
                 arguments,
                 timeout,
                 heartbeat,
-            } => {
-                if let Some(seconds) = heartbeat {
-                    put("heartbeatInSeconds", json!(seconds));
-                }
-                if !resource.is_integration() {
-                    put("input", text(arguments));
-                    put("inputDetails", whole());
-                    put("resource", json!(&*resource.arn));
-                } else {
-                    put("parameters", text(arguments));
-                    put("region", json!("us-east-1"));
-                    put("resource", json!(&*resource.action));
-                    put("resourceType", json!(&*resource.service));
-                }
-                if let Some(seconds) = timeout {
-                    put("timeoutInSeconds", json!(seconds));
-                }
-            }
-            Detail::Started { resource, worker } => {
-                if let Some(worker) = worker {
-                    put("workerName", json!(&**worker));
-                }
-                named(&mut put, resource);
-            }
+            } => all
+                .maybe("heartbeatInSeconds", *heartbeat)
+                .call(resource, arguments)
+                .maybe("timeoutInSeconds", *timeout),
+            Detail::Started { resource, worker } => all
+                .maybe("workerName", worker.as_deref())
+                .integration(resource),
             Detail::Submitted { resource, output } | Detail::Succeeded { resource, output } => {
-                put("output", text(output));
-                put("outputDetails", whole());
-                named(&mut put, resource);
+                all.document("output", output).integration(resource)
             }
             Detail::Failed {
                 resource,
                 error,
                 cause,
                 ..
-            } => {
-                if let Some(cause) = cause {
-                    put("cause", json!(&**cause));
-                }
-                put("error", json!(&**error));
-                named(&mut put, resource);
-            }
+            } => all
+                .maybe("cause", cause.as_deref())
+                .with("error", &**error)
+                .integration(resource),
             Detail::EvaluationFailed {
                 state,
                 error,
                 cause,
                 location,
-            } => {
-                if let Some(cause) = cause {
-                    put("cause", json!(&**cause));
-                }
-                put("error", json!(&**error));
-                put("location", json!(&**location));
-                put("state", json!(&**state));
-            }
-        }
-        Some(Value::Object(map))
+            } => all
+                .maybe("cause", cause.as_deref())
+                .with("error", &**error)
+                .with("location", &**location)
+                .with("state", &**state),
+        };
+        Some(Value::Object(all.0))
     }
 
     /// The member of the event that holds its details.
@@ -332,11 +272,64 @@ impl HistoryEvent {
     }
 }
 
-/// What task events say of the integration; those of functions and activities do not.
-fn named(put: &mut impl FnMut(&str, Value), resource: &Resource) {
-    if resource.is_integration() {
-        put("resource", json!(&*resource.action));
-        put("resourceType", json!(&*resource.service));
+/// An event's details, while they are put together.
+#[derive(Default)]
+struct Details(Map<String, Value>);
+
+impl Details {
+    /// And a member.
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// And a member, if there is such a thing.
+    fn maybe(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// And a document as text, and that nothing of it is left out.
+    fn document(self, name: &str, data: &Data) -> Self {
+        self.with(name, data.to_string())
+            .with(&format!("{name}Details"), json!({"truncated": false}))
+    }
+
+    /// And the variables that a state set, if it set any.
+    fn variables(self, assigned: &Assigned) -> Self {
+        let Some(assigned) = assigned else {
+            return self;
+        };
+        let values: Map<String, Value> = assigned
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string().into()))
+            .collect();
+        self.with("assignedVariables", values)
+            .with("assignedVariablesDetails", json!({"truncated": false}))
+    }
+
+    /// And what is called, with which arguments.
+    fn call(self, resource: &Resource, arguments: &Data) -> Self {
+        if resource.is_integration() {
+            self.with("parameters", arguments.to_string())
+                .with("region", "us-east-1")
+                .integration(resource)
+        } else {
+            self.document("input", arguments)
+                .with("resource", &*resource.arn)
+        }
+    }
+
+    /// And what task events say of the integration; those of functions and activities do not.
+    fn integration(self, resource: &Resource) -> Self {
+        if resource.is_integration() {
+            self.with("resource", &*resource.action)
+                .with("resourceType", &*resource.service)
+        } else {
+            self
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -145,17 +145,7 @@ impl Call {
             Function::ArrayRange => {
                 range(integer(&args[0])?, integer(&args[1])?, integer(&args[2])?)?
             }
-            Function::ArrayGetItem => {
-                let items = array(&args[0])?;
-                let at = integer(&args[1])?;
-                usize::try_from(at)
-                    .ok()
-                    .and_then(|i| items.get(i))
-                    .ok_or_else(|| {
-                        format!("index {at} is out of the bounds of {} items", items.len())
-                    })?
-                    .clone()
-            }
+            Function::ArrayGetItem => item(array(&args[0])?, integer(&args[1])?)?.clone(),
             Function::ArrayLength => array(&args[0])?.len().into(),
             Function::ArrayUnique => {
                 let mut unique: Vec<Value> = Vec::new();
@@ -175,41 +165,9 @@ impl Call {
                     .map_err(|_| "the decoded bytes are not UTF-8".to_owned())?
                     .into()
             }
-            Function::Hash => {
-                let text = match args[0].as_ref() {
-                    Value::String(s) => s.clone(),
-                    other => other.to_string(),
-                };
-                let algorithm = string(&args[1])?;
-                digest(short(&text)?, algorithm)
-                    .ok_or_else(|| format!("unknown hash algorithm '{algorithm}'"))?
-                    .into()
-            }
-            Function::JsonMerge => {
-                if args[2].as_ref() != &Value::Bool(false) {
-                    return Err(
-                        "deep merging is not supported: the third argument must be false".into(),
-                    );
-                }
-                let (Value::Object(a), Value::Object(b)) = (args[0].as_ref(), args[1].as_ref())
-                else {
-                    return Err("both values must be objects".into());
-                };
-                let mut merged = a.clone();
-                merged.extend(b.clone());
-                Value::Object(merged)
-            }
-            Function::MathRandom => {
-                let (from, to) = (integer(&args[0])?, integer(&args[1])?);
-                if to <= from {
-                    return Err(format!("the end {to} must be above the start {from}"));
-                }
-                match args.get(2) {
-                    Some(seed) => fastrand::Rng::with_seed(integer(seed)? as u64).i64(from..to),
-                    None => env.random.borrow_mut().i64(from..to),
-                }
-                .into()
-            }
+            Function::Hash => hash(&args[0], string(&args[1])?)?.into(),
+            Function::JsonMerge => merge(args)?.into(),
+            Function::MathRandom => random(args, env)?.into(),
             Function::MathAdd => {
                 let small = |v| {
                     integer(v).and_then(|n| {
@@ -287,6 +245,47 @@ fn range(from: i64, to: i64, step: i64) -> Result<Value, String> {
     Ok((0..count as i64)
         .map(|i| Value::from(from + i * step))
         .collect())
+}
+
+fn item(items: &[Value], at: i64) -> Result<&Value, String> {
+    usize::try_from(at)
+        .ok()
+        .and_then(|i| items.get(i))
+        .ok_or_else(|| format!("index {at} is out of the bounds of {} items", items.len()))
+}
+
+/// The hash of a text, or of what other values are as JSON.
+fn hash(value: &Value, algorithm: &str) -> Result<String, String> {
+    let text = match value {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    };
+    digest(short(&text)?, algorithm).ok_or_else(|| format!("unknown hash algorithm '{algorithm}'"))
+}
+
+/// The members of the first object and of the second, which wins.
+fn merge(args: &[Cow<'_, Value>]) -> Result<Map<String, Value>, String> {
+    if args[2].as_ref() != &Value::Bool(false) {
+        return Err("deep merging is not supported: the third argument must be false".into());
+    }
+    let (Value::Object(a), Value::Object(b)) = (args[0].as_ref(), args[1].as_ref()) else {
+        return Err("both values must be objects".into());
+    };
+    let mut merged = a.clone();
+    merged.extend(b.clone());
+    Ok(merged)
+}
+
+/// A number from the first to below the second, from the seed if one is given.
+fn random(args: &[Cow<'_, Value>], env: &Env<'_>) -> Result<i64, String> {
+    let (from, to) = (integer(&args[0])?, integer(&args[1])?);
+    if to <= from {
+        return Err(format!("the end {to} must be above the start {from}"));
+    }
+    Ok(match args.get(2) {
+        Some(seed) => fastrand::Rng::with_seed(integer(seed)? as u64).i64(from..to),
+        None => env.random.borrow_mut().i64(from..to),
+    })
 }
 
 /// Fills each `{}` of the template with the next argument.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::model::{Def, Shape, Type};
+use super::model::{Def, Field, Shape, Type};
 
 /// Where the types of a module are named from.
 pub(super) struct Module<'a> {
@@ -62,29 +62,7 @@ impl Module<'_> {
         let _ = writeln!(out, "{head}! {{");
         docs(&mut out, "    ", &def.about, &format!("`{name}`."));
         let _ = match &def.shape {
-            Shape::Object(fields, others) => {
-                let others = match others {
-                    None => "closed".to_owned(),
-                    Some(of) => format!("others {}", self.path(of)),
-                };
-                let _ = writeln!(out, "    {name}, {others} {{");
-                for field in fields {
-                    docs(
-                        &mut out,
-                        "        ",
-                        &field.about,
-                        &format!("`{}`.", field.json),
-                    );
-                    let kind = if field.is_required {
-                        "required"
-                    } else {
-                        "optional"
-                    };
-                    let of = self.path(&field.of);
-                    let _ = writeln!(out, "        {} {:?} {kind} {of};", field.name, field.json);
-                }
-                writeln!(out, "    }}")
-            }
+            Shape::Object(fields, others) => self.object(&mut out, name, fields, others.as_ref()),
             Shape::Text(least, most, pattern, is_time) => {
                 let most = end(*most);
                 let pattern = pattern
@@ -131,6 +109,33 @@ impl Module<'_> {
         };
         out.push_str("}\n");
         out
+    }
+
+    /// The inside of the definition of the object called `name`; `others` is the type of
+    /// members that are not named, if there may be any.
+    fn object(
+        &self,
+        out: &mut String,
+        name: &str,
+        fields: &[Field],
+        others: Option<&Type>,
+    ) -> std::fmt::Result {
+        let others = match others {
+            None => "closed".to_owned(),
+            Some(of) => format!("others {}", self.path(of)),
+        };
+        writeln!(out, "    {name}, {others} {{")?;
+        for field in fields {
+            docs(out, "        ", &field.about, &format!("`{}`.", field.json));
+            let kind = if field.is_required {
+                "required"
+            } else {
+                "optional"
+            };
+            let of = self.path(&field.of);
+            writeln!(out, "        {} {:?} {kind} {of};", field.name, field.json)?;
+        }
+        writeln!(out, "    }}")
     }
 }
 
