@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::choose::Signature;
+use crate::ops::actions::Signed;
 use crate::ops::dlq;
 use crate::target::Target;
 use crate::target::open::{look_on, on};
 use crate::terminal::consent::Consent;
 use crate::terminal::exit::{Exit, Outcome, Problem};
 use crate::terminal::global::Global;
-use crate::terminal::report::print;
+use crate::terminal::report::{Format, print};
 use crate::terminal::times::seconds;
 
 /// `duet dlq`.
@@ -198,22 +199,32 @@ pub(super) async fn run(global: &Global, args: &Dlq) -> Outcome<Exit> {
             signature,
             ..
         } => {
-            let signed = signature.signed()?;
-            const NOTHING: &str = "nothing was removed";
-            let consent = Consent::of(*yes, NOTHING, "add --yes")?;
             let filter = dlq::Filter {
                 cause: cause.clone(),
                 ..dlq::Filter::default()
             };
-            on!(target, world => {
-                let there = dlq::list(world, &filter).await?.letters;
-                let there = there.iter().filter(|one| one.layer != dlq::Layer::Execution).count();
-                let question = format!("{there} messages go for good; type {there}:");
-                consent.obtain(&there.to_string(), &question, NOTHING)?;
-                let report = dlq::discard_all(world, &filter).await?;
-                signed.note(world, report.noted()).await?;
-                print(&report, format)
-            })
+            drop_all(&target, format, &filter, *yes, &signature.signed()?).await
         }
     }
+}
+
+/// Removes every message that `filter` takes, once somebody has agreed to how many that are.
+async fn drop_all(
+    target: &Target,
+    format: Format,
+    filter: &dlq::Filter,
+    yes: bool,
+    signed: &Signed,
+) -> Outcome<Exit> {
+    const NOTHING: &str = "nothing was removed";
+    let consent = Consent::of(yes, NOTHING, "add --yes")?;
+    on!(target, world => {
+        let there = dlq::list(world, filter).await?.letters;
+        let there = there.iter().filter(|one| one.layer != dlq::Layer::Execution).count();
+        let question = format!("{there} messages go for good; type {there}:");
+        consent.obtain(&there.to_string(), &question, NOTHING)?;
+        let report = dlq::discard_all(world, filter).await?;
+        signed.note(world, report.noted()).await?;
+        print(&report, format)
+    })
 }

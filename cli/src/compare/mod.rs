@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`worlds`] | worlds in which orders are placed, to see what they take |
 //! | [`time`] | quantiles, their ranges, and where the time goes |
-//! | [`prices`], [`money`] | dated prices; what an order costs, and what stands |
+//! | [`prices`], [`bill`], [`money`] | dated prices; what is charged for; what an order costs, and what stands |
 //! | [`failure`] | what becomes of good orders when something goes wrong |
 //! | [`guarantees`] | what is promised, by whom, and what a run shows of it |
 //! | [`coupling`] | the graph of who knows whom |
@@ -15,6 +15,7 @@
 //! | [`elsewhere`] | what an emulator or AWS can tell of it |
 //! | [`tell`] | the comparison for people: in a terminal, and in Markdown |
 
+pub mod bill;
 pub mod change;
 pub mod check;
 pub mod coupling;
@@ -108,6 +109,31 @@ pub struct Settings {
     pub seed: u64,
     /// How long a step is tried, in seconds.
     pub patience_s: u32,
+}
+
+impl Settings {
+    fn of(definitions: &Definitions, options: &Options) -> Self {
+        let patience = definitions.outputs.get("PatienceSeconds");
+        let measured = |row: &&duet_lab::Row| matches!(row.time, Timing::Measured { .. });
+        Self {
+            on: "lab".to_owned(),
+            profile: options.profile.name.clone(),
+            profile_is_of_aws: options.profile.is_of_aws(),
+            measured_rows: options.profile.rows.iter().filter(measured).count(),
+            assumed_rows: options.profile.assumed().count(),
+            scenario: options.scenario.name.to_owned(),
+            faults: options
+                .faults
+                .iter()
+                .map(|rule| Trouble::Rate(rule.clone()).to_string())
+                .collect(),
+            draws: options.draws,
+            orders: options.orders,
+            troubled: options.troubled,
+            seed: options.seed,
+            patience_s: patience.and_then(|it| it.parse().ok()).unwrap_or_default(),
+        }
+    }
 }
 
 /// A variant.
@@ -275,27 +301,8 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Compari
             .cloned()
             .collect(),
     });
-    let patience = definitions.outputs.get("PatienceSeconds");
-    let measured = |row: &&duet_lab::Row| matches!(row.time, Timing::Measured { .. });
     Ok(Comparison {
-        settings: Settings {
-            on: "lab".to_owned(),
-            profile: options.profile.name.clone(),
-            profile_is_of_aws: options.profile.is_of_aws(),
-            measured_rows: options.profile.rows.iter().filter(measured).count(),
-            assumed_rows: options.profile.assumed().count(),
-            scenario: options.scenario.name.to_owned(),
-            faults: options
-                .faults
-                .iter()
-                .map(|rule| Trouble::Rate(rule.clone()).to_string())
-                .collect(),
-            draws: options.draws,
-            orders: options.orders,
-            troubled: options.troubled,
-            seed: options.seed,
-            patience_s: patience.and_then(|it| it.parse().ok()).unwrap_or_default(),
-        },
+        settings: Settings::of(definitions, options),
         variants: options
             .variants
             .iter()

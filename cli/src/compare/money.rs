@@ -3,27 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duet_lab::{Definitions, Meter, bundled, deployed, stacks};
+use duet_lab::{Definitions, Meter};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::bill::{Bill, Line, MILLION, STANDING};
 use super::prices::{self, Price};
 use crate::shop::variant::Description;
-use crate::terminal::exit::{Outcome, Problem};
-
-const MILLION: f64 = 1e6;
-const GIB: f64 = 1_024.0 * 1_024.0 * 1_024.0;
-/// Bytes of the lines that Lambda writes by itself for an invocation (START,
-/// END, REPORT). An assumption: nobody publishes their mean size.
-const PLATFORM_LINES: f64 = 400.0;
-/// Requests a month of a mapping that polls an empty queue: five pollers that
-/// each wait for 20 seconds, over 730 hours. An assumption: AWS publishes none.
-const EMPTY_RECEIVES: f64 = 5.0 * 3.0 * 60.0 * 730.0;
-/// The memory of an Express execution: the least that is billed (Step Functions
-/// pricing: by 64 MB). An assumption: AWS says how much one takes only in its bill.
-const EXPRESS_MEMORY_MIB: f64 = 64.0;
-/// Dashboards that cost nothing.
-const FREE_DASHBOARDS: usize = 3;
+use crate::terminal::exit::Outcome;
 
 /// What is priced by AWS and not in the list of prices.
 const NOT_ESTABLISHED: [&str; 3] = [
@@ -31,24 +18,6 @@ const NOT_ESTABLISHED: [&str; 3] = [
     "point-in-time recovery of tables",
     "storage of logs and documents",
 ];
-
-/// A line of a bill.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Line {
-    /// Which sum it belongs to.
-    pub group: String,
-    /// What is charged for.
-    pub what: String,
-    /// How many units for one order, or a month.
-    pub units: f64,
-    /// The price, by name.
-    pub price: String,
-    /// US dollars for a million orders, or for a month.
-    pub usd: f64,
-    /// Whether the units rest on an assumption.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub assumed: bool,
-}
 
 /// What one variant costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,44 +92,6 @@ fn units(meter: &Meter, orders: u64) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// Lines are collected here.
-struct Bill {
-    lines: Vec<Line>,
-    missing: BTreeSet<String>,
-}
-
-impl Bill {
-    /// Charges `units` of `item` for each of `many`.
-    fn charge(&mut self, group: &str, what: &str, units: f64, item: &str, many: f64) {
-        match prices::of(item) {
-            _ if units == 0.0 => {}
-            None => {
-                self.missing.insert(what.to_owned());
-            }
-            Some(price) => self.lines.push(Line {
-                group: group.to_owned(),
-                what: what.to_owned(),
-                units,
-                price: item.to_owned(),
-                usd: price.of(units * many),
-                assumed: false,
-            }),
-        }
-    }
-
-    /// The last line rests on an assumption.
-    fn assumed(&mut self) {
-        if let Some(line) = self.lines.last_mut() {
-            line.assumed = true;
-        }
-    }
-
-    fn sum(&self, group: &str) -> f64 {
-        let of = self.lines.iter().filter(|line| line.group == group);
-        of.map(|line| line.usd).sum()
-    }
-}
-
 /// What the variant of `description` costs, of which `orders` orders used `meter`
 /// and wrote `metrics` custom metrics.
 ///
@@ -173,139 +104,15 @@ pub fn of(
     metrics: usize,
 ) -> Outcome<Money> {
     let units = units(meter, orders);
-    let unit = |name: &str| units[name];
-    let mut bill = Bill {
-        lines: Vec::new(),
-        missing: NOT_ESTABLISHED.map(str::to_owned).into(),
-    };
-    let group = "coordination";
-    for (what, item, name) in [
-        (
-            "state transitions",
-            "step-functions-transition",
-            "transitions",
-        ),
-        (
-            "starts of Express executions",
-            "step-functions-express-request",
-            "express_starts",
-        ),
-        ("events", "eventbridge-event", "events"),
-        // Each message as a request: small ones of one batch may be billed as one.
-        ("publications to topics", "sns-publish", "published"),
-        (
-            "publications to a FIFO topic",
-            "sns-fifo-publish",
-            "fifo_published",
-        ),
-        (
-            "deliveries of a FIFO topic",
-            "sns-fifo-delivery",
-            "fifo_deliveries",
-        ),
-        ("queue requests", "sqs-request", "queue_requests"),
-        (
-            "requests to FIFO queues",
-            "sqs-fifo-request",
-            "fifo_requests",
-        ),
-        ("schedules", "scheduler-invocation", "schedules"),
-    ] {
-        bill.charge(group, what, unit(name), item, MILLION);
-    }
-    let seconds = unit("express_ms") / 1_000.0 * EXPRESS_MEMORY_MIB / 1_024.0;
-    let item = "step-functions-express-gb-second";
-    bill.charge(group, "Express executions", seconds, item, MILLION);
-    if seconds > 0.0 {
-        bill.assumed();
-    }
-    for (what, item, name) in [
-        ("bytes to a FIFO topic", "sns-fifo-publish-gb", "fifo_bytes"),
-        (
-            "bytes from a FIFO topic",
-            "sns-fifo-delivery-gb",
-            "fifo_delivered_bytes",
-        ),
-    ] {
-        bill.charge(group, what, unit(name) / GIB, item, MILLION);
-    }
-    let archived = description
-        .facts()
-        .is_some_and(|facts| facts.archive.is_some());
-    if archived {
-        let gb = unit("event_bytes") / GIB;
-        bill.charge(group, "archive", gb, "eventbridge-archive-gb", MILLION);
-    }
-    let group = "functions";
-    let memory = memory(definitions)?;
-    let architecture = definitions.values.get("Architecture");
-    let architecture = architecture.map_or("x86_64", String::as_str);
-    let seconds = format!("lambda-gb-second-{architecture}");
-    bill.charge(
-        group,
-        "invocations",
-        unit("invocations"),
-        "lambda-request",
-        MILLION,
-    );
-    let gib = memory as f64 / 1_024.0;
-    let (store, waits) = (unit("store_ms"), unit("third_party_ms"));
-    let own = (unit("function_ms") - store - waits).max(0.0);
-    for (what, ms, assumed) in [
-        ("waiting for a third party", waits, true),
-        ("waiting for tables", store, false),
-        ("their own work and other calls", own, true),
-        ("starting", unit("init_ms"), true),
-    ] {
-        bill.charge(group, what, ms / 1_000.0 * gib, &seconds, MILLION);
-        if assumed && ms > 0.0 {
-            bill.assumed();
-        }
-    }
-    let third_party_usd = bill
-        .lines
-        .iter()
-        .find(|line| line.what == "waiting for a third party");
-    let third_party_usd = third_party_usd.map_or(0.0, |line| line.usd);
-    let group = "storage";
-    bill.charge(
-        group,
-        "writes of tables",
-        unit("write_units"),
-        "dynamodb-write",
-        MILLION,
-    );
-    bill.charge(
-        group,
-        "reads of tables",
-        unit("read_units"),
-        "dynamodb-read",
-        MILLION,
-    );
-    let group = "logs";
-    bill.charge(
-        group,
-        "the functions' lines",
-        unit("log_bytes") / GIB,
-        "logs-gb",
-        MILLION,
-    );
-    let records = unit("express_log_bytes") / GIB;
-    bill.charge(group, "records of executions", records, "logs-gb", MILLION);
-    if records > 0.0 {
-        bill.assumed();
-    }
-    let lines = unit("invocations") * PLATFORM_LINES / GIB;
-    bill.charge(group, "Lambda's own lines", lines, "logs-gb", MILLION);
-    bill.assumed();
-    bill.charge(
-        "notices",
-        "publications",
-        unit("notices"),
-        "sns-publish",
-        MILLION,
-    );
-    standing(&mut bill, definitions, description, metrics)?;
+    let mut bill = Bill::without(&NOT_ESTABLISHED);
+    let facts = description.facts();
+    let archived = facts.is_some_and(|facts| facts.archive.is_some());
+    bill.coordination(&units, archived);
+    let third_party_usd = bill.functions(&units, definitions)?;
+    bill.storage(&units);
+    bill.logs(&units);
+    bill.notices(&units);
+    bill.standing(definitions, description, metrics)?;
     let mut per_million_usd = BTreeMap::new();
     for group in ["coordination", "functions", "storage", "logs", "notices"] {
         per_million_usd.insert(group.to_owned(), bill.sum(group));
@@ -320,79 +127,6 @@ pub fn of(
         lines: bill.lines,
         not_established: bill.missing.into_iter().collect(),
     })
-}
-
-const STANDING: &str = "standing";
-
-/// The memory of every function, in MiB.
-fn memory(definitions: &Definitions) -> Outcome<u64> {
-    let sizes: BTreeSet<u64> = definitions.functions.iter().map(|it| it.memory).collect();
-    match sizes.into_iter().collect::<Vec<_>>().as_slice() {
-        [one] => Ok(*one),
-        several => Err(Problem::environment(format!(
-            "functions have {several:?} MiB; the time of functions is priced for one size"
-        ))),
-    }
-}
-
-/// What costs money when nothing happens: what is the variant's, and what all share.
-fn standing(
-    bill: &mut Bill,
-    definitions: &Definitions,
-    description: &Description,
-    metrics: usize,
-) -> Outcome<()> {
-    let (files, parameters) = (bundled(), &definitions.parameters);
-    let all = stacks(&files, &definitions.stack, parameters).map_err(Problem::environment)?;
-    // A stack that describes a variant is that variant's, with all that is in it.
-    let others: Vec<&str> = all
-        .iter()
-        .filter(|stack| {
-            let said = stack.outputs.get("Variant");
-            said.is_some_and(|said| !description.is_said_by(said))
-        })
-        .map(|stack| stack.place.as_str())
-        .collect();
-    let kinds = [
-        "AWS::CloudWatch::Alarm",
-        "AWS::CloudWatch::Dashboard",
-        "AWS::Lambda::EventSourceMapping",
-    ];
-    let found = deployed(&files, &definitions.stack, parameters, &kinds);
-    let found = found.map_err(Problem::environment)?;
-    let mine = |kind: &'static str| {
-        let found = found.iter().filter(move |it| it.kind == kind);
-        found.filter(|it| !others.iter().any(|other| it.place.starts_with(other)))
-    };
-    let watched = mine(kinds[0]).map(|alarm| {
-        let sum = alarm.properties["Metrics"].as_array();
-        let of = |list: &Vec<serde_json::Value>| {
-            list.iter().filter(|it| !it["MetricStat"].is_null()).count()
-        };
-        sum.map_or(1, of)
-    });
-    let alarms = watched.sum::<usize>() as f64;
-    let dashboards = mine(kinds[1]).count().saturating_sub(FREE_DASHBOARDS) as f64;
-    let polled = mine(kinds[2]).count() as f64;
-    bill.charge(STANDING, "metrics of alarms", alarms, "alarm-month", 1.0);
-    bill.charge(STANDING, "dashboards", dashboards, "dashboard-month", 1.0);
-    bill.charge(
-        STANDING,
-        "custom metrics",
-        metrics as f64,
-        "metric-month",
-        1.0,
-    );
-    let empty = polled * EMPTY_RECEIVES;
-    bill.charge(
-        STANDING,
-        "receives of empty queues",
-        empty,
-        "sqs-request",
-        1.0,
-    );
-    bill.assumed();
-    Ok(())
 }
 
 /// Two variants that cost so nearly the same are not told apart: how long functions run
@@ -478,23 +212,5 @@ mod tests {
             let near = break_even(&names, &both(money(300.0, 5.0), money(total, standing)));
             assert_eq!(near[0].alike, alike, "{total}, {standing}");
         }
-    }
-
-    #[test]
-    fn a_bill_leaves_out_what_has_no_price_and_says_so() {
-        let mut bill = Bill {
-            lines: Vec::new(),
-            missing: BTreeSet::new(),
-        };
-        bill.charge("g", "doves", 3.0, "dove", MILLION);
-        bill.charge(
-            "g",
-            "transitions",
-            10.0,
-            "step-functions-transition",
-            MILLION,
-        );
-        assert!(bill.missing.contains("doves") && bill.lines.len() == 1);
-        assert!((bill.sum("g") - 250.0).abs() < 1e-9);
     }
 }

@@ -180,10 +180,13 @@ impl Letter {
     }
 
     /// What letters that died alike have in common.
-    fn likeness(&self) -> (String, Option<String>, String) {
+    fn likeness(&self) -> Likeness {
         (self.place.clone(), self.kind.clone(), self.cause.clone())
     }
 }
+
+/// What letters that died alike have in common: place, kind and cause.
+type Likeness = (String, Option<String>, String);
 
 /// Which letters.
 #[derive(Debug, Clone, Default)]

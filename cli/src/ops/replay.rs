@@ -6,6 +6,7 @@
 //! rate needs the journal; and so does a target without an archive.
 
 mod report;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,6 @@ use duet_core::fact::personal;
 use duet_core::store::{Browse, Item};
 use duet_core::{Fact, Timestamp, Vocabulary};
 use duet_journal::Entry;
-use duet_pattern::RuleContext;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -26,12 +26,6 @@ use crate::world::port::replay::{BusRule, Replayable, queues_of};
 /// How long an event may take to be in an archive (EventBridge user guide,
 /// eb-archive: ten minutes).
 pub const LAG_SECONDS: i64 = 600;
-
-/// Events a second, where nobody says how many.
-const RATE: u32 = 100;
-
-/// Events that are sent in one go, at most.
-const SLICE: usize = 10;
 
 /// How often a replay is looked at, in milliseconds.
 const LOOK_EVERY: u64 = 1_000;
@@ -112,7 +106,61 @@ pub struct Replay {
     pub about: BTreeSet<String>,
 }
 
+/// A fact to say again, and the places of the rules that it matches.
+type Planned = (Entry, Vec<usize>);
+
 impl Replay {
+    /// What `request` asks for, past `rules`; nothing of it is done.
+    fn of(request: &Request, rules: &[BusRule], via: Via, began: Timestamp) -> Self {
+        Self {
+            name: format!(
+                "duet-{}-{:06x}",
+                began.as_millisecond(),
+                fastrand::u32(..1 << 24)
+            ),
+            via,
+            dry_run: request.dry_run,
+            from: request.from,
+            to: request.to,
+            rules: rules.iter().map(|rule| rule.name.clone()).collect(),
+            counts: BTreeMap::new(),
+            events: 0,
+            messages: 0,
+            left_out: 0,
+            sent: None,
+            refused: Vec::new(),
+            completed: false,
+            quiet: false,
+            warnings: Vec::new(),
+            elapsed_s: 0.0,
+            about: BTreeSet::new(),
+        }
+    }
+
+    /// Says what to mind of it, once it is planned.
+    fn warn(&mut self, began: Timestamp) {
+        let by_archive = self.via == Via::Archive;
+        if by_archive && began.duration_since(self.to).as_secs() < LAG_SECONDS {
+            self.warnings.push(
+                "an event may take ten minutes to be in the archive: the latest may be left out"
+                    .to_owned(),
+            );
+        }
+        if by_archive && self.events > 0 {
+            let warning = "the counts are the journal's; the archive goes by the time of the bus";
+            self.warnings.push(warning.to_owned());
+        }
+        if self.left_out > 0 {
+            self.warnings.push(format!(
+                "{} events are left out: the journal keeps nothing that they say of a person, and neither does their service any more; an archive has them",
+                self.left_out
+            ));
+        }
+        for warning in &self.warnings {
+            terminal::tell(&format!("warning: {warning}"));
+        }
+    }
+
     /// Whom it was about, and what was done, for the order's timeline.
     #[must_use]
     pub fn noted(&self) -> Vec<(String, String)> {
@@ -292,39 +340,39 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
     };
     let rules = chosen(world.bus_rules().await?, &request.rules)?;
     on_the_bus(world, &request.about).await?;
-    let facts = facts(world, request).await?;
     let filtered = !request.about.is_empty() || !request.types.is_empty() || request.rate.is_some();
-    let archive = |rule: &BusRule| world.archive(rule.variant);
-    let via = match !filtered && rules.iter().any(|rule| archive(rule).is_some()) {
+    let has_archive = |rule: &BusRule| world.archive(rule.variant).is_some();
+    let via = match !filtered && rules.iter().any(has_archive) {
         true => Via::Archive,
         false => Via::Journal,
     };
-    let name = format!(
-        "duet-{}-{:06x}",
-        began.as_millisecond(),
-        fastrand::u32(..1 << 24)
-    );
-    let mut replay = Replay {
-        via,
-        dry_run: request.dry_run,
-        from: request.from,
-        to,
-        rules: rules.iter().map(|rule| rule.name.clone()).collect(),
-        counts: BTreeMap::new(),
-        events: 0,
-        messages: 0,
-        left_out: 0,
-        sent: None,
-        refused: Vec::new(),
-        completed: false,
-        quiet: false,
-        warnings: Vec::new(),
-        elapsed_s: 0.0,
-        about: BTreeSet::new(),
-        name,
-    };
-    // The rules that each fact matches, as the bus would find them.
-    let mut planned: Vec<(Entry, Vec<usize>)> = Vec::new();
+    let mut replay = Replay::of(request, &rules, via, began);
+    let planned = plan(world, &rules, facts(world, request).await?, &mut replay).await?;
+    replay.warn(began);
+    if request.dry_run {
+        return Ok(replay);
+    }
+    let limit = i64::try_from(request.within).unwrap_or(i64::MAX);
+    let left = |world: &W| world.now().duration_since(began).as_secs() < limit;
+    match via {
+        Via::Archive => ways::archives(world, &rules, planned, &mut replay, left).await?,
+        Via::Journal => ways::straight(world, &rules, planned, request.rate, &mut replay).await?,
+    }
+    replay.quiet = is_quiet(world, &rules, left).await?;
+    replay.elapsed_s = world.now().duration_since(began).as_secs_f64();
+    Ok(replay)
+}
+
+/// The facts to say again, each with the rules that it matches, as the bus would find them;
+/// counted in `replay`.
+async fn plan<W: Replayable>(
+    world: &W,
+    rules: &[BusRule],
+    facts: Vec<Entry>,
+    replay: &mut Replay,
+) -> Outcome<Vec<Planned>> {
+    let has_archive = |at: &usize| world.archive(rules[*at].variant).is_some();
+    let mut planned = Vec::new();
     for mut fact in facts {
         let matching = rules.iter().enumerate();
         let matching = matching.filter(|(_, rule)| {
@@ -332,91 +380,32 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
                 && rule.pattern.matches(&event(&fact, rule, &replay.name))
         });
         let matching: Vec<usize> = matching.map(|(at, _)| at).collect();
-        if !matching.is_empty() {
-            let by_journal =
-                via == Via::Journal || matching.iter().any(|at| archive(&rules[*at]).is_none());
-            if by_journal && !made_whole(world, &mut fact).await? {
-                replay.left_out += 1;
-                continue;
-            }
-            let kind = fact.metadata.kind.clone();
-            *replay.counts.entry(kind).or_default() += 1;
-            replay.events += 1;
-            replay.about.insert(fact.metadata.subject.clone());
-            replay.messages += matching.len() as u64;
-            planned.push((fact, matching));
+        if matching.is_empty() {
+            continue;
         }
-    }
-    if via == Via::Archive && began.duration_since(to).as_secs() < LAG_SECONDS {
-        replay.warnings.push(
-            "an event may take ten minutes to be in the archive: the latest may be left out"
-                .to_owned(),
-        );
-    }
-    if via == Via::Archive && replay.events > 0 {
-        let warning = "the counts are the journal's; the archive goes by the time of the bus";
-        replay.warnings.push(warning.to_owned());
-    }
-    if replay.left_out > 0 {
-        replay.warnings.push(format!(
-            "{} events are left out: the journal keeps nothing that they say of a person, and neither does their service any more; an archive has them",
-            replay.left_out
-        ));
-    }
-    for warning in &replay.warnings {
-        terminal::tell(&format!("warning: {warning}"));
-    }
-    if request.dry_run {
-        return Ok(replay);
-    }
-    let limit = i64::try_from(request.within).unwrap_or(i64::MAX);
-    let left = |world: &W| world.now().duration_since(began).as_secs() < limit;
-    match via {
-        Via::Archive => {
-            // What no archive has, the journal has.
-            let rest = planned.into_iter().map(|(fact, mut matching)| {
-                matching.retain(|at| archive(&rules[*at]).is_none());
-                (fact, matching)
-            });
-            let rest: Vec<_> = rest.filter(|(_, matching)| !matching.is_empty()).collect();
-            send(world, &rules, rest, None, &mut replay).await?;
-            replay.completed = false;
-            let mut past: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-            for rule in &rules {
-                if let Some(archive) = archive(rule) {
-                    past.entry(archive).or_default().push(rule.arn.clone());
-                }
-            }
-            let mut under_way = Vec::new();
-            for (archive, arns) in past {
-                let window = (request.from, to);
-                let started = world
-                    .start_replay(archive, &replay.name, window, &arns)
-                    .await?;
-                let sent = replay.sent.zip(started.events);
-                replay.sent = sent.map(|(before, more)| before + more);
-                under_way.push(started);
-            }
-            terminal::tell(&format!("replay {} is under way", replay.name));
-            loop {
-                let mut still = Vec::new();
-                for started in under_way {
-                    if !world.is_replayed(&started).await? {
-                        still.push(started);
-                    }
-                }
-                under_way = still;
-                replay.completed = under_way.is_empty();
-                if replay.completed || !left(world) {
-                    break;
-                }
-                world.pause(LOOK_EVERY).await;
-            }
+        let by_journal = replay.via == Via::Journal || !matching.iter().all(has_archive);
+        if by_journal && !made_whole(world, &mut fact).await? {
+            replay.left_out += 1;
+            continue;
         }
-        Via::Journal => send(world, &rules, planned, request.rate, &mut replay).await?,
+        let kind = fact.metadata.kind.clone();
+        *replay.counts.entry(kind).or_default() += 1;
+        replay.events += 1;
+        replay.about.insert(fact.metadata.subject.clone());
+        replay.messages += matching.len() as u64;
+        planned.push((fact, matching));
     }
-    // What is on its way is looked for even when the time is over.
-    let queues = queues_of(&rules);
+    Ok(planned)
+}
+
+/// Whether the consumers come to have nothing to do while there is time `left`. What is on its
+/// way is looked for even when the time is over.
+async fn is_quiet<W: Replayable>(
+    world: &W,
+    rules: &[BusRule],
+    left: impl Fn(&W) -> bool,
+) -> Outcome<bool> {
+    let queues = queues_of(rules);
     let mut looks = 0;
     while looks < QUIET_LOOKS && (looks > 0 || left(world)) {
         world.pause(LOOK_EVERY).await;
@@ -425,73 +414,7 @@ pub async fn run<W: Replayable>(world: &W, request: &Request) -> Outcome<Replay>
             _ => 0,
         };
     }
-    replay.quiet = looks == QUIET_LOOKS;
-    replay.elapsed_s = world.now().duration_since(began).as_secs_f64();
-    Ok(replay)
-}
-
-/// Sends `planned` straight to the targets of `rules`, in order of time.
-async fn send<W: Replayable>(
-    world: &W,
-    rules: &[BusRule],
-    planned: Vec<(Entry, Vec<usize>)>,
-    rate: Option<u32>,
-    replay: &mut Replay,
-) -> Outcome<()> {
-    let rate = rate.unwrap_or(RATE).max(1);
-    let slice = SLICE.min(rate as usize);
-    let (began, total) = (world.now(), planned.len());
-    let (mut sent, mut done, mut told) = (0, 0_usize, 0);
-    for some in planned.chunks(slice) {
-        // One call for each queue: within a slice a queue keeps the order.
-        let mut letters: BTreeMap<&str, Vec<(&Entry, &BusRule, String)>> = BTreeMap::new();
-        for (fact, matching) in some {
-            for rule in matching.iter().map(|at| &rules[*at]) {
-                let event = event(fact, rule, &replay.name);
-                let now = world.now().to_string();
-                let context = RuleContext {
-                    rule_arn: &rule.arn,
-                    rule_name: &rule.name,
-                    ingestion_time: &now,
-                };
-                for target in &rule.targets {
-                    // As the rule would: a target may want a part of the event only.
-                    if let Some(body) = target.input.render(&event, context) {
-                        let letter = (fact, rule, body);
-                        letters.entry(&target.arn).or_default().push(letter);
-                    }
-                }
-            }
-        }
-        for (queue, letters) in letters {
-            let bodies: Vec<String> = letters.iter().map(|(.., body)| body.clone()).collect();
-            let refused = world.deliver(queue, &bodies).await?;
-            sent += (bodies.len() - refused.len().min(bodies.len())) as u64;
-            for (at, why) in refused {
-                if let Some((fact, rule, _)) = letters.get(at) {
-                    replay.refused.push(Refused {
-                        event: fact.metadata.id.clone(),
-                        rule: rule.name.clone(),
-                        why,
-                    });
-                }
-            }
-        }
-        done += some.len();
-        let second = world.now().duration_since(began).as_secs();
-        if second > told {
-            told = second + 1;
-            terminal::tell(&format!("{done} of {total} events sent"));
-        }
-        let due = done as u64 * 1_000 / u64::from(rate);
-        let passed = world.now().duration_since(began).as_millis() as u64;
-        if done < total && due > passed {
-            world.pause(due - passed).await;
-        }
-    }
-    replay.sent = Some(sent);
-    replay.completed = true;
-    Ok(())
+    Ok(looks == QUIET_LOOKS)
 }
 
 #[cfg(test)]

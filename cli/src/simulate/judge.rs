@@ -169,25 +169,7 @@ impl Play {
                 .lab
                 .judge(self.variant, script, wave, there, unscreened)?;
             let good = twin == Expected::Confirmed;
-            end.good += u64::from(good);
-            match verdict {
-                Ending::Twin => {}
-                Ending::Raced(race, why) => {
-                    *end.races.entry(race).or_default() += 1;
-                    let row = format!("{id} ({}), {race}: {why}", script.name);
-                    end.examples.entry(race).or_insert_with(|| row.clone());
-                    if good {
-                        end.lost.push((id.to_owned(), row));
-                    }
-                }
-                Ending::Wrong(why) => {
-                    if good {
-                        let why = format!("{id} ({}): {why}", script.name);
-                        end.lost.push((id.to_owned(), why));
-                    }
-                    end.findings.push(finding(why));
-                }
-            }
+            end.book(verdict, (script, id), good);
             match (&there.fate, twin) {
                 (Fate::Confirmed, _) => confirmed += 1,
                 (Fate::Rejected { reason, .. }, Expected::Contested { reason: of, .. })
@@ -199,27 +181,9 @@ impl Play {
             }
             findings.order(order.order.as_str(), &view, with_fraud);
         }
-        // Nobody goes without while there is enough, and nobody gets what is not there.
-        if let Expected::Contested {
-            confirmed: many,
-            reason,
-            ..
-        } = script.expected
-        {
-            // Whoever is not screened comes on top.
-            let many = match reason {
-                Reason::FraudConfirmed => many + unmarked,
-                _ => many,
-            };
-            let all = orders().count();
-            if confirmed > many || (refused > 0 && all - refused < many) {
-                let what = format!(
-                    "{}: {confirmed} of {all} are confirmed and {refused} rejected for {reason}; {many} could be",
-                    script.name
-                );
-                let first = orders().next().map(|(_, order)| order.order.to_string());
-                end.findings.push((0, first.unwrap_or_default(), what));
-            }
+        if let Some(what) = unfair(script, (confirmed, refused), unmarked) {
+            let first = orders().next().map(|(_, order)| order.order.to_string());
+            end.findings.push((0, first.unwrap_or_default(), what));
         }
         Ok(())
     }
@@ -329,6 +293,31 @@ impl Play {
     }
 }
 
+impl End {
+    /// Takes in how the order `id` of `script` ended; `good` if it is confirmed where nothing
+    /// goes wrong.
+    fn book(&mut self, verdict: Ending, (script, id): (&Script, &str), good: bool) {
+        self.good += u64::from(good);
+        let lost = match verdict {
+            Ending::Twin => return,
+            Ending::Raced(race, why) => {
+                *self.races.entry(race).or_default() += 1;
+                let row = format!("{id} ({}), {race}: {why}", script.name);
+                self.examples.entry(race).or_insert_with(|| row.clone());
+                row
+            }
+            Ending::Wrong(why) => {
+                let why = format!("{id} ({}): {why}", script.name);
+                self.findings.push((0, id.to_owned(), why.clone()));
+                why
+            }
+        };
+        if good {
+            self.lost.push((id.to_owned(), lost));
+        }
+    }
+}
+
 impl Lab {
     /// Whether `order`, of wave `wave` of `script`, may have ended as it did.
     /// `unscreened`: an order or a customer of the script was not screened.
@@ -386,6 +375,35 @@ impl Lab {
             Some((patience * 1_000, a_try))
         })
     }
+}
+
+/// What is wrong if, of the orders of `script` that contend for something, somebody went
+/// without while there was enough, or got what was not there.
+fn unfair(
+    script: &Script,
+    (confirmed, refused): (usize, usize),
+    unmarked: usize,
+) -> Option<String> {
+    let Expected::Contested {
+        confirmed: many,
+        reason,
+        ..
+    } = script.expected
+    else {
+        return None;
+    };
+    // Whoever is not screened comes on top.
+    let many = match reason {
+        Reason::FraudConfirmed => many + unmarked,
+        _ => many,
+    };
+    let all = script.plan.waves.iter().flatten().count();
+    (confirmed > many || (refused > 0 && all - refused < many)).then(|| {
+        format!(
+            "{}: {confirmed} of {all} are confirmed and {refused} rejected for {reason}; {many} could be",
+            script.name
+        )
+    })
 }
 
 /// Whom a message is about, if it says so.

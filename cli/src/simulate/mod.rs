@@ -18,6 +18,7 @@ mod play;
 mod report;
 mod script;
 mod shrink;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,18 +41,12 @@ use crate::terminal::progress::Progress;
 use crate::world::lab::{self, Lab};
 use play::{Play, is_borne};
 use shrink::shrink;
+use tally::Tally;
 
 /// How long a person has to decide in simulated worlds; see [`definitions`].
 pub(super) const REVIEW_SECONDS: &str = "7200";
 /// The most things that may happen in a world: a hundred times what does.
 const LIMIT: u64 = 1_000_000;
-/// The least share of what it can touch that a fault at its usual rate is to touch,
-/// where there are [`MANY`] chances; of a rarer one, half of its rate.
-const LEAST_SHARE: f64 = 0.02;
-/// So many chances that a share is no accident.
-const MANY: u64 = 1_000;
-/// The most lost orders that a report names.
-const SHOWN: usize = 20;
 
 /// What to simulate.
 #[derive(Debug, Clone)]
@@ -235,6 +230,27 @@ pub fn definitions(parameters: &BTreeMap<String, String>) -> Outcome<Arc<Definit
 /// [`Problem`] when the definitions do not fit the code.
 pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<SimulationReport> {
     let began = Instant::now();
+    let mut tally = Tally::new(options);
+    for (world, end) in worlds(definitions, options) {
+        let mut end = end?;
+        tally.count(world, &mut end);
+        if end.findings.is_empty() {
+            tally.compare(world, end);
+        } else {
+            let smallest = shrink(definitions, options, world, &end.findings, end.struck)?;
+            tally.report.violations.extend(smallest);
+        }
+    }
+    let mut report = tally.summed_up();
+    report.elapsed_s = began.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// How each world ended, in their order, up to the first that went wrong.
+fn worlds(
+    definitions: &Arc<Definitions>,
+    options: &Options,
+) -> impl Iterator<Item = (u64, Outcome<End>)> {
     let worlds = options.seeds.saturating_mul(options.variants.len() as u64);
     let next = AtomicU64::new(0);
     // The first world that went wrong: later ones need not run.
@@ -267,113 +283,9 @@ pub fn run(definitions: &Arc<Definitions>, options: &Options) -> Outcome<Simulat
         }
     });
     let stopped = stop.into_inner();
-    let mut report = SimulationReport {
-        seeds: 0,
-        orders: 0,
-        outcomes: BTreeMap::new(),
-        violations: Vec::new(),
-        trace_hash: String::new(),
-        faults_injected: BTreeMap::new(),
-        faults_share: BTreeMap::new(),
-        faults_thin: Vec::new(),
-        usage: BTreeMap::new(),
-        orders_by_variant: BTreeMap::new(),
-        races: Vec::new(),
-        lost: BTreeMap::new(),
-        lost_orders: Vec::new(),
-        elapsed_s: 0.0,
-    };
-    for variant in &options.variants {
-        report
-            .races
-            .extend(ending::races(variant).map(|name| Raced {
-                name,
-                variant: variant.name,
-                count: 0,
-                example: None,
-            }));
-    }
-    let mut twins = parity::Twins::default();
-    let mut trace = 0_u64;
-    let mut chances: BTreeMap<Fault, u64> = BTreeMap::new();
-    let mut touched: BTreeMap<Fault, u64> = BTreeMap::new();
-    for (world, end) in ends.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        if world > stopped {
-            break;
-        }
-        let end = end?;
-        let variant = variant_of(options, world);
-        report.seeds = world / options.variants.len().max(1) as u64 + 1;
-        report.orders += end.outcomes.len() as u64;
-        *report.orders_by_variant.entry(variant.name).or_default() += end.outcomes.len() as u64;
-        for outcome in end.outcomes {
-            *report.outcomes.entry(outcome).or_default() += 1;
-        }
-        trace = trace.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ end.trace;
-        for (kind, _) in &end.struck {
-            *report.faults_injected.entry(kind.name()).or_default() += 1;
-        }
-        for (kind, times) in end.chances {
-            *chances.entry(kind).or_default() += times;
-        }
-        for (kind, times) in end.touched {
-            *touched.entry(kind).or_default() += times;
-        }
-        *report.usage.entry(variant.name).or_default() += end.used;
-        let seed = seed_of(options, world);
-        for raced in report
-            .races
-            .iter_mut()
-            .filter(|row| row.variant == variant.name)
-        {
-            raced.count += end.races.get(raced.name).copied().unwrap_or(0);
-            if raced.example.is_none() {
-                let example = end.examples.get(raced.name);
-                raced.example = example.map(|example| format!("seed {seed}: {example}"));
-            }
-        }
-        let losses = report.lost.entry(variant.name).or_default();
-        losses.orders += end.good;
-        losses.lost += end.lost.len() as u64;
-        let room = SHOWN.saturating_sub(report.lost_orders.len());
-        let told = end.lost.iter().take(room);
-        report.lost_orders.extend(told.map(|(id, why)| LostOrder {
-            what: format!("seed {seed}, {}: {why}", variant.name),
-            timeline: about(&end.timeline, id),
-        }));
-        if end.findings.is_empty() {
-            report
-                .violations
-                .extend(twins.unequal(seed, variant, end.traces, &end.struck));
-        } else {
-            let smallest = shrink(definitions, options, world, &end.findings, end.struck)?;
-            report.violations.extend(smallest);
-        }
-    }
-    for losses in report.lost.values_mut() {
-        losses.share = losses.lost as f64 / losses.orders.max(1) as f64;
-    }
-    for (variant, meter) in &mut report.usage {
-        let orders = report.orders_by_variant.get(variant).copied().unwrap_or(1);
-        *meter = meter.per(orders);
-    }
-    for (kind, times) in chances {
-        let share = touched.get(&kind).copied().unwrap_or(0) as f64 / times.max(1) as f64;
-        report.faults_share.insert(kind.name(), share);
-        let usual = options.faults.contains(&kind.into());
-        if usual && times >= MANY && share < LEAST_SHARE.min(kind.rate() / 2.0) {
-            report.faults_thin.push(kind.name());
-        }
-    }
-    report.trace_hash = format!("{trace:016x}");
-    report.elapsed_s = began.elapsed().as_secs_f64();
-    Ok(report)
-}
-
-/// What happened to `subject`.
-fn about(timeline: &[Moment], subject: &str) -> Vec<Moment> {
-    let its = timeline.iter().filter(|moment| moment.subject == subject);
-    its.cloned().collect()
+    let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ends.into_iter()
+        .take_while(move |(world, _)| *world <= stopped)
 }
 
 /// The scripts of a world.

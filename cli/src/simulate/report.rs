@@ -13,53 +13,57 @@ fn told(moment: &Moment) -> String {
     format!("  {at} {subject}: {what}")
 }
 
-impl Report for SimulationReport {
-    fn text(&self) -> String {
-        let mut text = Vec::new();
+impl SimulationReport {
+    fn outcomes(&self) -> String {
         let mut outcomes = table([table::prose("OUTCOME").states(), table::number("ORDERS")]);
         for (outcome, times) in &self.outcomes {
             outcomes.add_row([outcome.clone(), times.to_string()]);
         }
-        text.push(outcomes.text());
-        if !self.faults_injected.is_empty() {
-            let mut faults = table([
-                table::word("FAULT"),
-                table::number("STRUCK"),
-                table::number("SHARE"),
+        outcomes.text()
+    }
+
+    fn faults(&self) -> String {
+        let mut faults = table([
+            table::word("FAULT"),
+            table::number("STRUCK"),
+            table::number("SHARE"),
+        ]);
+        for (kind, times) in &self.faults_injected {
+            let share = self.faults_share.get(kind).copied().unwrap_or(0.0);
+            faults.add_row([
+                (*kind).to_owned(),
+                times.to_string(),
+                format!("{:.1} %", share * 100.0),
             ]);
-            for (kind, times) in &self.faults_injected {
-                let share = self.faults_share.get(kind).copied().unwrap_or(0.0);
-                faults.add_row([
-                    (*kind).to_owned(),
-                    times.to_string(),
-                    format!("{:.1} %", share * 100.0),
-                ]);
-            }
-            text.extend([String::new(), faults.text()]);
         }
-        if self.races.iter().any(|row| row.count > 0) {
-            let mut races = table([
-                table::word("RACE"),
-                table::word("VARIANT"),
-                table::number("ORDERS"),
-                table::prose("FOR EXAMPLE").gives_way(1),
+        faults.text()
+    }
+
+    fn races(&self) -> String {
+        let mut races = table([
+            table::word("RACE"),
+            table::word("VARIANT"),
+            table::number("ORDERS"),
+            table::prose("FOR EXAMPLE").gives_way(1),
+        ]);
+        for Raced {
+            name,
+            variant,
+            count,
+            example,
+        } in self.races.iter().filter(|row| row.count > 0)
+        {
+            races.add_row([
+                (*name).to_owned(),
+                (*variant).to_owned(),
+                count.to_string(),
+                example.clone().unwrap_or_default(),
             ]);
-            for Raced {
-                name,
-                variant,
-                count,
-                example,
-            } in self.races.iter().filter(|row| row.count > 0)
-            {
-                races.add_row([
-                    (*name).to_owned(),
-                    (*variant).to_owned(),
-                    count.to_string(),
-                    example.clone().unwrap_or_default(),
-                ]);
-            }
-            text.extend([String::new(), races.text()]);
         }
+        races.text()
+    }
+
+    fn losses(&self) -> String {
         let mut lost = table([
             table::word("VARIANT"),
             table::number("GOOD ORDERS"),
@@ -82,7 +86,42 @@ impl Report for SimulationReport {
                 format!("{:.2} %", share * 100.0),
             ]);
         }
-        text.extend([String::new(), lost.text()]);
+        lost.text()
+    }
+}
+
+impl Violation {
+    /// What is wrong and what led there, line by line.
+    fn tell(&self, text: &mut Vec<String>) {
+        let Violation {
+            seed,
+            variant,
+            invariant,
+            what,
+            schedule,
+            scenarios,
+            timeline,
+        } = self;
+        text.push(String::new());
+        text.push(format!(
+            "VIOLATION (invariant {invariant}) seed {seed}, {variant}: {what}"
+        ));
+        text.push(format!("scenarios: {}", scenarios.join(", ")));
+        text.push(format!("faults: {}", schedule.join(", ")));
+        text.extend(timeline.iter().map(told));
+    }
+}
+
+impl Report for SimulationReport {
+    fn text(&self) -> String {
+        let mut text = vec![self.outcomes()];
+        if !self.faults_injected.is_empty() {
+            text.extend([String::new(), self.faults()]);
+        }
+        if self.races.iter().any(|row| row.count > 0) {
+            text.extend([String::new(), self.races()]);
+        }
+        text.extend([String::new(), self.losses()]);
         if self.seeds == 1 {
             for LostOrder { what, timeline } in &self.lost_orders {
                 text.push(format!("lost: {what}"));
@@ -90,22 +129,7 @@ impl Report for SimulationReport {
             }
         }
         for violation in &self.violations {
-            let Violation {
-                seed,
-                variant,
-                invariant,
-                what,
-                schedule,
-                scenarios,
-                timeline,
-            } = violation;
-            text.push(String::new());
-            text.push(format!(
-                "VIOLATION (invariant {invariant}) seed {seed}, {variant}: {what}"
-            ));
-            text.push(format!("scenarios: {}", scenarios.join(", ")));
-            text.push(format!("faults: {}", schedule.join(", ")));
-            text.extend(timeline.iter().map(told));
+            violation.tell(&mut text);
         }
         for kind in &self.faults_thin {
             text.push(format!(

@@ -3,7 +3,7 @@
 use duet_core::OrderId;
 use duet_core::store::Store;
 use duet_fraud::command::Verdict;
-use duet_inventory::domain::Stock;
+use duet_inventory::domain::{Reservation, Stock};
 use duet_order::command::PlaceOrder;
 use duet_order::domain::Compensation;
 use futures_util::future::try_join_all;
@@ -30,116 +30,36 @@ pub(super) async fn one<W: World>(
     within: u64,
 ) -> Outcome<(Row, Findings)> {
     let began = world.now();
-    let mut findings = Findings::default();
-    let mut footprint = Footprint::default();
-    let mut words = Words::default();
-    let mut reservations = Vec::new();
-    let registered: Vec<(String, Vec<String>)> = stream::iter(&plan.customers)
-        .map(|registration| async move {
-            let registered = customer::register(world, variant, registration, Some(within)).await?;
-            let status = registered
-                .status
-                .map_or(String::new(), |status| format!("{status:?}"));
-            Ok::<_, Problem>((
-                status,
-                noticed(world, registration.customer.as_str(), within).await?,
-            ))
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    if plan.waves.is_empty() {
-        registered
-            .iter()
-            .for_each(|(status, _)| words.add(status.clone()));
-    }
-    footprint.customers = registered;
+    let mut play = Play {
+        world,
+        variant,
+        plan: &plan,
+        within,
+        words: Words::default(),
+        findings: Findings::default(),
+        footprint: Footprint::default(),
+        reservations: Vec::new(),
+    };
+    play.customers().await?;
     if let Some(hopeless) = &plan.hopeless {
         place::submit_hopeless(world, variant, hopeless).await?;
     }
     for (n, wave) in plan.waves.iter().enumerate() {
-        let last = n + 1 == plan.waves.len();
-        let submitted = wave
-            .iter()
-            .flat_map(|order| std::iter::repeat_n(order, plan.times));
-        try_join_all(submitted.map(|order| place::submit(world, variant, order))).await?;
-        if let (true, Some(Person::Says(verdict))) = (last, plan.person) {
-            for order in wave {
-                words.failed(decided(world, &order.order, verdict, within).await)?;
-            }
-        }
-        if last && plan.repair {
-            for order in wave {
-                let (standing, parked) = parked(world, order.order.as_str(), within).await?;
-                findings.named(order.order.as_str(), &parked);
-                findings.order(order.order.as_str(), &parked, world.deployment().with_fraud);
-                words.add(standing);
-            }
-            for order in wave {
-                // Twice, for an operator may: the second finds nothing to do.
-                for _ in 0..2 {
-                    words.failed(repair::repair(world, &order.order, within).await)?;
-                }
-            }
-        }
-        let mut prints = Vec::with_capacity(wave.len());
-        for order in wave {
-            let id = order.order.as_str();
-            let view = settled(world, id, within).await?;
-            findings.order(id, &view, world.deployment().with_fraud);
-            prints.push(view.print());
-            reservations.extend(view.reservation);
-        }
-        // Which of a wave's orders ended how may be a race: they are compared
-        // without their names.
-        prints.sort();
-        for Print { standing, .. } in &prints {
-            words.add(match last && plan.repair {
-                true => format!("repaired: {standing}"),
-                false => standing.clone(),
-            });
-        }
-        footprint.orders.extend(prints);
+        play.wave(wave, n + 1 == plan.waves.len()).await?;
     }
-    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
-        && plan.forge
-        && !is_refused(world, variant, order).await?
-    {
-        words.add("a forged repeat was taken".to_owned());
-    }
-    if let Some(order) = plan.waves.last().and_then(|wave| wave.first())
-        && plan.excess
-        && let Some(taken) = takes_more(order)
-    {
-        words.add(taken);
+    if let Some(order) = plan.waves.last().and_then(|wave| wave.first()) {
+        play.refusals(order).await?;
     }
     if let Some(marker) = plan.dies() {
-        footprint.dead = died(world, variant, marker, within).await?;
-        if footprint.dead {
-            words.add(Expected::DeadLettered.to_string());
-        } else {
-            findings.broken(
-                6,
-                format!("{marker}: neither handled nor in a dead-letter queue"),
-            );
-        }
+        play.dead_letter(marker).await?;
     }
-    for entry in &plan.goods {
-        let key = duet_inventory::stock_key(&entry.sku);
-        for item in world
-            .table(TableOf::Inventory)
-            .load(&[key])
-            .await?
-            .into_iter()
-            .flatten()
-        {
-            let stock: Stock = item.read()?;
-            findings.stock(&stock, &reservations);
-            footprint
-                .stock
-                .push((stock.available, stock.reserved, stock.shipped));
-        }
-    }
+    play.stock().await?;
+    let Play {
+        words,
+        findings,
+        footprint,
+        ..
+    } = play;
     let (outcome, expected) = (words.to_string(), expected(scenario, &plan));
     let row = Row {
         scenario: scenario.name,
@@ -155,6 +75,150 @@ pub(super) async fn one<W: World>(
         of: (scenario, variant, plan),
     };
     Ok((row, findings))
+}
+
+/// A plan that is played, and what was seen of it.
+struct Play<'a, W> {
+    world: &'a W,
+    variant: &'static Variant,
+    plan: &'a Plan,
+    /// How long each wait may take, in seconds.
+    within: u64,
+    words: Words,
+    findings: Findings,
+    footprint: Footprint,
+    reservations: Vec<Reservation>,
+}
+
+impl<W: World> Play<'_, W> {
+    /// Registers the plan's customers, and waits until they were told so.
+    async fn customers(&mut self) -> Outcome<()> {
+        let (world, variant, within) = (self.world, self.variant, self.within);
+        let registered: Vec<(String, Vec<String>)> = stream::iter(&self.plan.customers)
+            .map(|registration| async move {
+                let registered =
+                    customer::register(world, variant, registration, Some(within)).await?;
+                let status = registered
+                    .status
+                    .map_or(String::new(), |status| format!("{status:?}"));
+                Ok::<_, Problem>((
+                    status,
+                    noticed(world, registration.customer.as_str(), within).await?,
+                ))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        if self.plan.waves.is_empty() {
+            registered
+                .iter()
+                .for_each(|(status, _)| self.words.add(status.clone()));
+        }
+        self.footprint.customers = registered;
+        Ok(())
+    }
+
+    /// Submits a wave of orders, lets people do their part of the `last` one, and waits until
+    /// all have ended.
+    async fn wave(&mut self, wave: &[PlaceOrder], last: bool) -> Outcome<()> {
+        let (world, variant) = (self.world, self.variant);
+        let submitted = wave
+            .iter()
+            .flat_map(|order| std::iter::repeat_n(order, self.plan.times));
+        try_join_all(submitted.map(|order| place::submit(world, variant, order))).await?;
+        if let (true, Some(Person::Says(verdict))) = (last, self.plan.person) {
+            for order in wave {
+                let decided = decided(world, &order.order, verdict, self.within).await;
+                self.words.failed(decided)?;
+            }
+        }
+        let repaired = last && self.plan.repair;
+        if repaired {
+            self.repair(wave).await?;
+        }
+        let mut prints = Vec::with_capacity(wave.len());
+        for order in wave {
+            let id = order.order.as_str();
+            let view = settled(world, id, self.within).await?;
+            self.findings
+                .order(id, &view, world.deployment().with_fraud);
+            prints.push(view.print());
+            self.reservations.extend(view.reservation);
+        }
+        // Which of a wave's orders ended how may be a race: they are compared
+        // without their names.
+        prints.sort();
+        for Print { standing, .. } in &prints {
+            self.words.add(match repaired {
+                true => format!("repaired: {standing}"),
+                false => standing.clone(),
+            });
+        }
+        self.footprint.orders.extend(prints);
+        Ok(())
+    }
+
+    /// Waits until the orders of a wave are parked, and repairs them.
+    async fn repair(&mut self, wave: &[PlaceOrder]) -> Outcome<()> {
+        let with_fraud = self.world.deployment().with_fraud;
+        for order in wave {
+            let id = order.order.as_str();
+            let (standing, parked) = parked(self.world, id, self.within).await?;
+            self.findings.named(id, &parked);
+            self.findings.order(id, &parked, with_fraud);
+            self.words.add(standing);
+        }
+        for order in wave {
+            // Twice, for an operator may: the second finds nothing to do.
+            for _ in 0..2 {
+                let repaired = repair::repair(self.world, &order.order, self.within).await;
+                self.words.failed(repaired)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for what is to be refused, in the name of `order`.
+    async fn refusals(&mut self, order: &PlaceOrder) -> Outcome<()> {
+        if self.plan.forge && !is_refused(self.world, self.variant, order).await? {
+            self.words.add("a forged repeat was taken".to_owned());
+        }
+        if self.plan.excess
+            && let Some(taken) = takes_more(order)
+        {
+            self.words.add(taken);
+        }
+        Ok(())
+    }
+
+    /// Waits until what has `marker` in it lies dead.
+    async fn dead_letter(&mut self, marker: &str) -> Outcome<()> {
+        self.footprint.dead = died(self.world, self.variant, marker, self.within).await?;
+        if self.footprint.dead {
+            self.words.add(Expected::DeadLettered.to_string());
+        } else {
+            self.findings.broken(
+                6,
+                format!("{marker}: neither handled nor in a dead-letter queue"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Holds the stock of the plan's goods against what was reserved.
+    async fn stock(&mut self) -> Outcome<()> {
+        let inventory = self.world.table(TableOf::Inventory);
+        for entry in &self.plan.goods {
+            let key = duet_inventory::stock_key(&entry.sku);
+            for item in inventory.load(&[key]).await?.into_iter().flatten() {
+                let stock: Stock = item.read()?;
+                self.findings.stock(&stock, &self.reservations);
+                let counters = (stock.available, stock.reserved, stock.shipped);
+                self.footprint.stock.push(counters);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the rows of a scenario should say.

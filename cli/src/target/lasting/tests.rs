@@ -83,6 +83,10 @@ async fn a_review_nobody_decided_is_over_tomorrow() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: each input needs those before it"
+)]
 async fn every_kind_of_input_comes_again() {
     let (_dir, labs) = labs();
     let lasting = labs.open(wall(0)).await.unwrap();

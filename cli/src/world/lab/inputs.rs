@@ -262,20 +262,7 @@ impl State {
                 .invoke(&function, &message)
                 .map(drop)
                 .map_err(Problem::failed),
-            Input::Write { table, documents } => {
-                let known = lab.table(&table).cloned();
-                let known = known.ok_or_else(|| Problem::failed(format!("no table {table}")))?;
-                let puts = documents.into_iter().map(|document| Write::Put {
-                    key: Key::new(document.pk, document.sk),
-                    body: Body::of(&document.body),
-                    expect: Expect::Anything,
-                });
-                // Tables in memory answer at once.
-                match known.commit(puts.collect()).now_or_never() {
-                    Some(done) => done.map_err(Problem::failed),
-                    None => Err(Problem::failed(format!("table {table} did not answer"))),
-                }
-            }
+            Input::Write { table, documents } => write(lab, &table, documents),
             Input::Forward { letter } => {
                 let mut letters = lab.dead_letters().into_iter();
                 let letter = letters.find(|one| one.at == letter).ok_or_else(gone)?;
@@ -321,6 +308,22 @@ impl State {
             Input::End { trace, .. } if trace == self.trace() => Ok(()),
             Input::End { .. } => Err(Problem::failed("other things happened than the first time")),
         }
+    }
+}
+
+/// Writes `documents` into `table` past the services.
+fn write(lab: &duet_lab::Lab, table: &str, documents: Vec<Document>) -> Outcome<()> {
+    let known = lab.table(table).cloned();
+    let known = known.ok_or_else(|| Problem::failed(format!("no table {table}")))?;
+    let puts = documents.into_iter().map(|document| Write::Put {
+        key: Key::new(document.pk, document.sk),
+        body: Body::of(&document.body),
+        expect: Expect::Anything,
+    });
+    // Tables in memory answer at once.
+    match known.commit(puts.collect()).now_or_never() {
+        Some(done) => done.map_err(Problem::failed),
+        None => Err(Problem::failed(format!("table {table} did not answer"))),
     }
 }
 
