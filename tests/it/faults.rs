@@ -124,6 +124,35 @@ fn unchanged(before: &BTreeMap<(TableOf, Key), Item>, after: &BTreeMap<(TableOf,
     }
 }
 
+/// The timers of the order `id` that `kept` has, as they come when they are due, each with its
+/// service.
+fn timers(
+    shop: &Shop,
+    id: &str,
+    kept: &BTreeMap<(TableOf, Key), Item>,
+) -> Vec<(&'static str, CommandMessage)> {
+    let mut timers = Vec::new();
+    for (of, record) in records(kept) {
+        for Timer { command, data, .. } in record.timers {
+            let metadata = message::metadata(&command, id, eventbridge().name, shop.world.now());
+            let timer = CommandMessage {
+                command,
+                metadata,
+                data,
+                reply_to: None,
+                due: None,
+            };
+            timers.push((of.name(), timer));
+        }
+    }
+    assert!(
+        timers
+            .iter()
+            .any(|(_, timer)| timer.command == "ExpireOrder")
+    );
+    timers
+}
+
 /// Sends every message of an order on the bus again: each fact to the bus, each
 /// command and timer to its service's queue.
 async fn again_on_the_bus(scenario: &str) {
@@ -173,27 +202,7 @@ async fn again_on_the_bus(scenario: &str) {
         ("customer", register),
         ("order", place_message(&shop, eventbridge(), order)),
     ];
-    for (of, record) in records(&before) {
-        for Timer { command, data, .. } in record.timers {
-            let metadata = message::metadata(&command, id, eventbridge().name, shop.world.now());
-            // As it comes when it is due.
-            messages.push((
-                of.name(),
-                CommandMessage {
-                    command,
-                    metadata,
-                    data,
-                    reply_to: None,
-                    due: None,
-                },
-            ));
-        }
-    }
-    assert!(
-        messages
-            .iter()
-            .any(|(_, message)| message.command == "ExpireOrder")
-    );
+    messages.extend(timers(&shop, id, &before));
     for (service, message) in &messages {
         shop.send(
             shop.queue_of(service),

@@ -230,6 +230,10 @@ async fn the_lines_of_an_order_count_what_became_of_it() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: what is told is of the same orders"
+)]
 async fn nothing_the_deployed_functions_tell_names_a_person() {
     let shop = Shop::open().await;
     let since = shop.world.now();

@@ -250,6 +250,7 @@ impl Stack {
 
     /// The ARNs of what `on` stands for, for `function`; `timed` has the commands
     /// of its service that set timers.
+    #[expect(clippy::too_many_lines, reason = "a table: one row a kind of place")]
     pub(super) fn places(
         &self,
         on: On,

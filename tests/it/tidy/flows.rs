@@ -13,6 +13,30 @@ use serde_json::{Value as Json, json};
 use super::{named, resources, template, templates};
 use crate::harness::text;
 
+/// The service that the rule `id` tells, which it must not do without retries and a place for
+/// dead letters.
+fn consumer_of(id: &str, rule: &serde_norway::Value) -> String {
+    let targets = rule["Targets"].as_sequence().unwrap();
+    assert_eq!(targets.len(), 1, "{id}: one target per rule");
+    let consumer = named(&targets[0]["Arn"])
+        .trim_end_matches("Consumer")
+        .trim_end_matches("Queue")
+        .to_lowercase();
+    assert!(
+        SERVICES.contains(&consumer.as_str()),
+        "{id}: no service {consumer}"
+    );
+    assert!(
+        !targets[0]["DeadLetterConfig"]["Arn"].is_null(),
+        "{id}: no dead-letter queue"
+    );
+    assert!(
+        !targets[0]["RetryPolicy"]["MaximumRetryAttempts"].is_null(),
+        "{id}: no retry policy"
+    );
+    consumer
+}
+
 #[test]
 fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
     let (mut ruled, mut recording) = (BTreeSet::new(), Vec::new());
@@ -29,24 +53,7 @@ fn every_rule_joins_a_fact_to_a_policy_and_every_policy_has_its_rule() {
                         .collect::<Vec<_>>()
                 })
             };
-            let targets = rule["Targets"].as_sequence().unwrap();
-            assert_eq!(targets.len(), 1, "{id}: one target per rule");
-            let consumer = named(&targets[0]["Arn"])
-                .trim_end_matches("Consumer")
-                .trim_end_matches("Queue")
-                .to_lowercase();
-            assert!(
-                SERVICES.contains(&consumer.as_str()),
-                "{id}: no service {consumer}"
-            );
-            assert!(
-                !targets[0]["DeadLetterConfig"]["Arn"].is_null(),
-                "{id}: no dead-letter queue"
-            );
-            assert!(
-                !targets[0]["RetryPolicy"]["MaximumRetryAttempts"].is_null(),
-                "{id}: no retry policy"
-            );
+            let consumer = consumer_of(id, rule);
             if recorders().unwrap().iter().any(|(who, _)| *who == consumer) {
                 assert_eq!(pattern["source"], json!([{ "prefix": "duet." }]), "{id}");
                 assert!(pattern["detail-type"].is_null(), "{id}: hears all or some");

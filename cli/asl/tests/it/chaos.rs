@@ -2,8 +2,8 @@
 
 use crate::world::{CALLBACK, FUNCTION, LAMBDA, machine};
 use duet_asl::{
-    Effect, Execution, ExecutionOptions, HistoryEvent, MapRunReport, Status, TaskCall, TaskError,
-    TaskId,
+    Effect, Execution, ExecutionOptions, HistoryEvent, MapRunReport, Millis, Status, TaskCall,
+    TaskError, TaskId,
 };
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -109,6 +109,62 @@ fn descend(runs: &[MapRunReport], all: &mut Vec<Vec<HistoryEvent>>) {
     }
 }
 
+/// The tasks of an execution that wait for an answer.
+#[derive(Default)]
+struct Waiting {
+    open: Vec<TaskCall>,
+    /// Those of them that may also be answered by a token.
+    tokens: Vec<TaskCall>,
+    /// Every task there was.
+    known: HashSet<TaskId>,
+}
+
+impl Waiting {
+    fn begin(&mut self, call: TaskCall) {
+        assert!(self.known.insert(call.id), "an id is used once");
+        if call.token.is_some() {
+            self.tokens.push(call.clone());
+        }
+        self.open.push(call);
+    }
+
+    fn cancel(&mut self, id: TaskId) {
+        self.open.retain(|c| c.id != id);
+        self.tokens.retain(|c| c.id != id);
+    }
+
+    /// Uses the token of a task.
+    fn use_token(&mut self, run: &mut Execution, random: &mut fastrand::Rng, now: Millis) {
+        let call = self.tokens.swap_remove(random.usize(..self.tokens.len()));
+        let token = call.token.unwrap();
+        match random.u8(0..3) {
+            0 => run.heartbeat(&token, now).unwrap(),
+            1 => run
+                .task_token_failure(&token, TaskError::new("E", "c"), now)
+                .unwrap(),
+            _ => run
+                .task_token_success(&token, json!({"t": 1}), now)
+                .unwrap(),
+        }
+        self.open.retain(|c| c.id != call.id);
+    }
+
+    /// Answers the call of a task.
+    fn answer(&mut self, run: &mut Execution, random: &mut fastrand::Rng, now: Millis) {
+        let call = self.open.swap_remove(random.usize(..self.open.len()));
+        let result = match random.u8(0..12) {
+            0 | 1 => Err(TaskError::new("E", "c")),
+            2 => Err(TaskError::new("States.Timeout", "")),
+            3 if random.u8(0..4) == 0 => Err(TaskError::new("States.Runtime", "")),
+            _ => Ok(json!({"r": 1})),
+        };
+        if result.is_err() {
+            self.tokens.retain(|c| c.id != call.id);
+        }
+        run.complete_task(call.id, result, now).unwrap();
+    }
+}
+
 /// Runs one random machine; gives its history, and those of its child executions.
 fn live(seed: u64) -> Vec<Vec<HistoryEvent>> {
     let mut maker = Maker {
@@ -129,24 +185,13 @@ fn live(seed: u64) -> Vec<Vec<HistoryEvent>> {
     let mut random = maker.random;
     let mut now = 0;
     let mut run = Execution::start(&machine, json!({"items": [1, 2, 3]}), &options, now);
-    let mut open: Vec<TaskCall> = Vec::new();
-    let mut tokens: Vec<TaskCall> = Vec::new();
-    let mut known: HashSet<TaskId> = HashSet::new();
+    let mut waiting = Waiting::default();
     let mut redrives = 0;
     for _ in 0..2_000 {
         for effect in run.take_effects() {
             match effect {
-                Effect::Invoke(call) => {
-                    assert!(known.insert(call.id), "an id is used once");
-                    if call.token.is_some() {
-                        tokens.push(call.clone());
-                    }
-                    open.push(call);
-                }
-                Effect::Cancel(id) => {
-                    open.retain(|c| c.id != id);
-                    tokens.retain(|c| c.id != id);
-                }
+                Effect::Invoke(call) => waiting.begin(call),
+                Effect::Cancel(id) => waiting.cancel(id),
                 Effect::WakeAt(at) => assert!(at >= now),
                 Effect::Ended(status) => assert_eq!(status, run.status()),
             }
@@ -157,40 +202,16 @@ fn live(seed: u64) -> Vec<Vec<HistoryEvent>> {
                 break;
             }
             redrives += 1;
-            (open, tokens) = (Vec::new(), Vec::new());
+            waiting.open.clear();
+            waiting.tokens.clear();
             now += 1_000;
             run.redrive(now).unwrap();
             continue;
         }
         match random.u8(0..20) {
             0 => run.stop(None, None, now),
-            1..4 if !tokens.is_empty() => {
-                let call = tokens.swap_remove(random.usize(..tokens.len()));
-                let token = call.token.unwrap();
-                match random.u8(0..3) {
-                    0 => run.heartbeat(&token, now).unwrap(),
-                    1 => run
-                        .task_token_failure(&token, TaskError::new("E", "c"), now)
-                        .unwrap(),
-                    _ => run
-                        .task_token_success(&token, json!({"t": 1}), now)
-                        .unwrap(),
-                }
-                open.retain(|c| c.id != call.id);
-            }
-            4..14 if !open.is_empty() => {
-                let call = open.swap_remove(random.usize(..open.len()));
-                let result = match random.u8(0..12) {
-                    0 | 1 => Err(TaskError::new("E", "c")),
-                    2 => Err(TaskError::new("States.Timeout", "")),
-                    3 if random.u8(0..4) == 0 => Err(TaskError::new("States.Runtime", "")),
-                    _ => Ok(json!({"r": 1})),
-                };
-                if result.is_err() {
-                    tokens.retain(|c| c.id != call.id);
-                }
-                run.complete_task(call.id, result, now).unwrap();
-            }
+            1..4 if !waiting.tokens.is_empty() => waiting.use_token(&mut run, &mut random, now),
+            4..14 if !waiting.open.is_empty() => waiting.answer(&mut run, &mut random, now),
             14 => {
                 now += 500;
                 run.advance(now);

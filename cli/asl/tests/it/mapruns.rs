@@ -6,34 +6,34 @@ use duet_asl::{Execution, ExecutionOptions, MemoryObjects, Objects, Status};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// A Map Run over `input` whose results go into the bucket `out` of `objects`.
+fn writes(objects: &Arc<MemoryObjects>, config: Value, extra: Value, input: Value) -> World {
+    let mut writer = json!({"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "out", "Prefix": "jobs"}});
+    if !config.is_null() {
+        writer["WriterConfig"] = config;
+    }
+    let mut with = json!({"ResultWriter": writer, "MaxConcurrency": 1});
+    for (name, value) in extra.as_object().unwrap() {
+        with[name] = value.clone();
+    }
+    let port: Arc<dyn Objects> = objects.clone();
+    let run = Execution::start_with(
+        &machine(&work("STANDARD", with)),
+        input,
+        &ExecutionOptions::default(),
+        crate::distributed::around(port),
+        0,
+    );
+    World::around(run)
+}
+
 #[test]
 fn results_are_written_as_aws_lays_them_out() {
     let objects = Arc::new(MemoryObjects::new().with("out", "", ""));
-    let writer = |config: Value| {
-        let mut writer = json!({"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "out", "Prefix": "jobs"}});
-        if !config.is_null() {
-            writer["WriterConfig"] = config;
-        }
-        writer
-    };
-    let start = |config: Value, extra: Value, input: Value| {
-        let mut with = json!({"ResultWriter": writer(config), "MaxConcurrency": 1});
-        for (name, value) in extra.as_object().unwrap() {
-            with[name] = value.clone();
-        }
-        let port: Arc<dyn Objects> = objects.clone();
-        let run = Execution::start_with(
-            &machine(&work("STANDARD", with)),
-            input,
-            &ExecutionOptions::default(),
-            crate::distributed::around(port),
-            0,
-        );
-        World::around(run)
-    };
     let stored =
         |key: &str| -> Value { serde_json::from_slice(&objects.get("out", key).unwrap()).unwrap() };
-    let mut world = start(
+    let mut world = writes(
+        &objects,
         Value::Null,
         json!({"ToleratedFailureCount": 1}),
         json!([1, 2, 3, 4]),
@@ -99,8 +99,13 @@ fn results_are_written_as_aws_lays_them_out() {
             .len(),
         3
     );
+}
 
-    let mut world = start(
+#[test]
+fn flattened_results_are_written_line_by_line() {
+    let objects = Arc::new(MemoryObjects::new().with("out", "", ""));
+    let mut world = writes(
+        &objects,
         json!({"Transformation": "FLATTEN", "OutputType": "JSONL"}),
         json!({}),
         json!([1, 2]),

@@ -280,31 +280,33 @@ fn results_are_held_against_what_is_known_of_an_integration() {
     assert_eq!(machine.misfits("Other", &json!(1), true), None);
 }
 
+/// A distributed Map, with what `extra` adds to it.
+fn distributed(extra: Value) -> Value {
+    let mut state = json!({"Type": "Map", "Items": "{% $states.input.list %}", "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "In", "States": {"In": {"Type": "Pass", "End": true}}},
+        "Catch": [{"ErrorEquals": ["MockException"], "Next": "Other"},
+            {"ErrorEquals": ["States.ExceedToleratedFailureThreshold"], "Output": "{% $states.errorOutput %}", "Next": "Other"}]});
+    for (name, value) in extra.as_object().unwrap() {
+        state[name] = value.clone();
+    }
+    with("JSONata", state)
+}
+
 /// Recorded 2025-11-13: without a threshold none is exceeded, a mocked error goes before,
 /// and the limits are shown.
 #[test]
-fn a_distributed_map_counts_failed_iterations_and_reads_given_data() {
-    let map = |extra: Value| {
-        let mut state = json!({"Type": "Map", "Items": "{% $states.input.list %}", "ItemProcessor": {
-            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-            "StartAt": "In", "States": {"In": {"Type": "Pass", "End": true}}},
-            "Catch": [{"ErrorEquals": ["MockException"], "Next": "Other"},
-                {"ErrorEquals": ["States.ExceedToleratedFailureThreshold"], "Output": "{% $states.errorOutput %}", "Next": "Other"}]});
-        for (name, value) in extra.as_object().unwrap() {
-            state[name] = value.clone();
-        }
-        with("JSONata", state)
-    };
+fn a_distributed_map_counts_failed_iterations() {
     let mut test = asked(Some(Ok(json!([0, 1]))));
     test.failed_iterations = Some(2);
-    let free = answer(&map(json!({})), &test);
+    let free = answer(&distributed(json!({})), &test);
     assert_eq!(free["status"], "SUCCEEDED");
     let data = &free["inspectionData"];
     assert_eq!(
         (&data["maxConcurrency"], &data["toleratedFailureCount"]),
         (&json!(0), &Value::Null)
     );
-    let limited = map(json!({"ToleratedFailureCount": 1}));
+    let limited = distributed(json!({"ToleratedFailureCount": 1}));
     let over = answer(&limited, &test);
     assert_eq!(
         (&over["status"], &over["error"], &over["cause"]),
@@ -327,12 +329,15 @@ fn a_distributed_map_counts_failed_iterations_and_reads_given_data() {
     assert_eq!(answer(&limited, &mocked)["error"], "MockException");
     test.failed_iterations = Some(1);
     assert_eq!(answer(&limited, &test)["status"], "SUCCEEDED");
-    let half = map(json!({"ToleratedFailurePercentage": 49.5}));
+    let half = distributed(json!({"ToleratedFailurePercentage": 49.5}));
     assert_eq!(answer(&half, &test)["status"], "CAUGHT_ERROR");
+}
 
+#[test]
+fn a_distributed_map_reads_given_data() {
     let reader = json!({"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON", "ItemsPointer": "/n"},
         "Arguments": {"Bucket": "b", "Key": "k"}});
-    let mut read = map(
+    let mut read = distributed(
         json!({"ItemReader": reader, "ItemSelector": {"n": "{% $states.context.Map.Item.Value %}"},
         "ItemBatcher": {"MaxItemsPerBatch": 2}}),
     );
@@ -359,9 +364,10 @@ fn a_distributed_map_counts_failed_iterations_and_reads_given_data() {
     let refused =
         |definition: &Value, test: &StateTest| test_state(&machine(definition), test).unwrap_err();
     test.reader_data = Some("[]".into());
-    assert!(refused(&limited, &test).contains("ItemReader"));
+    let plain = distributed(json!({}));
+    assert!(refused(&plain, &test).contains("ItemReader"));
     let writer = json!({"Resource": "arn:aws:states:::s3:putObject", "Arguments": {"Bucket": "b"}});
-    let written = map(json!({"ResultWriter": writer}));
+    let written = distributed(json!({"ResultWriter": writer}));
     assert!(refused(&written, &asked(Some(Ok(json!([]))))).contains("is an object"));
     assert_eq!(
         answer(&written, &asked(Some(Ok(json!({})))))["output"],

@@ -328,6 +328,7 @@ async fn a_workflow_that_died_leaves_a_rejected_order() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: one row a fact")]
 fn the_policy_turns_facts_into_decisions() {
     let (score, reasons) = (90, Vec::new());
     let customer = Screened::Customer {
