@@ -366,3 +366,6 @@ fn read<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, Error> {
 fn required(name: &str) -> Result<String, Error> {
     optional(name).ok_or_else(|| format!("environment variable {name} is missing").into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! it, and how long one may take ([`Deadline`]).
 
 mod deadline;
+#[cfg(test)]
+pub(crate) mod host;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
