@@ -28,13 +28,15 @@ pub fn text(path: &Path) -> Outcome<String> {
     }
 }
 
-/// The JSON in `text`, or in the file it names with `@`; `what` is the argument.
+/// The JSON in `argument`, or in the file that it names with `@`, or on standard input if
+/// it is `-`; `what` is the argument's name.
 ///
 /// # Errors
 /// [`Problem`] when the file cannot be read, or it is no JSON.
 pub fn json(what: &str, argument: &str) -> Outcome<Value> {
     let text = match argument.strip_prefix('@') {
         Some(file) => text(Path::new(file))?,
+        None if argument == "-" => text(Path::new(argument))?,
         None => argument.to_owned(),
     };
     serde_json::from_str(&text).map_err(|e| Problem::usage(format!("{what} is no JSON: {e}")))
