@@ -222,6 +222,8 @@ pub struct Machine {
     pub role: String,
     /// Its definition.
     pub machine: Arc<StateMachine>,
+    /// The file that the definition is in.
+    pub file: String,
     /// The name of the log group of its executions; empty where it logs nothing.
     pub logs: Arc<str>,
     /// What it logs of them.

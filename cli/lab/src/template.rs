@@ -155,7 +155,7 @@ impl Stack {
     }
 
     /// The path of the file `name`, which is relative to this template.
-    fn sibling(&self, name: &str) -> String {
+    pub(crate) fn sibling(&self, name: &str) -> String {
         let directory = self.path.rsplit_once('/').map(|(directory, _)| directory);
         let mut path: Vec<&str> = directory.into_iter().flat_map(|it| it.split('/')).collect();
         for part in name.split('/') {

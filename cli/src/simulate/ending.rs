@@ -379,13 +379,34 @@ impl Case<'_> {
         match self.patience.filter(|_| waits) {
             // A try that was under way when the fault struck began before it, and
             // one that ends it may hang until it is stopped.
-            Some((patience, a_try)) if until - from + 2 * a_try < patience => Err(format!(
-                "{link}; that is shorter than the patience of {} s",
-                patience / 1_000
-            )),
-            _ => Ok(link),
+            Some((patience, a_try)) => {
+                let hung = guilty.iter().any(|blow| may_hang(blow.kind));
+                let spent = until - from + if hung { 2 * a_try } else { 0 };
+                match spent < patience {
+                    true => Err(format!(
+                        "{link}; that is shorter than the patience of {} s",
+                        patience / 1_000
+                    )),
+                    false => Ok(link),
+                }
+            }
+            None => Ok(link),
         }
     }
+}
+
+/// Whether a try that a fault of this kind strikes may take long; one that dies or is
+/// refused is over.
+fn may_hang(kind: Fault) -> bool {
+    !matches!(
+        kind,
+        Fault::CrashBeforeCommit
+            | Fault::CrashAfterCommit
+            | Fault::Throttle
+            | Fault::StoreConflict
+            | Fault::StoreFault
+            | Fault::PutEvents
+    )
 }
 
 /// What an old account explains.

@@ -180,10 +180,27 @@ impl Play {
                 _ => {}
             }
             findings.order(order.order.as_str(), &view, with_fraud);
+            self.judge_journal(id, &view, end)?;
         }
         if let Some(what) = unfair(script, (confirmed, refused), unmarked) {
             let first = orders().next().map(|(_, order)| order.order.to_string());
             end.findings.push((0, first.unwrap_or_default(), what));
+        }
+        Ok(())
+    }
+
+    /// The journal keeps every fact that the services said of the order or customer `id`.
+    fn judge_journal(&self, id: &str, view: &View, end: &mut End) -> Outcome<()> {
+        if !self.variant.has_facts {
+            return Ok(());
+        }
+        let said: Vec<_> = view.steps.iter().flat_map(|step| &step.said).collect();
+        let keys: Vec<_> = said.iter().map(|fact| duet_journal::key(fact)).collect();
+        let kept = ready(self.lab.table(TableOf::Journal).load(&keys))?;
+        let kept = kept.map_err(Problem::environment)?;
+        for (fact, _) in said.iter().zip(kept).filter(|(_, kept)| kept.is_none()) {
+            let what = format!("{id}: the journal has no {} ({})", fact.kind, fact.id);
+            end.findings.push((6, id.to_owned(), what));
         }
         Ok(())
     }
@@ -251,7 +268,9 @@ impl Play {
             CustomerStatus::Blocked => Notice::CustomerBlocked,
             _ => Notice::CustomerActivated,
         };
-        let told = ready(View::load(&self.lab, id))??.noticed();
+        let view = ready(View::load(&self.lab, id))??;
+        self.judge_journal(id, &view, end)?;
+        let told = view.noticed();
         if told != [due.to_string()] {
             let what = format!("{id} ({}): {expected:?}, and told {told:?}", script.name);
             end.findings.push((5, id.to_owned(), what));

@@ -58,6 +58,7 @@ impl Definitions {
             name: stack.attribute(&logical, "Name")?,
             role: text(&properties["RoleArn"]),
             machine: Arc::new(machine),
+            file: stack.sibling(path),
             arn,
             gone: false,
         });
