@@ -96,7 +96,7 @@ fn units(meter: &Meter, orders: u64) -> BTreeMap<String, f64> {
 /// and wrote `metrics` custom metrics.
 ///
 /// # Errors
-/// [`Problem`] when the templates cannot be read.
+/// [`Problem`](crate::terminal::exit::Problem) when the templates cannot be read.
 pub fn of(
     definitions: &Definitions,
     description: &Description,
