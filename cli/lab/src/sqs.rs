@@ -48,6 +48,8 @@ pub(crate) struct Message {
     pub(crate) in_flight: bool,
     /// How often a receive that saw a part of the queue did not see it.
     pub(crate) overlooked: u32,
+    /// By what the last such receive was drawn: a further look is no further chance.
+    pub(crate) drawn: u64,
     /// Since when it is visible, or was when it was received.
     pub(crate) shown: Millis,
     /// When it was received for the first time.
@@ -80,6 +82,7 @@ impl Message {
             receives: 0,
             in_flight: false,
             overlooked: 0,
+            drawn: 0,
             shown: now,
             first_received: None,
             attributes: Attributes::new(),
@@ -334,15 +337,17 @@ impl Lab {
                 return false;
             };
             let seen = mix(message.receives.into(), message.overlooked.into());
+            let ident = mix(message.ident, seen);
+            let is_new = std::mem::replace(&mut message.drawn, ident) != ident;
             let aim = Aim {
                 service,
                 step: &message.step,
-                ident: mix(message.ident, seen),
+                ident,
                 about: &[message.owner],
             };
             // Sooner or later every message is seen.
-            let misses =
-                message.overlooked < OVERLOOKED && inner.faults.strikes(Fault::ShortPoll, aim);
+            let may_miss = is_new && message.overlooked < OVERLOOKED;
+            let misses = may_miss && inner.faults.strikes(Fault::ShortPoll, aim);
             // Nothing passes what comes before it in its group.
             let group = message.place.as_ref().map(|it| it.group.clone());
             let misses = misses || group.as_ref().is_some_and(|it| passed_over.contains(it));
