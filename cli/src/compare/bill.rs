@@ -54,7 +54,7 @@ pub(super) struct Bill {
 }
 
 impl Bill {
-    /// An empty bill, on which nobody looks for `missing`.
+    /// An empty bill. It names `missing` as what is charged for, and has no price here.
     pub(super) fn without(missing: &[&str]) -> Self {
         Self {
             lines: Vec::new(),

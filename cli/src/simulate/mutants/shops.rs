@@ -73,8 +73,8 @@ pub(super) fn alone(
     shops.collect()
 }
 
-/// The files of the state machines in which orders and customers begin. What is deployed
-/// beside them, for orders from before a change, no order of these worlds comes to.
+/// The files of the state machines in which orders and customers begin. To what is deployed
+/// beside them, for orders from before a change, few orders of these worlds come.
 pub(super) fn entered(all: &Definitions) -> Outcome<BTreeSet<String>> {
     let variants = Description::all(&all.outputs)?;
     let entries = variants
